@@ -1,0 +1,5 @@
+"""`python -m cinegrain`."""
+
+from cinegrain.cli.main import main
+
+main()

@@ -1,0 +1,122 @@
+"""Files that a run leaves on disk: written atomically, stamped with what they were made from."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cinegrain import __version__
+from cinegrain.errors import StoreError
+from cinegrain.types import JsonObject
+
+RUN_FORMAT = 1
+RUN_FILE = "run.json"
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file so that a reader sees the old content or the new, never a part.
+
+    Raises:
+        StoreError: If the place cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as part:
+            try:
+                part.write(content)
+                part.flush()
+                os.fsync(part.fileno())
+                os.chmod(part.name, 0o644)  # noqa: PTH101 (the temporary file is private by default)
+                os.replace(part.name, path)  # noqa: PTH105
+            except BaseException:
+                Path(part.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise StoreError(
+            f"Cannot write {path}: {error.strerror or error}. Choose a folder that you may write to."
+        ) from error
+
+
+def write_text(path: Path, content: str) -> None:
+    """`write_bytes` for text, UTF-8."""
+    write_bytes(path, content.encode("utf-8", errors="surrogateescape"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes readable JSON; NaN is refused, since other readers choke on it."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON artifact.
+
+    Raises:
+        StoreError: If it is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise StoreError(f"{path} is missing. Run the stage that makes it, or `cinegrain run` for all.") from error
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} cannot be read: {error}. Delete it and run the same command again.") from error
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes a CSV with a header, also when there are no rows."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def key_of(*parts: Any) -> str:
+    """Short hash of plain data: equal parts give equal keys, in any process."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def open_run(folder: Path, *, create: bool = False) -> Path:
+    """Checks that a folder is a run of this version, or makes it one.
+
+    Args:
+        folder: The run folder.
+        create: Make it if it is not there; an existing folder must be empty or a run.
+
+    Returns:
+        The folder.
+
+    Raises:
+        StoreError: If it is not a run, is of another version, or cannot be written.
+    """
+    marker = folder / RUN_FILE
+    if marker.is_file():
+        found = read_json(marker)
+        version = found.get("format") if isinstance(found, dict) else None
+        if version != RUN_FORMAT:
+            raise StoreError(
+                f"{folder} is a run of format {version}; this Cinegrain ({__version__}) reads format {RUN_FORMAT}. "
+                f"Use the version that made it, or another --out."
+            )
+        return folder
+    if not create:
+        raise StoreError(f"{folder} is not a Cinegrain run (no {RUN_FILE}). Make one with `cinegrain run`.")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StoreError(f"{folder} exists and is not a Cinegrain run. Choose an empty or new folder for --out.")
+    write_json(marker, {"format": RUN_FORMAT, "cinegrain": __version__})
+    return folder
+
+
+def is_current(path: Path, key: str) -> bool:
+    """Whether a JSON artifact exists and was made from exactly these inputs (its `key`)."""
+    if not path.is_file():
+        return False
+    try:
+        found: JsonObject = read_json(path)
+    except StoreError:
+        return False
+    return isinstance(found, dict) and found.get("key") == key

@@ -1,0 +1,96 @@
+"""What a person at the terminal sees: results on stdout, progress and logs on stderr."""
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from cinegrain.pipeline.progress import OnStep, Watcher
+
+_PIPE_WIDTH = 140
+out = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+err = Console(stderr=True)
+_PLAIN_EVERY_S = 10.0
+
+
+def set_up_logging(*, verbose: bool) -> None:
+    """Logs go to stderr; only warnings unless asked for more."""
+    level = logging.INFO if verbose else logging.WARNING
+    handler = RichHandler(console=err, show_path=False, show_time=False)
+    logging.basicConfig(level=level, format="%(message)s", handlers=[handler], force=True)
+    for name in ("libav", "lance"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def print_json(value: Any) -> None:
+    """Machine-readable result on stdout."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+
+
+def watcher() -> Watcher:
+    """Bars on a terminal, plain lines elsewhere."""
+    return Bars() if err.is_terminal else Lines()
+
+
+class Bars:
+    """A progress bar a stage, with rate and time left."""
+
+    @contextmanager
+    def stage(self, title: str) -> Iterator[OnStep]:
+        """Shows a bar while the stage runs."""
+        columns = (
+            TextColumn("{task.description:<22}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("[dim]{task.fields[line]}", markup=True),
+        )
+        with Progress(*columns, console=err) as progress:
+            task = progress.add_task(title, total=None, line="")
+
+            def on_step(done: int, total: int, line: str) -> None:
+                progress.update(task, completed=done, total=total, line=line.replace("[", r"\["))
+
+            yield on_step
+            total = progress.tasks[0].completed
+            progress.update(task, total=total, completed=total)  # a stage may end early
+
+    def say(self, line: str) -> None:
+        """Prints a line above the bar."""
+        err.print(line, markup=False, highlight=False)
+
+
+class Lines:
+    """A plain line when a stage begins, now and then, and when it ends."""
+
+    @contextmanager
+    def stage(self, title: str) -> Iterator[OnStep]:
+        """Prints at most one line every ten seconds."""
+        started = last = time.monotonic()
+        shown = ""
+        print(f"{title} ...", file=sys.stderr, flush=True)
+
+        def on_step(done: int, total: int, line: str) -> None:
+            nonlocal last, shown
+            now = time.monotonic()
+            left = (now - started) / max(done, 1) * (total - done)
+            shown = f"{title}: {done}/{total}, {line}"
+            if now - last >= _PLAIN_EVERY_S:
+                last = now
+                print(f"{shown}, about {left:.0f} s left", file=sys.stderr, flush=True)
+
+        yield on_step
+        print(f"{shown or title}: done in {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
+
+    def say(self, line: str) -> None:
+        """Prints a line."""
+        print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,55 @@
+"""`cinegrain demo`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from cinegrain.cli.console import out, print_json, watcher
+from cinegrain.cli.options import SOME_FAILED, JsonFlag, guarded, with_settings
+from cinegrain.cli.run import headline, show_summary
+from cinegrain.config import load_settings
+
+
+@with_settings("seed", "extract", "train", "finetune", "discover")
+@guarded
+def demo(
+    flags: dict[str, Any],
+    out_folder: Annotated[Path, typer.Option("--out", help="Run folder.")] = Path("runs/demo"),
+    films: Annotated[int, typer.Option("--films", help="Short films to render.")] = 96,
+    as_json: JsonFlag = False,
+) -> None:
+    """Render a small corpus of films with known sub-genres, run everything on it, and say how well they were found."""
+    from cinegrain.pipeline.demo import run_demo
+
+    result = run_demo(out_folder, films, load_settings(flags=flags), watcher())
+    failures = result.summary.extracted.failures
+    if as_json:
+        print_json({"run": str(out_folder), **headline(out_folder), "recovery": result.recovery})
+    else:
+        show_summary(
+            out_folder,
+            result.summary.n_trailers,
+            result.summary.extracted.n_done,
+            list(result.summary.notes),
+            len(failures),
+        )
+        table = Table(title="Planted sub-genres found again (1 is perfect, ARI 0 is chance)", box=None, padding=(0, 2))
+        for column in ("k-means on", "clusters", "ARI", "accuracy", "NMI"):
+            table.add_column(column, justify="left" if column == "k-means on" else "right")
+        for row in result.recovery:
+            table.add_row(
+                row["method"],
+                f"{row['n_clusters']} ({row['k']})",
+                _spread(row, "ari"),
+                _spread(row, "accuracy"),
+                _spread(row, "nmi"),
+            )
+        out.print(table)
+    if failures:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _spread(row: dict[str, Any], name: str) -> str:
+    return f"{row[name]:.2f} ± {row[name + '_sd']:.2f}"

@@ -1,0 +1,98 @@
+"""`cinegrain run`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cinegrain.cli.console import err, out, print_json, watcher
+from cinegrain.cli.options import SOME_FAILED, ConfigFile, JsonFlag, guarded, with_settings
+from cinegrain.config import load_settings
+
+Videos = Annotated[Path, typer.Argument(help="Folder of videos, looked through to its depth.", show_default=False)]
+CatalogFile = Annotated[
+    Path,
+    typer.Option(
+        "--catalog",
+        help="CSV, JSON or Parquet with the columns file and genres; optional trailer_id, title, year, any text.",
+        show_default=False,
+    ),
+]
+Out = Annotated[Path, typer.Option("--out", help="Run folder to make, or to go on with.", show_default=False)]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try files again that failed before.")]
+
+
+@with_settings("seed", "extract", "media", "split", "model", "train", "finetune", "discover")
+@guarded
+def run(
+    videos: Videos,
+    catalog: CatalogFile,
+    out_folder: Out,
+    flags: dict[str, Any],
+    config: ConfigFile = None,
+    retry_failed: RetryFailed = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Everything: look at the films, learn their genres, find sub-genres, write the report.
+
+    Interrupted, the same command goes on where it was; finished, it returns in seconds.
+    """
+    from cinegrain.pipeline.run import run_all
+
+    settings = load_settings(*([config] if config else []), flags=flags)
+    summary = run_all(videos, catalog, out_folder, settings, watcher(), retry_failed=retry_failed)
+    failures = summary.extracted.failures
+    if as_json:
+        print_json(
+            {
+                "run": str(summary.folder),
+                "trailers": summary.n_trailers,
+                "embedded": summary.extracted.n_done,
+                "new": summary.extracted.n_new,
+                "failures": [{"trailer_id": f.trailer_id, "reason": f.reason} for f in failures],
+                "notes": list(summary.notes),
+                **headline(summary.folder),
+            }
+        )
+    else:
+        show_summary(summary.folder, summary.n_trailers, summary.extracted.n_done, list(summary.notes), len(failures))
+    if failures:
+        raise typer.Exit(SOME_FAILED)
+
+
+def headline(folder: Path) -> dict[str, Any]:
+    """The few figures that everybody asks for."""
+    from cinegrain.artifacts import read_json
+
+    metrics, atlas = read_json(folder / "metrics.json"), read_json(folder / "atlas.json")
+    coarse = metrics["coarse"]
+    return {
+        "genres": metrics["n_genres"],
+        "subgenres": [{"id": s["id"], "name": s["name"], "size": s["size"]} for s in atlas["subgenres"]],
+        "test_films": coarse["n_films"],
+        "test_map": coarse["map_macro"],
+        "test_map_interval": [coarse["map_low"], coarse["map_high"]],
+        "chance_map": coarse["map_chance"],
+        "report": str(folder / "report.html"),
+    }
+
+
+def show_summary(folder: Path, n_trailers: int, n_done: int, notes: list[str], n_failed: int) -> None:
+    """The end of a run for a person."""
+    for note in notes:
+        err.print(f"[yellow]note:[/] {note}", highlight=False, soft_wrap=True)
+    figures = headline(folder)
+    out.print(f"{n_done} of {n_trailers} films, {figures['genres']} genres, {len(figures['subgenres'])} sub-genres")
+    if figures["test_map"] is not None:
+        low, high = figures["test_map_interval"]
+        few = " (few test films: a rough sign only)" if figures["test_films"] < 50 else ""
+        out.print(
+            f"genre mAP on {figures['test_films']} held-out films: {figures['test_map']:.2f} "
+            f"(95 % interval {low:.2f} to {high:.2f}; chance {figures['chance_map']:.2f}){few}",
+            highlight=False,
+        )
+    for subgenre in figures["subgenres"]:
+        out.print(f"  {subgenre['id']}  {subgenre['size']:4d} films  {subgenre['name']}", highlight=False, markup=False)
+    if n_failed:
+        out.print(f"{n_failed} films could not be read: see {folder / 'failures.csv'}", highlight=False)
+    out.print(f"report: {figures['report']}", highlight=False, soft_wrap=True)

@@ -1,0 +1,126 @@
+"""`cinegrain extract`, `train`, `finetune`, `discover`, `report`: one stage each."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from cinegrain.cli.console import err, out, print_json, watcher
+from cinegrain.cli.options import SOME_FAILED, ConfigFile, JsonFlag, RunArgument, guarded, with_settings
+from cinegrain.cli.run import CatalogFile, Out, RetryFailed, Videos, headline
+from cinegrain.config import SETTINGS_FILE, Settings, load_settings, save_settings
+
+if TYPE_CHECKING:
+    from cinegrain.pipeline.layout import Run
+    from cinegrain.pipeline.train import RunData
+
+
+@with_settings("extract", "media")
+@guarded
+def extract(
+    videos: Videos,
+    catalog: CatalogFile,
+    out_folder: Out,
+    flags: dict[str, Any],
+    config: ConfigFile = None,
+    retry_failed: RetryFailed = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Look at and listen to every film: scenes and experts into the embedding dataset."""
+    from cinegrain.pipeline.run import extract_folder
+
+    settings = load_settings(*([config] if config else []), flags=flags)
+    run, matched, summary = extract_folder(videos, catalog, out_folder, settings, watcher(), retry_failed=retry_failed)
+    if as_json:
+        failures = [{"trailer_id": f.trailer_id, "reason": f.reason} for f in summary.failures]
+        print_json(
+            {
+                "run": str(run.folder),
+                "embedded": summary.n_done,
+                "new": summary.n_new,
+                "failures": failures,
+                "notes": list(matched.notes),
+            }
+        )
+    else:
+        for note in matched.notes:
+            err.print(f"[yellow]note:[/] {note}", highlight=False, soft_wrap=True)
+        out.print(f"{summary.n_done} of {len(matched.trailers)} films in {run.dataset} ({summary.n_new} new)")
+    if summary.failures:
+        raise typer.Exit(SOME_FAILED)
+
+
+@with_settings("seed", "split", "model", "train")
+@guarded
+def train(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None, as_json: JsonFlag = False) -> None:
+    """Train the coarse genre model on an extracted run."""
+    from cinegrain.pipeline.train import train as train_stage
+
+    opened, data, settings = _open(run, config, flags)
+    train_stage(opened, data, settings, watcher())
+    _print_model(opened.coarse, as_json)
+
+
+@with_settings("seed", "finetune")
+@guarded
+def finetune(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None, as_json: JsonFlag = False) -> None:
+    """Fine-tune the genre model self-supervised, so that genres fall apart."""
+    from cinegrain.pipeline.train import fine_tune
+
+    opened, data, settings = _open(run, config, flags)
+    fine_tune(opened, data, settings, watcher())
+    _print_model(opened.finetuned, as_json)
+
+
+@with_settings("seed", "discover")
+@guarded
+def discover(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None, as_json: JsonFlag = False) -> None:
+    """Find and name sub-genres, and compute all figures."""
+    from cinegrain.pipeline.discover import discover as discover_stage
+
+    opened, data, settings = _open(run, config, flags)
+    discover_stage(opened, data, settings, watcher())
+    figures = headline(opened.folder)
+    if as_json:
+        print_json(figures)
+        return
+    for subgenre in figures["subgenres"]:
+        out.print(f"{subgenre['id']}  {subgenre['size']:4d} films  {subgenre['name']}", highlight=False, markup=False)
+
+
+@guarded
+def report(run: RunArgument, as_json: JsonFlag = False) -> None:
+    """Write the run's report.html anew."""
+    from cinegrain.pipeline.layout import Run
+    from cinegrain.pipeline.report import make_report
+
+    opened = Run.open(run)
+    make_report(opened, watcher())
+    if as_json:
+        print_json({"report": str(opened.report)})
+    else:
+        out.print(str(opened.report), highlight=False, soft_wrap=True)
+
+
+def _open(run: Path, config: Path | None, flags: dict[str, Any]) -> tuple["Run", "RunData", Settings]:
+    """A run, its data, and its settings with what the user now wants changed; the change is kept."""
+    from cinegrain.pipeline.catalog import load_matched
+    from cinegrain.pipeline.layout import Run
+    from cinegrain.pipeline.train import load_data
+
+    opened = Run.open(run)
+    own = opened.folder / SETTINGS_FILE
+    settings = load_settings(*([own] if own.is_file() else []), *([config] if config else []), flags=flags)
+    data = load_data(opened, load_matched(opened.catalog).trailers)
+    save_settings(settings, opened.folder)
+    return opened, data, settings
+
+
+def _print_model(folder: Path, as_json: bool) -> None:
+    from cinegrain.artifacts import read_json
+
+    history = read_json(folder / "model.json")["history"]
+    if as_json:
+        print_json({"model": str(folder), "epochs": len(history), "history": history})
+    else:
+        out.print(f"{folder}: {len(history)} epochs", highlight=False, soft_wrap=True)

@@ -1,0 +1,174 @@
+"""The atlas: every sub-genre of a run with its card."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cinegrain.discovery.kmeans import Clustering, spherical_kmeans
+from cinegrain.discovery.naming import Term, TermCounts, distinctive_terms, label_words
+from cinegrain.types import Bool, Float64
+
+_PARENT_SHARE = 0.5
+_N_EXEMPLARS = 5
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A genre of a sub-genre's members and the share of members that have it."""
+
+    genre: str
+    share: float
+
+
+@dataclass(frozen=True)
+class SubGenre:
+    """A named cluster.
+
+    Attributes:
+        id: Short and stable within the run.
+        name: Parent genre and distinctive words.
+        terms: Words that set it apart, best first.
+        size: Number of members.
+        parents: Genres of the members, most frequent first.
+        exemplars: The members nearest to the centre.
+        members: All members, nearest first.
+        modes: Share of each mode in what sets it apart; adds up to 1.
+        cohesion: Mean cosine similarity of members to the centre.
+        stability: Mean over other seeds of the best Jaccard overlap with one of their clusters, 0..1.
+    """
+
+    id: str
+    name: str
+    terms: tuple[Term, ...]
+    size: int
+    parents: tuple[Parent, ...]
+    exemplars: tuple[str, ...]
+    members: tuple[str, ...]
+    modes: dict[str, float]
+    cohesion: float
+    stability: float
+
+
+@dataclass(frozen=True, eq=False)
+class Atlas:
+    """All sub-genres, biggest first; row i of the clustering's centroids belongs to entry i."""
+
+    subgenres: tuple[SubGenre, ...]
+    clustering: Clustering
+
+
+def build_atlas(
+    encoded: Float64,
+    clustering: Clustering,
+    *,
+    trailer_ids: Sequence[str],
+    genres: Sequence[str],
+    labels: Bool,
+    modes: Sequence[str],
+    terms: TermCounts,
+    seeds: Sequence[int],
+    restarts: int,
+) -> Atlas:
+    """Names and describes clusters.
+
+    Args:
+        encoded: Gated vectors, shape (n, e, d).
+        clustering: Of the n trailer embeddings.
+        trailer_ids: Length n.
+        genres: Names, length g.
+        labels: Shape (n, g).
+        modes: Modality of each expert, length e.
+        terms: Words of the n trailers.
+        seeds: Further seeds that stability is measured over.
+        restarts: Of k-means for those.
+    """
+    n, e, d = encoded.shape
+    points = unit_rows(encoded)
+    others = [
+        spherical_kmeans(points, len(clustering.centroids), seed=seed, restarts=restarts).labels for seed in seeds
+    ]
+    similarity = points @ clustering.centroids.T
+    blocks = points.reshape(n, e, d)
+    centres = clustering.centroids.reshape(-1, e, d)
+    found: list[SubGenre] = []
+    for cluster in range(len(centres)):
+        inside = clustering.labels == cluster
+        members = np.flatnonzero(inside)[np.argsort(-similarity[inside, cluster], kind="stable")]
+        parents = _parents(labels[inside], genres)
+        background = _background(inside, labels, genres, parents)
+        words = distinctive_terms(terms, inside, background)
+        found.append(
+            SubGenre(
+                id=f"S{cluster + 1:02d}",
+                name=_unique_name(parents, words, {s.name for s in found}),
+                terms=words,
+                size=len(members),
+                parents=parents,
+                exemplars=tuple(trailer_ids[i] for i in members[:_N_EXEMPLARS]),
+                members=tuple(trailer_ids[i] for i in members),
+                modes=_mode_shares(blocks, centres[cluster], inside, modes),
+                cohesion=float(similarity[inside, cluster].mean()),
+                stability=_stability(inside, others),
+            )
+        )
+    return Atlas(tuple(found), clustering)
+
+
+def unit_rows(encoded: Float64) -> Float64:
+    """Trailer embeddings: shape (n, e, d) to unit rows (n, e * d)."""
+    flat = encoded.reshape(len(encoded), -1)
+    return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12))
+
+
+def _parents(labels: Bool, genres: Sequence[str]) -> tuple[Parent, ...]:
+    shares = labels.mean(axis=0)
+    order = np.argsort(-shares, kind="stable")
+    return tuple(Parent(genres[j], float(shares[j])) for j in order if shares[j] > 0)
+
+
+def _background(inside: Bool, labels: Bool, genres: Sequence[str], parents: Sequence[Parent]) -> Bool:
+    """The rest of the main parent genre, or all others where that is too small to compare with."""
+    if parents:
+        rest = labels[:, list(genres).index(parents[0].genre)] & ~inside
+        if rest.sum() >= 3:
+            return np.asarray(rest)
+    return ~inside
+
+
+def _mode_shares(blocks: Float64, centre: Float64, inside: Bool, modes: Sequence[str]) -> dict[str, float]:
+    """How much nearer members are to the centre than others are, mode by mode, as shares."""
+    similarity = np.einsum("ned,ed->ne", blocks, centre)
+    gap = similarity[inside].mean(axis=0) - (similarity[~inside].mean(axis=0) if (~inside).any() else 0.0)
+    gap = np.maximum(gap, 0.0)
+    total = float(gap.sum())
+    shares = gap / total if total > 0 else np.full(len(modes), 1 / len(modes))
+    result: dict[str, float] = {}
+    for mode, share in zip(modes, shares, strict=True):
+        result[mode] = result.get(mode, 0.0) + float(share)
+    return result
+
+
+def _stability(inside: Bool, others: Sequence[np.ndarray]) -> float:
+    overlaps = []
+    for labels in others:
+        clusters = [labels == c for c in np.unique(labels[inside])]
+        overlaps.append(max(float((inside & c).sum() / (inside | c).sum()) for c in clusters))
+    return float(np.mean(overlaps)) if overlaps else 1.0
+
+
+def _unique_name(parents: Sequence[Parent], terms: Sequence[Term], taken: set[str]) -> str:
+    """`Horror: wind, candle, static camera`; a further word is added until no other sub-genre has the name."""
+    parent = next((p.genre for p in parents if p.share >= _PARENT_SHARE), "Mixed")
+    for n in range(3, len(terms) + 1):
+        words = label_words(terms, n)
+        name = f"{parent}: {', '.join(w[0].lower() + w[1:] for w in words)}" if words else parent
+        if name not in taken:
+            return name
+    words = label_words(terms)
+    base = f"{parent}: {', '.join(w[0].lower() + w[1:] for w in words)}" if words else parent
+    number = 2
+    name = base
+    while name in taken:
+        name, number = f"{base} ({number})", number + 1
+    return name

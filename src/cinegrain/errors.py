@@ -1,0 +1,29 @@
+"""One family of errors; each message says what was expected, what was found and the next step."""
+
+
+class CinegrainError(Exception):
+    """Anything Cinegrain raises on purpose; the command line shows its message without a traceback."""
+
+
+class MediaError(CinegrainError):
+    """A video file cannot be read."""
+
+
+class ShapeError(CinegrainError):
+    """An array does not have the promised shape."""
+
+
+class StoreError(CinegrainError):
+    """An embedding dataset or run folder is missing, damaged or of another version."""
+
+
+class ConfigError(CinegrainError):
+    """Settings or a catalogue are wrong."""
+
+
+class WeightsError(CinegrainError):
+    """Pretrained weights cannot be had or are not the expected ones."""
+
+
+class DataError(CinegrainError):
+    """The data cannot support what was asked, for example fewer than two genres."""

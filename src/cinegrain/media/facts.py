@@ -1,0 +1,45 @@
+"""What is known about a file once it has been read."""
+
+from dataclasses import dataclass
+from typing import Final
+
+FLAGS: Final = {
+    "no_audio": "The file has no sound stream.",
+    "unreadable_audio": "The file has a sound stream, but none of it could be decoded.",
+    "silent_audio": "The file has sound, all of it digital silence.",
+    "damaged": "Some packets could not be decoded, or some pictures were patched up by the decoder.",
+    "shorter_than_announced": "The pictures end before the duration that the file announces.",
+    "clock_jump": "The time stamps leap; the film was joined up there.",
+}
+"""Every flag a file may carry, with its meaning."""
+
+
+@dataclass(frozen=True)
+class MediaFacts:
+    """Facts about one file, complete once all its scenes have been read.
+
+    Attributes:
+        announced_duration_s: As the file says; None where it does not.
+        decoded_duration_s: From the first picture to the end of the last one.
+        width: Of the picture as shown: after rotation and with square pixels.
+        height: Of the picture as shown.
+        video_codec: FFmpeg's short name, for example "h264".
+        audio_codec: The same for the sound; None where there is none.
+        rotation_deg: How far pictures are turned anticlockwise to be shown: 0, 90, 180 or 270.
+        n_frames_decoded: Pictures decoded, sampled or not.
+        n_bad_packets: Packets of pictures or sound that could not be read or decoded.
+        n_scenes: Scenes found.
+        flags: Keys of `FLAGS`, in its order.
+    """
+
+    announced_duration_s: float | None
+    decoded_duration_s: float
+    width: int
+    height: int
+    video_codec: str
+    audio_codec: str | None
+    rotation_deg: int
+    n_frames_decoded: int
+    n_bad_packets: int
+    n_scenes: int
+    flags: tuple[str, ...]

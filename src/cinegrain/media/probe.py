@@ -1,0 +1,118 @@
+"""Opening a file and choosing the stream that is the film."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import av
+from av.audio import AudioStream
+from av.codec.context import ThreadType
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Discard, Disposition, Stream
+from av.video import VideoStream
+
+from cinegrain.errors import MediaError
+from cinegrain.media.files import check_regular_file
+
+_NOT_FILM = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+# What can be in them is text or a single picture, or a list that points to other files.
+_NOT_FILM_FORMATS = frozenset(("tty", "image2", "hls", "concat", "dash", "imf", "lrc", "srt", "webvtt"))
+# Matroska gives the file's duration, which subtitles may stretch, and in a tag that of each stream.
+_MATROSKA_DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
+
+
+def open_media(path: Path) -> InputContainer:
+    """Open a video file for reading; the caller closes it.
+
+    Raises:
+        MediaError: If the path is no regular readable file, or its content is no video or sound.
+    """
+    check_regular_file(path)
+    try:
+        # "file:" keeps a name such as "a:b.mp4" from being taken for a network address.
+        container = av.open(
+            f"file:{path.absolute()}", metadata_errors="replace", options={"protocol_whitelist": "file"}
+        )
+    except (FFmpegError, OSError, ValueError) as error:
+        raise MediaError(_why_not_a_video(path, error)) from error
+    names = set(container.format.name.split(","))
+    if names & _NOT_FILM_FORMATS or any(name.endswith("_pipe") for name in names):
+        container.close()
+        raise MediaError(
+            f"Expected a video in {path}, but its content is a picture, a text or a list of other files "
+            f"({container.format.name}). Remove it from the catalogue, or fetch the film itself."
+        )
+    return container
+
+
+def choose_picture_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The stream with the film's pictures: never cover art, else as FFmpeg chooses (largest, default first).
+
+    Raises:
+        MediaError: If the file has no pictures, or only in a format that cannot be decoded.
+    """
+    films = [stream for stream in container.streams.video if not stream.disposition & _NOT_FILM]
+    if not films:
+        kind = "sound" if container.streams.audio else "data"
+        raise MediaError(
+            f"Expected moving pictures in {path}, but the file holds only {kind}. Remove it from the "
+            "catalogue, or fetch the film with its pictures."
+        )
+    known = [stream for stream in films if stream.codec_context is not None]
+    if not known:
+        raise MediaError(
+            f"The pictures in {path} are in a format that cannot be decoded here. Convert the file to H.264."
+        )
+    best = container.streams.best("video")
+    chosen = best if isinstance(best, VideoStream) and best in known else _largest(known)
+    _use_only(container, chosen)
+    return chosen
+
+
+def choose_sound_stream(container: InputContainer) -> AudioStream | None:
+    """The stream FFmpeg takes for the main sound; None where there is none that can be decoded."""
+    best = container.streams.best("audio")
+    known = [stream for stream in container.streams.audio if stream.codec_context is not None]
+    chosen = best if isinstance(best, AudioStream) and best in known else next(iter(known), None)
+    if chosen is not None:
+        _use_only(container, chosen)
+    return chosen
+
+
+def announced_duration_s(container: InputContainer, stream: VideoStream) -> float | None:
+    """How long the pictures last as the file says, seconds; None where it does not say."""
+    if hours := _MATROSKA_DURATION.fullmatch(stream.metadata.get("DURATION", "")):
+        return float(hours[1]) * 3600 + float(hours[2]) * 60 + float(hours[3])
+    if stream.duration and stream.time_base and stream.duration > 0:
+        return float(stream.duration * stream.time_base)
+    if container.duration and container.duration > 0:
+        return container.duration / av.time_base
+    return None
+
+
+def _largest(streams: Sequence[VideoStream]) -> VideoStream:
+    return max(streams, key=lambda stream: (stream.width or 0) * (stream.height or 0))
+
+
+def _use_only(container: InputContainer, chosen: VideoStream | AudioStream) -> None:
+    """Skip other streams while reading, and decode in this thread: we run one process on each core."""
+    others: list[Stream] = [stream for stream in container.streams if stream.index != chosen.index]
+    for stream in others:
+        stream.discard = Discard.all
+    chosen.codec_context.thread_type = ThreadType.NONE
+    chosen.codec_context.thread_count = 1
+
+
+def _why_not_a_video(path: Path, error: Exception) -> str:
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[4:8] in (b"ftyp", b"mdat", b"wide", b"free", b"skip"):
+        return (
+            f"Expected a whole MP4 or QuickTime film in {path}, but its table of contents (moov) is missing "
+            "or broken, as after an unfinished download or recording. Copy or download the film again."
+        )
+    return (
+        f"Expected a video in {path}, but its content is none ({error}). Open it in a player: if that fails "
+        "too, fetch the film again; else convert it to MP4."
+    )

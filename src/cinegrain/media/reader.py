@@ -1,0 +1,253 @@
+"""One video file as a stream of scenes."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.frame import Frame
+from av.video import VideoFrame, VideoStream
+
+from cinegrain.errors import MediaError
+from cinegrain.media.clock import Deadline, StreamClock
+from cinegrain.media.cuts import CutDetector, is_near_black
+from cinegrain.media.decode import Tally, decode_pictures
+from cinegrain.media.facts import FLAGS, MediaFacts
+from cinegrain.media.pictures import Geometry, Picture, Shrinker
+from cinegrain.media.probe import announced_duration_s, choose_picture_stream, open_media
+from cinegrain.media.scenes import SceneBuilder, SceneParts
+from cinegrain.media.settings import MediaSettings
+from cinegrain.media.sound import SoundReader
+from cinegrain.types import FLOW_HEIGHT, FLOW_WIDTH, Scene
+
+logger = logging.getLogger(__name__)
+_FALLBACK_FRAME_S = 1 / 25
+_MISSING_S, _MISSING_SHARE = 1.0, 0.02
+
+
+class TrailerReader:
+    """Reads one video file once, from its first picture to its last, and gives its scenes.
+
+    Memory holds at most two scenes of samples and one decoded picture, however long the film is.
+
+    Example:
+        with TrailerReader(path) as reader:
+            for scene in reader.scenes():
+                ...
+            facts = reader.facts()
+    """
+
+    def __init__(self, path: Path, settings: MediaSettings | None = None) -> None:
+        """Open the file and choose its streams.
+
+        Raises:
+            MediaError: If there is no readable video at `path`; the message says why.
+        """
+        self._path = Path(path)
+        self._settings = settings or MediaSettings()
+        self._container: InputContainer = open_media(self._path)
+        try:
+            self._stream: VideoStream = choose_picture_stream(self._container, self._path)
+            self._announced_s = announced_duration_s(self._container, self._stream)
+        except BaseException:
+            self._container.close()
+            raise
+        self._video_codec = self._stream.codec_context.name
+        self._tally = Tally()
+        self._clock: StreamClock | None = None
+        self._geometry: Geometry | None = None
+        self._shrinker: Shrinker | None = None
+        self._sound: SoundReader | None = None
+        self._n_scenes = 0
+        self._started = False
+        self._facts: MediaFacts | None = None
+
+    def __enter__(self) -> "TrailerReader":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; scenes already given stay valid."""
+        self._container.close()
+        if self._sound is not None:
+            self._sound.close()
+
+    def facts(self) -> MediaFacts:
+        """What is known about the file.
+
+        Raises:
+            MediaError: If not all scenes have been read yet.
+        """
+        if self._facts is None:
+            raise MediaError(f"The facts about {self._path} are complete only after all its scenes are read.")
+        return self._facts
+
+    def scenes(self) -> Iterator[Scene]:
+        """The scenes in order, contiguous from 0 to the end of the film; the file is closed at the end.
+
+        Raises:
+            MediaError: If nothing can be decoded, the time limit passes, or the file was read before.
+        """
+        if self._started:
+            raise MediaError(f"The file {self._path} was read before. Make a new TrailerReader to read it again.")
+        self._started = True
+        try:
+            yield from self._read()
+        finally:
+            self.close()
+
+    def _read(self) -> Iterator[Scene]:
+        deadline = Deadline(self._settings.time_limit_s)
+        builder, detector = self._make_builder(), self._make_detector()
+        held: Picture | None = None
+        for picture in self._pictures(deadline):
+            for cut_s in detector.push(picture.time_s, picture.small, is_black=picture.is_black):
+                builder.cut(cut_s)
+            if held is not None:
+                builder.show(held, picture.time_s)
+            held = picture
+            yield from self._finished(builder, deadline)
+        if held is None or self._clock is None:
+            raise MediaError(
+                f"Expected pictures in {self._path}, but none could be decoded "
+                f"({self._tally.n_bad_packets} bad packets). Copy or download the film again."
+            )
+        end_s = self._clock.next_s
+        for cut_s in detector.flush():
+            builder.cut(cut_s)
+        builder.show(held, end_s)
+        builder.finish(held, end_s)
+        yield from self._finished(builder, deadline)
+        self._facts = self._make_facts(end_s)
+
+    def _finished(self, builder: SceneBuilder, deadline: Deadline) -> Iterator[Scene]:
+        for parts in builder.ready():
+            scene = self._make_scene(parts, deadline)
+            with deadline.paused():
+                yield scene
+
+    def _pictures(self, deadline: Deadline) -> Iterator[Picture]:
+        """Decoded pictures with their times, ascending; those that go back in time are left out."""
+        usual_s = float(1 / self._stream.average_rate) if self._stream.average_rate else _FALLBACK_FRAME_S
+        tick_s = float(self._stream.time_base or 0)
+        last_s = -1.0
+        for frame in decode_pictures(self._container, self._stream, self._tally, deadline):
+            stamp_s = _time_stamp_s(frame, tick_s)
+            duration_s = (frame.duration or 0) * tick_s or usual_s
+            if self._clock is None:
+                start_s = (self._stream.start_time or 0) * tick_s
+                self._clock = StreamClock(start_s if stamp_s is None else stamp_s)
+            time_s = self._clock.place(stamp_s, duration_s)
+            if time_s <= last_s:
+                continue
+            picture = self._make_picture(frame, time_s)
+            if picture is not None:
+                last_s = time_s
+                yield picture
+
+    def _make_picture(self, frame: VideoFrame, time_s: float) -> Picture | None:
+        """The picture with its small version; None where the frame cannot be converted."""
+        if self._shrinker is None:
+            self._geometry = Geometry.of(frame, self._stream)
+            self._shrinker = Shrinker(self._geometry, self._settings.frame_size_px)
+        shrinker = self._shrinker
+        try:
+            small = shrinker.small(frame)
+        except (FFmpegError, ValueError) as error:
+            logger.debug("picture at %.3f s cannot be converted: %s", time_s, error)
+            self._tally.n_bad_packets += 1
+            return None
+        is_black = is_near_black(small, self._settings.fade_black_level)
+        return Picture(time_s, small, is_black, lambda: shrinker.sample(frame))
+
+    def _make_scene(self, parts: SceneParts, deadline: Deadline) -> Scene:
+        assert self._shrinker is not None
+        assert self._clock is not None
+        if self._sound is None:
+            self._sound = SoundReader(
+                self._path,
+                film_zero_s=self._clock.zero_s,
+                silence_dbfs=self._settings.silence_dbfs,
+                deadline=deadline,
+            )
+        shape = self._shrinker.sample_shape
+        scene = Scene(
+            index=self._n_scenes,
+            start_s=parts.start_s,
+            end_s=parts.end_s,
+            frames=np.array([rgb for _, rgb in parts.frames], np.uint8).reshape(-1, *shape),
+            frame_times_s=np.array([time_s for time_s, _ in parts.frames], np.float64),
+            flow_frames=np.array([grey for _, grey in parts.flow_frames], np.uint8).reshape(
+                -1, FLOW_HEIGHT, FLOW_WIDTH
+            ),
+            flow_times_s=np.array([time_s for time_s, _ in parts.flow_frames], np.float64),
+            sound=self._sound.take(parts.start_s, parts.end_s),
+        )
+        self._n_scenes += 1
+        return scene
+
+    def _make_builder(self) -> SceneBuilder:
+        settings = self._settings
+        return SceneBuilder(
+            frame_fps=settings.frame_fps,
+            flow_fps=settings.flow_fps,
+            min_scene_s=settings.min_scene_s,
+            max_scene_s=settings.max_scene_s,
+            cut_delay_s=settings.cut_window_s,
+        )
+
+    def _make_detector(self) -> CutDetector:
+        settings = self._settings
+        return CutDetector(
+            ratio=settings.cut_ratio,
+            floor=settings.cut_floor,
+            n_neighbours=settings.cut_neighbours,
+            window_s=settings.cut_window_s,
+        )
+
+    def _make_facts(self, end_s: float) -> MediaFacts:
+        geometry, sound, clock = self._geometry, self._sound, self._clock
+        assert geometry is not None
+        assert sound is not None
+        assert clock is not None
+        announced_s = self._announced_s
+        n_bad = self._tally.n_bad_packets + sound.tally.n_bad_packets
+        missing_s = (announced_s or 0.0) - end_s
+        raised = {
+            "no_audio": sound.codec is None,
+            "unreadable_audio": sound.codec is not None and not sound.tally.n_frames,
+            "silent_audio": sound.tally.n_frames > 0 and not sound.heard,
+            "damaged": n_bad > 0 or self._tally.n_concealed_frames > 0,
+            "shorter_than_announced": missing_s > max(_MISSING_S, _MISSING_SHARE * (announced_s or 0.0)),
+            "clock_jump": clock.n_jumps + sound.n_jumps > 0,
+        }
+        return MediaFacts(
+            announced_duration_s=announced_s,
+            decoded_duration_s=end_s,
+            width=geometry.width,
+            height=geometry.height,
+            video_codec=self._video_codec,
+            audio_codec=sound.codec,
+            rotation_deg=geometry.rotation_deg,
+            n_frames_decoded=self._tally.n_frames,
+            n_bad_packets=n_bad,
+            n_scenes=self._n_scenes,
+            flags=tuple(flag for flag in FLAGS if raised[flag]),
+        )
+
+
+def _time_stamp_s(frame: Frame, tick_s: float) -> float | None:
+    """When a frame is to be shown by the file's clock; files without that (AVI) tell when it was decoded."""
+    ticks = frame.pts if frame.pts is not None else frame.dts
+    # Not frame.time: the last frames out of a decoder do not know their time base.
+    return ticks * tick_s if ticks is not None else None

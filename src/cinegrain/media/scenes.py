@@ -1,0 +1,151 @@
+"""Gathers sampled pictures into scenes while the film runs."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from cinegrain.media.pictures import Picture
+from cinegrain.types import UInt8
+
+FIRST_SAMPLE_S = 0.3
+"""The first colour picture is taken this long after the cut, when compression has recovered."""
+_TIME_SLACK_S = 1e-6
+MAX_REPEAT_S = 2.0
+"""A picture that stands still for longer, as over a hole in the file, is not sampled beyond this."""
+
+
+@dataclass(eq=False)
+class SceneParts:
+    """The pictures of one scene [start_s, end_s); colour and grey ones with their times in seconds."""
+
+    start_s: float
+    end_s: float
+    frames: list[tuple[float, UInt8]] = field(default_factory=list)
+    flow_frames: list[tuple[float, UInt8]] = field(default_factory=list)
+
+
+class SceneBuilder:
+    """Takes pictures and cuts in order of time and gives scenes that follow one another without gap.
+
+    A scene is handed out once it is sure that the next one lasts `min_scene_s`: a shorter rest at the end of
+    the film, or between a forced split and a true cut, is joined to the scene before it, which may then
+    exceed `max_scene_s` by less than `min_scene_s`.
+
+    Args:
+        frame_fps: Colour pictures a second; the clock starts anew at each scene.
+        flow_fps: Grey pictures a second, at whole multiples of 1/flow_fps since the film's start.
+        min_scene_s: Cuts closer than this to the cut before are left out.
+        max_scene_s: Scenes are split after this.
+        cut_delay_s: How much later than it happened a cut may be told.
+    """
+
+    def __init__(
+        self, *, frame_fps: float, flow_fps: float, min_scene_s: float, max_scene_s: float, cut_delay_s: float
+    ) -> None:
+        self._frame_fps = frame_fps
+        self._flow_fps = flow_fps
+        self._min_scene_s = min_scene_s
+        self._max_scene_s = max_scene_s
+        self._cut_delay_s = cut_delay_s
+        self._first_sample_s = min(FIRST_SAMPLE_S, min_scene_s / 2)
+        self._now = SceneParts(0.0, 0.0)
+        self._now_is_split_off = False
+        self._spare: tuple[float, UInt8] | None = None
+        self._clear_from_s = 0.0
+        self._n_due = 0
+        self._n_flow = 0
+        self._waiting: SceneParts | None = None
+        self._ready: deque[SceneParts] = deque()
+
+    def cut(self, time_s: float) -> None:
+        """End the scene at `time_s`, which lies before everything shown from now on; ignored if too early."""
+        if time_s - self._now.start_s < self._min_scene_s:
+            if not (self._now_is_split_off and self._waiting and time_s > self._now.start_s):
+                return
+            self._join_waiting()
+        self._end_scene(time_s)
+        self._now_is_split_off = False
+
+    def show(self, picture: Picture, until_s: float) -> None:
+        """Sample a picture that is on screen over [picture.time_s, until_s)."""
+        # A cut before the split may still be told during cut_delay_s, so the split waits as long.
+        while until_s >= self._now.start_s + self._max_scene_s + self._cut_delay_s:
+            split_s = self._now.start_s + self._max_scene_s
+            self._sample(picture, min(split_s, until_s))
+            self._end_scene(split_s)
+            self._now_is_split_off = True
+        self._sample(picture, until_s)
+        if until_s - self._now.start_s >= self._min_scene_s + self._cut_delay_s:
+            self._release_waiting()
+
+    def finish(self, last: Picture, end_s: float) -> None:
+        """End the film at `end_s`, with `last` still on screen."""
+        if end_s - self._now.start_s < self._min_scene_s and self._waiting:
+            self._join_waiting()
+        if not (self._now.frames or self._spare):
+            self._now.frames.append((max(last.time_s, self._now.start_s), last.rgb()))
+        self._end_scene(end_s)
+        self._release_waiting()
+
+    def ready(self) -> Iterator[SceneParts]:
+        """Scenes that are complete, each handed out once."""
+        while self._ready:
+            yield self._ready.popleft()
+
+    @property
+    def _due_s(self) -> float:
+        """When the next colour picture is to be taken."""
+        return self._now.start_s + self._first_sample_s + self._n_due / self._frame_fps
+
+    def _sample(self, picture: Picture, until_s: float) -> None:
+        repeat_end_s = picture.time_s + MAX_REPEAT_S
+        # A sample due as the next picture comes is that picture's, also where its time is a hair later.
+        until_s -= _TIME_SLACK_S
+        if picture.is_black:
+            self._clear_from_s = until_s + self._first_sample_s
+        while (flow_s := self._n_flow / self._flow_fps) < until_s:
+            if flow_s < repeat_end_s:
+                self._now.flow_frames.append((max(flow_s, picture.time_s, self._now.start_s), picture.small[0].copy()))
+            self._n_flow += 1
+        while self._due_s < until_s:
+            time_s = max(self._due_s, picture.time_s, self._clear_from_s)
+            if picture.is_black or time_s >= until_s:
+                # Stay due until the fade is over; what can be had meanwhile serves if the scene ends before.
+                if self._spare is None or not picture.is_black:
+                    self._spare = (max(self._due_s, picture.time_s), picture.rgb())
+                return
+            if time_s < repeat_end_s or not self._now.frames:
+                self._now.frames.append((time_s, picture.rgb()))
+            while self._due_s <= time_s:
+                self._n_due += 1
+
+    def _end_scene(self, time_s: float) -> None:
+        """Close the scene at `time_s`; later grey pictures go to the next, colour ones are taken anew."""
+        ended, spare = self._now, self._spare
+        self._release_waiting()
+        self._now = SceneParts(time_s, time_s)
+        self._now.flow_frames = [flow for flow in ended.flow_frames if flow[0] >= time_s]
+        self._spare = None
+        self._n_due = 0
+        ended.end_s = time_s
+        ended.flow_frames = [flow for flow in ended.flow_frames if flow[0] < time_s]
+        ended.frames = [frame for frame in ended.frames if frame[0] < time_s]
+        if not ended.frames and spare is not None and spare[0] < time_s:
+            ended.frames = [spare]
+        self._waiting = ended
+
+    def _join_waiting(self) -> None:
+        """Take back the scene that was not handed out yet."""
+        before, self._waiting = self._waiting, None
+        assert before is not None
+        self._now = SceneParts(
+            before.start_s,
+            before.start_s,
+            before.frames + self._now.frames,
+            before.flow_frames + self._now.flow_frames,
+        )
+
+    def _release_waiting(self) -> None:
+        if self._waiting is not None:
+            self._ready.append(self._waiting)
+            self._waiting = None

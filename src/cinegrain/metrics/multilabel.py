@@ -1,0 +1,168 @@
+"""How good multi-label genre probabilities are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve, precision_recall_fscore_support
+
+from cinegrain.errors import ShapeError
+from cinegrain.types import Bool, Float64
+
+
+@dataclass(frozen=True)
+class GenreScore:
+    """One genre. `ap` is None where the films scored hold no positive, or nothing else."""
+
+    genre: str
+    n_positive: int
+    ap: float | None
+    precision: float
+    recall: float
+    f1: float
+    threshold: float
+
+
+@dataclass(frozen=True)
+class MultilabelScores:
+    """Scores over n films and g genres.
+
+    Attributes:
+        n_films: Films scored.
+        map_macro: Mean AP over the genres that have one; None if none has.
+        map_low: 2.5 % point of its bootstrap over films.
+        map_high: 97.5 % point.
+        map_chance: What random scores reach: the mean share of positives of the same genres.
+        ap_micro: AP over all (film, genre) pairs at once.
+        ap_weighted: AP weighted by the number of positives.
+        ap_samples: Mean over films of the AP of their own genres.
+        f1_micro: F1 at the thresholds, pairs at once.
+        f1_macro: Mean over genres with positives.
+        f1_weighted: Weighted by the number of positives.
+        genres: One entry a genre.
+        left_out: Genres without a positive among these films; they are in no mean.
+    """
+
+    n_films: int
+    map_macro: float | None
+    map_low: float | None
+    map_high: float | None
+    map_chance: float | None
+    ap_micro: float | None
+    ap_weighted: float | None
+    ap_samples: float | None
+    f1_micro: float
+    f1_macro: float
+    f1_weighted: float
+    genres: tuple[GenreScore, ...]
+    left_out: tuple[str, ...]
+
+
+def multilabel_scores(
+    truth: Bool,
+    probabilities: Float64,
+    thresholds: Float64,
+    names: Sequence[str],
+    *,
+    n_bootstrap: int = 1000,
+    seed: int = 0,
+) -> MultilabelScores:
+    """All scores of genre probabilities.
+
+    Args:
+        truth: Shape (n, g), True where the film has the genre.
+        probabilities: Shape (n, g).
+        thresholds: Shape (g,); decided where the probability is at least this.
+        names: Genre names, length g.
+        n_bootstrap: Resamples of films for the interval.
+        seed: Of the resampling.
+
+    Raises:
+        ShapeError: If the shapes differ or there is no film.
+    """
+    if truth.shape != probabilities.shape or truth.ndim != 2 or not len(truth):
+        raise ShapeError(f"truth {truth.shape} and probabilities {probabilities.shape} must be one (n, g), n >= 1.")
+    scored = np.asarray(truth.any(axis=0))
+    decided = probabilities >= thresholds
+    precision, recall, f1, _ = precision_recall_fscore_support(truth, decided, average=None, zero_division=0)
+    genres = tuple(
+        GenreScore(
+            name,
+            int(truth[:, j].sum()),
+            float(average_precision_score(truth[:, j], probabilities[:, j])) if scored[j] else None,
+            float(precision[j]),
+            float(recall[j]),
+            float(f1[j]),
+            float(thresholds[j]),
+        )
+        for j, name in enumerate(names)
+    )
+    t, p, d = truth[:, scored], probabilities[:, scored], decided[:, scored]
+    some = bool(scored.any())
+    low, high = _bootstrap_interval(t, p, n_bootstrap, seed) if some else (None, None)
+    labelled = t.any(axis=1)
+
+    def ap(average: str) -> float | None:
+        return float(average_precision_score(t, p, average=average)) if some else None
+
+    return MultilabelScores(
+        n_films=len(truth),
+        map_macro=ap("macro"),
+        map_low=low,
+        map_high=high,
+        map_chance=float(t.mean(axis=0).mean()) if some else None,
+        ap_micro=ap("micro"),
+        ap_weighted=ap("weighted"),
+        ap_samples=float(average_precision_score(t[labelled], p[labelled], average="samples")) if some else None,
+        f1_micro=float(f1_score(truth, decided, average="micro", zero_division=0)),
+        f1_macro=float(f1_score(t, d, average="macro", zero_division=0)) if some else 0.0,
+        f1_weighted=float(f1_score(t, d, average="weighted", zero_division=0)) if some else 0.0,
+        genres=genres,
+        left_out=tuple(name for name, has in zip(names, scored, strict=True) if not has),
+    )
+
+
+def macro_ap(truth: Bool, probabilities: Float64) -> float:
+    """Mean AP over the genres with a positive; NaN if there is none. Both of shape (n, g)."""
+    scored = truth.any(axis=0)
+    if not scored.any():
+        return float("nan")
+    return float(average_precision_score(truth[:, scored], probabilities[:, scored], average="macro"))
+
+
+def _bootstrap_interval(truth: Bool, probabilities: Float64, n: int, seed: int) -> tuple[float, float]:
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(0, len(truth), size=(n, len(truth)))
+    low, high = np.nanpercentile([macro_ap(truth[r], probabilities[r]) for r in rows], [2.5, 97.5])
+    return float(low), float(high)
+
+
+def best_thresholds(truth: Bool, probabilities: Float64, *, min_positives: int = 3) -> Float64:
+    """For each genre the threshold with the best F1; meant for validation films only.
+
+    Args:
+        truth: Shape (n, g).
+        probabilities: Shape (n, g).
+        min_positives: A genre with fewer gets the best common threshold, since its own would be chance.
+
+    Returns:
+        Shape (g,); 0.5 everywhere if there is no positive at all.
+    """
+    if not truth.any():
+        return np.full(truth.shape[1], 0.5)
+    common = _best_threshold(truth.ravel(), probabilities.ravel())
+    return np.array(
+        [
+            _best_threshold(truth[:, j], probabilities[:, j]) if truth[:, j].sum() >= min_positives else common
+            for j in range(truth.shape[1])
+        ]
+    )
+
+
+def _best_threshold(truth: Bool, probabilities: Float64) -> float:
+    """Half-way from the best cut down to the next lower probability; both arguments of shape (n,)."""
+    precision, recall, cuts = precision_recall_curve(truth, probabilities)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    cut = float(cuts[int(np.argmax(f1[:-1]))])
+    below = probabilities[probabilities < cut]
+    return (cut + float(below.max())) / 2 if len(below) else cut

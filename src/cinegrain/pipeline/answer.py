@@ -1,0 +1,248 @@
+"""Answers about films: ones in the run, and ones never seen."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cinegrain.artifacts import read_json
+from cinegrain.config import SETTINGS_FILE, Settings, load_settings
+from cinegrain.discovery.atlas import unit_rows
+from cinegrain.errors import CinegrainError, StoreError
+from cinegrain.experts.base import Network
+from cinegrain.experts.registry import load_networks
+from cinegrain.experts.weights import cache_folder
+from cinegrain.explain.influence import mode_influence
+from cinegrain.explain.neighbours import mode_contributions, nearest
+from cinegrain.models.genre_model import GenreModel
+from cinegrain.pipeline.discover import Corpus, load_corpus
+from cinegrain.pipeline.embed import EmbeddedTrailer, embed_trailer
+from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.progress import Watcher
+from cinegrain.pipeline.words import best_words, word_strength
+from cinegrain.store.reader import EmbeddingDataset
+from cinegrain.training.checkpoint import load_model
+from cinegrain.training.data import ExpertArray, TrailerArrays
+from cinegrain.training.infer import encode_all, genre_probabilities
+from cinegrain.types import Float64, JsonObject
+
+_N_WORDS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Film:
+    """One film put through a run's models.
+
+    Attributes:
+        name: Id or path.
+        title: For people.
+        arrays: Its vectors.
+        encoded: Gated vectors of the fine-tuned network, shape (e, d).
+        row: Its row in the corpus; None for a film never seen.
+        words: Words by mode.
+        facts: Length and flags.
+    """
+
+    name: str
+    title: str
+    arrays: TrailerArrays
+    encoded: Float64
+    row: int | None
+    words: dict[str, list[JsonObject]]
+    facts: JsonObject
+
+
+class Answers:
+    """A finished run, loaded once for many questions."""
+
+    def __init__(self, run: Run) -> None:
+        """Loads the models, the corpus and the atlas.
+
+        Raises:
+            StoreError: If the run is not finished.
+        """
+        self.run = run
+        self.settings: Settings = load_settings(run.folder / SETTINGS_FILE)
+        self.coarse, self._coarse_card = load_model(run.coarse)
+        self.finetuned, _ = load_model(run.finetuned)
+        self.corpus: Corpus = load_corpus(run)
+        self.atlas: JsonObject = read_json(run.atlas)
+        self.rows: list[JsonObject] = read_json(run.trailers)
+        self._networks: list[Network] = []
+
+    @property
+    def model(self) -> GenreModel:
+        """The coarse genre model."""
+        return self.coarse
+
+    @property
+    def modes(self) -> list[str]:
+        """Mode of each expert in the models' order."""
+        return [self.coarse.spec.modalities[name] for name in self.coarse.spec.experts]
+
+    def film(self, name: str) -> Film:
+        """A film of the run by id (or title), or a file never seen.
+
+        Raises:
+            StoreError: If it is neither.
+            MediaError: If the file cannot be read.
+        """
+        ids = self.corpus.trailer_ids
+        if name in ids:
+            return self._known(ids.index(name))
+        titles = [i for i, row in enumerate(self.rows) if row["title"].casefold() == name.casefold()]
+        if len(titles) == 1:
+            return self._known(titles[0])
+        if Path(name).exists():
+            return self.new_film(Path(name))
+        raise StoreError(
+            f"{name!r} is neither a trailer of this run nor a file. Trailers are, for example: {', '.join(ids[:3])}."
+        )
+
+    def new_film(self, path: Path) -> Film:
+        """Looks at and listens to a file never seen.
+
+        Raises:
+            MediaError: If it cannot be read.
+        """
+        experts = self.coarse.spec.experts
+        if not self._networks:
+            self._networks = load_networks(experts, cache_folder(), threads=self.settings.extract.n_workers)
+        found = embed_trailer(str(path), path, self._networks, experts, self.settings.media)
+        arrays = _arrays_of(found, self.coarse.spec.dimensions)
+        encoded = encode_all(self.finetuned, arrays, np.arange(1)).double().numpy()[0]
+        facts = {
+            "duration_s": found.record.duration_s,
+            "n_scenes": found.record.n_scenes,
+            "flags": list(found.record.flags),
+        }
+        return Film(str(path), path.stem, arrays, encoded, None, self._words_of(found), facts)
+
+    def predict(self, film: Film, *, top_k: int) -> JsonObject:
+        """Genres with reasons, sub-genre, words, neighbours and missing modes of one film."""
+        batch = film.arrays.batch(np.arange(1))
+        influence = mode_influence(self.coarse, batch)
+        probabilities = genre_probabilities(self.coarse, encode_all(self.coarse, film.arrays, np.arange(1)))[0]
+        thresholds = self._coarse_card["thresholds"]
+        present = batch.present(self.coarse.spec.experts)[0].tolist()
+        genres = [
+            {
+                "name": genre,
+                "probability": float(probabilities[j]),
+                "decided": bool(probabilities[j] >= thresholds[j]),
+                "influence": dict(zip(self.modes, influence.values[0, :, j].tolist(), strict=True)),
+            }
+            for j, genre in enumerate(self.coarse.spec.genres)
+        ]
+        return {
+            "path": film.name,
+            "title": film.title,
+            **film.facts,
+            "genres": sorted(genres, key=lambda genre: -float(genre["probability"])),
+            "subgenre": self._subgenre(film.encoded),
+            "concepts": film.words,
+            "neighbours": self.similar(film, top_k=top_k),
+            "missing": [mode for mode, there in zip(self.modes, present, strict=True) if not there],
+        }
+
+    def similar(self, film: Film, *, top_k: int, mode: str | None = None) -> list[JsonObject]:
+        """The nearest trailers of the run, with each mode's part in it.
+
+        Args:
+            film: The film asked about; it never comes back itself.
+            top_k: How many.
+            mode: Compare by this mode alone.
+
+        Raises:
+            StoreError: If the film lacks that mode.
+        """
+        query, corpus, modes = film.encoded, self.corpus.encoded, self.modes
+        exclude = [] if film.row is None else [film.row]
+        if mode is not None:
+            keep = [i for i, name in enumerate(modes) if name == mode]
+            query, corpus, modes = query[keep], corpus[:, keep], [mode]
+            if not np.any(query):
+                raise StoreError(f"{film.title} has no {mode or 'such'} mode to compare by.")
+            exclude += np.flatnonzero(~corpus.any(axis=(1, 2))).tolist()
+        return [
+            {
+                "trailer_id": self.corpus.trailer_ids[n.row],
+                "title": self.rows[n.row]["title"],
+                "genres": self.rows[n.row]["genres"],
+                "score": n.score,
+                "modes": dict(zip(modes, n.modes, strict=True)),
+            }
+            for n in nearest(query, corpus, top_k=top_k, exclude=exclude)
+        ]
+
+    def _subgenre(self, encoded: Float64) -> JsonObject:
+        distances = 1 - (unit_rows(encoded[None]) @ self.corpus.centroids.T)[0]
+        order = np.argsort(distances, kind="stable")
+        cards = self.atlas["subgenres"]
+        best = int(order[0])
+        answer = {"id": cards[best]["id"], "name": cards[best]["name"], "distance": float(distances[best])}
+        if len(order) > 1:
+            second = int(order[1])
+            answer["runner_up"] = {
+                "id": cards[second]["id"],
+                "name": cards[second]["name"],
+                "distance": float(distances[second]),
+            }
+        centre = self.corpus.centroids[best].reshape(1, *encoded.shape)
+        answer["modes"] = dict(zip(self.modes, mode_contributions(encoded, centre)[0].tolist(), strict=True))
+        return answer
+
+    def _known(self, row: int) -> Film:
+        known = self.rows[row]
+        dataset = EmbeddingDataset(self.run.dataset)
+        arrays = {}
+        for name in self.coarse.spec.experts:
+            found = dataset.vectors(name, [known["trailer_id"]])
+            arrays[name] = ExpertArray(found.vectors, found.scenes, found.offsets)
+        facts = {key: known[key] for key in ("duration_s", "n_scenes", "flags")}
+        return Film(
+            known["trailer_id"],
+            known["title"],
+            TrailerArrays(arrays),
+            self.corpus.encoded[row],
+            row,
+            known["concepts"],
+            facts,
+        )
+
+    def _words_of(self, found: EmbeddedTrailer) -> dict[str, list[JsonObject]]:
+        words: dict[str, list[JsonObject]] = {}
+        for expert, column in found.embeddings.items():
+            scenes = [embedding.concepts for embedding in column if embedding is not None and embedding.concepts]
+            if scenes:
+                best = best_words(word_strength(scenes), _N_WORDS)
+                words[self.coarse.spec.modalities[expert]] = [asdict(concept) for concept in best]
+        return words
+
+
+def _arrays_of(found: EmbeddedTrailer, dimensions: dict[str, int] | object) -> TrailerArrays:
+    assert isinstance(dimensions, dict)
+    arrays = {}
+    for name, dimension in dimensions.items():
+        there = [(i, e.vector) for i, e in enumerate(found.embeddings[name]) if e is not None]
+        # Through float16, as the dataset keeps them, so that a film gets one answer whichever way it comes.
+        vectors = np.array([vector for _, vector in there], dtype=np.float16).reshape(-1, dimension)
+        arrays[name] = ExpertArray(vectors, np.array([i for i, _ in there], dtype=np.int64), np.array([0, len(there)]))
+    return TrailerArrays(arrays)
+
+
+def predict_files(
+    answers: Answers, paths: Sequence[Path], watcher: Watcher, *, top_k: int
+) -> tuple[list[JsonObject], list[tuple[Path, str]]]:
+    """Answers for each file, and the files that could not be read with the reason."""
+    results: list[JsonObject] = []
+    failed: list[tuple[Path, str]] = []
+    with watcher.stage("Looking and listening") as on_step:
+        for done, path in enumerate(paths, start=1):
+            try:
+                results.append(answers.predict(answers.new_film(path), top_k=top_k))
+            except CinegrainError as error:
+                failed.append((path, str(error)))
+            on_step(done, len(paths), path.name)
+    return results, failed

@@ -1,0 +1,109 @@
+"""Brings a folder of videos and a catalogue together."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cinegrain.artifacts import read_json, write_json
+from cinegrain.errors import ConfigError, DataError
+from cinegrain.media.files import find_videos
+from cinegrain.readers.table import CatalogRow, read_catalog
+from cinegrain.types import JsonObject, Trailer
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Films that have both a row and a file, and a sentence for everything that did not fit."""
+
+    trailers: tuple[Trailer, ...]
+    notes: tuple[str, ...]
+
+
+def match_catalog(videos: Path, catalog: Path) -> Matched:
+    """Finds the file of each row.
+
+    A row's `file` is looked up relative to the folder, then by its bare name anywhere below it.
+
+    Args:
+        videos: The folder.
+        catalog: The catalogue.
+
+    Raises:
+        ConfigError: If the folder or the catalogue cannot be read.
+        DataError: If the folder holds no videos, or no row has a file.
+    """
+    if not videos.is_dir():
+        raise ConfigError(f"There is no folder at {videos}. Give the folder that holds the videos.")
+    read = read_catalog(catalog)
+    files = find_videos(videos)
+    if not files:
+        raise DataError(f"{videos} holds no videos (looked for .mp4, .mkv, .webm, .mov, .mpg and others).")
+    by_name: dict[str, list[Path]] = {}
+    for path in files:
+        by_name.setdefault(path.name, []).append(path)
+    notes = list(read.notes)
+    trailers: list[Trailer] = []
+    used: set[Path] = set()
+    for row in read.rows:
+        found = _find(row, videos, by_name)
+        if found is None or found in used:
+            why = "has no file in the folder" if found is None else "names a file that another row has taken"
+            notes.append(f"catalogue row {row.file!r} {why} and is left out")
+            continue
+        used.add(found)
+        if not row.genres:
+            notes.append(f"catalogue row {row.file!r} has no genre: it takes no part in genre training")
+        trailers.append(Trailer(row.trailer_id, found.resolve(), row.title, row.genres, row.year, row.text))
+    notes += [
+        f"file {str(path.relative_to(videos))!r} has no catalogue row and is left out"
+        for path in files
+        if path not in used
+    ]
+    if not trailers:
+        raise DataError(
+            f"No row of {catalog} names a file below {videos}. For example row {read.rows[0].file!r} "
+            f"against file {files[0].name!r}."
+            if read.rows
+            else f"No row of {catalog} names a file."
+        )
+    return Matched(tuple(sorted(trailers, key=lambda t: t.trailer_id)), tuple(notes))
+
+
+def _find(row: CatalogRow, videos: Path, by_name: dict[str, list[Path]]) -> Path | None:
+    direct = Path(os.path.normpath(videos / row.file))
+    candidates = by_name.get(direct.name, [])
+    if direct in candidates:
+        return direct
+    if len(candidates) == 1:
+        return candidates[0]
+    return direct if Path(row.file).is_absolute() and direct.is_file() else None
+
+
+def save_matched(path: Path, matched: Matched) -> None:
+    """Keeps the films of a run."""
+    write_json(path, {"trailers": [_plain(t) for t in matched.trailers], "notes": list(matched.notes)})
+
+
+def load_matched(path: Path) -> Matched:
+    """The films of a run.
+
+    Raises:
+        StoreError: If the run has none yet.
+    """
+    found = read_json(path)
+    return Matched(tuple(_trailer(item) for item in found["trailers"]), tuple(found["notes"]))
+
+
+def _plain(trailer: Trailer) -> JsonObject:
+    return {**asdict(trailer), "path": str(trailer.path)}
+
+
+def _trailer(item: JsonObject) -> Trailer:
+    return Trailer(**{**item, "path": Path(item["path"]), "genres": tuple(item["genres"])})
+
+
+def catalog_text(trailer: Trailer, columns: Sequence[str]) -> str:
+    """A trailer's text in the given columns, joined; column names are compared without case."""
+    wanted = {name.strip().casefold() for name in columns}
+    return " ".join(value for name, value in trailer.text.items() if name.casefold() in wanted and value)

@@ -1,0 +1,100 @@
+"""One trailer from file to rows: decoded once, every expert over its scenes."""
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from cinegrain.errors import MediaError
+from cinegrain.experts.base import Network
+from cinegrain.media.files import file_sha256
+from cinegrain.media.reader import TrailerReader
+from cinegrain.media.settings import MediaSettings
+from cinegrain.store.schema import SceneRow, TrailerRecord
+from cinegrain.types import Scene, SceneEmbedding, UInt8
+
+log = logging.getLogger(__name__)
+_FRAMES_AT_ONCE = 24
+_SCENES_AT_ONCE = 16
+_THUMBNAIL_HEIGHT_PX, _THUMBNAIL_QUALITY = 120, 78
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedTrailer:
+    """Everything the dataset keeps of one trailer."""
+
+    record: TrailerRecord
+    scenes: tuple[SceneRow, ...]
+    embeddings: dict[str, list[SceneEmbedding | None]]
+
+
+def embed_trailer(
+    trailer_id: str, path: Path, networks: Sequence[Network], experts: Sequence[str], settings: MediaSettings
+) -> EmbeddedTrailer:
+    """Decodes a file once and runs the experts over groups of its scenes, in bounded memory.
+
+    Args:
+        trailer_id: Key of the result.
+        path: The video.
+        networks: Loaded networks.
+        experts: Which of their experts are wanted.
+        settings: How to decode.
+
+    Raises:
+        MediaError: If the file cannot be read.
+    """
+    digest, status = file_sha256(path), path.stat()
+    rows: list[SceneRow] = []
+    embeddings: dict[str, list[SceneEmbedding | None]] = {name: [] for name in experts}
+    with TrailerReader(path, settings) as reader:
+        for group in _groups(reader.scenes()):
+            for network in networks:
+                for name, column in network.embed(group).items():
+                    if name in embeddings:
+                        embeddings[name].extend(column)
+            rows += [SceneRow(s.index, s.start_s, s.end_s, thumbnail(s.frames)) for s in group]
+        facts = reader.facts()
+    if not any(e is not None for column in embeddings.values() for e in column):
+        raise MediaError(f"{path} decodes, but holds nothing that any expert can use.")
+    record = TrailerRecord(
+        trailer_id=trailer_id,
+        path=str(path),
+        sha256=digest,
+        size_bytes=status.st_size,
+        modified_ns=status.st_mtime_ns,
+        duration_s=facts.decoded_duration_s,
+        n_scenes=len(rows),
+        flags=facts.flags,
+        facts=json.dumps(asdict(facts)),
+    )
+    return EmbeddedTrailer(record, tuple(rows), embeddings)
+
+
+def _groups(scenes: Iterator[Scene]) -> Iterator[list[Scene]]:
+    """Scenes in groups that fill the networks' batches without holding much of the film."""
+    group: list[Scene] = []
+    for scene in scenes:
+        group.append(scene)
+        if len(group) >= _SCENES_AT_ONCE or sum(len(s.frames) for s in group) >= _FRAMES_AT_ONCE:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def thumbnail(frames: UInt8) -> bytes | None:
+    """A small JPEG of the middle frame; None without frames."""
+    if not len(frames):
+        return None
+    frame = frames[len(frames) // 2]
+    height, width = frame.shape[:2]
+    size = (max(1, round(width * _THUMBNAIL_HEIGHT_PX / height)), _THUMBNAIL_HEIGHT_PX)
+    small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+    done, data = cv2.imencode(
+        ".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _THUMBNAIL_QUALITY]
+    )
+    return np.asarray(data).tobytes() if done else None

@@ -1,0 +1,168 @@
+"""The extraction stage: every trailer of the catalogue into the embedding dataset."""
+
+import csv
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cinegrain.artifacts import write_csv
+from cinegrain.config import Settings, save_settings, to_plain
+from cinegrain.experts.registry import expert_cards, load_networks, resolve_experts
+from cinegrain.experts.weights import cache_folder, fetch
+from cinegrain.media.files import file_sha256
+from cinegrain.pipeline.embed import EmbeddedTrailer
+from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.progress import Watcher
+from cinegrain.pipeline.workers import Failed, Job, WorkerSetup, embed_all
+from cinegrain.store.schema import TrailerRecord
+from cinegrain.store.writer import DatasetWriter
+from cinegrain.types import Trailer
+
+FAILURE_COLUMNS = ("trailer_id", "path", "reason", "size_bytes", "modified_ns")
+
+
+@dataclass(frozen=True)
+class FailureRow:
+    """One line of failures.csv; size and time tell whether the file has changed since."""
+
+    trailer_id: str
+    path: str
+    reason: str
+    size_bytes: int
+    modified_ns: int
+
+
+@dataclass(frozen=True)
+class ExtractSummary:
+    """What the stage did."""
+
+    n_done: int
+    n_new: int
+    failures: tuple[FailureRow, ...]
+
+
+def extract(
+    run: Run, trailers: Sequence[Trailer], settings: Settings, watcher: Watcher, *, retry_failed: bool = False
+) -> ExtractSummary:
+    """Embeds every trailer that the dataset does not hold yet; killed at any moment, it goes on where it was.
+
+    Args:
+        run: The run folder.
+        trailers: What the catalogue has.
+        settings: All settings.
+        watcher: Who watches.
+        retry_failed: Try files again that failed before and have not changed.
+
+    Raises:
+        StoreError: If the dataset was made with other settings, or cannot be written.
+        WeightsError: If an expert's weights cannot be had.
+    """
+    experts = resolve_experts(settings.extract.experts)
+    cards = expert_cards()
+    install_weights(experts, watcher)
+    writer = DatasetWriter(
+        run.dataset, cards=[cards[name].as_json() for name in experts], settings={"media": to_plain(settings.media)}
+    )
+    save_settings(settings, run.folder)  # only now: a dataset made with other settings has been refused
+    failures = {} if retry_failed else _still_failing(read_failures(run.failures), trailers)
+    jobs = _jobs(writer, trailers, failures)
+    _write_failures(run, failures)
+    if jobs:
+        cache = cache_folder()
+        load_networks(experts, cache)  # builds graphs once, before the workers would all do it
+        setup = WorkerSetup(experts, settings.media, cache)
+        with watcher.stage("Looking and listening") as on_step:
+            started = time.monotonic()
+            workers = min(settings.extract.n_workers, len(jobs))
+            for done, outcome in enumerate(embed_all(jobs, setup, workers=workers), start=1):
+                if isinstance(outcome, EmbeddedTrailer):
+                    writer.append(outcome.record, outcome.scenes, outcome.embeddings)
+                    name = outcome.record.trailer_id
+                else:
+                    failures[outcome.job.trailer_id] = _failure(outcome)
+                    _write_failures(run, failures)
+                    watcher.say(f"{outcome.job.trailer_id}: {outcome.reason}")
+                    name = outcome.job.trailer_id
+                rate = done / max(time.monotonic() - started, 1e-6) * 60
+                on_step(done, len(jobs), f"{name} ({rate:.0f} films a minute)")
+        writer.compact()
+    wanted = {trailer.trailer_id for trailer in trailers}
+    return ExtractSummary(
+        n_done=len(wanted & set(writer.records)),
+        n_new=sum(job.trailer_id in writer.records for job in jobs),
+        failures=tuple(failures.values()),
+    )
+
+
+def install_weights(experts: Sequence[str], watcher: Watcher) -> list[Path]:
+    """Downloads what the experts need and the cache lacks.
+
+    Raises:
+        WeightsError: If something cannot be had.
+    """
+    cards = expert_cards()
+    files = list(dict.fromkeys(file for name in experts for file in cards[name].weights))
+    paths = []
+    with watcher.stage("Pretrained weights") as on_step:
+        for done, file in enumerate(files, start=1):
+            paths.append(fetch(file, cache_folder()))
+            on_step(done, len(files), file.name)
+    return paths
+
+
+def read_failures(path: Path) -> list[FailureRow]:
+    """The failures of earlier runs; none if there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        return [
+            FailureRow(row["trailer_id"], row["path"], row["reason"], int(row["size_bytes"]), int(row["modified_ns"]))
+            for row in csv.DictReader(file)
+        ]
+
+
+def _write_failures(run: Run, failures: dict[str, FailureRow]) -> None:
+    rows = sorted(failures.values(), key=lambda row: row.trailer_id)
+    write_csv(run.failures, FAILURE_COLUMNS, map(asdict, rows))
+
+
+def _still_failing(rows: Sequence[FailureRow], trailers: Sequence[Trailer]) -> dict[str, FailureRow]:
+    """Failures whose file has not changed since."""
+    now = {trailer.trailer_id: _stamp(trailer.path) for trailer in trailers}
+    return {row.trailer_id: row for row in rows if now.get(row.trailer_id) == (row.size_bytes, row.modified_ns)}
+
+
+def _jobs(writer: DatasetWriter, trailers: Sequence[Trailer], failures: dict[str, FailureRow]) -> list[Job]:
+    """What is still to do; a trailer whose file has changed is taken out of the dataset first."""
+    changed, jobs = [], []
+    for trailer in trailers:
+        if trailer.trailer_id in failures:
+            continue
+        record = writer.records.get(trailer.trailer_id)
+        if record is not None and _unchanged(record, trailer.path):
+            continue
+        if record is not None:
+            changed.append(trailer.trailer_id)
+        jobs.append(Job(trailer.trailer_id, trailer.path))
+    writer.remove(changed)
+    return jobs
+
+
+def _unchanged(record: TrailerRecord, path: Path) -> bool:
+    stamp = _stamp(path)
+    if stamp == (record.size_bytes, record.modified_ns):
+        return True
+    return stamp[0] == record.size_bytes and file_sha256(path) == record.sha256
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return (-1, -1)
+    return (status.st_size, status.st_mtime_ns)
+
+
+def _failure(outcome: Failed) -> FailureRow:
+    return FailureRow(outcome.job.trailer_id, str(outcome.job.path), outcome.reason, *_stamp(outcome.job.path))

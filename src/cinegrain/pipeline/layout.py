@@ -1,0 +1,77 @@
+"""Where everything lies in a run folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cinegrain.artifacts import open_run
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder of this version."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, folder: Path, *, create: bool = False) -> "Run":
+        """Checks the folder, or makes it.
+
+        Raises:
+            StoreError: If it is no run, or one of another version, or cannot be written.
+        """
+        return cls(open_run(folder, create=create))
+
+    @property
+    def catalog(self) -> Path:
+        """The films of this run, as matched with their files."""
+        return self.folder / "catalog.json"
+
+    @property
+    def dataset(self) -> Path:
+        """The embedding dataset."""
+        return self.folder / "dataset"
+
+    @property
+    def failures(self) -> Path:
+        """Films that could not be read, and why."""
+        return self.folder / "failures.csv"
+
+    @property
+    def coarse(self) -> Path:
+        """The coarse genre model."""
+        return self.folder / "models" / "coarse"
+
+    @property
+    def finetuned(self) -> Path:
+        """The fine-tuned model."""
+        return self.folder / "models" / "finetuned"
+
+    @property
+    def metrics(self) -> Path:
+        """All figures."""
+        return self.folder / "metrics.json"
+
+    @property
+    def atlas(self) -> Path:
+        """The sub-genres."""
+        return self.folder / "atlas.json"
+
+    @property
+    def centroids(self) -> Path:
+        """Their centres and every trailer's gated vectors."""
+        return self.folder / "embeddings.safetensors"
+
+    @property
+    def trailers(self) -> Path:
+        """What is known of each trailer: genres, influence, sub-genre, place on the map."""
+        return self.folder / "trailers.json"
+
+    @property
+    def table(self) -> Path:
+        """The same as a table to take away."""
+        return self.folder / "subgenres.csv"
+
+    @property
+    def report(self) -> Path:
+        """The report."""
+        return self.folder / "report.html"

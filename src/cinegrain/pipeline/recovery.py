@@ -1,0 +1,78 @@
+"""How well planted sub-genres are found again; the only place that reads the truth, after everything is done."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cinegrain.artifacts import read_json, write_json
+from cinegrain.discovery.atlas import unit_rows
+from cinegrain.discovery.kmeans import spherical_kmeans
+from cinegrain.metrics.clustering import cluster_scores
+from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.train import RunData
+from cinegrain.training.checkpoint import load_model
+from cinegrain.training.infer import encode_all
+from cinegrain.types import Float64, JsonObject
+
+_SEEDS = 5
+RECOVERY_FILE = "recovery.json"
+
+
+def recover(run: Run, data: RunData, truth_file: Path, *, restarts: int, seed: int) -> list[JsonObject]:
+    """Scores k-means on plain vectors, after coarse training and after fine-tuning, against the planted truth.
+
+    Args:
+        run: A finished run.
+        data: Its films.
+        truth_file: CSV with trailer_id and subgenre.
+        restarts: Of k-means, alike for all.
+        seed: First of five seeds of k-means; means and standard deviations are over them.
+
+    Returns:
+        One row a method, also written to recovery.json.
+    """
+    with truth_file.open(encoding="utf-8", newline="") as file:
+        planted = {row["trailer_id"]: row["subgenre"] for row in csv.DictReader(file)}
+    truth = [planted[trailer.trailer_id] for trailer in data.trailers]
+    everything = np.arange(len(truth))
+    coarse, finetuned = load_model(run.coarse)[0], load_model(run.finetuned)[0]
+    spaces = {
+        "plain vectors of all experts": concatenated(data),
+        "coarse genre network": unit_rows(encode_all(coarse, data.arrays, everything).double().numpy()),
+        "after fine-tuning": unit_rows(encode_all(finetuned, data.arrays, everything).double().numpy()),
+    }
+    rows = [
+        _row(method, "true number", points, len(set(truth)), truth, restarts, seed) for method, points in spaces.items()
+    ]
+    k = int(read_json(run.atlas)["k"])
+    rows.append(_row("after fine-tuning", "chosen", spaces["after fine-tuning"], k, truth, restarts, seed))
+    write_json(run.folder / RECOVERY_FILE, rows)
+    return rows
+
+
+def concatenated(data: RunData) -> Float64:
+    """The baseline without any training: standardised scene means of each expert at unit length, side by side.
+
+    Returns:
+        Unit rows, shape (n, sum of d_e).
+    """
+    blocks = []
+    for name in data.arrays.experts:
+        means = data.arrays.means(name).astype(np.float64)
+        scaled = (means - np.nanmean(means, axis=0)) / np.maximum(np.nanstd(means, axis=0), 1e-6)
+        blocks.append(unit_rows(np.nan_to_num(scaled)[:, None]))
+    return unit_rows(np.concatenate(blocks, axis=1)[:, None])
+
+
+def _row(method: str, how: str, points: Float64, k: int, truth: Sequence[str], restarts: int, seed: int) -> JsonObject:
+    scores = [
+        cluster_scores(truth, spherical_kmeans(points, k, seed=seed + i, restarts=restarts).labels.tolist())
+        for i in range(_SEEDS)
+    ]
+    row: JsonObject = {"method": method, "k": how, "n_clusters": k}
+    for name in ("ari", "nmi", "accuracy"):
+        values = [getattr(score, name) for score in scores]
+        row[name], row[f"{name}_sd"] = float(np.mean(values)), float(np.std(values))
+    return row

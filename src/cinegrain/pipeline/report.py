@@ -1,0 +1,63 @@
+"""The report stage: from a finished run to one HTML file."""
+
+from collections.abc import Sequence
+from pathlib import PurePath
+
+from cinegrain.artifacts import read_json, write_text
+from cinegrain.config import SETTINGS_FILE
+from cinegrain.pipeline.extract import read_failures
+from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.progress import OnStep, Watcher
+from cinegrain.report.data import Artifacts, Failure, wanted_pictures
+from cinegrain.report.page import render
+from cinegrain.store.reader import EmbeddingDataset
+from cinegrain.store.schema import SceneRow
+
+_RECOVERY_FILE = "recovery.json"
+
+
+def make_report(run: Run, watcher: Watcher) -> None:
+    """Writes report.html, always anew: that is quicker than to be sure that nothing changed.
+
+    Raises:
+        StoreError: If an artifact is missing or damaged, or the report cannot be written.
+    """
+    trailers, atlas, metrics = read_json(run.trailers), read_json(run.atlas), read_json(run.metrics)
+    dataset = EmbeddingDataset(run.dataset)
+    recovery, settings = run.folder / _RECOVERY_FILE, run.folder / SETTINGS_FILE
+    wanted = wanted_pictures(atlas, trailers)
+    with watcher.stage("Report") as on_step:
+        thumbnails = _thumbnails(dataset, wanted, on_step)
+        on_step(len(wanted), len(wanted) + 1, "writing the page")
+        html = render(
+            Artifacts(
+                metrics=metrics,
+                atlas=atlas,
+                trailers=trailers,
+                notes=read_json(run.catalog)["notes"],
+                failures=[
+                    Failure(row.trailer_id, PurePath(row.path).name, row.reason) for row in read_failures(run.failures)
+                ],
+                experts=dataset.cards,
+                settings=settings.read_text(encoding="utf-8") if settings.is_file() else "",
+                thumbnails=thumbnails,
+                recovery=read_json(recovery) if recovery.is_file() else None,
+            )
+        )
+        write_text(run.report, html)
+        on_step(len(wanted) + 1, len(wanted) + 1, run.report.name)
+
+
+def _thumbnails(dataset: EmbeddingDataset, trailer_ids: Sequence[str], on_step: OnStep) -> dict[str, bytes]:
+    pictures = {}
+    for done, trailer_id in enumerate(trailer_ids, start=1):
+        picture = _most_telling(dataset.scenes(trailer_id))
+        if picture is not None:
+            pictures[trailer_id] = picture
+        on_step(done, len(trailer_ids) + 1, trailer_id)
+    return pictures
+
+
+def _most_telling(scenes: Sequence[SceneRow]) -> bytes | None:
+    """The largest JPEG: black pictures, logos and title cards compress to little."""
+    return max((scene.thumbnail for scene in scenes if scene.thumbnail), key=len, default=None)

@@ -1,0 +1,65 @@
+"""All stages in a row."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cinegrain.config import Settings
+from cinegrain.pipeline.catalog import Matched, load_matched, match_catalog, save_matched
+from cinegrain.pipeline.discover import discover
+from cinegrain.pipeline.extract import ExtractSummary, extract
+from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.progress import Watcher
+from cinegrain.pipeline.report import make_report
+from cinegrain.pipeline.train import fine_tune, load_data, train
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run did and what it found odd."""
+
+    folder: Path
+    n_trailers: int
+    extracted: ExtractSummary
+    notes: tuple[str, ...]
+
+
+def extract_folder(
+    videos: Path, catalog: Path, out: Path, settings: Settings, watcher: Watcher, *, retry_failed: bool = False
+) -> tuple[Run, Matched, ExtractSummary]:
+    """Matches a folder with its catalogue and embeds every film.
+
+    Raises:
+        CinegrainError: If the input cannot be used or the output not written.
+    """
+    matched = match_catalog(videos, catalog)
+    run = Run.open(out, create=True)
+    save_matched(run.catalog, matched)
+    return run, matched, extract(run, matched.trailers, settings, watcher, retry_failed=retry_failed)
+
+
+def run_all(
+    videos: Path, catalog: Path, out: Path, settings: Settings, watcher: Watcher, *, retry_failed: bool = False
+) -> RunSummary:
+    """From a folder of videos and a catalogue to models, sub-genres and a report.
+
+    Every stage is skipped where its result is there for exactly these inputs.
+
+    Raises:
+        CinegrainError: If the input cannot be used or the output not written.
+    """
+    run, matched, extracted = extract_folder(videos, catalog, out, settings, watcher, retry_failed=retry_failed)
+    notes = [*matched.notes, *model_films(run, settings, watcher)]
+    return RunSummary(run.folder, len(matched.trailers), extracted, tuple(notes))
+
+
+def model_films(run: Run, settings: Settings, watcher: Watcher) -> list[str]:
+    """Every stage after extraction; gives sentences about what was left out."""
+    data = load_data(run, load_matched(run.catalog).trailers)
+    train(run, data, settings, watcher)
+    fine_tune(run, data, settings, watcher)
+    discover(run, data, settings, watcher)
+    make_report(run, watcher)
+    return [
+        f"genre {genre!r} has only {n} film{'s' if n > 1 else ''} and is not learned"
+        for genre, n in data.left_out.items()
+    ]

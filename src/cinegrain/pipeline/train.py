@@ -1,0 +1,158 @@
+"""The training stages: the coarse genre model, and its self-supervised fine-tuning."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from cinegrain.artifacts import is_current, key_of
+from cinegrain.config import Settings, to_plain
+from cinegrain.errors import DataError
+from cinegrain.models.genre_model import ModelSpec
+from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.progress import Watcher
+from cinegrain.pipeline.provenance import provenance
+from cinegrain.store.reader import EmbeddingDataset
+from cinegrain.training.checkpoint import CARD_FILE, load_model, save_model
+from cinegrain.training.coarse import train_coarse
+from cinegrain.training.data import ExpertArray, TrailerArrays
+from cinegrain.training.finetune import finetune
+from cinegrain.training.split import split_by_title
+from cinegrain.types import Bool, Int64, Trailer
+
+MIN_FILMS_PER_GENRE = 2
+
+
+@dataclass(frozen=True, eq=False)
+class RunData:
+    """The films of a run that have embeddings, as arrays.
+
+    Attributes:
+        trailers: n films, by id.
+        arrays: Their vectors.
+        modalities: Mode of each expert, in the order of the arrays.
+        genres: The g genres that can be learned.
+        labels: Shape (n, g).
+        left_out: Genres with too few films, with their number.
+        key: Stands for all of this.
+    """
+
+    trailers: tuple[Trailer, ...]
+    arrays: TrailerArrays
+    modalities: dict[str, str]
+    genres: tuple[str, ...]
+    labels: Bool
+    left_out: dict[str, int]
+    key: str
+
+    @property
+    def labelled(self) -> Int64:
+        """Rows of films with at least one learnable genre."""
+        return np.flatnonzero(self.labels.any(axis=1)).astype(np.int64)
+
+
+def load_data(run: Run, trailers: Sequence[Trailer]) -> RunData:
+    """Reads a run's dataset for the films of its catalogue.
+
+    Raises:
+        StoreError: If there is no dataset.
+        DataError: If it holds none of the films, or fewer than two genres with at least two films.
+    """
+    dataset = EmbeddingDataset(run.dataset)
+    records = {record.trailer_id: record for record in dataset.trailers}
+    have = tuple(trailer for trailer in trailers if trailer.trailer_id in records)
+    if not have:
+        raise DataError("No film of the catalogue could be read; see failures.csv.")
+    ids = [trailer.trailer_id for trailer in have]
+    arrays = {}
+    for card in dataset.cards:
+        found = dataset.vectors(card["name"], ids)
+        arrays[card["name"]] = ExpertArray(found.vectors, found.scenes, found.offsets)
+    genres, left_out = _learnable(have)
+    labels = np.array([[genre in trailer.genres for genre in genres] for trailer in have], dtype=bool)
+    key = key_of(
+        dataset.info["settings"],
+        [(card["name"], card["version"]) for card in dataset.cards],
+        [(t.trailer_id, records[t.trailer_id].sha256, t.title, t.genres) for t in have],
+    )
+    modalities = {card["name"]: card["modality"] for card in dataset.cards}
+    return RunData(have, TrailerArrays(arrays), modalities, genres, labels.reshape(len(have), -1), left_out, key)
+
+
+def _learnable(trailers: Sequence[Trailer]) -> tuple[tuple[str, ...], dict[str, int]]:
+    counts = Counter(genre for trailer in trailers for genre in trailer.genres)
+    genres = tuple(sorted(genre for genre, n in counts.items() if n >= MIN_FILMS_PER_GENRE))
+    if len(genres) < 2:
+        found = ", ".join(f"{genre} ({n})" for genre, n in sorted(counts.items())) or "none"
+        raise DataError(
+            f"A genre model needs at least two genres with {MIN_FILMS_PER_GENRE} films each; found: {found}. "
+            "Add films, or check the catalogue's column genres."
+        )
+    return genres, {genre: n for genre, n in sorted(counts.items()) if n < MIN_FILMS_PER_GENRE}
+
+
+def train(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> str:
+    """Trains the coarse model unless it is there for exactly these inputs.
+
+    Returns:
+        The model's key.
+
+    Raises:
+        DataError: If there are too few films.
+    """
+    parts = [to_plain(part) for part in (settings.split, settings.model, settings.train)]
+    key = key_of("coarse", data.key, settings.seed, *parts)
+    if is_current(run.coarse / CARD_FILE, key):
+        return key
+    rows = data.labelled
+    local = split_by_title(
+        [data.trailers[i].title for i in rows], data.labels[rows], settings.split, seed=settings.seed
+    )
+    split = type(local)(rows[local.train], rows[local.val], rows[local.test])
+    spec = ModelSpec(data.arrays.dimensions, data.modalities, data.genres, settings.model)
+    with watcher.stage("Genre model") as on_step:
+        result = train_coarse(
+            data.arrays, data.labels, split, spec, settings.train, seed=settings.seed, on_epoch=on_step
+        )
+    ids = [trailer.trailer_id for trailer in data.trailers]
+    extra = {
+        "key": key,
+        "thresholds": result.thresholds.tolist(),
+        "best_epoch": result.best_epoch,
+        "history": [asdict(epoch) for epoch in result.history],
+        "split": {part: [ids[i] for i in getattr(split, part)] for part in ("train", "val", "test")},
+        "provenance": provenance(settings.seed),
+    }
+    save_model(run.coarse, result.model, extra)
+    return key
+
+
+def fine_tune(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> str:
+    """Fine-tunes the coarse model unless that is done for exactly these inputs.
+
+    Returns:
+        The fine-tuned model's key.
+
+    Raises:
+        StoreError: If there is no coarse model.
+        DataError: If too few films have two scenes.
+    """
+    coarse, card = load_model(run.coarse)
+    key = key_of("finetuned", card["key"], settings.seed, to_plain(settings.finetune))
+    if is_current(run.finetuned / CARD_FILE, key):
+        return key
+    position = {trailer.trailer_id: i for i, trailer in enumerate(data.trailers)}
+    labelled = np.array([position[t] for t in card["split"]["train"] if t in position], dtype=np.int64)
+    with watcher.stage("Fine-tuning") as on_step:
+        model, history = finetune(
+            coarse, data.arrays, data.labels, labelled, settings.finetune, seed=settings.seed, on_epoch=on_step
+        )
+    extra = {
+        "key": key,
+        "coarse_key": card["key"],
+        "history": [asdict(epoch) for epoch in history],
+        "provenance": provenance(settings.seed),
+    }
+    save_model(run.finetuned, model, extra)
+    return key

@@ -1,0 +1,115 @@
+"""Reads a dataset back as arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import lance
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from cinegrain.artifacts import read_json
+from cinegrain.errors import StoreError
+from cinegrain.store.schema import EMBEDDINGS, INFO_FILE, SCENES, SceneRow, TrailerRecord, check_format, table_path
+from cinegrain.store.writer import read_trailers
+from cinegrain.types import Concept, Int64, JsonObject
+
+
+@dataclass(frozen=True, eq=False)
+class SceneVectors:
+    """All vectors of one expert, trailers one after the other.
+
+    Attributes:
+        vectors: Shape (r, d), float16; one row for each scene that the expert could embed.
+        scenes: Scene index of each row, shape (r,).
+        offsets: Rows of trailer i are offsets[i]:offsets[i + 1]; shape (n + 1,).
+    """
+
+    vectors: NDArray[np.float16]
+    scenes: Int64
+    offsets: Int64
+
+
+@dataclass(frozen=True)
+class ConceptRow:
+    """Words of one expert for one scene."""
+
+    trailer_id: str
+    scene: int
+    expert: str
+    concepts: tuple[Concept, ...]
+
+
+class EmbeddingDataset:
+    """A dataset folder, read only. Trailers come in the order of their ids."""
+
+    def __init__(self, folder: Path) -> None:
+        """Opens it.
+
+        Raises:
+            StoreError: If there is no dataset, or one of another version.
+        """
+        if not (folder / INFO_FILE).is_file():
+            raise StoreError(f"{folder} holds no embedding dataset. Make one with `cinegrain extract`.")
+        self._folder = folder
+        self.info: JsonObject = read_json(folder / INFO_FILE)
+        check_format(self.info, folder)
+        self.trailers: tuple[TrailerRecord, ...] = tuple(sorted(read_trailers(folder), key=lambda t: t.trailer_id))
+
+    @property
+    def cards(self) -> list[JsonObject]:
+        """The experts' cards."""
+        return list(self.info["experts"])
+
+    def vectors(self, expert: str, trailer_ids: Sequence[str]) -> SceneVectors:
+        """One expert's vectors for the given trailers, in their order.
+
+        Args:
+            expert: Its name.
+            trailer_ids: Which trailers; one that the expert could not embed gets no rows.
+
+        Raises:
+            StoreError: If the dataset has no such expert.
+        """
+        dimension = next((card["dimension"] for card in self.cards if card["name"] == expert), None)
+        if dimension is None:
+            known = ", ".join(card["name"] for card in self.cards)
+            raise StoreError(f"The dataset has no expert {expert!r}. It has: {known}.")
+        table = self._read(EMBEDDINGS, ["trailer_id", "scene", "vector"], f"expert = '{expert}'")
+        position = {trailer_id: i for i, trailer_id in enumerate(trailer_ids)}
+        owner = np.array([position.get(t, -1) for t in table["trailer_id"].to_pylist()], dtype=np.int64)
+        scenes = table["scene"].to_numpy().astype(np.int64)
+        flat = pc.list_flatten(table["vector"].combine_chunks()).to_numpy(zero_copy_only=False)
+        vectors = np.asarray(flat, dtype=np.float16).reshape(-1, dimension)
+        order = np.lexsort((scenes, owner))
+        order = order[owner[order] >= 0]
+        counts = np.bincount(owner[order], minlength=len(trailer_ids))
+        return SceneVectors(vectors[order], scenes[order], np.concatenate([[0], np.cumsum(counts)]))
+
+    def concepts(self) -> list[ConceptRow]:
+        """Every expert's words for every scene, best word first."""
+        table = self._read(EMBEDDINGS, ["trailer_id", "scene", "expert", "concepts"], None)
+        return [
+            ConceptRow(
+                row["trailer_id"],
+                row["scene"],
+                row["expert"],
+                tuple(Concept(c["name"], c["score"]) for c in row["concepts"]),
+            )
+            for row in table.to_pylist()
+            if row["concepts"]
+        ]
+
+    def scenes(self, trailer_id: str) -> list[SceneRow]:
+        """A trailer's scenes with thumbnails, in order."""
+        where = "trailer_id = '" + trailer_id.replace("'", "''") + "'"
+        rows = self._read(SCENES, ["scene", "start_s", "end_s", "thumbnail"], where).to_pylist()
+        return sorted((SceneRow(**row) for row in rows), key=lambda scene: scene.scene)
+
+    def _read(self, table: str, columns: list[str], where: str | None) -> pa.Table:
+        path = table_path(self._folder, table)
+        if not path.exists():
+            raise StoreError(f"{self._folder} holds no trailer yet. Run `cinegrain extract` to its end.")
+        return lance.dataset(str(path)).to_table(columns=columns, filter=where)

@@ -1,0 +1,110 @@
+"""What one dataset folder holds: three Lance tables and a readable `dataset.json`.
+
+trailers.lance     one row a trailer; its row is written last and marks the trailer as whole
+scenes.lance       one row a scene: times and a thumbnail
+embeddings.lance   one row for each trailer, scene and expert
+dataset.json       format, expert cards, settings
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from cinegrain.errors import StoreError
+
+FORMAT = 1
+INFO_FILE = "dataset.json"
+TRAILERS, SCENES, EMBEDDINGS = "trailers", "scenes", "embeddings"
+
+_CONCEPTS = pa.list_(pa.struct([("name", pa.string()), ("score", pa.float32())]))
+SCHEMAS = {
+    TRAILERS: pa.schema(
+        [
+            pa.field("trailer_id", pa.string(), nullable=False),
+            pa.field("path", pa.string(), nullable=False),
+            pa.field("sha256", pa.string(), nullable=False),
+            pa.field("size_bytes", pa.int64(), nullable=False),
+            pa.field("modified_ns", pa.int64(), nullable=False),
+            pa.field("duration_s", pa.float64(), nullable=False),
+            pa.field("n_scenes", pa.int32(), nullable=False),
+            pa.field("flags", pa.list_(pa.string()), nullable=False),
+            pa.field("facts", pa.string(), nullable=False),
+        ]
+    ),
+    SCENES: pa.schema(
+        [
+            pa.field("trailer_id", pa.string(), nullable=False),
+            pa.field("scene", pa.int32(), nullable=False),
+            pa.field("start_s", pa.float64(), nullable=False),
+            pa.field("end_s", pa.float64(), nullable=False),
+            pa.field("thumbnail", pa.binary()),
+        ]
+    ),
+    EMBEDDINGS: pa.schema(
+        [
+            pa.field("trailer_id", pa.string(), nullable=False),
+            pa.field("scene", pa.int32(), nullable=False),
+            pa.field("expert", pa.string(), nullable=False),
+            pa.field("start_s", pa.float64(), nullable=False),
+            pa.field("end_s", pa.float64(), nullable=False),
+            pa.field("vector", pa.list_(pa.float16()), nullable=False),
+            pa.field("concepts", _CONCEPTS, nullable=False),
+        ]
+    ),
+}
+
+
+@dataclass(frozen=True)
+class TrailerRecord:
+    """One whole trailer in the dataset.
+
+    Attributes:
+        trailer_id: Key everywhere.
+        path: The file it came from.
+        sha256: Of that file.
+        size_bytes: Of that file.
+        modified_ns: Its modification time; with the size, a cheap sign that it has not changed.
+        duration_s: Decoded length.
+        n_scenes: Number of scenes.
+        flags: Plain words such as `no_audio`.
+        facts: Everything the decoder noted, as JSON text.
+    """
+
+    trailer_id: str
+    path: str
+    sha256: str
+    size_bytes: int
+    modified_ns: int
+    duration_s: float
+    n_scenes: int
+    flags: tuple[str, ...]
+    facts: str = "{}"
+
+
+@dataclass(frozen=True)
+class SceneRow:
+    """Times of one scene and a small JPEG of it (None if it has no picture)."""
+
+    scene: int
+    start_s: float
+    end_s: float
+    thumbnail: bytes | None = None
+
+
+def table_path(folder: Path, table: str) -> Path:
+    """Where a table lies."""
+    return folder / f"{table}.lance"
+
+
+def check_format(info: object, folder: Path) -> None:
+    """Refuses a dataset of another version.
+
+    Raises:
+        StoreError: Naming both versions.
+    """
+    found = info.get("format") if isinstance(info, dict) else None
+    if found != FORMAT:
+        raise StoreError(
+            f"{folder} is a dataset of format {found}; this version reads format {FORMAT}. Extract it again elsewhere."
+        )

@@ -1,0 +1,25 @@
+"""Runs a trained model over many trailers."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cinegrain.models.genre_model import GenreModel
+from cinegrain.training.data import TrailerArrays
+from cinegrain.types import Float64, Int64
+
+_BATCH = 256
+
+
+@torch.inference_mode()
+def encode_all(model: GenreModel, arrays: TrailerArrays, trailers: Int64) -> Tensor:
+    """Gated vectors of the given trailers, shape (n, e, d), in evaluation mode."""
+    model.eval()
+    parts = [model.encode(arrays.batch(trailers[i : i + _BATCH])) for i in range(0, len(trailers), _BATCH)]
+    return torch.cat(parts)
+
+
+@torch.inference_mode()
+def genre_probabilities(model: GenreModel, encoded: Tensor) -> Float64:
+    """Shape (n, g), from `encode_all`'s output."""
+    return np.asarray(torch.sigmoid(model.classify(encoded)).numpy(), dtype=np.float64)

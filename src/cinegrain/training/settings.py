@@ -1,0 +1,61 @@
+"""Settings of splits and training. No heavy imports: the command line reads them for its help."""
+
+from dataclasses import dataclass, field
+
+from cinegrain.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """Shares of the films held back."""
+
+    val: float = field(default=0.2, metadata={"help": "Share of films for early stopping and thresholds."})
+    test: float = field(default=0.2, metadata={"help": "Share of films that only the final figures see."})
+
+    def __post_init__(self) -> None:
+        if not (0 < self.val < 1 and 0 < self.test < 1 and self.val + self.test < 0.9):
+            raise ConfigError(
+                f"split.val and split.test must be above 0 and together under 0.9; found {self.val} and {self.test}."
+            )
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How the coarse network is trained."""
+
+    epochs: int = field(default=200, metadata={"help": "Most passes over the training films."})
+    min_epochs: int = field(default=20, metadata={"help": "Passes before the best one is looked for."})
+    patience: int = field(default=30, metadata={"help": "Stop after so many epochs without a better validation mAP."})
+    batch: int = field(default=32, metadata={"help": "Films in one step."})
+    learning_rate: float = field(default=1e-3, metadata={"help": "Step size of AdamW."})
+    weight_decay: float = field(default=0.05, metadata={"help": "Weight decay of AdamW."})
+    mode_dropout: float = field(default=0.1, metadata={"help": "Chance that a film loses a mode in one step."})
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.patience, self.batch, self.min_epochs) < 1 or self.learning_rate <= 0:
+            raise ConfigError("train.epochs, .min_epochs, .patience, .batch and train.learning_rate must be above 0.")
+        if not 0 <= self.mode_dropout < 1 or self.weight_decay < 0:
+            raise ConfigError("train.mode_dropout must be within 0..1 and train.weight_decay at least 0.")
+
+
+@dataclass(frozen=True)
+class FinetuneSettings:
+    """How the network is fine-tuned."""
+
+    epochs: int = field(default=40, metadata={"help": "Passes over all films."})
+    batch: int = field(default=128, metadata={"help": "Films in one step; each is a negative of all others."})
+    learning_rate: float = field(default=3e-4, metadata={"help": "Step size of AdamW."})
+    weight_decay: float = field(default=0.01, metadata={"help": "Weight decay of AdamW."})
+    temperature: float = field(default=0.5, metadata={"help": "Temperature of NT-Xent."})
+    genre_weight: float = field(default=1.0, metadata={"help": "Weight of the genre loss kept beside it; 0 is none."})
+    projection: int = field(default=128, metadata={"help": "Length of the projection, dropped afterwards."})
+    mode_dropout: float = field(default=0.2, metadata={"help": "Chance that a view loses a mode."})
+    noise: float = field(default=0.1, metadata={"help": "Noise on a view's values, in standard deviations."})
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.projection) < 1 or self.batch < 2 or self.learning_rate <= 0:
+            raise ConfigError("finetune.epochs, .projection and .learning_rate must be above 0, .batch at least 2.")
+        if self.temperature <= 0 or min(self.genre_weight, self.noise, self.weight_decay) < 0:
+            raise ConfigError("finetune.temperature must be above 0; .genre_weight and .noise at least 0.")
+        if not 0 <= self.mode_dropout < 1:
+            raise ConfigError("finetune.mode_dropout must be within 0..1.")

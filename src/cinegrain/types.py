@@ -1,0 +1,83 @@
+"""The words every room shares: trailers, scenes, concepts, embeddings. No heavy imports, no behaviour."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Modality: TypeAlias = Literal["audio", "location", "motion", "image"]
+MODALITIES: tuple[Modality, ...] = ("audio", "location", "motion", "image")
+
+Float32: TypeAlias = NDArray[np.float32]
+Float64: TypeAlias = NDArray[np.float64]
+UInt8: TypeAlias = NDArray[np.uint8]
+Bool: TypeAlias = NDArray[np.bool_]
+Int64: TypeAlias = NDArray[np.int64]
+
+SOUND_RATE_HZ = 16_000
+FLOW_WIDTH, FLOW_HEIGHT = 160, 90
+
+
+@dataclass(frozen=True)
+class Trailer:
+    """One film of the catalogue. `text` holds every further catalogue column as it stood there."""
+
+    trailer_id: str
+    path: Path
+    title: str
+    genres: tuple[str, ...] = ()
+    year: int | None = None
+    text: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """The stretch [start_s, end_s) between two cuts, with everything an expert may ask for.
+
+    Attributes:
+        index: Position in the trailer, from 0.
+        start_s: First moment, seconds on the file's own clock (PTS), moved so that the film starts at 0.
+        end_s: First moment after it.
+        frames: Sampled pictures, uint8 RGB, shape (f, height, width, 3); f may be 0.
+        frame_times_s: Their times, shape (f,).
+        flow_frames: Small grey pictures at an even rate, uint8, shape (t, FLOW_HEIGHT, FLOW_WIDTH).
+        flow_times_s: Their times, shape (t,).
+        sound: Mono samples at SOUND_RATE_HZ in -1..1, shape (n,); None where the file has no sound or
+            digital silence.
+    """
+
+    index: int
+    start_s: float
+    end_s: float
+    frames: UInt8
+    frame_times_s: Float64
+    flow_frames: UInt8
+    flow_times_s: Float64
+    sound: Float32 | None
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.end_s - self.start_s
+
+
+@dataclass(frozen=True)
+class Concept:
+    """A word of an expert's own classifier with its score, 0..1."""
+
+    name: str
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class SceneEmbedding:
+    """What one expert makes of one scene: a vector of shape (d,) and the words it recognised, best first."""
+
+    vector: Float32
+    concepts: tuple[Concept, ...] = ()
+
+
+JsonObject: TypeAlias = dict[str, Any]

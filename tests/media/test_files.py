@@ -1,0 +1,51 @@
+"""Finding files, their digests, and refusing what is none."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from cinegrain.errors import MediaError
+from cinegrain.media import VIDEO_SUFFIXES, file_sha256, find_videos, is_video_name
+
+
+def test_names() -> None:
+    assert is_video_name(Path("A film.MP4"))
+    assert is_video_name(Path("ä/Übung.webm"))
+    assert not is_video_name(Path("titles.csv"))
+    assert not is_video_name(Path(".hidden.mp4"))
+    assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in VIDEO_SUFFIXES)
+
+
+def test_videos_are_found_sorted_without_hidden_ones(tmp_path: Path) -> None:
+    for name in ("b.mkv", "a/z.mp4", "a/é ü.MOV", "a/notes.txt", ".cache/x.mp4", "a/.y.mp4", "c.mp4/inside.avi"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = [path.relative_to(tmp_path).as_posix() for path in find_videos(tmp_path)]
+    assert found == ["a/z.mp4", "a/é ü.MOV", "b.mkv", "c.mp4/inside.avi"]
+
+
+def test_links_in_a_circle_do_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "film.mp4").touch()
+    (tmp_path / "a" / "back").symlink_to(tmp_path)
+    (tmp_path / "a" / "gone.mp4").symlink_to(tmp_path / "nowhere")
+    assert [path.name for path in find_videos(tmp_path)] == ["film.mp4"]
+
+
+def test_a_folder_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="Expected a folder"):
+        find_videos(tmp_path / "missing")
+
+
+def test_digest(tmp_path: Path) -> None:
+    content = os.urandom(3_000_000)
+    (tmp_path / "x.mp4").write_bytes(content)
+    assert file_sha256(tmp_path / "x.mp4") == hashlib.sha256(content).hexdigest()
+
+
+def test_digest_of_a_pipe_does_not_wait_for_ever(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(MediaError, match="pipe"):
+        file_sha256(tmp_path / "pipe.mp4")
