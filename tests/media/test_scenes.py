@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cinegrain.media.pictures import Picture
@@ -52,6 +52,8 @@ def even(fps: float, end_s: float) -> list[float]:
     return [i / fps for i in range(round(fps * end_s))]
 
 
+@example(steps_s=[11.0, 0.5], cut_picks=[], black={0}, max_s=1.2)
+@example(steps_s=[11.0, 0.5], cut_picks=[1], black=set(), max_s=1.2)
 @settings(max_examples=60, deadline=None)
 @given(
     steps_s=st.lists(st.sampled_from([0.01, 1 / 24, 0.04, 0.2, 0.5, 3.0, 11.0]), min_size=1, max_size=120),
@@ -73,8 +75,8 @@ def test_scenes_partition_any_film(steps_s: list[float], cut_picks: list[int], b
         length_s = scene.end_s - scene.start_s
         assert length_s > 0
         assert length_s >= 0.6 - 1e-9 or len(scenes) == 1
-        # A rest shorter than min_scene_s may have been joined on.
-        assert length_s < max_s + 0.6 + 1e-9
+        # A split may have moved to a cut just after it, and a short rest may have been joined on.
+        assert length_s < max_s + 0.6 + 0.6
         assert scene.frames
         for samples in (scene.frames, scene.flow_frames):
             sampled_s = [time_s for time_s, _ in samples]

@@ -29,7 +29,7 @@ class SceneBuilder:
 
     A scene is handed out once it is sure that the next one lasts `min_scene_s`: a shorter rest at the end of
     the film, or between a forced split and a true cut, is joined to the scene before it, which may then
-    exceed `max_scene_s` by less than `min_scene_s`.
+    exceed `max_scene_s` by less than min_scene_s + max(min_scene_s, cut_delay_s).
 
     Args:
         frame_fps: Colour pictures a second; the clock starts anew at each scene.
@@ -50,7 +50,7 @@ class SceneBuilder:
         self._first_sample_s = min(FIRST_SAMPLE_S, min_scene_s / 2)
         self._now = SceneParts(0.0, 0.0)
         self._now_is_split_off = False
-        self._spare: tuple[float, UInt8] | None = None
+        self._spares: list[tuple[float, UInt8]] = []
         self._clear_from_s = 0.0
         self._n_due = 0
         self._n_flow = 0
@@ -82,7 +82,7 @@ class SceneBuilder:
         """End the film at `end_s`, with `last` still on screen."""
         if end_s - self._now.start_s < self._min_scene_s and self._waiting:
             self._join_waiting()
-        if not (self._now.frames or self._spare):
+        if not (self._now.frames or self._spares):
             self._now.frames.append((max(last.time_s, self._now.start_s), last.rgb()))
         self._end_scene(end_s)
         self._release_waiting()
@@ -101,6 +101,8 @@ class SceneBuilder:
         repeat_end_s = picture.time_s + MAX_REPEAT_S
         # A sample due as the next picture comes is that picture's, also where its time is a hair later.
         until_s -= _TIME_SLACK_S
+        if until_s <= picture.time_s:
+            return
         if picture.is_black:
             self._clear_from_s = until_s + self._first_sample_s
         while (flow_s := self._n_flow / self._flow_fps) < until_s:
@@ -111,8 +113,8 @@ class SceneBuilder:
             time_s = max(self._due_s, picture.time_s, self._clear_from_s)
             if picture.is_black or time_s >= until_s:
                 # Stay due until the fade is over; what can be had meanwhile serves if the scene ends before.
-                if self._spare is None or not picture.is_black:
-                    self._spare = (max(self._due_s, picture.time_s), picture.rgb())
+                if not self._spares or not picture.is_black:
+                    self._spares.append((max(self._due_s, picture.time_s), picture.rgb()))
                 return
             if time_s < repeat_end_s or not self._now.frames:
                 self._now.frames.append((time_s, picture.rgb()))
@@ -121,17 +123,17 @@ class SceneBuilder:
 
     def _end_scene(self, time_s: float) -> None:
         """Close the scene at `time_s`; later grey pictures go to the next, colour ones are taken anew."""
-        ended, spare = self._now, self._spare
+        ended, spares = self._now, self._spares
         self._release_waiting()
         self._now = SceneParts(time_s, time_s)
         self._now.flow_frames = [flow for flow in ended.flow_frames if flow[0] >= time_s]
-        self._spare = None
+        self._spares = []
         self._n_due = 0
         ended.end_s = time_s
         ended.flow_frames = [flow for flow in ended.flow_frames if flow[0] < time_s]
         ended.frames = [frame for frame in ended.frames if frame[0] < time_s]
-        if not ended.frames and spare is not None and spare[0] < time_s:
-            ended.frames = [spare]
+        if not ended.frames:
+            ended.frames = [spare for spare in spares if spare[0] < time_s][-1:]
         self._waiting = ended
 
     def _join_waiting(self) -> None:

@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from cinegrain.errors import CinegrainError
 from cinegrain.experts.registry import load_networks
@@ -48,11 +48,15 @@ class WorkerSetup:
     cache: Path
 
 
+Work: TypeAlias = Callable[[Job], EmbeddedTrailer | Failed]
+
 _networks: list[Any] = []
 _setup: list[WorkerSetup] = []
 
 
-def embed_all(jobs: Sequence[Job], setup: WorkerSetup, *, workers: int) -> Iterator[EmbeddedTrailer | Failed]:
+def embed_all(
+    jobs: Sequence[Job], setup: WorkerSetup, *, workers: int, work: Work | None = None
+) -> Iterator[EmbeddedTrailer | Failed]:
     """Embeds trailers in parallel and gives each result as it comes.
 
     A worker that dies (killed, out of memory, a crash inside a decoder) costs the trailers it might have been
@@ -62,17 +66,19 @@ def embed_all(jobs: Sequence[Job], setup: WorkerSetup, *, workers: int) -> Itera
         jobs: What to do.
         setup: What workers load.
         workers: Processes.
+        work: Done in a worker for each job; embeds the trailer unless told otherwise.
     """
+    work = work or _embed
     suspects: list[Job] = []
     queue = list(reversed(jobs))
     while queue:
-        for outcome in _one_pool(queue, setup, min(workers, len(queue)), _embed):
+        for outcome in _one_pool(queue, setup, min(workers, len(queue)), work):
             if isinstance(outcome, Suspects):
                 suspects += outcome.jobs
             else:
                 yield outcome
     for job in suspects:
-        for outcome in _one_pool([job], setup, 1, _embed):
+        for outcome in _one_pool([job], setup, 1, work):
             if isinstance(outcome, Suspects):
                 yield Failed(job, "the process reading it died twice (crash, or out of memory)")
             else:
@@ -87,7 +93,7 @@ class Suspects:
 
 
 def _one_pool(
-    queue: list[Job], setup: WorkerSetup, workers: int, work: Callable[[Job], EmbeddedTrailer | Failed]
+    queue: list[Job], setup: WorkerSetup, workers: int, work: Work
 ) -> Iterator[EmbeddedTrailer | Failed | Suspects]:
     """Takes jobs off the end of `queue` until it is empty or a worker dies."""
     for name in _THREAD_VARIABLES:

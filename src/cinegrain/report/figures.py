@@ -165,7 +165,7 @@ def _lines(
         "height": 250,
         "font": _FONT | {"size": 12},
         "xaxis": _AXIS | {"title": {"text": x_title}, "showgrid": False, "tickformat": "d", "dtick": _whole_step(x)},
-        "yaxis": _AXIS | {"tickformat": ".2~f", "nticks": 6},
+        "yaxis": _AXIS | {"tickformat": ".3~f", "nticks": 6},
         "showlegend": len(series) > 1,
         "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "xanchor": "left"},
         "hovermode": "x unified",

@@ -27,19 +27,25 @@ def render(artifacts: Artifacts) -> str:
         artifacts: A finished run.
     """
     view = build_view(artifacts)
+    charts = _charts(artifacts.metrics)
     plotly, script = get_plotlyjs(), "\n".join(_asset(name) for name in _SCRIPTS)
-    return _environment().get_template("page.html").render(
-        view=view,
-        metrics=artifacts.metrics,
-        charts=_charts(view),
-        page_data=_page_data(view),
-        policy=_policy(plotly, script, needs_eval=figures.needs_gl(len(view.films))),
-        style=Markup(_asset("style.css")),
-        plotly=Markup(plotly),
-        script=Markup(script),
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            view=view,
+            metrics=artifacts.metrics,
+            charts=charts,
+            page_data=_page_data(view, charts),
+            policy=_policy(plotly, script, needs_eval=figures.needs_gl(len(view.films))),
+            style=Markup(_asset("style.css")),
+            plotly=Markup(plotly),
+            script=Markup(script),
+        )
     )
 
 
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("cinegrain.report"),
@@ -61,8 +67,7 @@ def _asset(name: str) -> str:
     return (resources.files("cinegrain.report") / "templates" / name).read_text(encoding="utf-8")
 
 
-def _charts(view: ReportView) -> dict[str, list[figures.Chart]]:
-    metrics = view.artifacts.metrics
+def _charts(metrics: JsonObject) -> dict[str, list[figures.Chart]]:
     history, choice = metrics["history"], metrics["choice_of_k"]
     return {
         "coarse": figures.coarse_charts(history["coarse"], metrics["best_epoch"]) if history["coarse"] else [],
@@ -71,13 +76,13 @@ def _charts(view: ReportView) -> dict[str, list[figures.Chart]]:
     }
 
 
-def _page_data(view: ReportView) -> JsonObject:
+def _page_data(view: ReportView, charts: dict[str, list[figures.Chart]]) -> JsonObject:
     """What the scripts need; pictures that stand in the page itself are not repeated."""
     on_page = {film.index for card in view.subgenres for film in card.exemplars}
     by_subgenre = figures.map_figure(view.films, view.by_subgenre, view.subgenres)
     by_genre = figures.map_figure(view.films, view.by_genre)
     return {
-        "charts": {name: [chart.figure for chart in found] for name, found in _charts(view).items()},
+        "charts": {name: [chart.figure for chart in found] for name, found in charts.items()},
         "start": next((card.exemplars[0].index for card in view.subgenres if card.exemplars), 0),
         "films": [_film_data(film, with_thumb=film.index not in on_page) for film in view.films],
         "maps": {

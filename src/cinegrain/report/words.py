@@ -28,10 +28,10 @@ def signed(value: float, digits: int = 2) -> str:
 
 
 def percent(share: float) -> str:
-    """A share as whole percent.
+    """A share as whole percent, with a narrow space.
 
-    >>> percent(0.3333), percent(0.001)
-    ('33\\u202f%', '<1\\u202f%')
+    >>> percent(0.3333).split(), percent(0.001).split()
+    (['33', '%'], ['<1', '%'])
     """
     shown = round(share * 100)
     return "<1\u202f%" if share > 0 and shown == 0 else f"{shown}\u202f%"

@@ -1,0 +1,39 @@
+"""Workers that die: killed from outside, or by the file they read."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from cinegrain.media.settings import MediaSettings
+from cinegrain.pipeline.embed import EmbeddedTrailer
+from cinegrain.pipeline.workers import Failed, Job, WorkerSetup, embed_all
+from cinegrain.store.schema import TrailerRecord
+
+
+def embedded(job: Job) -> EmbeddedTrailer:
+    return EmbeddedTrailer(TrailerRecord(job.trailer_id, "", "", 0, 0, 1.0, 0, ()), (), {})
+
+
+def killer(job: Job) -> EmbeddedTrailer | Failed:
+    """A file named `bad` kills whoever reads it; one named `once` only the first reader."""
+    if job.path.name.startswith("bad"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if job.path.name.startswith("once") and not job.path.exists():
+        job.path.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.02)
+    return embedded(job)
+
+
+def test_a_killer_file_is_named_and_all_others_are_done(tmp_path: Path) -> None:
+    names = [f"film {i}" for i in range(12)]
+    names[3], names[7] = "bad one", "once"
+    jobs = [Job(name, tmp_path / name) for name in names]
+    setup = WorkerSetup((), MediaSettings(), tmp_path)
+    outcomes = list(embed_all(jobs, setup, workers=2, work=killer))
+    failed = [o for o in outcomes if isinstance(o, Failed)]
+    done = [o.record.trailer_id for o in outcomes if isinstance(o, EmbeddedTrailer)]
+    assert [f.job.trailer_id for f in failed] == ["bad one"]
+    assert "died twice" in failed[0].reason
+    assert sorted(done) == sorted(set(names) - {"bad one"}), "each exactly once"
