@@ -11,7 +11,6 @@ import argparse
 import importlib.metadata
 import json
 import platform
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,7 +22,8 @@ import av
 import cv2
 import numpy as np
 
-from cinegrain.demo import CorpusSettings, plan_corpus, render_film
+from cinegrain.demo.plan import CorpusSettings, plan_corpus
+from cinegrain.demo.render import render_film
 from cinegrain.experts.base import Network
 from cinegrain.experts.registry import PRESETS, expert_cards, load_networks
 from cinegrain.experts.weights import cache_folder
@@ -113,7 +113,7 @@ def bare_decode(film: Path) -> None:
     with av.open(str(film)) as container:
         streams = [s for s in (container.streams.best("video"), container.streams.best("audio")) if s is not None]
         for stream in streams:
-            stream.codec_context.thread_type = "NONE"  # type: ignore[attr-defined]
+            stream.codec_context.thread_type = "NONE"
         for packet in container.demux(streams):
             packet.decode()
 
@@ -170,4 +170,4 @@ def show(row: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -12,9 +12,33 @@ from cinegrain.cli.main import app
 from cinegrain.config import Settings, all_settings, load_settings, to_toml
 from cinegrain.errors import ConfigError
 
-COMMANDS = ("demo", "run", "extract", "train", "finetune", "discover", "report", "predict", "similar", "explain",
-            "settings", "doctor")
-HEAVY = ("torch", "sklearn", "scipy", "lance", "pyarrow", "cv2", "onnxruntime", "onnx", "plotly", "av", "numba", "pydantic")
+COMMANDS = (
+    "demo",
+    "run",
+    "extract",
+    "train",
+    "finetune",
+    "discover",
+    "report",
+    "predict",
+    "similar",
+    "explain",
+    "settings",
+    "doctor",
+)
+HEAVY = (
+    "torch",
+    "sklearn",
+    "scipy",
+    "lance",
+    "pyarrow",
+    "cv2",
+    "onnxruntime",
+    "onnx",
+    "plotly",
+    "av",
+    "numba",
+)
 
 
 def run(*args: str) -> tuple[int, str]:

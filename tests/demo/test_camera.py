@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from cinegrain.demo import MOTIONS
 from cinegrain.demo.camera import MOTION_STYLES, Stage, view_matrix
+from cinegrain.demo.inventory import MOTIONS
 from cinegrain.types import Float64
 
 STAGE = Stage(plate_width=806, plate_height=281, width=384, height=216)

@@ -7,9 +7,11 @@ import av
 import numpy as np
 import pytest
 
-from cinegrain.demo import SUBGENRES, CorpusSettings, FilmPlan, plan_corpus, render_corpus, render_film
 from cinegrain.demo import corpus as corpus_module
-from cinegrain.demo.render import is_whole
+from cinegrain.demo.corpus import render_corpus
+from cinegrain.demo.inventory import SUBGENRES
+from cinegrain.demo.plan import CorpusSettings, FilmPlan, plan_corpus
+from cinegrain.demo.render import is_whole, render_film
 from cinegrain.errors import ConfigError
 from cinegrain.types import Float32, UInt8
 

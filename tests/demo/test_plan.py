@@ -4,8 +4,9 @@ from statistics import mean
 
 import pytest
 
-from cinegrain.demo import GENRES, MOTIONS, SETTINGS, SOUNDS, SUBGENRES, CorpusSettings, plan_corpus
+from cinegrain.demo.inventory import GENRES, MOTIONS, SETTINGS, SOUNDS, SUBGENRES
 from cinegrain.demo.look import ASPECTS, FRAME_RATES
+from cinegrain.demo.plan import CorpusSettings, plan_corpus
 from cinegrain.errors import ConfigError
 
 MODES = ("setting", "motion", "sound")

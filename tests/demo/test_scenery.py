@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cinegrain.demo import SETTINGS
+from cinegrain.demo.inventory import SETTINGS
 from cinegrain.demo.scenery import HOUR_CHANCES, PAINTERS
 from cinegrain.demo.sky import HOURS
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from cinegrain.demo import SOUNDS
+from cinegrain.demo.inventory import SOUNDS
 from cinegrain.demo.sound import SAMPLE_RATE_HZ
 from cinegrain.demo.sound.track import STYLES
 from cinegrain.types import Float64

@@ -98,8 +98,16 @@ def test_a_word_of_one_member_alone_does_not_name_a_group() -> None:
 
 
 def test_label_takes_two_words_a_mode_and_no_echo() -> None:
-    terms = [Term(w, m, 1.0, 1.0) for w, m in
-             [("Music", "audio"), ("Sad music", "audio"), ("Wind", "audio"), ("Rain", "audio"), ("candle", "image")]]
+    terms = [
+        Term(w, m, 1.0, 1.0)
+        for w, m in [
+            ("Music", "audio"),
+            ("Sad music", "audio"),
+            ("Wind", "audio"),
+            ("Rain", "audio"),
+            ("candle", "image"),
+        ]
+    ]
     assert label_words(terms) == ("Music", "Wind", "candle")
 
 
@@ -109,8 +117,15 @@ def test_cards_say_what_the_data_hold() -> None:
     terms = TermCounts.from_trailers([{("audio", f"sound {t}"): 0.5, ("image", "face"): 0.2} for t in truth])
     clustering = spherical_kmeans(points, 4, seed=0)
     atlas = build_atlas(
-        points.reshape(80, 2, 16), clustering, trailer_ids=[f"t{i}" for i in range(80)], genres=("A", "B"),
-        labels=labels, modes=("audio", "image"), terms=terms, seeds=(1, 2), restarts=5,
+        points.reshape(80, 2, 16),
+        clustering,
+        trailer_ids=[f"t{i}" for i in range(80)],
+        genres=("A", "B"),
+        labels=labels,
+        modes=("audio", "image"),
+        terms=terms,
+        seeds=(1, 2),
+        restarts=5,
     )
     assert len({s.name for s in atlas.subgenres}) == 4
     for card in atlas.subgenres:
@@ -130,11 +145,20 @@ def test_the_mode_that_sets_apart_is_named() -> None:
     truth = np.arange(60) % 2
     audio = np.eye(8)[truth] + 0.1 * rng.normal(size=(60, 8))
     image = np.ones((60, 8)) + 0.1 * rng.normal(size=(60, 8))
-    encoded = np.stack([audio / np.linalg.norm(audio, axis=1)[:, None], image / np.linalg.norm(image, axis=1)[:, None]], 1)
+    encoded = np.stack(
+        [audio / np.linalg.norm(audio, axis=1)[:, None], image / np.linalg.norm(image, axis=1)[:, None]], 1
+    )
     clustering = spherical_kmeans(unit_rows(encoded), 2, seed=0)
     atlas = build_atlas(
-        encoded, clustering, trailer_ids=[str(i) for i in range(60)], genres=("A",), labels=np.ones((60, 1), bool),
-        modes=("audio", "image"), terms=TermCounts.from_trailers([{}] * 60), seeds=(1,), restarts=3,
+        encoded,
+        clustering,
+        trailer_ids=[str(i) for i in range(60)],
+        genres=("A",),
+        labels=np.ones((60, 1), bool),
+        modes=("audio", "image"),
+        terms=TermCounts.from_trailers([{}] * 60),
+        seeds=(1,),
+        restarts=3,
     )
     assert all(s.modes["audio"] > 0.9 for s in atlas.subgenres)
     assert {s.name for s in atlas.subgenres} == {"A", "A (2)"}, "without words the names still differ"

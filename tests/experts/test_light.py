@@ -11,6 +11,7 @@ import pytest
 import skimage.data
 import torch
 import torch.nn.functional as F
+from tests.conftest import make_scene
 
 from cinegrain.errors import ConfigError, WeightsError
 from cinegrain.experts import efficientnet_lite, motion_flow, yamnet
@@ -19,7 +20,6 @@ from cinegrain.experts.graph import GraphBuilder, fold_batch_norm, open_graph, r
 from cinegrain.experts.registry import PRESETS, expert_cards, families_for, resolve_experts
 from cinegrain.experts.weights import cache_folder, fetch
 from cinegrain.types import FLOW_HEIGHT, FLOW_WIDTH, SOUND_RATE_HZ, Float32, SceneEmbedding, UInt8
-from tests.conftest import make_scene
 
 SECONDS = 4
 
@@ -70,7 +70,7 @@ def test_speech_is_recognised(light_networks: list[Network], tmp_path: Path) -> 
 
 def texture() -> UInt8:
     noise = np.random.default_rng(0).integers(0, 255, (300, 600)).astype(np.float32)
-    smooth = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 3), None, 0, 255, cv2.NORM_MINMAX)  # type: ignore[call-overload]
+    smooth = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 3), None, 0, 255, cv2.NORM_MINMAX)
     return np.asarray(smooth, dtype=np.uint8)
 
 
@@ -105,9 +105,7 @@ def test_camera_fit_finds_a_known_affine_motion_among_outliers() -> None:
 
 
 def test_nothing_to_go_by_gives_none_and_leaves_the_others_alone(light_networks: list[Network]) -> None:
-    full = make_scene(
-        frames=skimage.data.coffee()[None], flow=np.stack([window(300, 150)] * 4), sound=tone(440)
-    )
+    full = make_scene(frames=skimage.data.coffee()[None], flow=np.stack([window(300, 150)] * 4), sound=tone(440))
     for network in light_networks:
         mixed = network.embed([make_scene(), full, make_scene()])
         alone = network.embed([full])
@@ -166,8 +164,9 @@ class TorchLite0(torch.nn.Module):
 
     def bn(self, x: torch.Tensor, name: str) -> torch.Tensor:
         s = self.s
-        return F.batch_norm(x, s[f"{name}.running_mean"], s[f"{name}.running_var"], s[f"{name}.weight"],
-                            s[f"{name}.bias"], eps=1e-3)
+        return F.batch_norm(
+            x, s[f"{name}.running_mean"], s[f"{name}.running_var"], s[f"{name}.weight"], s[f"{name}.bias"], eps=1e-3
+        )
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         x = F.relu6(self.bn(self.conv((x - 127) / 128, "_conv_stem", 2), "_bn0"))

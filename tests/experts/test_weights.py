@@ -55,7 +55,7 @@ def test_an_endless_download_stops_at_the_stated_size(tmp_path: Path, monkeypatc
             assert Endless.taken < 1 << 26, "it should have stopped long ago"
             return b"x" * size
 
-    monkeypatch.setattr(weights.urllib.request, "urlopen", lambda url, timeout: Endless())
+    monkeypatch.setattr("urllib.request.urlopen", lambda url, timeout: Endless())
     with pytest.raises(WeightsError, match="got more"):
         fetch(weight_file("https://example.org/w.bin"), tmp_path)
     assert left_behind(tmp_path) == []
@@ -68,7 +68,7 @@ def test_hub_address_and_https_use_the_same_path(tmp_path: Path, monkeypatch: py
         asked.append(url)
         return io.BytesIO(CONTENT)
 
-    monkeypatch.setattr(weights.urllib.request, "urlopen", answer)
+    monkeypatch.setattr("urllib.request.urlopen", answer)
     fetch(weight_file("hf:google/siglip@abc#model.safetensors"), tmp_path / "1")
     fetch(weight_file("https://example.org/a/w.bin"), tmp_path / "2")
     assert asked == [

@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from cinegrain.errors import MediaError
-from cinegrain.media import MediaSettings, TrailerReader
+from cinegrain.media.reader import TrailerReader
+from cinegrain.media.settings import MediaSettings
 
 MakeFilm = Callable[..., Path]
 Picture = NDArray[np.uint8]
@@ -61,7 +62,7 @@ def test_folder(tmp_path: Path) -> None:
 
 def test_pipe_does_not_wait_for_ever(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "film.mp4")
-    assert "pipe" in why(tmp_path / "film.mp4")
+    assert "is a pipe" in why(tmp_path / "film.mp4")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cinegrain.media import MediaSettings
 from cinegrain.media.cuts import CutDetector, is_near_black, picture_change
+from cinegrain.media.settings import MediaSettings
 
 Small = NDArray[np.uint8]
 FPS = 24

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cinegrain.errors import MediaError
-from cinegrain.media import VIDEO_SUFFIXES, file_sha256, find_videos, is_video_name
+from cinegrain.media.files import VIDEO_SUFFIXES, file_sha256, find_videos, is_video_name
 
 
 def test_names() -> None:
@@ -47,5 +47,5 @@ def test_digest(tmp_path: Path) -> None:
 
 def test_digest_of_a_pipe_does_not_wait_for_ever(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
-    with pytest.raises(MediaError, match="pipe"):
+    with pytest.raises(MediaError, match="is a pipe"):
         file_sha256(tmp_path / "pipe.mp4")

@@ -1,16 +1,21 @@
 """Whole films through the reader: formats, geometry, time stamps, laziness."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from av.video import VideoFrame
 from numpy.typing import NDArray
 
 from cinegrain.errors import MediaError
-from cinegrain.media import FLAGS, MediaFacts, MediaSettings, TrailerReader
+from cinegrain.media.decode import decode_pictures
+from cinegrain.media.facts import FLAGS, MediaFacts
+from cinegrain.media.reader import TrailerReader
+from cinegrain.media.settings import MediaSettings
 from cinegrain.types import FLOW_HEIGHT, FLOW_WIDTH, SOUND_RATE_HZ, Scene
 
 MakeFilm = Callable[..., Path]
@@ -221,9 +226,35 @@ def test_facts_only_at_the_end_and_scenes_only_once(film: MakeFilm, shots: list[
             next(reader.scenes())
 
 
-def test_names_with_everything_in_them(film: MakeFilm, shots: list[Picture]) -> None:
+def test_names_with_everything_in_them(film: MakeFilm, shots: list[Picture], monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("Ein Böser Film (1931) – 100%d?.mp4", "http:a:b.mp4", "日本 #1 'x'.mp4"):
-        assert len(read(film(name, shots))[0]) == 3
+        path = film(name, shots)
+        assert len(read(path)[0]) == 3
+        monkeypatch.chdir(path.parent)
+        assert len(read(Path(name))[0]) == 3
+
+
+def test_time_stamps_that_are_missing_or_go_back(
+    film: MakeFilm,
+    numbered: Callable[[int], Picture],
+    read_number: Callable[[Picture], int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def tampered(*arguments: Any) -> Iterator[VideoFrame]:
+        for i, frame in enumerate(decode_pictures(*arguments)):
+            if i % 10 == 3:
+                frame.pts = frame.dts = None
+            elif i % 10 == 7 and frame.pts is not None:
+                frame.pts -= frame.duration * 2
+            yield frame
+
+    monkeypatch.setattr("cinegrain.media.reader.decode_pictures", tampered)
+    scenes, facts = read(film("film.mp4", [numbered(i) for i in range(100)]), MediaSettings(flow_fps=25))
+    assert facts.n_frames_decoded == 100
+    assert facts.decoded_duration_s == pytest.approx(4.0)
+    shown = [read_number(picture) for scene in scenes for picture in scene.flow_frames]
+    # Numbers 7, 17, ... came with the time of a picture that was past, so the one before stays on screen.
+    assert shown == [i - 1 if i % 10 == 7 else i for i in range(100)]
 
 
 def test_the_same_film_gives_the_same_numbers(film: MakeFilm, shots: list[Picture]) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cinegrain.media import MediaFacts, TrailerReader, find_videos
+from cinegrain.media.facts import MediaFacts
+from cinegrain.media.files import find_videos
+from cinegrain.media.reader import TrailerReader
 
 CLIPS = Path(__file__).parents[2].parent / "shared" / "data" / "clips"
 NAMES = [path.name for path in find_videos(CLIPS)] if CLIPS.is_dir() else []

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cinegrain.errors import ConfigError
-from cinegrain.media import MediaSettings
+from cinegrain.media.settings import MediaSettings
 
 
 def test_every_setting_has_help() -> None:

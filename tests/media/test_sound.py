@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cinegrain.media import MediaFacts, MediaSettings, TrailerReader
 from cinegrain.media.clock import Deadline
+from cinegrain.media.facts import MediaFacts
+from cinegrain.media.reader import TrailerReader
+from cinegrain.media.settings import MediaSettings
 from cinegrain.media.sound import SoundReader
 from cinegrain.types import SOUND_RATE_HZ, Scene
 

@@ -37,6 +37,7 @@ def test_map_leaves_out_a_genre_without_positives_and_says_so(case: tuple[np.nda
     assert scores.ap_micro == pytest.approx(slow_ap(truth[:, :3].ravel(), p[:, :3].ravel()))
     assert scores.map_low is not None
     assert scores.map_high is not None
+    assert scores.map_macro is not None
     assert scores.map_low < scores.map_macro < scores.map_high
 
 
@@ -96,7 +97,9 @@ def test_bad_shapes() -> None:
 def test_hungarian_accuracy_against_every_assignment() -> None:
     rng = np.random.default_rng(0)
     truth, found = rng.integers(0, 4, 50), rng.integers(0, 4, 50)
-    best = max(np.mean([p[f] == t for t, f in zip(truth, found, strict=True)]) for p in itertools.permutations(range(4)))
+    best = max(
+        np.mean([p[f] == t for t, f in zip(truth, found, strict=True)]) for p in itertools.permutations(range(4))
+    )
     assert hungarian_accuracy(truth.tolist(), found.tolist()) == pytest.approx(best)
 
 

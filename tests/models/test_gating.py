@@ -16,7 +16,7 @@ WIDTH = 4
 
 
 def norm(x: np.ndarray) -> np.ndarray:
-    return x / max(np.linalg.norm(x), 1e-12)
+    return np.asarray(x / max(np.linalg.norm(x), 1e-12))
 
 
 def slow_gating(gating: CollaborativeGating, pooled: dict[str, Tensor], present: Tensor) -> np.ndarray:

@@ -10,10 +10,21 @@ from typing import Any
 
 import pytest
 
-from cinegrain.demo import CorpusFiles, CorpusSettings, render_corpus
+from cinegrain.demo.corpus import CorpusFiles, render_corpus
+from cinegrain.demo.plan import CorpusSettings
 
-FAST = ["--train.epochs", "30", "--train.min_epochs", "5", "--finetune.epochs", "5", "--discover.restarts", "3",
-        "--discover.stability_seeds", "2"]
+FAST = [
+    "--train.epochs",
+    "30",
+    "--train.min_epochs",
+    "5",
+    "--finetune.epochs",
+    "5",
+    "--discover.restarts",
+    "3",
+    "--discover.stability_seeds",
+    "2",
+]
 
 
 @dataclass(frozen=True)

@@ -14,16 +14,26 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from tests.pipeline.conftest import FAST, Cinegrain
 
 from cinegrain.artifacts import read_json, write_json
-from cinegrain.demo import CorpusFiles
+from cinegrain.demo.corpus import CorpusFiles
 from cinegrain.store.reader import EmbeddingDataset
-from tests.pipeline.conftest import FAST, Cinegrain
 
 pytestmark = pytest.mark.xdist_group("run")
 MODES = {"audio", "location", "motion", "image"}
-ARTIFACTS = ("report.html", "atlas.json", "metrics.json", "failures.csv", "settings.toml", "trailers.json",
-             "subgenres.csv", "dataset", "models/coarse/model.safetensors", "models/finetuned/model.safetensors")
+ARTIFACTS = (
+    "report.html",
+    "atlas.json",
+    "metrics.json",
+    "failures.csv",
+    "settings.toml",
+    "trailers.json",
+    "subgenres.csv",
+    "dataset",
+    "models/coarse/model.safetensors",
+    "models/finetuned/model.safetensors",
+)
 
 
 def fingerprint(run: Path) -> dict[str, str]:
@@ -148,8 +158,18 @@ def test_stages_one_by_one_equal_the_whole(
 
 
 def start(corpus: CorpusFiles, out: Path) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "cinegrain", "run", str(corpus.videos), "--catalog", str(corpus.catalog),
-               "--out", str(out), *FAST]
+    command = [
+        sys.executable,
+        "-m",
+        "cinegrain",
+        "run",
+        str(corpus.videos),
+        "--catalog",
+        str(corpus.catalog),
+        "--out",
+        str(out),
+        *FAST,
+    ]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
@@ -341,7 +361,9 @@ def test_bad_input_is_one_clear_error(
     assert done.out == ""
 
 
-def test_other_media_settings_are_refused_and_the_run_keeps_its_own(few: Path, cinegrain: Cinegrain, tmp_path: Path) -> None:
+def test_other_media_settings_are_refused_and_the_run_keeps_its_own(
+    few: Path, cinegrain: Cinegrain, tmp_path: Path
+) -> None:
     catalog, out = catalog_of(few), tmp_path / "run"
     cinegrain("extract", few, "--catalog", catalog, "--out", out)
     kept = (out / "settings.toml").read_text()
@@ -351,7 +373,9 @@ def test_other_media_settings_are_refused_and_the_run_keeps_its_own(few: Path, c
     assert (out / "settings.toml").read_text() == kept
 
 
-def test_predict_names_what_it_cannot_read(finished: Path, corpus: CorpusFiles, cinegrain: Cinegrain, tmp_path: Path) -> None:
+def test_predict_names_what_it_cannot_read(
+    finished: Path, corpus: CorpusFiles, cinegrain: Cinegrain, tmp_path: Path
+) -> None:
     bad = tmp_path / "text.mp4"
     bad.write_text("no film")
     good = sorted(corpus.videos.glob("*.mp4"))[0]

@@ -34,8 +34,13 @@ def test_every_format_reads_alike(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(records), tmp_path / "c.parquet")
     (tmp_path / "bom.csv").write_bytes(b"\xef\xbb\xbf" + CSV.encode())
     (tmp_path / "utf16.csv").write_bytes(CSV.encode("utf-16"))
-    (tmp_path / "c.tsv").write_text(CSV.replace('"', "").replace("A ship, lost", "A ship; lost").replace(",", "\t")
-                                    .replace("Action\t Sci-Fi", "Action, Sci-Fi").replace("ship; lost", "ship, lost"))
+    (tmp_path / "c.tsv").write_text(
+        CSV.replace('"', "")
+        .replace("A ship, lost", "A ship; lost")
+        .replace(",", "\t")
+        .replace("Action\t Sci-Fi", "Action, Sci-Fi")
+        .replace("ship; lost", "ship, lost")
+    )
     for name in ("c.json", "c.jsonl", "c.parquet", "bom.csv", "utf16.csv", "c.tsv"):
         assert read_catalog(tmp_path / name).rows == rows, name
 
@@ -67,8 +72,9 @@ def test_bad_catalogues_say_what_to_do(tmp_path: Path, content: bytes, message: 
         read_catalog(path)
 
 
-@pytest.mark.parametrize(("name", "content"), [("c.json", "{"), ("c.json", '{"a": 1}'), ("c.jsonl", "[1]\n2"),
-                                               ("c.parquet", "PAR1 no")])
+@pytest.mark.parametrize(
+    ("name", "content"), [("c.json", "{"), ("c.json", '{"a": 1}'), ("c.jsonl", "[1]\n2"), ("c.parquet", "PAR1 no")]
+)
 def test_bad_json_and_parquet(tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(ConfigError, match=name):

@@ -94,7 +94,9 @@ def test_removed_trailers_leave_nothing_behind(tmp_path: Path) -> None:
     assert len(EmbeddingDataset(tmp_path).trailers) == 2
 
 
-def test_half_written_trailer_is_swept_and_can_be_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_written_trailer_is_swept_and_can_be_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     w = writer(tmp_path)
     w.append(record("whole"), rows(), embeddings(0))
     original = DatasetWriter._write

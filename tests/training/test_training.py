@@ -39,7 +39,9 @@ def planted(n: int = 120, seed: int = 0) -> tuple[TrailerArrays, Bool]:
             vectors.append(labels[i] @ centres + own + rng.normal(size=(s, dimension)))
             scenes.append(np.arange(s))
             offsets.append(offsets[-1] + s)
-        experts[expert] = ExpertArray(np.concatenate(vectors).astype(np.float16), np.concatenate(scenes), np.array(offsets))
+        experts[expert] = ExpertArray(
+            np.concatenate(vectors).astype(np.float16), np.concatenate(scenes), np.array(offsets)
+        )
     return TrailerArrays(experts), labels
 
 
@@ -82,7 +84,9 @@ def test_planted_genres_are_learned_and_shuffled_ones_are_not() -> None:
     arrays, labels = planted()
     split = split_by_title(titles(120), labels, SplitSettings(), seed=0)
     result = train_coarse(arrays, labels, split, spec(arrays), QUICK, seed=0)
-    learned = macro_ap(labels[split.test], genre_probabilities(result.model, encode_all(result.model, arrays, split.test)))
+    learned = macro_ap(
+        labels[split.test], genre_probabilities(result.model, encode_all(result.model, arrays, split.test))
+    )
     assert learned > 0.9
     scores = []
     for seed in range(3):
@@ -106,7 +110,9 @@ def test_same_seed_same_numbers_and_other_seed_others() -> None:
 def test_the_best_epoch_is_kept_and_patience_ends_training() -> None:
     arrays, labels = planted(60)
     split = split_by_title(titles(60), labels, SplitSettings(), seed=0)
-    result = train_coarse(arrays, labels, split, spec(arrays), TrainSettings(epochs=80, patience=5, min_epochs=3), seed=0)
+    result = train_coarse(
+        arrays, labels, split, spec(arrays), TrainSettings(epochs=80, patience=5, min_epochs=3), seed=0
+    )
     ripe = [(e.val_map or 0, -e.val_loss) for e in result.history[2:]]
     assert result.best_epoch == 2 + ripe.index(max(ripe))
     assert len(result.history) <= result.best_epoch + 6
@@ -195,7 +201,9 @@ def trained() -> tuple[TrailerArrays, Bool, GenreModel]:
 def test_finetuning_brings_views_of_one_film_together(trained: tuple[TrailerArrays, Bool, GenreModel]) -> None:
     arrays, labels, coarse = trained
     before = {k: v.clone() for k, v in coarse.state_dict().items()}
-    model, history = finetune(coarse, arrays, labels, np.arange(70), FinetuneSettings(epochs=40, learning_rate=3e-3), seed=0)
+    model, history = finetune(
+        coarse, arrays, labels, np.arange(70), FinetuneSettings(epochs=40, learning_rate=3e-3), seed=0
+    )
     assert history[-1].contrast_loss < history[0].contrast_loss
     assert all(torch.equal(before[k], v) for k, v in coarse.state_dict().items()), "the coarse model is left alone"
     assert set(model.state_dict()) == set(before), "the projection head is dropped"
@@ -203,7 +211,9 @@ def test_finetuning_brings_views_of_one_film_together(trained: tuple[TrailerArra
     def agreement(m: GenreModel) -> float:
         batch = arrays.batch(np.arange(120))
         first, second, both = views_of(batch)
-        a, b = (torch.nn.functional.normalize(m.encode(batch.keep_scenes(v)).flatten(1), dim=1) for v in (first, second))
+        a, b = (
+            torch.nn.functional.normalize(m.encode(batch.keep_scenes(v)).flatten(1), dim=1) for v in (first, second)
+        )
         same = (a @ b.T)[both][:, both].argmax(1)
         return float((same == torch.arange(len(same))).float().mean())
 
@@ -213,7 +223,9 @@ def test_finetuning_brings_views_of_one_film_together(trained: tuple[TrailerArra
 
 def test_genre_loss_is_kept_at_its_weight(trained: tuple[TrailerArrays, Bool, GenreModel]) -> None:
     arrays, labels, coarse = trained
-    kept, with_genre = finetune(coarse, arrays, labels, np.arange(70), FinetuneSettings(epochs=25, genre_weight=3), seed=0)
+    kept, with_genre = finetune(
+        coarse, arrays, labels, np.arange(70), FinetuneSettings(epochs=25, genre_weight=3), seed=0
+    )
     lost, without = finetune(coarse, arrays, labels, np.arange(70), FinetuneSettings(epochs=25, genre_weight=0), seed=0)
     assert with_genre[-1].genre_loss < without[-1].genre_loss
     decay = (lost.head.weight / coarse.head.weight).detach()

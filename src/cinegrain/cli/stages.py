@@ -8,7 +8,7 @@ import typer
 from cinegrain.cli.console import err, out, print_json, watcher
 from cinegrain.cli.options import SOME_FAILED, ConfigFile, JsonFlag, RunArgument, guarded, with_settings
 from cinegrain.cli.run import CatalogFile, Out, RetryFailed, Videos, headline
-from cinegrain.config import SETTINGS_FILE, Settings, load_settings, save_settings
+from cinegrain.config import Settings, load_settings, save_settings
 
 if TYPE_CHECKING:
     from cinegrain.pipeline.layout import Run
@@ -109,8 +109,9 @@ def _open(run: Path, config: Path | None, flags: dict[str, Any]) -> tuple["Run",
     from cinegrain.pipeline.train import load_data
 
     opened = Run.open(run)
-    own = opened.folder / SETTINGS_FILE
-    settings = load_settings(*([own] if own.is_file() else []), *([config] if config else []), flags=flags)
+    settings = load_settings(
+        *([opened.settings] if opened.settings.is_file() else []), *([config] if config else []), flags=flags
+    )
     data = load_data(opened, load_matched(opened.catalog).trailers)
     save_settings(settings, opened.folder)
     return opened, data, settings

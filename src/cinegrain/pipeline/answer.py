@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cinegrain.artifacts import read_json
-from cinegrain.config import SETTINGS_FILE, Settings, load_settings
+from cinegrain.config import Settings, load_settings
 from cinegrain.discovery.atlas import unit_rows
 from cinegrain.errors import CinegrainError, StoreError
 from cinegrain.experts.base import Network
@@ -63,7 +63,7 @@ class Answers:
             StoreError: If the run is not finished.
         """
         self.run = run
-        self.settings: Settings = load_settings(run.folder / SETTINGS_FILE)
+        self.settings: Settings = load_settings(run.settings)
         self.coarse, self._coarse_card = load_model(run.coarse)
         self.finetuned, _ = load_model(run.finetuned)
         self.corpus: Corpus = load_corpus(run)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cinegrain.config import Settings
-from cinegrain.demo import CorpusSettings, render_corpus
+from cinegrain.demo.corpus import render_corpus
+from cinegrain.demo.plan import CorpusSettings
 from cinegrain.pipeline.catalog import load_matched
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Watcher

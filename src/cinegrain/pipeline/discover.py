@@ -17,7 +17,7 @@ from cinegrain.discovery.layout import map_layout
 from cinegrain.errors import DataError, StoreError
 from cinegrain.explain.influence import Influence, influence_by_genre, mode_influence
 from cinegrain.explain.neighbours import nearest
-from cinegrain.metrics.multilabel import MultilabelScores, multilabel_scores
+from cinegrain.metrics.multilabel import MultilabelScores, best_thresholds, multilabel_scores
 from cinegrain.models.genre_model import GenreModel
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Watcher
@@ -201,14 +201,16 @@ def _metrics(
     choice: KChoice,
 ) -> JsonObject:
     position = {t.trailer_id: i for i, t in enumerate(data.trailers)}
-    test = np.array([position[t] for t in coarse_card["split"]["test"] if t in position], dtype=np.int64)
-    if not len(test):
-        raise DataError("None of the test films is left in the run. Train again with `cinegrain train`.")
-    thresholds = np.asarray(coarse_card["thresholds"])
+    test, val = (
+        np.array([position[t] for t in coarse_card["split"][part] if t in position], dtype=np.int64)
+        for part in ("test", "val")
+    )
+    if not len(test) or not len(val):
+        raise DataError("The films held back are no longer in the run. Train again with `cinegrain train`.")
 
     def scores(model: GenreModel) -> MultilabelScores:
-        probabilities = genre_probabilities(model, encode_all(model, data.arrays, test))
-        return multilabel_scores(data.labels[test], probabilities, thresholds, data.genres)
+        on_val, on_test = (genre_probabilities(model, encode_all(model, data.arrays, part)) for part in (val, test))
+        return multilabel_scores(data.labels[test], on_test, best_thresholds(data.labels[val], on_val), data.genres)
 
     modes = [data.modalities[name] for name in data.arrays.experts]
     by_genre = influence_by_genre(influence, data.labels)  # (e, g)

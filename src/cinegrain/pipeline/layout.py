@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cinegrain.artifacts import open_run
+from cinegrain.config import SETTINGS_FILE
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Run:
     def dataset(self) -> Path:
         """The embedding dataset."""
         return self.folder / "dataset"
+
+    @property
+    def settings(self) -> Path:
+        """The resolved settings."""
+        return self.folder / SETTINGS_FILE
 
     @property
     def failures(self) -> Path:
@@ -70,6 +76,11 @@ class Run:
     def table(self) -> Path:
         """The same as a table to take away."""
         return self.folder / "subgenres.csv"
+
+    @property
+    def recovery(self) -> Path:
+        """How well planted sub-genres were found again; only the demo has it."""
+        return self.folder / "recovery.json"
 
     @property
     def report(self) -> Path:

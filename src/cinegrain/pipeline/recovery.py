@@ -17,7 +17,6 @@ from cinegrain.training.infer import encode_all
 from cinegrain.types import Float64, JsonObject
 
 _SEEDS = 5
-RECOVERY_FILE = "recovery.json"
 
 
 def recover(run: Run, data: RunData, truth_file: Path, *, restarts: int, seed: int) -> list[JsonObject]:
@@ -48,7 +47,7 @@ def recover(run: Run, data: RunData, truth_file: Path, *, restarts: int, seed: i
     ]
     k = int(read_json(run.atlas)["k"])
     rows.append(_row("after fine-tuning", "chosen", spaces["after fine-tuning"], k, truth, restarts, seed))
-    write_json(run.folder / RECOVERY_FILE, rows)
+    write_json(run.recovery, rows)
     return rows
 
 

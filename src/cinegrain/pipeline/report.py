@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from cinegrain.artifacts import read_json, write_text
-from cinegrain.config import SETTINGS_FILE
 from cinegrain.pipeline.extract import read_failures
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import OnStep, Watcher
@@ -12,8 +11,6 @@ from cinegrain.report.data import Artifacts, Failure, wanted_pictures
 from cinegrain.report.page import render
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.schema import SceneRow
-
-_RECOVERY_FILE = "recovery.json"
 
 
 def make_report(run: Run, watcher: Watcher) -> None:
@@ -24,7 +21,6 @@ def make_report(run: Run, watcher: Watcher) -> None:
     """
     trailers, atlas, metrics = read_json(run.trailers), read_json(run.atlas), read_json(run.metrics)
     dataset = EmbeddingDataset(run.dataset)
-    recovery, settings = run.folder / _RECOVERY_FILE, run.folder / SETTINGS_FILE
     wanted = wanted_pictures(atlas, trailers)
     with watcher.stage("Report") as on_step:
         thumbnails = _thumbnails(dataset, wanted, on_step)
@@ -39,9 +35,9 @@ def make_report(run: Run, watcher: Watcher) -> None:
                     Failure(row.trailer_id, PurePath(row.path).name, row.reason) for row in read_failures(run.failures)
                 ],
                 experts=dataset.cards,
-                settings=settings.read_text(encoding="utf-8") if settings.is_file() else "",
+                settings=run.settings.read_text(encoding="utf-8") if run.settings.is_file() else "",
                 thumbnails=thumbnails,
-                recovery=read_json(recovery) if recovery.is_file() else None,
+                recovery=read_json(run.recovery) if run.recovery.is_file() else None,
             )
         )
         write_text(run.report, html)

@@ -17,7 +17,7 @@ from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.checkpoint import CARD_FILE, load_model, save_model
 from cinegrain.training.coarse import train_coarse
 from cinegrain.training.data import ExpertArray, TrailerArrays
-from cinegrain.training.finetune import finetune
+from cinegrain.training.finetune import NothingToContrastError, finetune
 from cinegrain.training.split import split_by_title
 from cinegrain.types import Bool, Int64, Trailer
 
@@ -131,12 +131,14 @@ def train(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> str:
 def fine_tune(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> str:
     """Fine-tunes the coarse model unless that is done for exactly these inputs.
 
+    Where too few films have two scenes there is nothing to contrast: the coarse model is kept as it is, and the
+    watcher is told.
+
     Returns:
         The fine-tuned model's key.
 
     Raises:
         StoreError: If there is no coarse model.
-        DataError: If too few films have two scenes.
     """
     coarse, card = load_model(run.coarse)
     key = key_of("finetuned", card["key"], settings.seed, to_plain(settings.finetune))
@@ -145,9 +147,13 @@ def fine_tune(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> 
     position = {trailer.trailer_id: i for i, trailer in enumerate(data.trailers)}
     labelled = np.array([position[t] for t in card["split"]["train"] if t in position], dtype=np.int64)
     with watcher.stage("Fine-tuning") as on_step:
-        model, history = finetune(
-            coarse, data.arrays, data.labels, labelled, settings.finetune, seed=settings.seed, on_epoch=on_step
-        )
+        try:
+            model, history = finetune(
+                coarse, data.arrays, data.labels, labelled, settings.finetune, seed=settings.seed, on_epoch=on_step
+            )
+        except NothingToContrastError as error:
+            watcher.say(f"{error} The genre model is used as it is.")
+            model, history = coarse, ()
     extra = {
         "key": key,
         "coarse_key": card["key"],

@@ -18,6 +18,10 @@ from cinegrain.training.settings import FinetuneSettings
 from cinegrain.types import Bool, Int64
 
 
+class NothingToContrastError(DataError):
+    """Fewer than two films have two scenes, so no two views can be told apart."""
+
+
 @dataclass(frozen=True)
 class FinetuneEpoch:
     """One pass: the contrast (nats) and the genre loss kept beside it."""
@@ -52,7 +56,7 @@ def finetune(
         The fine-tuned network, and its history.
 
     Raises:
-        DataError: If fewer than two films have two scenes, which leaves nothing to contrast.
+        NothingToContrastError: If fewer than two films have two scenes.
     """
     torch.manual_seed(seed)
     chance = torch.Generator().manual_seed(seed)
@@ -85,7 +89,7 @@ def finetune(
             sums += sizes * [float(part.detach()) for part in losses]
             counts += sizes
         if not counts[0]:
-            raise DataError("Fine-tuning needs at least two films with two scenes each. Skip it, or add films.")
+            raise NothingToContrastError("Fine-tuning needs at least two films with two scenes each.")
         contrast, genre = sums / np.maximum(counts, 1)
         history.append(FinetuneEpoch(number, float(contrast), float(genre)))
         if on_epoch:
