@@ -81,11 +81,12 @@ def test_threshold_is_the_best_of_all_cuts() -> None:
 
 def test_rare_genre_takes_the_common_threshold() -> None:
     truth = np.zeros((20, 2), dtype=bool)
-    truth[:10, 0] = True
+    truth[:19, 0] = True
     truth[0, 1] = True
     p = np.where(truth, 0.8, 0.2)
     p[0, 1] = 0.99
     thresholds = best_thresholds(truth, p)
+    assert best_thresholds(truth[1:], p[1:]).tolist() == [0.5, 0.5], "18 positives in all are too few to choose on"
     assert thresholds[1] == pytest.approx(0.5)  # between 0.2 and 0.8, not just under its own 0.99
 
 

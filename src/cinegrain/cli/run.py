@@ -9,6 +9,7 @@ from cinegrain.cli.console import err, out, print_json, watcher
 from cinegrain.cli.options import SOME_FAILED, ConfigFile, JsonFlag, guarded, with_settings
 from cinegrain.config import load_settings
 
+_MEANINGLESS, _ROUGH = 10, 50  # test films
 Videos = Annotated[Path, typer.Argument(help="Folder of videos, looked through to its depth.", show_default=False)]
 CatalogFile = Annotated[
     Path,
@@ -85,7 +86,9 @@ def show_summary(folder: Path, n_trailers: int, n_done: int, notes: list[str], n
     out.print(f"{n_done} of {n_trailers} films, {figures['genres']} genres, {len(figures['subgenres'])} sub-genres")
     if figures["test_map"] is not None:
         low, high = figures["test_map_interval"]
-        few = " (few test films: a rough sign only)" if figures["test_films"] < 50 else ""
+        few = ""
+        if figures["test_films"] < _ROUGH:
+            few = " - far too few to mean much" if figures["test_films"] < _MEANINGLESS else " - a rough sign only"
         out.print(
             f"genre mAP on {figures['test_films']} held-out films: {figures['test_map']:.2f} "
             f"(95 % interval {low:.2f} to {high:.2f}; chance {figures['chance_map']:.2f}){few}",

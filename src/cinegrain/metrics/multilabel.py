@@ -137,18 +137,21 @@ def _bootstrap_interval(truth: Bool, probabilities: Float64, n: int, seed: int) 
     return float(low), float(high)
 
 
-def best_thresholds(truth: Bool, probabilities: Float64, *, min_positives: int = 3) -> Float64:
+def best_thresholds(
+    truth: Bool, probabilities: Float64, *, min_positives: int = 3, min_positives_in_all: int = 20
+) -> Float64:
     """For each genre the threshold with the best F1; meant for validation films only.
 
     Args:
         truth: Shape (n, g).
         probabilities: Shape (n, g).
         min_positives: A genre with fewer gets the best common threshold, since its own would be chance.
+        min_positives_in_all: With fewer over all genres, nothing can be chosen.
 
     Returns:
-        Shape (g,); 0.5 everywhere if there is no positive at all.
+        Shape (g,); 0.5 everywhere where nothing can be chosen.
     """
-    if not truth.any():
+    if truth.sum() < min_positives_in_all:
         return np.full(truth.shape[1], 0.5)
     common = _best_threshold(truth.ravel(), probabilities.ravel())
     return np.array(
