@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.pipeline.conftest import Cinegrain
 
 from cinegrain.artifacts import read_json
-from tests.pipeline.conftest import Cinegrain
 
 pytestmark = [pytest.mark.xdist_group("clips"), pytest.mark.timeout(600)]
 

@@ -155,6 +155,10 @@ def test_stages_one_by_one_equal_the_whole(
     assert cinegrain("report", out).code == 0
     whole, parts = read_json(finished / "atlas.json"), read_json(out / "atlas.json")
     assert [s["members"] for s in parts["subgenres"]] == [s["members"] for s in whole["subgenres"]]
+    assert cinegrain("train", out, "--train.epochs", "6", "--train.min_epochs", "1").code == 0
+    stale = cinegrain("discover", out)
+    assert stale.code == 1
+    assert "trained anew since fine-tuning" in stale.err
 
 
 def start(corpus: CorpusFiles, out: Path) -> "subprocess.Popen[str]":

@@ -1,6 +1,6 @@
 """Answers about films: ones in the run, and ones never seen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,19 +15,17 @@ from cinegrain.experts.registry import load_networks
 from cinegrain.experts.weights import cache_folder
 from cinegrain.explain.influence import mode_influence
 from cinegrain.explain.neighbours import mode_contributions, nearest
-from cinegrain.models.genre_model import GenreModel
 from cinegrain.pipeline.discover import Corpus, load_corpus
 from cinegrain.pipeline.embed import EmbeddedTrailer, embed_trailer
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Watcher
+from cinegrain.pipeline.rows import N_WORDS, genre_answers
 from cinegrain.pipeline.words import best_words, word_strength
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.checkpoint import load_model
 from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.infer import encode_all, genre_probabilities
 from cinegrain.types import Float64, JsonObject
-
-_N_WORDS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,11 +68,6 @@ class Answers:
         self.atlas: JsonObject = read_json(run.atlas)
         self.rows: list[JsonObject] = read_json(run.trailers)
         self._networks: list[Network] = []
-
-    @property
-    def model(self) -> GenreModel:
-        """The coarse genre model."""
-        return self.coarse
 
     @property
     def modes(self) -> list[str]:
@@ -124,17 +117,8 @@ class Answers:
         batch = film.arrays.batch(np.arange(1))
         influence = mode_influence(self.coarse, batch)
         probabilities = genre_probabilities(self.coarse, encode_all(self.coarse, film.arrays, np.arange(1)))[0]
-        thresholds = self._coarse_card["thresholds"]
         present = batch.present(self.coarse.spec.experts)[0].tolist()
-        genres = [
-            {
-                "name": genre,
-                "probability": float(probabilities[j]),
-                "decided": bool(probabilities[j] >= thresholds[j]),
-                "influence": dict(zip(self.modes, influence.values[0, :, j].tolist(), strict=True)),
-            }
-            for j, genre in enumerate(self.coarse.spec.genres)
-        ]
+        genres = genre_answers(self.coarse, probabilities, self._coarse_card["thresholds"], influence.values[0])
         return {
             "path": film.name,
             "title": film.title,
@@ -216,13 +200,12 @@ class Answers:
         for expert, column in found.embeddings.items():
             scenes = [embedding.concepts for embedding in column if embedding is not None and embedding.concepts]
             if scenes:
-                best = best_words(word_strength(scenes), _N_WORDS)
+                best = best_words(word_strength(scenes), N_WORDS)
                 words[self.coarse.spec.modalities[expert]] = [asdict(concept) for concept in best]
         return words
 
 
-def _arrays_of(found: EmbeddedTrailer, dimensions: dict[str, int] | object) -> TrailerArrays:
-    assert isinstance(dimensions, dict)
+def _arrays_of(found: EmbeddedTrailer, dimensions: Mapping[str, int]) -> TrailerArrays:
     arrays = {}
     for name, dimension in dimensions.items():
         there = [(i, e.vector) for i, e in enumerate(found.embeddings[name]) if e is not None]

@@ -63,7 +63,7 @@ class Run:
         return self.folder / "atlas.json"
 
     @property
-    def centroids(self) -> Path:
+    def embeddings(self) -> Path:
         """Their centres and every trailer's gated vectors."""
         return self.folder / "embeddings.safetensors"
 

@@ -35,12 +35,11 @@ def recover(run: Run, data: RunData, truth_file: Path, *, restarts: int, seed: i
     with truth_file.open(encoding="utf-8", newline="") as file:
         planted = {row["trailer_id"]: row["subgenre"] for row in csv.DictReader(file)}
     truth = [planted[trailer.trailer_id] for trailer in data.trailers]
-    everything = np.arange(len(truth))
     coarse, finetuned = load_model(run.coarse)[0], load_model(run.finetuned)[0]
     spaces = {
         "plain vectors of all experts": concatenated(data),
-        "coarse genre network": unit_rows(encode_all(coarse, data.arrays, everything).double().numpy()),
-        "after fine-tuning": unit_rows(encode_all(finetuned, data.arrays, everything).double().numpy()),
+        "coarse genre network": unit_rows(encode_all(coarse, data.arrays, data.everything).double().numpy()),
+        "after fine-tuning": unit_rows(encode_all(finetuned, data.arrays, data.everything).double().numpy()),
     }
     rows = [
         _row(method, "true number", points, len(set(truth)), truth, restarts, seed) for method, points in spaces.items()

@@ -47,6 +47,16 @@ class RunData:
     key: str
 
     @property
+    def everything(self) -> Int64:
+        """All rows."""
+        return np.arange(len(self.trailers), dtype=np.int64)
+
+    @property
+    def modes(self) -> list[str]:
+        """Mode of each expert, in the order of the arrays."""
+        return [self.modalities[name] for name in self.arrays.experts]
+
+    @property
     def labelled(self) -> Int64:
         """Rows of films with at least one learnable genre."""
         return np.flatnonzero(self.labels.any(axis=1)).astype(np.int64)

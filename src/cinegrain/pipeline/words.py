@@ -1,7 +1,7 @@
 """Words of each trailer for naming: what its experts recognised, and what the catalogue says."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -37,7 +37,7 @@ def word_strength(scenes: Sequence[Sequence[Concept]]) -> dict[str, float]:
     return {word: (total / len(scenes)) ** 0.5 for word, total in squares.items()}
 
 
-def best_words(words: dict[str, float], n: int) -> list[Concept]:
+def best_words(words: Mapping[str, float], n: int) -> list[Concept]:
     """The n strongest words, best first."""
     return [Concept(word, score) for word, score in sorted(words.items(), key=lambda item: (-item[1], item[0]))[:n]]
 

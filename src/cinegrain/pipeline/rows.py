@@ -1,0 +1,130 @@
+"""What is known of each trailer once sub-genres are found, as plain rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from cinegrain.discovery.atlas import Atlas, unit_rows
+from cinegrain.explain.influence import Influence, mode_influence
+from cinegrain.explain.neighbours import nearest
+from cinegrain.models.genre_model import GenreModel
+from cinegrain.pipeline.train import RunData
+from cinegrain.pipeline.words import best_words
+from cinegrain.store.reader import EmbeddingDataset
+from cinegrain.training.infer import encode_all, genre_probabilities
+from cinegrain.types import Float64, JsonObject
+
+N_WORDS = 8
+TABLE_COLUMNS = ("trailer_id", "title", "genres", "predicted_genres", "subgenre_id", "subgenre", "distance")
+_N_NEIGHBOURS = 5
+_INFLUENCE_BATCH = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What discovery found.
+
+    Attributes:
+        atlas: The sub-genres.
+        encoded: Gated vectors of the fine-tuned network, shape (n, e, d).
+        layout: Places on the map, shape (n, 2).
+        concepts: Strength of words: trailer_id -> mode -> word -> 0..1.
+    """
+
+    atlas: Atlas
+    encoded: Float64
+    layout: Float64
+    concepts: Mapping[str, Mapping[str, Mapping[str, float]]]
+
+
+def trailer_rows(
+    data: RunData, dataset: EmbeddingDataset, model: GenreModel, card: JsonObject, found: Found
+) -> tuple[list[JsonObject], Influence]:
+    """One row a trailer, in the order of the data, and the influence of modes on all of them.
+
+    Args:
+        data: n films.
+        dataset: Where they come from.
+        model: The genre model.
+        card: Its card, with thresholds and split.
+        found: What discovery found.
+    """
+    influence = _influence(model, data)
+    probabilities = genre_probabilities(model, encode_all(model, data.arrays, data.everything))
+    records = {record.trailer_id: record for record in dataset.trailers}
+    present = np.stack([np.diff(a.offsets) > 0 for a in data.arrays.experts.values()], axis=1)
+    part_of = {trailer_id: part for part, ids in card["split"].items() for trailer_id in ids}
+    distances = 1 - unit_rows(found.encoded) @ found.atlas.clustering.centroids.T
+    rows = []
+    for i, trailer in enumerate(data.trailers):
+        cluster = int(found.atlas.clustering.labels[i])
+        subgenre, record = found.atlas.subgenres[cluster], records[trailer.trailer_id]
+        near = nearest(found.encoded[i], found.encoded, top_k=_N_NEIGHBOURS, exclude=[i])
+        rows.append(
+            {
+                "trailer_id": trailer.trailer_id,
+                "title": trailer.title,
+                "year": trailer.year,
+                "genres": list(trailer.genres),
+                "split": part_of.get(trailer.trailer_id, "unlabelled"),
+                "duration_s": record.duration_s,
+                "n_scenes": record.n_scenes,
+                "flags": list(record.flags),
+                "missing": [mode for mode, there in zip(data.modes, present[i], strict=True) if not there],
+                "predicted": genre_answers(model, probabilities[i], card["thresholds"], influence.values[i]),
+                "subgenre": {"id": subgenre.id, "name": subgenre.name, "distance": float(distances[i, cluster])},
+                "concepts": {
+                    mode: [asdict(word) for word in best_words(words, N_WORDS)]
+                    for mode, words in found.concepts.get(trailer.trailer_id, {}).items()
+                },
+                "neighbours": [{"trailer_id": data.trailers[n.row].trailer_id, "score": n.score} for n in near],
+                "map": [float(x) for x in found.layout[i]],
+            }
+        )
+    return rows, influence
+
+
+def genre_answers(
+    model: GenreModel, probabilities: Float64, thresholds: Sequence[float], influence: Float64
+) -> list[JsonObject]:
+    """Each genre's probability, decision and reasons for one film.
+
+    Args:
+        model: The genre model.
+        probabilities: Shape (g,).
+        thresholds: Length g.
+        influence: Shape (e, g), logits.
+    """
+    modes = [model.spec.modalities[name] for name in model.spec.experts]
+    return [
+        {
+            "name": genre,
+            "probability": float(probabilities[j]),
+            "decided": bool(probabilities[j] >= thresholds[j]),
+            "influence": dict(zip(modes, influence[:, j].tolist(), strict=True)),
+        }
+        for j, genre in enumerate(model.spec.genres)
+    ]
+
+
+def table_row(row: JsonObject) -> JsonObject:
+    """The same in short, for a table to take away."""
+    return {
+        "trailer_id": row["trailer_id"],
+        "title": row["title"],
+        "genres": "|".join(row["genres"]),
+        "predicted_genres": "|".join(g["name"] for g in row["predicted"] if g["decided"]),
+        "subgenre_id": row["subgenre"]["id"],
+        "subgenre": row["subgenre"]["name"],
+        "distance": f"{row['subgenre']['distance']:.4f}",
+    }
+
+
+def _influence(model: GenreModel, data: RunData) -> Influence:
+    rows = data.everything
+    parts = [
+        mode_influence(model, data.arrays.batch(rows[i : i + _INFLUENCE_BATCH]))
+        for i in range(0, len(rows), _INFLUENCE_BATCH)
+    ]
+    return Influence(np.concatenate([p.values for p in parts]), np.concatenate([p.full for p in parts]), parts[0].empty)
