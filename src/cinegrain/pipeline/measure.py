@@ -5,14 +5,19 @@ from typing import TypeAlias
 
 import numpy as np
 
+from cinegrain.discovery.atlas import unit_rows
 from cinegrain.errors import DataError
 from cinegrain.explain.influence import Influence, influence_by_genre
 from cinegrain.metrics.multilabel import MultilabelScores, best_thresholds, multilabel_scores
+from cinegrain.metrics.probe import linear_probe_map
+from cinegrain.metrics.retrieval import retrieval_scores
 from cinegrain.models.genre_model import GenreModel
 from cinegrain.pipeline.train import RunData
 from cinegrain.training.infer import encode_all, genre_probabilities
 from cinegrain.types import Int64, JsonObject
 
+_MAX_RETRIEVAL = 20_000  # films whose full ranking fits in memory
+Parts: TypeAlias = dict[str, Int64]
 ModelAndCard: TypeAlias = tuple[GenreModel, JsonObject]
 
 
@@ -30,10 +35,11 @@ def measure(data: RunData, coarse: ModelAndCard, finetuned: ModelAndCard, influe
     """
     card = coarse[1]
     position = {trailer.trailer_id: i for i, trailer in enumerate(data.trailers)}
-    test, val = (
-        np.array([position[t] for t in card["split"][part] if t in position], dtype=np.int64)
-        for part in ("test", "val")
-    )
+    parts = {
+        part: np.array([position[t] for t in ids if t in position], dtype=np.int64)
+        for part, ids in card["split"].items()
+    }
+    test, val = parts["test"], parts["val"]
     if not len(test) or not len(val):
         raise DataError("The films held back are no longer in the run. Train again with `cinegrain train`.")
     by_genre = influence_by_genre(influence, data.labels)  # (e, g)
@@ -49,6 +55,10 @@ def measure(data: RunData, coarse: ModelAndCard, finetuned: ModelAndCard, influe
         "influence": {
             genre: dict(zip(data.modes, by_genre[:, j].tolist(), strict=True)) for j, genre in enumerate(data.genres)
         },
+        "embedding": {
+            "coarse": _embedding_scores(coarse[0], data, parts),
+            "finetuned": _embedding_scores(finetuned[0], data, parts),
+        },
         "history": {"coarse": card["history"], "finetuned": finetuned[1]["history"]},
         "best_epoch": card["best_epoch"],
     }
@@ -58,3 +68,16 @@ def _scores(model: GenreModel, data: RunData, val: Int64, test: Int64) -> Multil
     """Scores on test films at thresholds from validation films."""
     on_val, on_test = (genre_probabilities(model, encode_all(model, data.arrays, part)) for part in (val, test))
     return multilabel_scores(data.labels[test], on_test, best_thresholds(data.labels[val], on_val), data.genres)
+
+
+def _embedding_scores(model: GenreModel, data: RunData, parts: Parts) -> JsonObject:
+    """What the trailer embedding itself still knows of the genres: a linear probe, and whom films stand next to."""
+    points = unit_rows(encode_all(model, data.arrays, data.everything).double().numpy())
+    train, val, test = ((points[rows], data.labels[rows]) for rows in (parts["train"], parts["val"], parts["test"]))
+    labelled = data.labelled
+    shares_a_genre = data.labels[labelled].astype(int) @ data.labels[labelled].T.astype(int) > 0
+    found = retrieval_scores(points[labelled], shares_a_genre) if len(labelled) <= _MAX_RETRIEVAL else None
+    return {
+        "linear_probe_map": linear_probe_map(train, val, test),
+        "films_sharing_a_genre": None if found is None else asdict(found),
+    }

@@ -10,6 +10,7 @@ from cinegrain.artifacts import read_json, write_json
 from cinegrain.discovery.atlas import unit_rows
 from cinegrain.discovery.kmeans import spherical_kmeans
 from cinegrain.metrics.clustering import cluster_scores
+from cinegrain.metrics.retrieval import retrieval_scores
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.train import RunData
 from cinegrain.training.checkpoint import load_model
@@ -73,4 +74,7 @@ def _row(method: str, how: str, points: Float64, k: int, truth: Sequence[str], r
     for name in ("ari", "nmi", "accuracy"):
         values = [getattr(score, name) for score in scores]
         row[name], row[f"{name}_sd"] = float(np.mean(values)), float(np.std(values))
+    found = retrieval_scores(points, np.array(truth)[:, None] == np.array(truth))
+    if found is not None:
+        row["recall_at_1"], row["retrieval_map"] = found.recall_at[1], found.map
     return row
