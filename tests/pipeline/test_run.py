@@ -365,16 +365,58 @@ def test_bad_input_is_one_clear_error(
     assert done.out == ""
 
 
-def test_other_media_settings_are_refused_and_the_run_keeps_its_own(
-    few: Path, cinegrain: Cinegrain, tmp_path: Path
-) -> None:
-    catalog, out = catalog_of(few), tmp_path / "run"
-    cinegrain("extract", few, "--catalog", catalog, "--out", out)
-    kept = (out / "settings.toml").read_text()
-    done = cinegrain("extract", few, "--catalog", catalog, "--out", out, "--media.frame_fps", "2")
-    assert done.code == 1
-    assert "other settings" in done.err
-    assert (out / "settings.toml").read_text() == kept
+def rows_of(run: Path, expert: str) -> np.ndarray:
+    dataset = EmbeddingDataset(run / "dataset")
+    return dataset.vectors(expert, [t.trailer_id for t in dataset.trailers]).vectors
+
+
+def test_only_what_is_missing_is_computed(few: Path, cinegrain: Cinegrain, tmp_path: Path) -> None:
+    catalog, out, fresh = catalog_of(few), tmp_path / "run", tmp_path / "fresh"
+
+    def extract(target: Path, *flags: str) -> dict[str, Any]:
+        done = cinegrain("extract", few, "--catalog", catalog, "--out", target, "--json", *flags)
+        assert done.code == 0, done.err
+        found: dict[str, Any] = done.json
+        return found
+
+    extract(out, "--extract.experts", "motion_flow")
+    motion = rows_of(out, "motion_flow")
+    assert extract(out, "--extract.experts", "motion_flow,audio_yamnet")["new"] == 6
+    np.testing.assert_array_equal(rows_of(out, "motion_flow"), motion)
+    assert extract(out, "--extract.experts", "audio_yamnet")["new"] == 0, "all of it is there"
+
+    flow = ["--extract.experts", "motion_flow,audio_yamnet", "--media.flow_fps", "4"]
+    audio = rows_of(out, "audio_yamnet")
+    version = len(list((out / "dataset" / "scenes.lance" / "_versions").iterdir()))
+    extract(out, *flow)
+    extract(fresh, *flow)
+    assert len(rows_of(out, "motion_flow")) == len(motion)
+    assert not np.array_equal(rows_of(out, "motion_flow"), motion), "it depends on the setting"
+    for expert in ("motion_flow", "audio_yamnet"):
+        np.testing.assert_array_equal(rows_of(out, expert), rows_of(fresh, expert))
+    np.testing.assert_array_equal(rows_of(out, "audio_yamnet"), audio)
+    assert len(list((out / "dataset" / "scenes.lance" / "_versions").iterdir())) == version, "scenes were left alone"
+
+    cut = [*flow, "--media.max_scene_s", "1.5"]
+    extract(out, *cut)
+    again = tmp_path / "again"
+    extract(again, *cut)
+    for expert in ("motion_flow", "audio_yamnet"):
+        np.testing.assert_array_equal(rows_of(out, expert), rows_of(again, expert))
+    assert extract(out, *cut, "--media.time_limit_s", "99")["new"] == 0, "no vector depends on the time limit"
+
+
+def test_retry_failed_tries_just_those(few: Path, cinegrain: Cinegrain, tmp_path: Path) -> None:
+    bad, out = few / "text.mp4", tmp_path / "run"
+    bad.write_text("no film")
+    catalog = catalog_of(few)
+    first = cinegrain("extract", few, "--catalog", catalog, "--out", out)
+    assert first.code == 3
+    quiet = cinegrain("extract", few, "--catalog", catalog, "--out", out)
+    assert "Looking and listening" not in quiet.err
+    again = cinegrain("extract", few, "--catalog", catalog, "--out", out, "--retry-failed")
+    assert (again.code, quiet.code) == (3, 3)
+    assert "Looking and listening: 1/1" in again.err
 
 
 def test_predict_names_what_it_cannot_read(

@@ -12,7 +12,7 @@ from cinegrain.store.schema import TrailerRecord
 
 
 def embedded(job: Job) -> EmbeddedTrailer:
-    return EmbeddedTrailer(TrailerRecord(job.trailer_id, "", "", 0, 0, 1.0, 0, ()), (), {})
+    return EmbeddedTrailer(TrailerRecord(job.trailer_id, "", "", 0, 0, 1.0, 0, (), ()), (), {})
 
 
 def killer(job: Job) -> EmbeddedTrailer | Failed:

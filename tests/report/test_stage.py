@@ -50,7 +50,7 @@ def run(tmp_path: Path) -> Run:
     write_csv(run.failures, columns, [row])
     writer = DatasetWriter(run.dataset, cards=[{**card, "version": 1} for card in given.experts], settings={})
     for i, film in enumerate(given.trailers):
-        record = TrailerRecord(film["trailer_id"], "/secret/place/film.mp4", "0" * 64, 1, 2, 60.0, 3, ())
+        record = TrailerRecord(film["trailer_id"], "/secret/place/film.mp4", "0" * 64, 1, 2, 60.0, 3, (), ())
         pictures = [None] * 3 if i == 2 else [b"tiny", b"the largest of the three " + str(i).encode(), b"middling"]
         scenes = [SceneRow(s, float(s), s + 1.0, picture) for s, picture in enumerate(pictures)]
         writer.append(record, scenes, {"audio_expert": [SceneEmbedding(np.zeros(4, np.float32))] * 3})

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,9 @@ CARDS: list[JsonObject] = [
 
 
 def record(trailer_id: str, n_scenes: int = 2) -> TrailerRecord:
-    return TrailerRecord(trailer_id, f"/films/{trailer_id}", "0" * 64, 10, 20, 2.0 * n_scenes, n_scenes, ("no_audio",))
+    return TrailerRecord(
+        trailer_id, f"/films/{trailer_id}", "0" * 64, 10, 20, 2.0 * n_scenes, n_scenes, ("no_audio",), ("a", "b")
+    )
 
 
 def rows(n: int = 2) -> list[SceneRow]:
@@ -117,18 +120,73 @@ def test_half_written_trailer_is_swept_and_can_be_written_again(
     assert found.offsets.tolist() == [0, 2, 4], "nothing is doubled"
 
 
-def test_other_settings_or_versions_are_refused(tmp_path: Path) -> None:
+def test_another_format_is_refused(tmp_path: Path) -> None:
     writer(tmp_path)
-    with pytest.raises(StoreError, match="other settings"):
-        DatasetWriter(tmp_path, cards=CARDS, settings={"fps": 2})
-    with pytest.raises(StoreError, match="other settings or experts"):
-        DatasetWriter(tmp_path, cards=CARDS[:1], settings={"fps": 1})
     info = read_json(tmp_path / "dataset.json")
     write_json(tmp_path / "dataset.json", {**info, "format": 99})
     with pytest.raises(StoreError, match="format 99"):
         writer(tmp_path)
     with pytest.raises(StoreError, match="format 99"):
         EmbeddingDataset(tmp_path)
+
+
+def only(expert: str, seed: int) -> dict[str, list[SceneEmbedding | None]]:
+    return {expert: embeddings(seed)[expert]}
+
+
+def test_an_expert_can_be_added_later(tmp_path: Path) -> None:
+    w = DatasetWriter(tmp_path, cards=CARDS[:1], settings={"fps": 1})
+    for i, name in enumerate(("x", "y")):
+        w.append(replace(record(name), experts=("a",)), rows(), only("a", i))
+    w = DatasetWriter(tmp_path, cards=CARDS[1:], settings={"fps": 1})
+    assert {r.experts for r in w.records.values()} == {("a",)}, "what was there stays, though it is not asked for now"
+    w.extend("y", rows(), only("b", 1))
+    with pytest.raises(StoreError, match="doubled: b"):
+        w.extend("y", rows(), only("b", 1))
+    with pytest.raises(StoreError, match="found 1 scenes"):
+        w.extend("x", rows(1), {"b": [None]})
+    dataset = EmbeddingDataset(tmp_path)
+    assert [card["name"] for card in dataset.cards] == ["a", "b"]
+    assert [t.experts for t in dataset.trailers] == [("a",), ("a", "b")]
+    assert dataset.vectors("b", ["x", "y"]).offsets.tolist() == [0, 0, 1]
+    assert len(dataset.vectors("a", ["x", "y"]).vectors) == 4
+    assert dataset.scenes("y") == rows(), "scenes are not doubled"
+
+
+def test_only_what_depends_on_a_change_is_taken_out(tmp_path: Path) -> None:
+    def open_with(a: str, b: str) -> DatasetWriter:
+        return DatasetWriter(tmp_path, cards=CARDS, settings={}, keys={"a": a, "b": b})
+
+    w = open_with("1", "1")
+    for i, name in enumerate(("x", "y'z")):
+        w.append(record(name), rows(), embeddings(i))
+    assert all(r.experts == ("a", "b") for r in open_with("1", "1").records.values())
+    w = open_with("2", "1")
+    assert all(r.experts == ("b",) for r in w.records.values())
+    dataset = EmbeddingDataset(tmp_path)
+    assert len(dataset.vectors("a", ["x", "y'z"]).vectors) == 0
+    assert len(dataset.vectors("b", ["x", "y'z"]).vectors) == 2
+    w.extend("x", rows(), only("a", 7))
+    assert open_with("2", "1").records["x"].experts == ("b", "a")
+
+
+def test_a_kill_while_an_expert_is_added_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    w = DatasetWriter(tmp_path, cards=CARDS, settings={})
+    w.append(replace(record("x"), experts=("a",)), rows(), only("a", 0))
+
+    def dies(self: DatasetWriter, records: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DatasetWriter, "_replace", dies)
+    with pytest.raises(KeyboardInterrupt):
+        w.extend("x", rows(), only("b", 0))
+    monkeypatch.undo()
+    again = DatasetWriter(tmp_path, cards=CARDS, settings={})
+    assert again.records["x"].experts == ("a",)
+    again.extend("x", rows(), only("b", 0))
+    dataset = EmbeddingDataset(tmp_path)
+    assert len(dataset.vectors("b", ["x"]).vectors) == 1, "nothing is doubled"
+    assert len(dataset.vectors("a", ["x"]).vectors) == 2, "nothing else was swept"
 
 
 def test_empty_and_missing_datasets_say_what_to_do(tmp_path: Path) -> None:

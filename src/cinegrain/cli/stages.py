@@ -104,6 +104,7 @@ def report(run: RunArgument, as_json: JsonFlag = False) -> None:
 
 def _open(run: Path, config: Path | None, flags: dict[str, Any]) -> tuple["Run", "RunData", Settings]:
     """A run, its data, and its settings with what the user now wants changed; the change is kept."""
+    from cinegrain.experts.registry import expert_names
     from cinegrain.pipeline.catalog import load_matched
     from cinegrain.pipeline.layout import Run
     from cinegrain.pipeline.train import load_data
@@ -112,7 +113,7 @@ def _open(run: Path, config: Path | None, flags: dict[str, Any]) -> tuple["Run",
     settings = load_settings(
         *([opened.settings] if opened.settings.is_file() else []), *([config] if config else []), flags=flags
     )
-    data = load_data(opened, load_matched(opened.catalog).trailers)
+    data = load_data(opened, load_matched(opened.catalog).trailers, expert_names(settings.extract.experts))
     save_settings(settings, opened.folder)
     return opened, data, settings
 

@@ -24,15 +24,19 @@ def expert_cards() -> dict[str, ExpertCard]:
     return {card.name: card for family in _all_families() for card in family.cards}
 
 
+def expert_names(preset_or_names: str) -> tuple[str, ...]:
+    """The names that a preset or a comma-separated list stands for, known or not."""
+    listed = tuple(name.strip() for name in preset_or_names.split(",") if name.strip())
+    return PRESETS.get(preset_or_names.strip(), listed)
+
+
 def resolve_experts(preset_or_names: str) -> tuple[str, ...]:
     """Expert names from a preset's name or a comma-separated list.
 
     Raises:
         ConfigError: If a name is unknown; the message lists what there is.
     """
-    if preset_or_names in PRESETS:
-        return PRESETS[preset_or_names]
-    names = tuple(name.strip() for name in preset_or_names.split(",") if name.strip())
+    names = expert_names(preset_or_names)
     known = expert_cards()
     unknown = [name for name in names if name not in known]
     if unknown or not names:

@@ -6,6 +6,7 @@ from pathlib import Path
 from cinegrain.config import Settings
 from cinegrain.demo.corpus import render_corpus
 from cinegrain.demo.plan import CorpusSettings
+from cinegrain.experts.registry import expert_names
 from cinegrain.pipeline.catalog import load_matched
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Watcher
@@ -40,7 +41,7 @@ def run_demo(out: Path, n_films: int, settings: Settings, watcher: Watcher) -> D
             on_film=lambda done, total: on_step(done, total, "demo corpus"),
         )
     summary = run_all(files.videos, files.catalog, out, settings, watcher)
-    data = load_data(run, load_matched(run.catalog).trailers)
+    data = load_data(run, load_matched(run.catalog).trailers, expert_names(settings.extract.experts))
     with watcher.stage("Planted sub-genres") as on_step:
         rows = recover(run, data, files.truth, restarts=settings.discover.restarts, seed=settings.seed)
         on_step(1, 1, "scored")

@@ -69,6 +69,7 @@ def embed_trailer(
         duration_s=facts.decoded_duration_s,
         n_scenes=len(rows),
         flags=facts.flags,
+        experts=tuple(experts),
         facts=json.dumps(asdict(facts)),
     )
     return EmbeddedTrailer(record, tuple(rows), embeddings)

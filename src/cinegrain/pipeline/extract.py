@@ -2,15 +2,17 @@
 
 import csv
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cinegrain.artifacts import write_csv
+from cinegrain.artifacts import key_of, write_csv
 from cinegrain.config import Settings, save_settings, to_plain
+from cinegrain.experts.base import ExpertCard
 from cinegrain.experts.registry import expert_cards, load_networks, resolve_experts
 from cinegrain.experts.weights import cache_folder, fetch
 from cinegrain.media.files import file_sha256
+from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.embed import EmbeddedTrailer
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Watcher
@@ -19,6 +21,9 @@ from cinegrain.store.schema import TrailerRecord
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import Trailer
 
+# Settings that only experts with one kind of need depend on, by how their names begin.
+_OWN_SETTINGS = {"frames": "frame_", "flow": "flow_", "sound": "silence_", "clips": "clip_"}
+_NO_VECTOR_DEPENDS_ON = ("time_limit_s",)
 FAILURE_COLUMNS = ("trailer_id", "path", "reason", "size_bytes", "modified_ns")
 
 
@@ -55,44 +60,70 @@ def extract(
         retry_failed: Try files again that failed before and have not changed.
 
     Raises:
-        StoreError: If the dataset was made with other settings, or cannot be written.
+        StoreError: If the dataset is of another version, or cannot be written.
         WeightsError: If an expert's weights cannot be had.
     """
     experts = resolve_experts(settings.extract.experts)
     cards = expert_cards()
     install_weights(experts, watcher)
     writer = DatasetWriter(
-        run.dataset, cards=[cards[name].as_json() for name in experts], settings={"media": to_plain(settings.media)}
+        run.dataset,
+        cards=[cards[name].as_json() for name in experts],
+        settings={"media": to_plain(settings.media)},
+        keys={name: vectors_key(cards[name], settings.media) for name in experts},
     )
-    save_settings(settings, run.folder)  # only now: a dataset made with other settings has been refused
+    save_settings(settings, run.folder)
     failures = {} if retry_failed else _still_failing(read_failures(run.failures), trailers)
-    jobs = _jobs(writer, trailers, failures)
+    work = _work(writer, trailers, experts, failures)
     _write_failures(run, failures)
+    jobs = [job for group in work.values() for job in group]
     if jobs:
-        cache = cache_folder()
-        load_networks(experts, cache)  # builds graphs once, before the workers would all do it
-        setup = WorkerSetup(experts, settings.media, cache)
+        load_networks(sorted({name for names in work for name in names}), cache_folder())  # builds graphs once
         with watcher.stage("Looking and listening") as on_step:
             started = time.monotonic()
-            workers = min(settings.extract.n_workers, len(jobs))
-            for done, outcome in enumerate(embed_all(jobs, setup, workers=workers), start=1):
-                if isinstance(outcome, EmbeddedTrailer):
-                    writer.append(outcome.record, outcome.scenes, outcome.embeddings)
-                    name = outcome.record.trailer_id
-                else:
-                    failures[outcome.job.trailer_id] = _failure(outcome)
+            for done, outcome in enumerate(_embed_groups(work, settings), start=1):
+                name = outcome.job.trailer_id if isinstance(outcome, Failed) else outcome.record.trailer_id
+                if isinstance(outcome, Failed):
+                    failures[name] = _failure(outcome)
                     _write_failures(run, failures)
-                    watcher.say(f"{outcome.job.trailer_id}: {outcome.reason}")
-                    name = outcome.job.trailer_id
+                    watcher.say(f"{name}: {outcome.reason}")
+                elif name in writer.records:
+                    writer.extend(name, outcome.scenes, outcome.embeddings)
+                else:
+                    writer.append(outcome.record, outcome.scenes, outcome.embeddings)
                 rate = done / max(time.monotonic() - started, 1e-6) * 60
                 on_step(done, len(jobs), f"{name} ({rate:.0f} films a minute)")
         writer.compact()
-    wanted = {trailer.trailer_id for trailer in trailers}
+    whole = {name for name, record in writer.records.items() if set(experts) <= set(record.experts)}
     return ExtractSummary(
-        n_done=len(wanted & set(writer.records)),
-        n_new=sum(job.trailer_id in writer.records for job in jobs),
+        n_done=len(whole & {trailer.trailer_id for trailer in trailers}),
+        n_new=sum(job.trailer_id in whole for job in jobs),
         failures=tuple(failures.values()),
     )
+
+
+def vectors_key(card: ExpertCard, media: MediaSettings) -> str:
+    """Key of everything that an expert's vectors depend on: its version, and the settings that reach it.
+
+    How scenes are cut reaches every expert; how frames are sampled only those that look at frames, and so on. The
+    time limit reaches none.
+    """
+    of_others = tuple(prefix for needs, prefix in _OWN_SETTINGS.items() if needs != card.needs)
+    reaching = {
+        name: value
+        for name, value in to_plain(media).items()
+        if name not in _NO_VECTOR_DEPENDS_ON and not name.startswith(of_others)
+    }
+    return key_of(card.name, card.version, reaching)
+
+
+def _embed_groups(
+    work: Mapping[tuple[str, ...], Sequence[Job]], settings: Settings
+) -> Iterator[EmbeddedTrailer | Failed]:
+    """Group by group, so that only the networks that are missing run."""
+    for experts, jobs in work.items():
+        setup = WorkerSetup(experts, settings.media, cache_folder())
+        yield from embed_all(jobs, setup, workers=min(settings.extract.n_workers, len(jobs)))
 
 
 def install_weights(experts: Sequence[str], watcher: Watcher) -> list[Path]:
@@ -133,20 +164,29 @@ def _still_failing(rows: Sequence[FailureRow], trailers: Sequence[Trailer]) -> d
     return {row.trailer_id: row for row in rows if now.get(row.trailer_id) == (row.size_bytes, row.modified_ns)}
 
 
-def _jobs(writer: DatasetWriter, trailers: Sequence[Trailer], failures: dict[str, FailureRow]) -> list[Job]:
-    """What is still to do; a trailer whose file has changed is taken out of the dataset first."""
-    changed, jobs = [], []
+def _work(
+    writer: DatasetWriter, trailers: Sequence[Trailer], experts: Sequence[str], failures: Mapping[str, FailureRow]
+) -> dict[tuple[str, ...], list[Job]]:
+    """What is still to do, by the experts that are missing.
+
+    A trailer whose file has changed is taken out of the dataset first, and so is one that has lost all of its
+    experts: its scenes may be cut otherwise now.
+    """
+    stale: list[str] = []
+    work: dict[tuple[str, ...], list[Job]] = {}
     for trailer in trailers:
         if trailer.trailer_id in failures:
             continue
         record = writer.records.get(trailer.trailer_id)
-        if record is not None and _unchanged(record, trailer.path):
-            continue
-        if record is not None:
-            changed.append(trailer.trailer_id)
-        jobs.append(Job(trailer.trailer_id, trailer.path))
-    writer.remove(changed)
-    return jobs
+        missing = tuple(experts)
+        if record is not None and record.experts and _unchanged(record, trailer.path):
+            missing = tuple(name for name in experts if name not in record.experts)
+        elif record is not None:
+            stale.append(trailer.trailer_id)
+        if missing:
+            work.setdefault(missing, []).append(Job(trailer.trailer_id, trailer.path))
+    writer.remove(stale)
+    return work
 
 
 def _unchanged(record: TrailerRecord, path: Path) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cinegrain.config import Settings
+from cinegrain.experts.registry import expert_names
 from cinegrain.pipeline.catalog import Matched, load_matched, match_catalog, save_matched
 from cinegrain.pipeline.discover import discover
 from cinegrain.pipeline.extract import ExtractSummary, extract
@@ -54,7 +55,7 @@ def run_all(
 
 def model_films(run: Run, settings: Settings, watcher: Watcher) -> list[str]:
     """Every stage after extraction; gives sentences about what was left out."""
-    data = load_data(run, load_matched(run.catalog).trailers)
+    data = load_data(run, load_matched(run.catalog).trailers, expert_names(settings.extract.experts))
     train(run, data, settings, watcher)
     fine_tune(run, data, settings, watcher)
     discover(run, data, settings, watcher)

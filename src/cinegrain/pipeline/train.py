@@ -62,8 +62,13 @@ class RunData:
         return np.flatnonzero(self.labels.any(axis=1)).astype(np.int64)
 
 
-def load_data(run: Run, trailers: Sequence[Trailer]) -> RunData:
+def load_data(run: Run, trailers: Sequence[Trailer], experts: Sequence[str]) -> RunData:
     """Reads a run's dataset for the films of its catalogue.
+
+    Args:
+        run: The run.
+        trailers: The films.
+        experts: Whose vectors; a film counts only if all of them have seen it.
 
     Raises:
         StoreError: If there is no dataset.
@@ -71,22 +76,23 @@ def load_data(run: Run, trailers: Sequence[Trailer]) -> RunData:
     """
     dataset = EmbeddingDataset(run.dataset)
     records = {record.trailer_id: record for record in dataset.trailers}
-    have = tuple(trailer for trailer in trailers if trailer.trailer_id in records)
+    seen = {name for name, record in records.items() if set(experts) <= set(record.experts)}
+    have = tuple(trailer for trailer in trailers if trailer.trailer_id in seen)
     if not have:
         raise DataError("No film of the catalogue could be read; see failures.csv.")
     ids = [trailer.trailer_id for trailer in have]
+    cards = [card for card in dataset.cards if card["name"] in experts]
     arrays = {}
-    for card in dataset.cards:
+    for card in cards:
         found = dataset.vectors(card["name"], ids)
         arrays[card["name"]] = ExpertArray(found.vectors, found.scenes, found.offsets)
     genres, left_out = _learnable(have)
     labels = np.array([[genre in trailer.genres for genre in genres] for trailer in have], dtype=bool)
     key = key_of(
-        dataset.info["settings"],
-        [(card["name"], card["version"]) for card in dataset.cards],
+        [(card["name"], card["key"]) for card in cards],
         [(t.trailer_id, records[t.trailer_id].sha256, t.title, t.genres) for t in have],
     )
-    modalities = {card["name"]: card["modality"] for card in dataset.cards}
+    modalities = {card["name"]: card["modality"] for card in cards}
     return RunData(have, TrailerArrays(arrays), modalities, genres, labels.reshape(len(have), -1), left_out, key)
 
 

@@ -17,6 +17,8 @@ def trailer_concepts(dataset: EmbeddingDataset, modalities: dict[str, str]) -> d
     """Strength of each word in each trailer: trailer_id -> mode -> word -> 0..1."""
     scenes: dict[str, dict[str, list[Sequence[Concept]]]] = {}
     for row in dataset.concepts():
+        if row.expert not in modalities:
+            continue  # the dataset may hold more experts than this run asks for
         scenes.setdefault(row.trailer_id, {}).setdefault(modalities[row.expert], []).append(row.concepts)
     return {
         trailer_id: {mode: word_strength(rows) for mode, rows in by_mode.items()}

@@ -1,9 +1,9 @@
 """What one dataset folder holds: three Lance tables and a readable `dataset.json`.
 
-trailers.lance     one row a trailer; its row is written last and marks the trailer as whole
+trailers.lance     one row a trailer; its row is written last and marks it, with the experts it names, as whole
 scenes.lance       one row a scene: times and a thumbnail
 embeddings.lance   one row for each trailer, scene and expert
-dataset.json       format, expert cards, settings
+dataset.json       format, expert cards with the key of what their vectors depend on, settings
 """
 
 from dataclasses import dataclass
@@ -29,6 +29,7 @@ SCHEMAS = {
             pa.field("duration_s", pa.float64(), nullable=False),
             pa.field("n_scenes", pa.int32(), nullable=False),
             pa.field("flags", pa.list_(pa.string()), nullable=False),
+            pa.field("experts", pa.list_(pa.string()), nullable=False),
             pa.field("facts", pa.string(), nullable=False),
         ]
     ),
@@ -68,6 +69,7 @@ class TrailerRecord:
         duration_s: Decoded length.
         n_scenes: Number of scenes.
         flags: Plain words such as `no_audio`.
+        experts: Whose vectors are whole, though a trailer may lack what an expert needs.
         facts: Everything the decoder noted, as JSON text.
     """
 
@@ -79,6 +81,7 @@ class TrailerRecord:
     duration_s: float
     n_scenes: int
     flags: tuple[str, ...]
+    experts: tuple[str, ...]
     facts: str = "{}"
 
 

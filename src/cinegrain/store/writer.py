@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import lance
 import numpy as np
 import pyarrow as pa
 
-from cinegrain.artifacts import read_json, write_json
+from cinegrain.artifacts import key_of, read_json, write_json
 from cinegrain.errors import StoreError
 from cinegrain.store.schema import (
     EMBEDDINGS,
@@ -34,32 +34,48 @@ _FLOAT16_MAX = float(np.finfo(np.float16).max)
 class DatasetWriter:
     """The one writer of a dataset folder.
 
-    Scenes and embeddings are written before the trailer's own row. What a kill left without that row is swept
-    when the dataset is opened again, so the trailer is simply extracted anew.
+    Scenes and embeddings are written before the trailer's own row, which names the experts that are whole. What a
+    kill left without such a row is swept when the dataset is opened again, so it is simply extracted anew.
     """
 
-    def __init__(self, folder: Path, *, cards: Sequence[JsonObject], settings: JsonObject) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        cards: Sequence[JsonObject],
+        settings: JsonObject,
+        keys: Mapping[str, str] | None = None,
+    ) -> None:
         """Opens or creates a dataset.
+
+        Experts that the dataset has and that are not named here stay in it. Vectors whose key has changed are taken
+        out, so that only they are made anew.
 
         Args:
             folder: Where it lies.
             cards: The experts' cards.
-            settings: What the vectors depend on; a finished dataset with other settings is refused.
+            settings: What the dataset is made with.
+            keys: For each expert the key of everything that its vectors depend on; if not given, its version and
+                all settings.
 
         Raises:
-            StoreError: If it was made with other experts or settings, or cannot be written.
+            StoreError: If it is of another version, or cannot be written.
         """
         self._folder = folder
         self._since_compaction = 0
-        info = {"format": FORMAT, "experts": list(cards), "settings": settings}
+        keys = keys or {card["name"]: key_of(card["version"], settings) for card in cards}
+        wanted = {card["name"]: {**card, "key": keys[card["name"]]} for card in cards}
+        found: JsonObject = {"experts": []}
         if (folder / INFO_FILE).is_file():
             found = read_json(folder / INFO_FILE)
             check_format(found, folder)
-            _refuse_other_settings(found, info, folder)
-            self._sweep()
-        else:
-            write_json(folder / INFO_FILE, info)
         self._records = {record.trailer_id: record for record in read_trailers(folder)}
+        self._sweep()
+        had = {card["name"]: card for card in found["experts"]}
+        self._forget([name for name, card in wanted.items() if name in had and had[name]["key"] != card["key"]])
+        info = {"format": FORMAT, "experts": list({**had, **wanted}.values()), "settings": settings}
+        if info != found:
+            write_json(folder / INFO_FILE, info)
 
     @property
     def records(self) -> Mapping[str, TrailerRecord]:
@@ -84,26 +100,46 @@ class DatasetWriter:
         """
         if record.trailer_id in self._records:
             raise StoreError(f"Trailer {record.trailer_id!r} is in the dataset already; ids must be unique.")
-        rows = [
-            _embedding_row(record.trailer_id, expert, scene, embedding)
-            for expert, column in embeddings.items()
-            for scene, embedding in zip(scenes, column, strict=True)
-            if embedding is not None
-        ]
+        rows = _embedding_rows(record.trailer_id, scenes, embeddings)
         self._write(SCENES, [{"trailer_id": record.trailer_id, **asdict(scene)} for scene in scenes])
         self._write(EMBEDDINGS, rows)
         self._write(TRAILERS, [asdict(record)])
-        self._records[record.trailer_id] = record
-        self._since_compaction += 1
-        if self._since_compaction >= _COMPACT_EVERY:
-            self.compact()
+        self._count(record)
+
+    def extend(
+        self,
+        trailer_id: str,
+        scenes: Sequence[SceneRow],
+        embeddings: Mapping[str, Sequence[SceneEmbedding | None]],
+    ) -> None:
+        """Adds experts to a trailer that is there.
+
+        Args:
+            trailer_id: Which one.
+            scenes: Its scenes; they must be the ones it has.
+            embeddings: By expert, as for `append`.
+
+        Raises:
+            StoreError: If the scenes are others, or it has one of the experts.
+        """
+        record = self._records[trailer_id]
+        doubled = sorted(set(embeddings) & set(record.experts))
+        if doubled or len(scenes) != record.n_scenes:
+            raise StoreError(
+                f"Trailer {trailer_id!r} has {record.n_scenes} scenes and the experts {', '.join(record.experts)}; "
+                f"found {len(scenes)} scenes, doubled: {', '.join(doubled) or 'none'}. Extract it anew."
+            )
+        self._write(EMBEDDINGS, _embedding_rows(trailer_id, scenes, embeddings))
+        grown = replace(record, experts=(*record.experts, *embeddings))
+        self._replace([grown])
+        self._count(grown)
 
     def remove(self, trailer_ids: Sequence[str]) -> None:
         """Takes trailers out, for example because their files have changed."""
         if not trailer_ids:
             return
         for table in (TRAILERS, EMBEDDINGS, SCENES):  # the trailer's own row first: a kill leaves only sweepings
-            self._delete(table, trailer_ids)
+            self._delete(table, f"trailer_id IN ({_quoted(trailer_ids)})")
         for trailer_id in trailer_ids:
             self._records.pop(trailer_id, None)
 
@@ -116,6 +152,12 @@ class DatasetWriter:
                 dataset = lance.dataset(str(path))
                 dataset.optimize.compact_files()
                 dataset.cleanup_old_versions(retain_versions=1)
+
+    def _count(self, record: TrailerRecord) -> None:
+        self._records[record.trailer_id] = record
+        self._since_compaction += 1
+        if self._since_compaction >= _COMPACT_EVERY:
+            self.compact()
 
     def _write(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         if not rows:
@@ -130,23 +172,47 @@ class DatasetWriter:
                 "everything written so far is kept."
             ) from error
 
-    def _sweep(self) -> None:
-        whole = {record.trailer_id for record in read_trailers(self._folder)}
-        for table in (EMBEDDINGS, SCENES):
-            path = table_path(self._folder, table)
-            if not path.exists():
-                continue
-            found = lance.dataset(str(path)).to_table(columns=["trailer_id"])["trailer_id"].unique().to_pylist()
-            orphans = [trailer_id for trailer_id in found if trailer_id not in whole]
-            if orphans:
-                log.info("sweeping %d half-written trailers from %s", len(orphans), path.name)
-                self._delete(table, orphans)
+    def _replace(self, records: Sequence[TrailerRecord]) -> None:
+        data = pa.Table.from_pylist([asdict(record) for record in records], schema=SCHEMAS[TRAILERS])
+        dataset = lance.dataset(str(table_path(self._folder, TRAILERS)))
+        dataset.merge_insert("trailer_id").when_matched_update_all().execute(data)
 
-    def _delete(self, table: str, trailer_ids: Sequence[str]) -> None:
+    def _forget(self, experts: Sequence[str]) -> None:
+        """Takes the vectors of experts out of every trailer; first the promise, then the rows."""
+        losing = [record for record in self._records.values() if set(record.experts) & set(experts)]
+        if not losing:
+            return
+        log.info("what %s depends on has changed; it is computed anew", ", ".join(experts))
+        left = [replace(r, experts=tuple(name for name in r.experts if name not in experts)) for r in losing]
+        self._replace(left)
+        self._delete(EMBEDDINGS, f"expert IN ({_quoted(experts)})")
+        self._records.update({record.trailer_id: record for record in left})
+
+    def _sweep(self) -> None:
+        """Deletes rows that no trailer's own row promises."""
+        path = table_path(self._folder, SCENES)
+        if path.exists():
+            found = lance.dataset(str(path)).to_table(columns=["trailer_id"])["trailer_id"].unique().to_pylist()
+            orphans = [trailer_id for trailer_id in found if trailer_id not in self._records]
+            if orphans:
+                self._delete(SCENES, f"trailer_id IN ({_quoted(orphans)})")
+        path = table_path(self._folder, EMBEDDINGS)
+        if path.exists():
+            loose: dict[str, set[str]] = {}
+            for batch in lance.dataset(str(path)).to_batches(columns=["trailer_id", "expert"]):
+                pairs = pa.Table.from_batches([batch]).group_by(["trailer_id", "expert"]).aggregate([])
+                for pair in pairs.to_pylist():
+                    record = self._records.get(pair["trailer_id"])
+                    if record is None or pair["expert"] not in record.experts:
+                        loose.setdefault(pair["expert"], set()).add(pair["trailer_id"])
+            for expert, ids in loose.items():
+                log.info("sweeping %d half-written trailers of %s", len(ids), expert)
+                self._delete(EMBEDDINGS, f"expert IN ({_quoted([expert])}) AND trailer_id IN ({_quoted(sorted(ids))})")
+
+    def _delete(self, table: str, where: str) -> None:
         path = table_path(self._folder, table)
         if path.exists():
-            quoted = ", ".join("'" + trailer_id.replace("'", "''") + "'" for trailer_id in trailer_ids)
-            lance.dataset(str(path)).delete(f"trailer_id IN ({quoted})")
+            lance.dataset(str(path)).delete(where)
 
 
 def read_trailers(folder: Path) -> list[TrailerRecord]:
@@ -155,7 +221,22 @@ def read_trailers(folder: Path) -> list[TrailerRecord]:
     if not path.exists():
         return []
     rows = lance.dataset(str(path)).to_table().to_pylist()
-    return [TrailerRecord(**{**row, "flags": tuple(row["flags"])}) for row in rows]
+    return [TrailerRecord(**{**row, "flags": tuple(row["flags"]), "experts": tuple(row["experts"])}) for row in rows]
+
+
+def _quoted(values: Sequence[str]) -> str:
+    return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+
+
+def _embedding_rows(
+    trailer_id: str, scenes: Sequence[SceneRow], embeddings: Mapping[str, Sequence[SceneEmbedding | None]]
+) -> list[dict[str, Any]]:
+    return [
+        _embedding_row(trailer_id, expert, scene, embedding)
+        for expert, column in embeddings.items()
+        for scene, embedding in zip(scenes, column, strict=True)
+        if embedding is not None
+    ]
 
 
 def _embedding_row(trailer_id: str, expert: str, scene: SceneRow, embedding: SceneEmbedding) -> dict[str, Any]:
@@ -170,15 +251,3 @@ def _embedding_row(trailer_id: str, expert: str, scene: SceneRow, embedding: Sce
         "vector": np.clip(embedding.vector, -_FLOAT16_MAX, _FLOAT16_MAX).astype(np.float16),
         "concepts": [asdict(concept) for concept in embedding.concepts],
     }
-
-
-def _refuse_other_settings(found: JsonObject, wanted: JsonObject, folder: Path) -> None:
-    def identity(info: JsonObject) -> tuple[object, object]:
-        return sorted((card["name"], card["version"]) for card in info["experts"]), info["settings"]
-
-    if identity(found) != identity(wanted):
-        old, new = (", ".join(card["name"] for card in info["experts"]) for info in (found, wanted))
-        raise StoreError(
-            f"{folder} was extracted with other settings or experts ({old}; now {new}). "
-            "Use the same settings, or another --out."
-        )
