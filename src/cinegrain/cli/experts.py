@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 
 from cinegrain.cli.console import out, print_json, watcher
-from cinegrain.cli.options import JsonFlag, guarded
+from cinegrain.cli.options import FAILED, JsonFlag, guarded
 
 app = typer.Typer(help="The frozen networks that look and listen.", no_args_is_help=True)
 
@@ -60,3 +60,51 @@ def install(
         print_json({"experts": list(experts), "files": [str(path) for path in paths]})
     else:
         out.print(f"{', '.join(experts)}: ready in {cache_folder()}", highlight=False, soft_wrap=True)
+
+
+Names = Annotated[str, typer.Argument(help="A preset, or expert names joined by commas.")]
+
+
+@app.command("check")
+@guarded
+def check(names: Names = "light", as_json: JsonFlag = False) -> None:
+    """Run experts on a built-in picture, clip and sound, compare with the vectors that are stored, and time them."""
+    from cinegrain.experts.registry import load_networks, resolve_experts
+    from cinegrain.experts.selfcheck import check_experts
+    from cinegrain.experts.weights import cache_folder
+
+    experts = resolve_experts(names)
+    results = check_experts(experts, load_networks(experts, cache_folder(), threads=1))
+    if as_json:
+        print_json([{"expert": r.expert, "ok": r.ok, "cosine": r.cosine, "seconds": r.seconds} for r in results])
+    else:
+        table = Table(box=None, padding=(0, 2))
+        for column in ("", "expert", "same as stored", "for 3 s of film"):
+            table.add_column(column)
+        for r in results:
+            same = "nothing stored to compare with" if r.cosine is None else f"cosine {r.cosine:.5f}"
+            table.add_row("[green]ok[/]" if r.ok else "[bold red]no[/]", r.expert, same, f"{1000 * r.seconds:.0f} ms")
+        out.print(table)
+    if not all(r.ok for r in results):
+        raise typer.Exit(FAILED)
+
+
+@app.command("card")
+@guarded
+def card(
+    name: Annotated[str, typer.Argument(help="An expert's name.", show_default=False)], as_json: JsonFlag = False
+) -> None:
+    """Everything there is to know of one expert."""
+    from cinegrain.experts.registry import expert_cards, resolve_experts
+
+    (known,) = resolve_experts(name)[:1]
+    found = expert_cards()[known].as_json()
+    if as_json:
+        print_json(found)
+        return
+    for key, value in found.items():
+        if key == "weights":
+            for file in value:
+                out.print(f"  weights: {file['source']}", highlight=False, markup=False, soft_wrap=True)
+        else:
+            out.print(f"  {key.replace('_', ' ')}: {value}", highlight=False, markup=False, soft_wrap=True)

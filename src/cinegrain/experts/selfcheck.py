@@ -1,0 +1,119 @@
+"""Is an expert still the one it was? A built-in picture, clip and sound against the vectors that were stored for them.
+
+`python -m cinegrain.experts.selfcheck` stores them anew; do so only when an expert's version is raised.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cinegrain.experts.base import Network
+from cinegrain.experts.registry import PRESETS, load_networks
+from cinegrain.experts.weights import cache_folder
+from cinegrain.types import FLOW_HEIGHT, FLOW_WIDTH, SOUND_RATE_HZ, Float32, Scene, SceneEmbedding, UInt8
+
+REFERENCE = Path(__file__).with_name("selfcheck.npz")
+MIN_COSINE = 0.999  # other processors add in another order
+_SECONDS = 3
+_SIDE_PX = 256
+_FLOW_FPS = 8
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What a check found.
+
+    Attributes:
+        expert: Its name.
+        cosine: Similarity to the stored vector; None if none is stored.
+        seconds: Wall time for the built-in scene of three seconds, one thread.
+    """
+
+    expert: str
+    cosine: float | None
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing speaks against the expert."""
+        return self.cosine is None or self.cosine >= MIN_COSINE
+
+
+def check_experts(experts: Sequence[str], networks: Sequence[Network]) -> list[CheckResult]:
+    """Runs experts on the built-in scene and compares.
+
+    Args:
+        experts: Their names.
+        networks: Loaded networks that serve them.
+    """
+    stored = np.load(REFERENCE, allow_pickle=False)
+    scene = builtin_scene()
+    results = []
+    for network in networks:
+        network.embed([scene])  # the first run also warms up
+        started = time.perf_counter()
+        found = network.embed([scene])
+        seconds = time.perf_counter() - started
+        for name, column in found.items():
+            if name in experts:
+                results.append(CheckResult(name, _cosine(column[0], stored, name), seconds))
+    return sorted(results, key=lambda result: list(experts).index(result.expert))
+
+
+def _cosine(embedding: SceneEmbedding | None, stored: "np.lib.npyio.NpzFile", name: str) -> float | None:
+    if name not in stored:
+        return None
+    expected = stored[name].astype(np.float64)
+    if embedding is None or embedding.vector.shape != expected.shape:
+        return 0.0
+    vector = embedding.vector.astype(np.float64)
+    return float(vector @ expected / (np.linalg.norm(vector) * np.linalg.norm(expected)))
+
+
+def builtin_scene() -> Scene:
+    """Three seconds made from formulas: rings and stripes, a pan over them, a chord that swells."""
+    frames = np.stack([_picture(phase, _SIDE_PX, _SIDE_PX) for phase in (0.0, 1.0, 2.0)])
+    n_flow = _SECONDS * _FLOW_FPS
+    flow = np.stack([_picture(i / 8, FLOW_HEIGHT, FLOW_WIDTH)[..., 1] for i in range(n_flow)])
+    return Scene(
+        index=0,
+        start_s=0.0,
+        end_s=float(_SECONDS),
+        frames=frames,
+        frame_times_s=np.arange(3.0),
+        flow_frames=flow,
+        flow_times_s=np.arange(n_flow) / _FLOW_FPS,
+        sound=_sound(),
+    )
+
+
+def _picture(phase: float, height: int, width: int) -> UInt8:
+    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
+    x = x + 12 * phase
+    rings = np.sin(np.hypot(x - width * 0.6, y - height * 0.4) / 7)
+    stripes = np.sin(x / 11 + np.sin(y / 23) * 2)
+    ramp = y / height * 2 - 1
+    channels = np.stack([rings, stripes * 0.6 + ramp * 0.4, -rings * 0.5 + ramp * 0.5], axis=2)
+    return np.round((channels + 1) * 127.5).clip(0, 255).astype(np.uint8)
+
+
+def _sound() -> Float32:
+    t = np.arange(_SECONDS * SOUND_RATE_HZ) / SOUND_RATE_HZ
+    chord = sum(np.sin(2 * np.pi * hz * t) for hz in (220.0, 277.18, 329.63))
+    return np.asarray(0.2 * chord * (0.2 + 0.8 * np.sin(np.pi * t / _SECONDS)), dtype=np.float32)
+
+
+def _store() -> None:
+    vectors = {}
+    for network in load_networks(PRESETS["light"], cache_folder(), threads=1):
+        for name, column in network.embed([builtin_scene()]).items():
+            assert column[0] is not None
+            vectors[name] = column[0].vector.astype(np.float16)
+    np.savez_compressed(REFERENCE, **vectors)  # type: ignore[arg-type]  # the stubs take no other keywords
+
+
+if __name__ == "__main__":
+    _store()
