@@ -1,0 +1,199 @@
+"""Near-duplicates: films whose content is the same in another cut, size or container.
+
+Candidates come from the scenes' picture vectors; where both films have sound, the sound must agree as well once it is
+slid into place.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cinegrain.errors import MediaError, StoreError
+from cinegrain.media.reader import TrailerReader
+from cinegrain.media.settings import MediaSettings
+from cinegrain.pipeline.progress import Watcher
+from cinegrain.store.reader import EmbeddingDataset
+from cinegrain.types import SOUND_RATE_HZ, Bool, Float32, Float64
+
+MIN_SCENE_COSINE = 0.85
+MIN_SHARED = 0.5
+MIN_SOUND = 0.6
+_ENVELOPE_HZ = 20
+_BANDS = 8
+_MIN_OVERLAP_S = 2.0
+_MAX_ENVELOPE_S = 1800.0
+_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class DuplicatePair:
+    """Two films with the same content.
+
+    Attributes:
+        a: Id of the one.
+        b: Id of the other.
+        shared: Share of the shorter one's scene time that the other has as well, by picture, 0..1.
+        sound: Correlation of the two sounds slid into place, -1..1; None where one has none.
+        offset_s: How much later the content starts in b than in a, by sound; None without sound.
+    """
+
+    a: str
+    b: str
+    shared: float
+    sound: float | None
+    offset_s: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Film:
+    trailer_id: str
+    path: Path
+    vectors: Float64  # unit rows, (s, d)
+    seconds: Float64  # (s,)
+
+
+def find_duplicates(dataset: EmbeddingDataset, watcher: Watcher) -> list[DuplicatePair]:
+    """Names every pair of near-duplicates in a dataset.
+
+    Args:
+        dataset: With an image expert; the files must still be where they were for the sound to be compared.
+        watcher: Who watches.
+
+    Raises:
+        StoreError: If there is no image expert.
+    """
+    films = _load(dataset)
+    candidates = _candidates(films)
+    pairs = []
+    with watcher.stage("Comparing sounds") as on_step:
+        heard: dict[int, Float64 | None] = {}
+        for done, (i, j, shared) in enumerate(candidates, start=1):
+            for k in (i, j):
+                if k not in heard:
+                    heard[k] = _envelope_of(films[k].path)
+            a, b = heard[i], heard[j]
+            sound, offset_s = align(a, b) if a is not None and b is not None else (None, None)
+            if sound is None or sound >= MIN_SOUND:
+                pairs.append(DuplicatePair(films[i].trailer_id, films[j].trailer_id, shared, sound, offset_s))
+            on_step(done, len(candidates), films[i].trailer_id)
+    return sorted(pairs, key=lambda pair: -pair.shared)
+
+
+def _load(dataset: EmbeddingDataset) -> list[_Film]:
+    expert = next((card["name"] for card in dataset.cards if card["modality"] == "image"), None)
+    if expert is None:
+        raise StoreError("Finding duplicates needs an image expert in the dataset. Extract with the preset light.")
+    ids = [record.trailer_id for record in dataset.trailers]
+    found = dataset.vectors(expert, ids)
+    vectors = found.vectors.astype(np.float64)
+    vectors -= vectors.mean(axis=0)  # what all pictures share says nothing
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    films = []
+    for i, record in enumerate(dataset.trailers):
+        rows = slice(found.offsets[i], found.offsets[i + 1])
+        lengths = {scene.scene: scene.end_s - scene.start_s for scene in dataset.scenes(record.trailer_id)}
+        seconds = np.array([lengths[int(s)] for s in found.scenes[rows]])
+        films.append(_Film(record.trailer_id, Path(record.path), vectors[rows], seconds))
+    return films
+
+
+def _candidates(films: Sequence[_Film]) -> list[tuple[int, int, float]]:
+    """Pairs that share enough scene time by picture."""
+    found = []
+    with_pictures = [i for i, film in enumerate(films) if len(film.vectors)]
+    for place, i in enumerate(with_pictures):
+        for j in with_pictures[place + 1 :]:
+            shared = shared_time(films[i].vectors, films[i].seconds, films[j].vectors, films[j].seconds)
+            if shared >= MIN_SHARED:
+                found.append((i, j, shared))
+    return found
+
+
+def shared_time(a: Float64, a_seconds: Float64, b: Float64, b_seconds: Float64) -> float:
+    """Share of the shorter film's scene time whose scenes the longer one has as well.
+
+    Args:
+        a: Unit rows, one a scene, shape (s, d).
+        a_seconds: Lengths of the scenes, shape (s,).
+        b: The other film's, shape (t, d).
+        b_seconds: Shape (t,).
+    """
+    if a_seconds.sum() > b_seconds.sum():
+        a, a_seconds, b = b, b_seconds, a
+    best = (a @ b.T).max(axis=1)
+    return float(a_seconds[best >= MIN_SCENE_COSINE].sum() / a_seconds.sum())
+
+
+def _envelope_of(path: Path) -> Float64 | None:
+    """Loudness over time of a film; None if it has no sound, or cannot be read any more."""
+    parts: list[Float64] = []
+    seconds = 0.0
+    try:
+        with TrailerReader(path, MediaSettings(frame_fps=0.1, flow_fps=0.1)) as reader:
+            for scene in reader.scenes():
+                sound = scene.sound if scene.sound is not None else np.zeros(round(scene.duration_s * SOUND_RATE_HZ))
+                parts.append(envelope(sound.astype(np.float32)))
+                seconds += scene.duration_s
+                if seconds > _MAX_ENVELOPE_S:
+                    break
+    except MediaError:
+        return None
+    whole = np.concatenate(parts) if parts else np.zeros((0, _BANDS))
+    return whole if len(whole) and np.ptp(whole) > 0 else None
+
+
+def envelope(sound: Float32) -> Float64:
+    """Log energy in eight octave-like bands, twenty times a second.
+
+    Args:
+        sound: Mono at 16 kHz, shape (n,).
+
+    Returns:
+        Shape (t, 8).
+    """
+    hop = SOUND_RATE_HZ // _ENVELOPE_HZ
+    n = len(sound) // hop
+    power = np.abs(np.fft.rfft(sound[: n * hop].reshape(n, hop) * np.hanning(hop), axis=1)) ** 2
+    edges = np.unique(np.geomspace(4, power.shape[1], _BANDS + 1).round().astype(int))
+    bands = np.stack([power[:, a:b].mean(axis=1) for a, b in itertools.pairwise(edges)], axis=1)
+    return np.asarray(np.log(bands + 1e-6), dtype=np.float64)
+
+
+def align(a: Float64, b: Float64) -> tuple[float, float]:
+    """Best correlation of two envelopes over all shifts that leave two seconds in common.
+
+    Args:
+        a: Shape (t, bands).
+        b: Shape (u, bands).
+
+    Returns:
+        The correlation, -1..1, and by how many seconds b is later.
+    """
+    size = 1 << (len(a) + len(b) - 1).bit_length()
+    shifts = np.arange(-(len(a) - 1), len(b))
+    ones_a, ones_b = np.ones((len(a), 1)), np.ones((len(b), 1))
+
+    def correlate(x: Float64, y: Float64) -> Float64:
+        """Sum over time and bands of x[t] y[t + shift], for every shift."""
+        spectrum = np.conj(np.fft.rfft(x, size, axis=0)) * np.fft.rfft(y, size, axis=0)
+        full = np.fft.irfft(spectrum, size, axis=0).sum(axis=1)
+        return np.asarray(full[shifts % size])
+
+    bands = a.shape[1]
+    count = np.maximum(correlate(ones_a, ones_b).round(), 1) * bands
+    # Each band is centred over the whole film, so that a loud bass alone is no likeness.
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    sum_a, sum_b = correlate(a, np.tile(ones_b, bands)), correlate(np.tile(ones_a, bands), b)
+    cross = correlate(a, b) - sum_a * sum_b / count
+    spread_a = correlate(a**2, np.tile(ones_b, bands)) - sum_a**2 / count
+    spread_b = correlate(np.tile(ones_a, bands), b**2) - sum_b**2 / count
+    value = cross / np.sqrt(np.maximum(spread_a * spread_b, 1e-12))
+    enough: Bool = count >= min(_MIN_OVERLAP_S * _ENVELOPE_HZ, len(a), len(b)) * bands
+    # A short overlap correlates by chance; half of the shorter film must take part.
+    enough &= count >= 0.5 * min(len(a), len(b)) * bands
+    value = np.where(enough, value, -1.0)
+    best = int(value.argmax())
+    return float(value[best]), float(shifts[best] / _ENVELOPE_HZ)
