@@ -9,7 +9,7 @@ import pytest
 from cinegrain.experts.base import Network
 from cinegrain.experts.registry import PRESETS, load_networks
 from cinegrain.experts.weights import cache_folder
-from cinegrain.types import FLOW_HEIGHT, FLOW_WIDTH, Float32, Scene, UInt8
+from cinegrain.types import CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, FLOW_HEIGHT, FLOW_WIDTH, Float32, Scene, UInt8
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
@@ -42,10 +42,12 @@ def make_scene(
     frames: UInt8 | None = None,
     flow: UInt8 | None = None,
     sound: Float32 | None = None,
+    clips: UInt8 | None = None,
 ) -> Scene:
     """A scene by hand; what is not given is not there."""
     frames = np.zeros((0, 16, 16, 3), np.uint8) if frames is None else frames
     flow = np.zeros((0, FLOW_HEIGHT, FLOW_WIDTH), np.uint8) if flow is None else flow
+    clips = np.zeros((0, CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, 3), np.uint8) if clips is None else clips
     return Scene(
         index,
         start_s,
@@ -55,4 +57,6 @@ def make_scene(
         flow,
         start_s + np.arange(len(flow)) / 8,
         sound,
+        clips,
+        np.tile(start_s + np.arange(CLIP_FRAMES) / 15, (len(clips), 1)),
     )

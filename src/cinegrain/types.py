@@ -19,6 +19,7 @@ Int64: TypeAlias = NDArray[np.int64]
 
 SOUND_RATE_HZ = 16_000
 FLOW_WIDTH, FLOW_HEIGHT = 160, 90
+CLIP_FRAMES, CLIP_WIDTH, CLIP_HEIGHT = 16, 171, 128
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,9 @@ class Scene:
         flow_times_s: Their times, shape (t,).
         sound: Mono samples at SOUND_RATE_HZ in -1..1, shape (n,); None where the file has no sound or
             digital silence.
+        clips: Short runs of small colour pictures, uint8 RGB, shape (c, CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, 3);
+            c is 0 unless an expert asked for them.
+        clip_times_s: Their times, shape (c, CLIP_FRAMES).
     """
 
     index: int
@@ -57,6 +61,8 @@ class Scene:
     flow_frames: UInt8
     flow_times_s: Float64
     sound: Float32 | None
+    clips: UInt8 = field(default_factory=lambda: np.zeros((0, CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, 3), np.uint8))
+    clip_times_s: Float64 = field(default_factory=lambda: np.zeros((0, CLIP_FRAMES)))
 
     @property
     def duration_s(self) -> float:

@@ -155,12 +155,12 @@ def _write_sound(
     holes_s: Sequence[tuple[float, float]],
 ) -> None:
     """Stretches of `holes_s` are not written at all, so that packets are missing there."""
-    n_channels = {"mono": 1, "stereo": 2, "5.1": 6}[layout]
+    n_channels = av.AudioLayout(layout).nb_channels
     block = 1024
     audio.codec_context.time_base = Fraction(1, rate_hz)
     for at in range(0, len(sound) - block + 1, block):
         frame = av.AudioFrame.from_ndarray(
-            np.tile(sound[at : at + block], (n_channels, 1)), format="fltp", layout=layout
+            np.repeat(sound[at : at + block], n_channels)[None], format="flt", layout=layout
         )
         frame.sample_rate, frame.pts = rate_hz, at + round(start_s * rate_hz)
         frame.time_base = Fraction(1, rate_hz)

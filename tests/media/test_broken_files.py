@@ -149,3 +149,17 @@ def test_the_reader_waits_without_time_passing(
         for _ in reader.scenes():
             now_s[0] += 1000
         assert reader.facts().n_scenes == 6
+
+
+@pytest.mark.parametrize("name", ["film.mkv", "film.mp4", "film.ts"])
+def test_a_huge_hole_behind_the_film_does_not_cost_it(
+    film: MakeFilm, name: str, texture: Callable[..., Picture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As downloaders leave that reserve a file's whole size first; the hole takes no room on the disk."""
+    monkeypatch.setattr("cinegrain.media.probe.STALL_S", 0.5)
+    path = film(name, [texture(i // 50) for i in range(100)])
+    os.truncate(path, 1 << 40)
+    with TrailerReader(path) as reader:
+        assert len(list(reader.scenes())) == 2
+        assert reader.facts().decoded_duration_s == pytest.approx(4.0, abs=0.1)
+        assert not name.endswith("mkv") or "damaged" in reader.facts().flags

@@ -100,6 +100,6 @@ def test_on_real_films(real_clips: Path, cinegrain: Cinegrain, tmp_path: Path) -
     experts = ["--extract.experts", "image_efficientnet_lite0"]
     catalog = real_clips / "clips.csv"
     assert cinegrain("extract", real_clips, "--catalog", catalog, "--out", tmp_path / "run", *experts).code == 0
-    (pair,) = find_duplicates(EmbeddingDataset(tmp_path / "run" / "dataset"), Silent())
-    assert (pair.a[:2], pair.b[:2]) == ("04", "05")
-    assert pair.offset_s == pytest.approx(0, abs=0.1)
+    (pair,) = cinegrain("dataset", "duplicates", tmp_path / "run", "--json").json
+    assert (pair["a"][:2], pair["b"][:2]) == ("04", "05")
+    assert pair["offset_s"] == pytest.approx(0, abs=0.1)

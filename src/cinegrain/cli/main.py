@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cinegrain import __version__
-from cinegrain.cli import answer, demo, doctor, experts, run, settings, stages
+from cinegrain.cli import answer, dataset, demo, doctor, experts, run, settings, stages
 from cinegrain.cli.console import set_up_logging
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("predict", rich_help_panel="Ask")(answer.predict)
 app.command("similar", rich_help_panel="Ask")(answer.similar)
 app.command("explain", rich_help_panel="Ask")(answer.explain)
 app.add_typer(experts.app, name="experts", rich_help_panel="Look after")
+app.add_typer(dataset.app, name="dataset", rich_help_panel="Look after")
 app.command("settings", rich_help_panel="Look after")(settings.settings)
 app.command("doctor", rich_help_panel="Look after")(doctor.doctor)
 

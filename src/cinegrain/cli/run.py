@@ -8,6 +8,7 @@ import typer
 from cinegrain.cli.console import err, out, print_json, watcher
 from cinegrain.cli.options import SOME_FAILED, ConfigFile, JsonFlag, guarded, with_settings
 from cinegrain.config import load_settings
+from cinegrain.errors import ConfigError
 
 _MEANINGLESS, _ROUGH = 10, 50  # test films
 Videos = Annotated[Path, typer.Argument(help="Folder of videos, looked through to its depth.", show_default=False)]
@@ -26,10 +27,40 @@ RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try files aga
 @with_settings("seed", "extract", "media", "split", "model", "train", "finetune", "discover")
 @guarded
 def run(
-    videos: Videos,
-    catalog: CatalogFile,
     out_folder: Out,
     flags: dict[str, Any],
+    videos: Annotated[Path | None, typer.Argument(help="Folder of videos, looked through to its depth.")] = None,
+    catalog: Annotated[
+        Path | None,
+        typer.Option(
+            "--catalog",
+            help="CSV, JSON or Parquet with the columns file (with --vectors: an id) and genres; "
+            "optional trailer_id, title, year, any text.",
+        ),
+    ] = None,
+    vectors: Annotated[
+        Path | None,
+        typer.Option(
+            "--vectors",
+            help="Instead of videos: vectors computed elsewhere (.npz, .parquet, .csv, .pkl, or a Zarr folder).",
+        ),
+    ] = None,
+    vectors_format: Annotated[
+        str, typer.Option("--vectors-format", help="auto, vectors, mmx, movienet or trailers12k.")
+    ] = "auto",
+    modality: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--modality", help="Mode of a kind of vectors, as name=audio; name=none leaves it out. Repeatable."
+        ),
+    ] = None,
+    remap: Annotated[
+        list[str] | None,
+        typer.Option("--remap", help="Where tensors named in an MMX pickle are now, as OLD=NEW. Repeatable."),
+    ] = None,
+    as_given: Annotated[
+        bool, typer.Option("--as-given", help="With --vectors: change no value; refuse missing or too large ones.")
+    ] = False,
     config: ConfigFile = None,
     retry_failed: RetryFailed = False,
     as_json: JsonFlag = False,
@@ -38,10 +69,22 @@ def run(
 
     Interrupted, the same command goes on where it was; finished, it returns in seconds.
     """
-    from cinegrain.pipeline.run import run_all
-
     settings = load_settings(*([config] if config else []), flags=flags)
-    summary = run_all(videos, catalog, out_folder, settings, watcher(), retry_failed=retry_failed)
+    if vectors is not None:
+        if videos is not None:
+            raise ConfigError("Give a folder of videos or --vectors, not both.")
+        from cinegrain.pipeline.vectors import VectorOptions, run_vectors
+
+        options = VectorOptions(
+            vectors_format, pairs(modality or [], "--modality"), pairs(remap or [], "--remap"), as_given
+        )
+        summary = run_vectors(vectors, catalog, out_folder, settings, watcher(), options)
+    elif videos is None or catalog is None:
+        raise ConfigError("Give a folder of videos and its --catalog, or --vectors with a --catalog.")
+    else:
+        from cinegrain.pipeline.run import run_all
+
+        summary = run_all(videos, catalog, out_folder, settings, watcher(), retry_failed=retry_failed)
     failures = summary.extracted.failures
     if as_json:
         print_json(
@@ -59,6 +102,18 @@ def run(
         show_summary(summary.folder, summary.n_trailers, summary.extracted.n_done, list(summary.notes), len(failures))
     if failures:
         raise typer.Exit(SOME_FAILED)
+
+
+def pairs(given: list[str], flag: str) -> dict[str, str]:
+    """`name=value` flags as a dict.
+
+    Raises:
+        ConfigError: If one has no `=`.
+    """
+    for text in given:
+        if not all(text.partition("=")):
+            raise ConfigError(f"{flag} takes name=value; found {text!r}.")
+    return {text.partition("=")[0]: text.partition("=")[2] for text in given}
 
 
 def headline(folder: Path) -> dict[str, Any]:

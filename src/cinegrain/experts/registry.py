@@ -4,14 +4,30 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cinegrain.errors import ConfigError
-from cinegrain.experts import efficientnet_lite, motion_flow, yamnet
+from cinegrain.experts import densenet161, efficientnet_lite, motion_flow, resnet50, vggish, video_resnet, yamnet
 from cinegrain.experts.base import ExpertCard, Family, Network
 from cinegrain.plugins import load_plugins
 
 PRESETS: dict[str, tuple[str, ...]] = {
     "light": (yamnet.CARD.name, efficientnet_lite.LOCATION.name, motion_flow.CARD.name, efficientnet_lite.IMAGE.name),
+    "paper": (
+        vggish.CARD.name,
+        resnet50.LOCATION.card.name,
+        video_resnet.R2PLUS1D.card.name,
+        resnet50.IMAGE.card.name,
+    ),
 }
-_FAMILIES: tuple[Family, ...] = (yamnet.FAMILY, efficientnet_lite.FAMILY, motion_flow.FAMILY)
+_FAMILIES: tuple[Family, ...] = (
+    yamnet.FAMILY,
+    efficientnet_lite.FAMILY,
+    motion_flow.FAMILY,
+    vggish.FAMILY,
+    resnet50.LOCATION.family(),
+    densenet161.LOCATION.family(),
+    video_resnet.R2PLUS1D.family(),
+    video_resnet.R3D.family(),
+    resnet50.IMAGE.family(),
+)
 PLUGIN_GROUP = "cinegrain.experts"
 
 
@@ -50,6 +66,11 @@ def resolve_experts(preset_or_names: str) -> tuple[str, ...]:
 def families_for(names: Sequence[str]) -> list[Family]:
     """The families that serve the named experts, each once."""
     return [f for f in _all_families() if any(card.name in names for card in f.cards)]
+
+
+def needs_clips(names: Sequence[str]) -> bool:
+    """Whether any of the named experts looks at clips."""
+    return any(card.needs == "clips" for f in families_for(names) for card in f.cards if card.name in names)
 
 
 def load_networks(names: Sequence[str], cache: Path, *, threads: int = 1) -> list[Network]:

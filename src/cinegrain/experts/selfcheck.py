@@ -13,7 +13,18 @@ import numpy as np
 from cinegrain.experts.base import Network
 from cinegrain.experts.registry import PRESETS, load_networks
 from cinegrain.experts.weights import cache_folder
-from cinegrain.types import FLOW_HEIGHT, FLOW_WIDTH, SOUND_RATE_HZ, Float32, Scene, SceneEmbedding, UInt8
+from cinegrain.types import (
+    CLIP_FRAMES,
+    CLIP_HEIGHT,
+    CLIP_WIDTH,
+    FLOW_HEIGHT,
+    FLOW_WIDTH,
+    SOUND_RATE_HZ,
+    Float32,
+    Scene,
+    SceneEmbedding,
+    UInt8,
+)
 
 REFERENCE = Path(__file__).with_name("selfcheck.npz")
 MIN_COSINE = 0.999  # other processors add in another order
@@ -87,6 +98,8 @@ def builtin_scene() -> Scene:
         flow_frames=flow,
         flow_times_s=np.arange(n_flow) / _FLOW_FPS,
         sound=_sound(),
+        clips=np.stack([_picture(i / 8, CLIP_HEIGHT, CLIP_WIDTH) for i in range(CLIP_FRAMES)])[None],
+        clip_times_s=np.zeros(1),
     )
 
 

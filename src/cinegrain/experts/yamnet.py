@@ -14,15 +14,15 @@ import onnx
 from onnx import TensorProto, numpy_helper
 
 from cinegrain.errors import WeightsError
+from cinegrain.experts import log_mel
 from cinegrain.experts.base import ExpertCard, Family, Network, by_scene, mean_by_scene, top_concepts
 from cinegrain.experts.graph import GraphBuilder, open_graph, run_batched
+from cinegrain.experts.log_mel import N_BANDS, PATCH_FRAMES
 from cinegrain.experts.weights import WeightFile, fetch
-from cinegrain.types import SOUND_RATE_HZ, Float32, Float64, Scene, SceneEmbedding
+from cinegrain.types import Float32, Scene, SceneEmbedding
 
-PATCH_FRAMES, HOP_FRAMES, N_BANDS = 96, 48, 64
-_WINDOW, _STEP, _FFT = 400, 160, 512  # samples: 25 ms, 10 ms
-_MIN_HZ, _MAX_HZ, _OFFSET = 125.0, 7500.0, 1e-3
-_PATCH_SAMPLES = (PATCH_FRAMES - 1) * _STEP + _WINDOW
+HOP_FRAMES = 48
+_OFFSET = 1e-3
 _BATCH = 16
 _MEMBER = "job_jpev7z175_optimized_onnx/model"
 _MAX_MEMBER_BYTES = 32 << 20
@@ -86,40 +86,13 @@ class YamNet(Network):
 FAMILY = Family((CARD,), YamNet)
 
 
-def mel_matrix() -> Float32:
-    """Triangular HTK mel filters, shape (257, 64), as TensorFlow's `linear_to_mel_weight_matrix`."""
-
-    def mel(hz: Float64) -> Float64:
-        return np.asarray(1127.0 * np.log1p(hz / 700.0), dtype=np.float64)
-
-    bins = mel(np.linspace(0.0, SOUND_RATE_HZ / 2, _FFT // 2 + 1))[:, None]
-    edges = np.linspace(mel(np.asarray(_MIN_HZ)), mel(np.asarray(_MAX_HZ)), N_BANDS + 2)
-    low, centre, high = edges[:-2], edges[1:-1], edges[2:]
-    weights = np.maximum(0.0, np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)))
-    weights[0] = 0.0
-    return weights.astype(np.float32)
-
-
-_MEL = mel_matrix()
-_HANN = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_WINDOW) / _WINDOW)).astype(np.float32)
-
-
 def log_mel_patches(sound: Float32) -> Float32:
-    """YAMNet's input: log-mel patches of 0.96 s every 0.48 s; short sound is padded with zeros to one patch.
+    """YAMNet's input: log-mel patches of 0.96 s every 0.48 s, shape (p, 1, 96, 64).
 
     Args:
         sound: Mono at 16 kHz, -1..1, shape (n,), n >= 1.
-
-    Returns:
-        Shape (p, 1, 96, 64).
     """
-    if len(sound) < _PATCH_SAMPLES:
-        sound = np.pad(sound, (0, _PATCH_SAMPLES - len(sound)))
-    frames = np.lib.stride_tricks.sliding_window_view(sound, _WINDOW)[::_STEP]
-    magnitude = np.abs(np.fft.rfft(frames * _HANN, _FFT)).astype(np.float32)
-    log_mel = np.log(magnitude @ _MEL + _OFFSET)
-    patches = np.lib.stride_tricks.sliding_window_view(log_mel, PATCH_FRAMES, axis=0)[::HOP_FRAMES]
-    return np.ascontiguousarray(patches.transpose(0, 2, 1)[:, None], dtype=np.float32)
+    return log_mel.log_mel_patches(sound, offset=_OFFSET, hop_frames=HOP_FRAMES)
 
 
 Layer = tuple[Float32, Float32, int, int, list[int]]  # weight, bias, stride, groups, pads

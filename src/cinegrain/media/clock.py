@@ -54,14 +54,14 @@ class Deadline:
     """The time one trailer may take; the clock stands still while someone else works on what was read."""
 
     def __init__(self, limit_s: float) -> None:
-        self._limit_s = limit_s
+        self.limit_s = limit_s
         self._end_s = time.monotonic() + limit_s
 
     def check(self) -> None:
         """Raise MediaError once the time is used up."""
         if time.monotonic() > self._end_s:
             raise MediaError(
-                f"Expected to decode the file within {self._limit_s:g} s, but it takes longer. Convert it to "
+                f"Expected to read the file within {self.limit_s:g} s, but it takes longer. Convert it to "
                 "a smaller size, or raise media.time_limit_s."
             )
 

@@ -81,11 +81,14 @@ def _packets(
                     tally.n_bad_packets += packet.is_corrupt
                     yield packet
             break
-        except av.error.EOFError:
+        # PyAV raises IndexError at the end of a file in which a stream appeared on the way (rotten MPEG-TS).
+        except (av.error.EOFError, IndexError):
             break
         except FFmpegError as error:
             deadline.check()
             _count_bad(tally, error)
+            if isinstance(error, av.error.ExitError):  # broken off after `STALL_S`
+                break
             errors_in_a_row += 1
     yield None
 

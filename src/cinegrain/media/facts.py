@@ -9,6 +9,7 @@ FLAGS: Final = {
     "silent_audio": "The file has sound, all of it digital silence.",
     "damaged": "Some packets could not be decoded, or some pictures were patched up by the decoder.",
     "shorter_than_announced": "The pictures end before the duration that the file announces.",
+    "odd_rate": "Fewer pictures than the frame rate promises (some are lost, or it varies), or over 480 a second.",
     "clock_jump": "The time stamps leap; the film was joined up there.",
 }
 """Every flag a file may carry, with its meaning."""

@@ -3,9 +3,12 @@
 import hashlib
 import os
 import stat
+import unicodedata
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 from cinegrain.errors import MediaError
+from cinegrain.media.clock import Deadline
 
 VIDEO_SUFFIXES = frozenset(
     f".{ending}"
@@ -15,6 +18,8 @@ VIDEO_SUFFIXES = frozenset(
     )
 )
 _BLOCK_BYTES = 1 << 20
+_ADDRESS = "file://"  # followed by the absolute path
+_NOT_TEXT = frozenset(("Cc", "Cs"))  # control characters; bytes that are no UTF-8
 
 
 def is_video_name(path: Path) -> bool:
@@ -47,16 +52,40 @@ def find_videos(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def file_sha256(path: Path) -> str:
+def path_text(path: Path) -> str:
+    """A path as one line of plain UTF-8, from which it can be had back.
+
+    File systems allow any bytes in names, tables and JSON do not: a path with bytes that are no UTF-8, or with
+    line breaks and other control characters, is written as a `file:` address, all others as they are.
+    """
+    text = str(path)
+    return path.absolute().as_uri() if plain_text(text) != text else text
+
+
+def text_path(text: str) -> Path:
+    """The path that `path_text` wrote."""
+    if text.startswith(_ADDRESS + "/"):
+        return Path(os.fsdecode(unquote_to_bytes(text.removeprefix(_ADDRESS))))
+    return Path(text)
+
+
+def plain_text(text: str) -> str:
+    """Text as one line of UTF-8: control characters, and bytes that are none, become escapes as in Python."""
+    return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in _NOT_TEXT else c for c in text)
+
+
+def file_sha256(path: Path, deadline: Deadline | None = None) -> str:
     """The SHA-256 of a regular file's bytes, as 64 hexadecimal digits.
 
     Raises:
-        MediaError: If there is no readable, non-empty regular file at `path`.
+        MediaError: If there is no readable, non-empty regular file at `path`, or the deadline passes.
     """
     check_regular_file(path)
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
+            if deadline is not None:
+                deadline.check()
             digest.update(block)
     return digest.hexdigest()
 
@@ -74,7 +103,8 @@ def check_regular_file(path: Path) -> None:
             f"Expected a video file at {path}, but there is none. Check the path in the catalogue."
         ) from error
     except (OSError, ValueError) as error:
-        raise MediaError(f"The video file {path} cannot be reached: {error}. Check the path.") from error
+        why = getattr(error, "strerror", None) or error
+        raise MediaError(f"The video file {path} cannot be reached: {why}. Check the path.") from error
     if stat.S_ISDIR(status.st_mode):
         raise MediaError(f"Expected a video file, but {path} is a folder. Name the file inside it that holds the film.")
     if not stat.S_ISREG(status.st_mode):

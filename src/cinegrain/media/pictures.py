@@ -8,7 +8,7 @@ import numpy as np
 from av.video import VideoFrame, VideoStream
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from cinegrain.types import FLOW_HEIGHT, FLOW_WIDTH, UInt8
+from cinegrain.types import CLIP_HEIGHT, CLIP_WIDTH, FLOW_HEIGHT, FLOW_WIDTH, UInt8
 
 _MAX_ASPECT = 3
 _HD_HEIGHT = 720
@@ -59,7 +59,9 @@ class Picture:
     small: UInt8
     is_black: bool
     _make_rgb: Callable[[], UInt8]
+    _make_clip_rgb: Callable[[], UInt8] | None = None
     _rgb: UInt8 | None = field(default=None, init=False)
+    _clip_rgb: UInt8 | None = field(default=None, init=False)
 
     def rgb(self) -> UInt8:
         """The picture in colour, uint8, shape (height, width, 3); made when first asked for."""
@@ -67,15 +69,23 @@ class Picture:
             self._rgb = self._make_rgb()
         return self._rgb
 
+    def clip_rgb(self) -> UInt8:
+        """The picture as clips hold it, uint8, shape (CLIP_HEIGHT, CLIP_WIDTH, 3); made when first asked for."""
+        if self._clip_rgb is None:
+            assert self._make_clip_rgb is not None
+            self._clip_rgb = self._make_clip_rgb()
+        return self._clip_rgb
+
 
 class Shrinker:
-    """Makes small and sampled pictures of one film; owns the two scalers, which are dear to set up."""
+    """Makes small and sampled pictures of one film; owns their scalers, which are dear to set up."""
 
     def __init__(self, geometry: Geometry, frame_size_px: int) -> None:
         self._turns = geometry.rotation_deg // 90
         self._sampled_size = geometry.sampled_size(frame_size_px)
         self._small_scaler = VideoReformatter()
         self._sample_scaler = VideoReformatter()
+        self._clip_scaler = VideoReformatter()
 
     @property
     def sample_shape(self) -> tuple[int, int, int]:
@@ -107,11 +117,18 @@ class Shrinker:
 
     def sample(self, frame: VideoFrame) -> UInt8:
         """The whole picture in colour as it is to be shown, shape `sample_shape`."""
-        width, height = self._before_turn(*self._sampled_size)
+        return self._colour(frame, self._sample_scaler, *self._sampled_size)
+
+    def clip(self, frame: VideoFrame) -> UInt8:
+        """The whole picture squeezed to what action networks were trained on, (CLIP_HEIGHT, CLIP_WIDTH, 3)."""
+        return self._colour(frame, self._clip_scaler, CLIP_WIDTH, CLIP_HEIGHT)
+
+    def _colour(self, frame: VideoFrame, scaler: VideoReformatter, width: int, height: int) -> UInt8:
+        width, height = self._before_turn(width, height)
         unspecified_hd = frame.colorspace == 2 and frame.height >= _HD_HEIGHT
         # Area averaging shrinks as well as the bicubic filter at half the time, but enlarges badly.
         shrinks = frame.width >= width and frame.height >= height
-        rgb = self._sample_scaler.reformat(
+        rgb = scaler.reformat(
             frame,
             width=width,
             height=height,

@@ -22,8 +22,16 @@ _NOT_FILM_FORMATS = frozenset(("tty", "image2", "hls", "concat", "dash", "imf", 
 _MATROSKA_DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
 
 
-def open_media(path: Path) -> InputContainer:
+STALL_S = 60.0
+"""A single step of reading that takes longer, as over a huge hole, is the end of what can be read."""
+
+
+def open_media(path: Path, *, limit_s: float) -> InputContainer:
     """Open a video file for reading; the caller closes it.
+
+    Args:
+        path: The file.
+        limit_s: How long opening may take, and a step of reading if that is less than `STALL_S`.
 
     Raises:
         MediaError: If the path is no regular readable file, or its content is no video or sound.
@@ -31,7 +39,12 @@ def open_media(path: Path) -> InputContainer:
     check_regular_file(path)
     try:
         # The absolute path keeps a name such as "http:a.mp4" from being taken for a network address.
-        container = av.open(str(path.absolute()), metadata_errors="replace", options={"protocol_whitelist": "file"})
+        container = av.open(
+            str(path.absolute()),
+            metadata_errors="replace",
+            options={"protocol_whitelist": "file"},
+            timeout=(limit_s, min(limit_s, STALL_S)),
+        )
     except (FFmpegError, OSError, ValueError) as error:
         raise MediaError(_why_not_a_video(path, error)) from error
     names = set(container.format.name.split(","))
@@ -81,7 +94,9 @@ def choose_sound_stream(container: InputContainer) -> AudioStream | None:
 def announced_duration_s(container: InputContainer, stream: VideoStream) -> float | None:
     """How long the pictures last as the file says, seconds; None where it does not say."""
     if hours := _MATROSKA_DURATION.fullmatch(stream.metadata.get("DURATION", "")):
-        return float(hours[1]) * 3600 + float(hours[2]) * 60 + float(hours[3])
+        # Counted from 0, also where the first picture comes hours later, as in a piece of a recording.
+        zero_s = max(0.0, float((stream.start_time or 0) * (stream.time_base or 0)))
+        return float(hours[1]) * 3600 + float(hours[2]) * 60 + float(hours[3]) - zero_s
     if stream.duration and stream.time_base and stream.duration > 0:
         return float(stream.duration * stream.time_base)
     if container.duration and container.duration > 0:
@@ -102,12 +117,13 @@ def _decode_in_this_thread(chosen: VideoStream | AudioStream) -> None:
 def _why_not_a_video(path: Path, error: Exception) -> str:
     with path.open("rb") as file:
         head = file.read(12)
+    what = getattr(error, "strerror", None) or error
     if head[4:8] in (b"ftyp", b"mdat", b"wide", b"free", b"skip"):
         return (
             f"Expected a whole MP4 or QuickTime film in {path}, but its table of contents (moov) is missing "
             "or broken, as after an unfinished download or recording. Copy or download the film again."
         )
     return (
-        f"Expected a video in {path}, but its content is none ({error}). Open it in a player: if that fails "
+        f"Expected a video in {path}, but its content is none ({what}). Open it in a player: if that fails "
         "too, fetch the film again; else convert it to MP4."
     )

@@ -21,11 +21,13 @@ from cinegrain.media.probe import announced_duration_s, choose_picture_stream, o
 from cinegrain.media.scenes import SceneBuilder, SceneParts
 from cinegrain.media.settings import MediaSettings
 from cinegrain.media.sound import SoundReader
-from cinegrain.types import FLOW_HEIGHT, FLOW_WIDTH, Scene
+from cinegrain.types import CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, FLOW_HEIGHT, FLOW_WIDTH, Scene
 
 logger = logging.getLogger(__name__)
 _FALLBACK_FRAME_S = 1 / 25
-_MISSING_S, _MISSING_SHARE = 1.0, 0.02
+_MISSING_S, _MISSING_SHARE = 0.5, 0.02
+_LONGEST_FRAME_S = 10.0  # a picture said to last longer than this is a broken clock
+_FEWEST_OF_RATE, _MOST_FPS = 0.9, 480.0
 
 
 class TrailerReader:
@@ -40,15 +42,21 @@ class TrailerReader:
             facts = reader.facts()
     """
 
-    def __init__(self, path: Path, settings: MediaSettings | None = None) -> None:
+    def __init__(self, path: Path, settings: MediaSettings | None = None, *, with_clips: bool = False) -> None:
         """Open the file and choose its streams.
+
+        Args:
+            path: The video file.
+            settings: How to cut and sample it.
+            with_clips: Whether the scenes should hold clips, which cost time that only some experts need.
 
         Raises:
             MediaError: If there is no readable video at `path`; the message says why.
         """
         self._path = Path(path)
         self._settings = settings or MediaSettings()
-        self._container: InputContainer = open_media(self._path)
+        self._with_clips = with_clips
+        self._container: InputContainer = open_media(self._path, limit_s=self._settings.time_limit_s)
         try:
             self._stream: VideoStream = choose_picture_stream(self._container, self._path)
             self._announced_s = announced_duration_s(self._container, self._stream)
@@ -138,12 +146,15 @@ class TrailerReader:
 
     def _pictures(self, deadline: Deadline) -> Iterator[Picture]:
         """Decoded pictures with their times, ascending; those that go back in time are left out."""
-        usual_s = float(1 / self._stream.average_rate) if self._stream.average_rate else _FALLBACK_FRAME_S
+        rate = float(self._stream.average_rate or 0)
+        usual_s = 1 / rate if rate >= 1 / _LONGEST_FRAME_S else _FALLBACK_FRAME_S
         tick_s = float(self._stream.time_base or 0)
         last_s = -1.0
         for frame in decode_pictures(self._container, self._stream, self._tally, deadline):
             stamp_s = _time_stamp_s(frame, tick_s)
-            duration_s = (frame.duration or 0) * tick_s or usual_s
+            duration_s = (frame.duration or 0) * tick_s
+            if not 0 < duration_s <= _LONGEST_FRAME_S:
+                duration_s = usual_s
             if self._clock is None:
                 start_s = (self._stream.start_time or 0) * tick_s
                 self._clock = StreamClock(start_s if stamp_s is None else stamp_s)
@@ -168,7 +179,7 @@ class TrailerReader:
             self._tally.n_bad_packets += 1
             return None
         is_black = is_near_black(small, self._settings.fade_black_level)
-        return Picture(time_s, small, is_black, lambda: shrinker.sample(frame))
+        return Picture(time_s, small, is_black, lambda: shrinker.sample(frame), lambda: shrinker.clip(frame))
 
     def _make_scene(self, parts: SceneParts, deadline: Deadline) -> Scene:
         assert self._shrinker is not None
@@ -192,6 +203,12 @@ class TrailerReader:
             ),
             flow_times_s=np.array([time_s for time_s, _ in parts.flow_frames], np.float64),
             sound=self._sound.take(parts.start_s, parts.end_s),
+            clips=np.array([[rgb for _, rgb in clip] for clip in parts.clips], np.uint8).reshape(
+                -1, CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, 3
+            ),
+            clip_times_s=np.array([[time_s for time_s, _ in clip] for clip in parts.clips], np.float64).reshape(
+                -1, CLIP_FRAMES
+            ),
         )
         self._n_scenes += 1
         return scene
@@ -204,6 +221,9 @@ class TrailerReader:
             min_scene_s=settings.min_scene_s,
             max_scene_s=settings.max_scene_s,
             cut_delay_s=settings.cut_window_s,
+            clip_fps=settings.clip_fps,
+            clip_period_s=settings.clip_period_s,
+            clip_limit=settings.clip_limit if self._with_clips else 0,
         )
 
     def _make_detector(self) -> CutDetector:
@@ -229,6 +249,9 @@ class TrailerReader:
             "silent_audio": sound.tally.n_frames > 0 and not sound.heard,
             "damaged": n_bad > 0 or self._tally.n_concealed_frames > 0,
             "shorter_than_announced": missing_s > max(_MISSING_S, _MISSING_SHARE * (announced_s or 0.0)),
+            "odd_rate": not _FEWEST_OF_RATE * float(self._stream.average_rate or 0) * end_s - 1
+            <= self._tally.n_frames
+            <= _MOST_FPS * end_s + 1,
             "clock_jump": clock.n_jumps + sound.n_jumps > 0,
         }
         return MediaFacts(

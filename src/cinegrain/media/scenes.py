@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from cinegrain.media.pictures import Picture
-from cinegrain.types import UInt8
+from cinegrain.types import CLIP_FRAMES, UInt8
 
 FIRST_SAMPLE_S = 0.3
 """The first colour picture is taken this long after the cut, when compression has recovered."""
@@ -16,12 +16,13 @@ MAX_REPEAT_S = 2.0
 
 @dataclass(eq=False)
 class SceneParts:
-    """The pictures of one scene [start_s, end_s); colour and grey ones with their times in seconds."""
+    """The pictures of one scene [start_s, end_s): colour and grey ones and clips, with their times in seconds."""
 
     start_s: float
     end_s: float
     frames: list[tuple[float, UInt8]] = field(default_factory=list)
     flow_frames: list[tuple[float, UInt8]] = field(default_factory=list)
+    clips: list[list[tuple[float, UInt8]]] = field(default_factory=list)
 
 
 class SceneBuilder:
@@ -37,16 +38,31 @@ class SceneBuilder:
         min_scene_s: Cuts closer than this to the cut before are left out.
         max_scene_s: Scenes are split after this.
         cut_delay_s: How much later than it happened a cut may be told.
+        clip_fps: Pictures a second in clips.
+        clip_period_s: A clip begins this often; the first with the scene's first colour picture.
+        clip_limit: At most so many clips a scene; 0 for none.
     """
 
     def __init__(
-        self, *, frame_fps: float, flow_fps: float, min_scene_s: float, max_scene_s: float, cut_delay_s: float
+        self,
+        *,
+        frame_fps: float,
+        flow_fps: float,
+        min_scene_s: float,
+        max_scene_s: float,
+        cut_delay_s: float,
+        clip_fps: float = 15.0,
+        clip_period_s: float = 4.0,
+        clip_limit: int = 0,
     ) -> None:
         self._frame_fps = frame_fps
         self._flow_fps = flow_fps
         self._min_scene_s = min_scene_s
         self._max_scene_s = max_scene_s
         self._cut_delay_s = cut_delay_s
+        self._clip_fps = clip_fps
+        self._clip_period_s = clip_period_s
+        self._clip_limit = clip_limit
         self._first_sample_s = min(FIRST_SAMPLE_S, min_scene_s / 2)
         self._now = SceneParts(0.0, 0.0)
         self._now_is_split_off = False
@@ -109,6 +125,7 @@ class SceneBuilder:
             if flow_s < repeat_end_s:
                 self._now.flow_frames.append((max(flow_s, picture.time_s, self._now.start_s), picture.small[0].copy()))
             self._n_flow += 1
+        self._sample_clips(picture, until_s)
         while self._due_s < until_s:
             time_s = max(self._due_s, picture.time_s, self._clear_from_s)
             if picture.is_black or time_s >= until_s:
@@ -121,6 +138,18 @@ class SceneBuilder:
             while self._due_s <= time_s:
                 self._n_due += 1
 
+    def _sample_clips(self, picture: Picture, until_s: float) -> None:
+        clips = self._now.clips
+        while len(clips) < self._clip_limit and not picture.is_black:
+            first_s = self._now.start_s + self._first_sample_s
+            due_s = clips[-1][0][0] + self._clip_period_s if clips else first_s
+            if due_s >= min(until_s, picture.time_s + MAX_REPEAT_S):
+                break
+            clips.append([(max(due_s, picture.time_s), picture.clip_rgb())])
+        for clip in clips:
+            while len(clip) < CLIP_FRAMES and (time_s := clip[0][0] + len(clip) / self._clip_fps) < until_s:
+                clip.append((time_s, picture.clip_rgb()))
+
     def _end_scene(self, time_s: float) -> None:
         """Close the scene at `time_s`; later grey pictures go to the next, colour ones are taken anew."""
         ended, spares = self._now, self._spares
@@ -132,6 +161,7 @@ class SceneBuilder:
         ended.end_s = time_s
         ended.flow_frames = [flow for flow in ended.flow_frames if flow[0] < time_s]
         ended.frames = [frame for frame in ended.frames if frame[0] < time_s]
+        ended.clips = _whole_clips(ended.clips, time_s)
         if not ended.frames:
             ended.frames = [spare for spare in spares if spare[0] < time_s][-1:]
         self._waiting = ended
@@ -145,9 +175,17 @@ class SceneBuilder:
             before.start_s,
             before.frames + self._now.frames,
             before.flow_frames + self._now.flow_frames,
+            before.clips + self._now.clips,
         )
 
     def _release_waiting(self) -> None:
         if self._waiting is not None:
             self._ready.append(self._waiting)
             self._waiting = None
+
+
+def _whole_clips(clips: list[list[tuple[float, UInt8]]], end_s: float) -> list[list[tuple[float, UInt8]]]:
+    """The clips of a scene that ended; only its first may be short, and is filled up with its last picture."""
+    cut = [[part for part in clip if part[0] < end_s] for clip in clips]
+    kept = [clip for number, clip in enumerate(cut) if len(clip) == CLIP_FRAMES or (clip and number == 0)]
+    return [clip + [clip[-1]] * (CLIP_FRAMES - len(clip)) for clip in kept]

@@ -9,6 +9,9 @@ _RANGES: dict[str, tuple[float, float]] = {
     "frame_fps": (0.01, 60.0),
     "frame_size_px": (16, 2048),
     "flow_fps": (0.1, 60.0),
+    "clip_fps": (0.5, 60.0),
+    "clip_period_s": (0.1, 600.0),
+    "clip_limit": (1, 100),
     "min_scene_s": (0.0, 60.0),
     "max_scene_s": (1.0, 600.0),
     "cut_ratio": (1.0, 100.0),
@@ -33,6 +36,11 @@ class MediaSettings:
     frame_fps: float = field(default=1.0, metadata={"help": "Sampled colour pictures per second."})
     frame_size_px: int = field(default=256, metadata={"help": "Short side of sampled pictures, pixels."})
     flow_fps: float = field(default=8.0, metadata={"help": "Small grey pictures per second, for motion."})
+    clip_fps: float = field(
+        default=15.0, metadata={"help": "Pictures per second in the 16-picture clips that action networks take."}
+    )
+    clip_period_s: float = field(default=4.0, metadata={"help": "A clip begins this often in a scene, seconds."})
+    clip_limit: int = field(default=4, metadata={"help": "No scene gives more clips than this."})
     min_scene_s: float = field(default=0.6, metadata={"help": "No scene is shorter than this, seconds."})
     max_scene_s: float = field(
         default=30.0, metadata={"help": "A longer stretch without a cut is split here, so memory is bounded."}

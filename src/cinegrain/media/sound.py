@@ -41,7 +41,7 @@ class SoundReader:
         self.heard = False
         self._silence_peak = _FULL_SCALE * 10 ** (silence_dbfs / 20)
         self._clock = StreamClock(film_zero_s)
-        self._container = open_media(path)
+        self._container = open_media(path, limit_s=deadline.limit_s)
         self._stream = choose_sound_stream(self._container)
         self._blocks: deque[tuple[int, np.ndarray[tuple[int], np.dtype[np.int16]]]] = deque()
         self._covered = 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cinegrain.artifacts import read_json, write_json
 from cinegrain.errors import ConfigError, DataError
-from cinegrain.media.files import find_videos
+from cinegrain.media.files import find_videos, path_text, text_path
 from cinegrain.readers.table import CatalogRow, read_catalog
 from cinegrain.types import JsonObject, Trailer
 
@@ -71,7 +71,7 @@ def match_catalog(videos: Path, catalog: Path) -> Matched:
 
 
 def _find(row: CatalogRow, videos: Path, by_name: dict[str, list[Path]]) -> Path | None:
-    direct = Path(os.path.normpath(videos / row.file))
+    direct = Path(os.path.normpath(videos / text_path(row.file)))
     candidates = by_name.get(direct.name, [])
     if direct in candidates:
         return direct
@@ -96,11 +96,11 @@ def load_matched(path: Path) -> Matched:
 
 
 def _plain(trailer: Trailer) -> JsonObject:
-    return {**asdict(trailer), "path": str(trailer.path)}
+    return {**asdict(trailer), "path": path_text(trailer.path)}
 
 
 def _trailer(item: JsonObject) -> Trailer:
-    return Trailer(**{**item, "path": Path(item["path"]), "genres": tuple(item["genres"])})
+    return Trailer(**{**item, "path": text_path(item["path"]), "genres": tuple(item["genres"])})
 
 
 def catalog_text(trailer: Trailer, columns: Sequence[str]) -> str:

@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import numpy as np
 
 from cinegrain.errors import MediaError
 from cinegrain.experts.base import Network
-from cinegrain.media.files import file_sha256
+from cinegrain.experts.registry import needs_clips
+from cinegrain.media.clock import Deadline
+from cinegrain.media.files import check_regular_file, file_sha256, path_text
 from cinegrain.media.reader import TrailerReader
 from cinegrain.media.settings import MediaSettings
 from cinegrain.store.schema import SceneRow, TrailerRecord
@@ -33,7 +36,13 @@ class EmbeddedTrailer:
 
 
 def embed_trailer(
-    trailer_id: str, path: Path, networks: Sequence[Network], experts: Sequence[str], settings: MediaSettings
+    trailer_id: str,
+    path: Path,
+    networks: Sequence[Network],
+    experts: Sequence[str],
+    settings: MediaSettings,
+    *,
+    on_progress: Callable[[], None] = lambda: None,
 ) -> EmbeddedTrailer:
     """Decodes a file once and runs the experts over groups of its scenes, in bounded memory.
 
@@ -43,26 +52,33 @@ def embed_trailer(
         networks: Loaded networks.
         experts: Which of their experts are wanted.
         settings: How to decode.
+        on_progress: Called after each group of scenes: a sign of life.
 
     Raises:
-        MediaError: If the file cannot be read.
+        MediaError: If the file cannot be read, or changes meanwhile.
     """
-    digest, status = file_sha256(path), path.stat()
+    check_regular_file(path)
+    status = path.stat()
     rows: list[SceneRow] = []
     embeddings: dict[str, list[SceneEmbedding | None]] = {name: [] for name in experts}
-    with TrailerReader(path, settings) as reader:
+    with TrailerReader(path, settings, with_clips=needs_clips(experts)) as reader:
         for group in _groups(reader.scenes()):
             for network in networks:
                 for name, column in network.embed(group).items():
                     if name in embeddings:
                         embeddings[name].extend(column)
             rows += [SceneRow(s.index, s.start_s, s.end_s, thumbnail(s.frames)) for s in group]
+            on_progress()
         facts = reader.facts()
     if not any(e is not None for column in embeddings.values() for e in column):
         raise MediaError(f"{path} decodes, but holds nothing that any expert can use.")
+    # Only now, for what is no film may be of any size; a film still being copied must not pass for a whole one.
+    digest = file_sha256(path, Deadline(settings.time_limit_s))
+    if _stamp(path.stat()) != _stamp(status):
+        raise MediaError(f"{path} changed while it was read. Wait until it is copied or recorded to its end.")
     record = TrailerRecord(
         trailer_id=trailer_id,
-        path=str(path),
+        path=path_text(path),
         sha256=digest,
         size_bytes=status.st_size,
         modified_ns=status.st_mtime_ns,
@@ -73,6 +89,11 @@ def embed_trailer(
         facts=json.dumps(asdict(facts)),
     )
     return EmbeddedTrailer(record, tuple(rows), embeddings)
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int]:
+    """Size and time of change, by which a file is taken for unchanged."""
+    return status.st_size, status.st_mtime_ns
 
 
 def _groups(scenes: Iterator[Scene]) -> Iterator[list[Scene]]:

@@ -11,7 +11,7 @@ from cinegrain.config import Settings, save_settings, to_plain
 from cinegrain.experts.base import ExpertCard
 from cinegrain.experts.registry import expert_cards, load_networks, resolve_experts
 from cinegrain.experts.weights import cache_folder, fetch
-from cinegrain.media.files import file_sha256
+from cinegrain.media.files import file_sha256, path_text
 from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.embed import EmbeddedTrailer
 from cinegrain.pipeline.layout import Run
@@ -205,4 +205,4 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 def _failure(outcome: Failed) -> FailureRow:
-    return FailureRow(outcome.job.trailer_id, str(outcome.job.path), outcome.reason, *_stamp(outcome.job.path))
+    return FailureRow(outcome.job.trailer_id, path_text(outcome.job.path), outcome.reason, *_stamp(outcome.job.path))

@@ -1,4 +1,4 @@
-"""A pool of single-threaded processes, one task a trailer, that survives a file which kills its worker."""
+"""Single-threaded processes, one task a trailer, that survive files which kill or hang their process."""
 
 import ctypes
 import logging
@@ -6,21 +6,30 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from cinegrain.errors import CinegrainError
 from cinegrain.experts.registry import load_networks
+from cinegrain.media.files import plain_text
 from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.embed import EmbeddedTrailer, embed_trailer
 
 log = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG = 1
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_MOST_STARTS_IN_VAIN = 3
+_MEMORY_SHARE = 0.8
+_KILL_WAIT_S = 5.0
+_OOM_SCORE = 500  # of 1000: where memory runs out, the kernel takes a worker and not the run
+
+HANG_MARGIN_S = 60.0
+"""A worker is stopped once it shows no sign of life for media.time_limit_s and this much longer."""
 
 
 @dataclass(frozen=True)
@@ -48,101 +57,191 @@ class WorkerSetup:
     cache: Path
 
 
-Work: TypeAlias = Callable[[Job], EmbeddedTrailer | Failed]
-
-_networks: list[Any] = []
-_setup: list[WorkerSetup] = []
+Outcome: TypeAlias = EmbeddedTrailer | Failed
+Work: TypeAlias = Callable[[Job], Outcome]
 
 
-def embed_all(
-    jobs: Sequence[Job], setup: WorkerSetup, *, workers: int, work: Work | None = None
-) -> Iterator[EmbeddedTrailer | Failed]:
+def embed_all(jobs: Sequence[Job], setup: WorkerSetup, *, workers: int, work: Work | None = None) -> Iterator[Outcome]:
     """Embeds trailers in parallel and gives each result as it comes.
 
-    A worker that dies (killed, out of memory, a crash inside a decoder) costs the trailers it might have been
-    working on one more try, each alone in a fresh process; one that kills its process again is a failure.
+    A trailer whose worker dies (killed, out of memory, a crash inside a decoder) or hangs is tried once more
+    when all others are done, with no other beside it; if its process is lost again, it is a failure.
 
     Args:
         jobs: What to do.
         setup: What workers load.
         workers: Processes.
         work: Done in a worker for each job; embeds the trailer unless told otherwise.
+
+    Raises:
+        CinegrainError: If workers cannot start, for example because weights are missing.
     """
-    work = work or _embed
-    suspects: list[Job] = []
-    queue = list(reversed(jobs))
-    while queue:
-        for outcome in _one_pool(queue, setup, min(workers, len(queue)), work):
-            if isinstance(outcome, Suspects):
-                suspects += outcome.jobs
-            else:
-                yield outcome
-    for job in suspects:
-        for outcome in _one_pool([job], setup, 1, work):
-            if isinstance(outcome, Suspects):
-                yield Failed(job, "the process reading it died twice (crash, or out of memory)")
-            else:
-                yield outcome
+    lost: list[Job] = []
+    for outcome in _run(jobs, setup, workers, work):
+        if isinstance(outcome, _Lost):
+            log.warning("%s: %s; it is tried again at the end", outcome.job.trailer_id, outcome.reason("once"))
+            lost.append(outcome.job)
+        else:
+            yield outcome
+    for outcome in _run(lost, setup, 1, work):
+        yield Failed(outcome.job, outcome.reason("twice")) if isinstance(outcome, _Lost) else outcome
 
 
 @dataclass(frozen=True)
-class Suspects:
-    """Jobs that were under way when a worker died."""
+class _Lost:
+    """A job whose worker is gone."""
 
-    jobs: tuple[Job, ...]
+    job: Job
+    what: str
+    details: str
+
+    def reason(self, how_often: str) -> str:
+        """In plain words."""
+        return f"{self.what} {how_often} ({self.details})"
 
 
-def _one_pool(
-    queue: list[Job], setup: WorkerSetup, workers: int, work: Work
-) -> Iterator[EmbeddedTrailer | Failed | Suspects]:
-    """Takes jobs off the end of `queue` until it is empty or a worker dies."""
+class _Worker:
+    """The parent's end of one process: what it works on, and since when it has been silent."""
+
+    def __init__(self, setup: WorkerSetup, work: Work | None) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, far_end = context.Pipe()
+        self.process = context.Process(target=_serve, args=(far_end, setup, work, os.getpid()), daemon=True)
+        self.process.start()
+        far_end.close()  # so that the pipe ends when the worker does
+        self.started, self.stopped = False, False
+        self.job: Job | None = None
+        self._heard_s = time.monotonic()
+
+    def give(self, job: Job) -> None:
+        """Hand over the next job; the one before is done."""
+        self.job, self._heard_s = job, time.monotonic()
+        with suppress(OSError):  # it has just died, which listening to it will show
+            self.pipe.send(job)
+
+    def patience_s(self, silence_s: float) -> float:
+        """How much longer it may be silent; without a job, or while it starts, for ever."""
+        return self._heard_s + silence_s - time.monotonic() if self.job else float("inf")
+
+    def listen(self) -> Outcome | _Lost | None:
+        """What it has to say: a result, its death, or a sign of life (None).
+
+        Raises:
+            CinegrainError: If that is what kept it from starting.
+        """
+        try:
+            said: Outcome | CinegrainError | None = self.pipe.recv()
+        except (EOFError, OSError):  # perhaps in the middle of a result
+            self.stop()
+            return self._lose("the process reading it died", f"{self.exit_reason()}: a crash, or out of memory")
+        if isinstance(said, CinegrainError):
+            raise said
+        self.started, self._heard_s = True, time.monotonic()
+        if said is not None:
+            self.job = None
+        return said
+
+    def give_up(self, silence_s: float) -> _Lost | None:
+        """Stop it in the middle of its job."""
+        self.stop()
+        return self._lose(
+            f"it took longer than {silence_s:g} s", "it hung and was stopped; media.time_limit_s sets this"
+        )
+
+    def stop(self) -> None:
+        """Kill it; it holds nothing that could be lost."""
+        self.stopped = True
+        self.process.kill()
+        self.process.join(timeout=_KILL_WAIT_S)  # not for ever: a dead network drive holds on to it
+        self.pipe.close()
+
+    def exit_reason(self) -> str:
+        """The name of the signal that ended it, or its exit code."""
+        code = self.process.exitcode
+        known = code is not None and -code in list(signal.Signals)
+        return signal.Signals(-(code or 0)).name if known else f"exit code {code}"
+
+    def _lose(self, what: str, details: str) -> _Lost | None:
+        return _Lost(self.job, what, details) if self.job else None
+
+
+def _run(jobs: Sequence[Job], setup: WorkerSetup, n_workers: int, work: Work | None) -> Iterator[Outcome | _Lost]:
+    """Every job's outcome; a worker that dies or falls silent is replaced and its job told as lost."""
     for name in _THREAD_VARIABLES:
         os.environ.setdefault(name, "1")  # read by the children when they import numpy
-    pool = ProcessPoolExecutor(
-        workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
-        initargs=(setup, os.getpid()),
-    )
-    pending: dict[Future[EmbeddedTrailer | Failed], Job] = {}
+    silence_s = setup.media.time_limit_s + HANG_MARGIN_S
+    queue = list(reversed(jobs))
+    crew: list[_Worker] = []
+    n_in_vain = 0
     try:
-        while queue or pending:
-            while queue and len(pending) < 2 * workers:
-                job = queue.pop()
-                pending[pool.submit(work, job)] = job
-            done, _ = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                outcome = future.result()
-                del pending[future]
-                yield outcome
-    except BrokenProcessPool:
-        # What had finished in the same moment is whole; everything else under way is suspect.
-        finished = [f for f in pending if f.done() and not f.cancelled() and f.exception() is None]
-        for future in finished:
-            del pending[future]
-            yield future.result()
-        log.warning("a worker died; trying %d trailers again one by one", len(pending))
-        yield Suspects(tuple(pending.values()))
+        while queue or any(worker.job for worker in crew):
+            n_wanted = min(n_workers, len(queue) + sum(worker.job is not None for worker in crew))
+            crew += [_Worker(setup, work) for _ in range(n_wanted - len(crew))]
+            patience_s = min(worker.patience_s(silence_s) for worker in crew)
+            speaking = wait([w.pipe for w in crew], None if patience_s == float("inf") else max(patience_s, 0.0))
+            for worker in list(crew):
+                if worker.pipe in speaking:
+                    outcome = worker.listen()
+                elif worker.patience_s(silence_s) <= 0:
+                    outcome = worker.give_up(silence_s)
+                else:
+                    continue
+                if worker.stopped:
+                    crew.remove(worker)
+                    n_in_vain = 0 if worker.started else n_in_vain + 1
+                    if n_in_vain >= _MOST_STARTS_IN_VAIN:
+                        raise CinegrainError(_no_start(worker))
+                elif worker.job is None and queue:
+                    worker.give(queue.pop())
+                if outcome is not None:
+                    yield outcome
     finally:
-        _stop(pool)
+        for worker in crew:
+            worker.stop()
 
 
-def _stop(pool: ProcessPoolExecutor) -> None:
-    processes = list((getattr(pool, "_processes", None) or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        process.join(timeout=5)
-        if process.is_alive():
-            process.kill()
+def _no_start(worker: _Worker) -> str:
+    return (
+        f"Worker processes die while they start ({_MOST_STARTS_IN_VAIN} times, {worker.exit_reason()}). "
+        "Is there enough memory for the experts? Use fewer workers, and see `cinegrain doctor`."
+    )
 
 
-def _start_worker(setup: WorkerSetup, parent: int) -> None:
+def _serve(pipe: Connection, setup: WorkerSetup, work: Work | None, parent: int) -> None:
+    """A worker's life: load the networks, say so, then a result for each job that comes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and stops us
     _die_with_parent(parent)
-    _setup[:] = [setup]
-    _networks[:] = load_networks(setup.experts, setup.cache, threads=1)
+    _bound_memory()
+    try:
+        work = work or _embedder(setup, on_progress=lambda: pipe.send(None))
+    except CinegrainError as error:
+        pipe.send(error)
+        return
+    pipe.send(None)
+    with suppress(EOFError):
+        while True:
+            pipe.send(_outcome(work, pipe.recv()))
+
+
+def _embedder(setup: WorkerSetup, on_progress: Callable[[], None]) -> Work:
+    networks = load_networks(setup.experts, setup.cache, threads=1)
+
+    def embed(job: Job) -> EmbeddedTrailer:
+        return embed_trailer(job.trailer_id, job.path, networks, setup.experts, setup.media, on_progress=on_progress)
+
+    return embed
+
+
+def _outcome(work: Work, job: Job) -> Outcome:
+    try:
+        return work(job)
+    except CinegrainError as error:
+        return Failed(job, plain_text(str(error)))
+    except MemoryError:
+        return Failed(job, "not enough memory to read it")
+    except Exception as error:  # one strange file must not stop an archive's run
+        log.exception("unexpected error in %s", job.path)
+        return Failed(job, plain_text(f"unexpected {type(error).__name__}: {error}"))
 
 
 def _die_with_parent(parent: int) -> None:
@@ -152,14 +251,15 @@ def _die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def _embed(job: Job) -> EmbeddedTrailer | Failed:
-    setup = _setup[0]
-    try:
-        return embed_trailer(job.trailer_id, job.path, _networks, setup.experts, setup.media)
-    except CinegrainError as error:
-        return Failed(job, str(error))
-    except MemoryError:
-        return Failed(job, "not enough memory to read it")
-    except Exception as error:  # one strange file must not stop an archive's run
-        log.exception("unexpected error in %s", job.path)
-        return Failed(job, f"unexpected {type(error).__name__}: {error}")
+def _bound_memory() -> None:
+    """One worker that wants nearly all memory gets an error, which costs a trailer and not the machine."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    n_bytes = int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _MEMORY_SHARE)
+    with suppress(ValueError, OSError):  # a tighter limit is in force
+        # Data, not address space: networks map files and runtimes reserve far more than they use.
+        resource.setrlimit(resource.RLIMIT_DATA, (n_bytes, n_bytes))
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE))

@@ -1,7 +1,9 @@
 """Appends trailers to a dataset so that a kill at any moment loses nothing and doubles nothing."""
 
 import logging
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -69,6 +71,7 @@ class DatasetWriter:
         if (folder / INFO_FILE).is_file():
             found = read_json(folder / INFO_FILE)
             check_format(found, folder)
+        self._bury_stillborn()
         self._records = {record.trailer_id: record for record in read_trailers(folder)}
         self._sweep()
         had = {card["name"]: card for card in found["experts"]}
@@ -150,8 +153,11 @@ class DatasetWriter:
             path = table_path(self._folder, table)
             if path.exists():
                 dataset = lance.dataset(str(path))
-                dataset.optimize.compact_files()
-                dataset.cleanup_old_versions(retain_versions=1)
+                try:
+                    dataset.optimize.compact_files()
+                    dataset.cleanup_old_versions(retain_versions=1)
+                except OSError as error:  # for want of space; what is written is whole without it
+                    log.warning("%s could not be made smaller: %s", path, error)
 
     def _count(self, record: TrailerRecord) -> None:
         self._records[record.trailer_id] = record
@@ -164,18 +170,14 @@ class DatasetWriter:
             return
         path = table_path(self._folder, table)
         data = pa.Table.from_pylist(list(rows), schema=SCHEMAS[table])
-        try:
+        with _writing(path):
             lance.write_dataset(data, str(path), mode="append" if path.exists() else "create")
-        except OSError as error:
-            raise StoreError(
-                f"Could not write to {path}: {error}. Free some space and run the same command again; "
-                "everything written so far is kept."
-            ) from error
 
     def _replace(self, records: Sequence[TrailerRecord]) -> None:
         data = pa.Table.from_pylist([asdict(record) for record in records], schema=SCHEMAS[TRAILERS])
-        dataset = lance.dataset(str(table_path(self._folder, TRAILERS)))
-        dataset.merge_insert("trailer_id").when_matched_update_all().execute(data)
+        path = table_path(self._folder, TRAILERS)
+        with _writing(path):
+            lance.dataset(str(path)).merge_insert("trailer_id").when_matched_update_all().execute(data)
 
     def _forget(self, experts: Sequence[str]) -> None:
         """Takes the vectors of experts out of every trailer; first the promise, then the rows."""
@@ -187,6 +189,13 @@ class DatasetWriter:
         self._replace(left)
         self._delete(EMBEDDINGS, f"expert IN ({_quoted(experts)})")
         self._records.update({record.trailer_id: record for record in left})
+
+    def _bury_stillborn(self) -> None:
+        """Takes away tables whose very first write was cut off: folders without any version, which cannot be opened."""
+        for table in SCHEMAS:
+            path = table_path(self._folder, table)
+            if path.exists() and not any(path.glob("_versions/*.manifest")):
+                shutil.rmtree(path)
 
     def _sweep(self) -> None:
         """Deletes rows that no trailer's own row promises."""
@@ -212,7 +221,24 @@ class DatasetWriter:
     def _delete(self, table: str, where: str) -> None:
         path = table_path(self._folder, table)
         if path.exists():
-            lance.dataset(str(path)).delete(where)
+            with _writing(path):
+                lance.dataset(str(path)).delete(where)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Says plainly that a table cannot be written.
+
+    Raises:
+        StoreError: Where there was an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"Could not write to {path}: {error}. Free some space and run the same command again; "
+            "everything written so far is kept."
+        ) from error
 
 
 def read_trailers(folder: Path) -> list[TrailerRecord]:

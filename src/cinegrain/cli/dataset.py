@@ -1,0 +1,137 @@
+"""`cinegrain dataset`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cinegrain.cli.console import err, out, print_json, watcher
+from cinegrain.cli.options import FAILED, JsonFlag, guarded
+
+app = typer.Typer(help="The embedding dataset as such.", no_args_is_help=True)
+_SHOWN = 40
+
+Place = Annotated[Path, typer.Argument(help="A run folder, or a dataset folder.", show_default=False)]
+NewFolder = Annotated[Path, typer.Option("--out", help="A new folder.", show_default=False)]
+
+
+@app.command("info")
+@guarded
+def info(place: Place, as_json: JsonFlag = False) -> None:
+    """How much of what is in it."""
+    from cinegrain.pipeline.dataset import dataset_info, open_dataset
+
+    found = dataset_info(open_dataset(place))
+    if as_json:
+        print_json(found)
+        return
+    for name in ("trailers", "hours", "scenes", "frames", "bytes"):
+        out.print(f"{name:<9}{found[name]:>16,}", highlight=False)
+    table = Table(box=None, padding=(0, 2))
+    for column in ("expert", "mode", "numbers", "trailers"):
+        table.add_column(column)
+    for expert in found["experts"]:
+        table.add_row(expert["name"], expert["modality"], str(expert["dimension"]), str(expert["trailers"]))
+    out.print(table)
+
+
+@app.command("verify")
+@guarded
+def verify(place: Place, as_json: JsonFlag = False) -> None:
+    """Look for faults: shapes, values, scene times, orphans, doubles, and changed source files."""
+    from cinegrain.pipeline.dataset import verify_dataset
+
+    found = verify_dataset(place)
+    if as_json:
+        print_json({**asdict(found), "ok": not found.faults})
+    else:
+        for fault in found.faults[:_SHOWN]:
+            err.print(f"[bold red]{fault.kind}:[/] ", end="")
+            err.print(f"{fault.where}: {fault.found}", highlight=False, markup=False, soft_wrap=True)
+        if len(found.faults) > _SHOWN:
+            err.print(f"... and {len(found.faults) - _SHOWN} more; --json lists all", highlight=False)
+        out.print(
+            f"{found.n_trailers} trailers, {found.n_scenes} scenes, {found.n_vectors} vectors; "
+            f"{found.n_files_checked} source files compared, {found.n_files_gone} no longer there; "
+            f"{len(found.faults) or 'no'} fault{'' if len(found.faults) == 1 else 's'}",
+            highlight=False,
+        )
+    if found.faults:
+        raise typer.Exit(FAILED)
+
+
+@app.command("card")
+@guarded
+def card(
+    place: Place,
+    out_file: Annotated[
+        Path | None, typer.Option("--out", help="Where to; README.md in the dataset if not given.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write README.md: what is in it, by which experts, under which licences, how made."""
+    from cinegrain.pipeline.dataset import open_dataset, write_card
+
+    path = write_card(open_dataset(place), out_file)
+    if as_json:
+        print_json({"card": str(path)})
+    else:
+        out.print(str(path), highlight=False, soft_wrap=True)
+
+
+@app.command("convert")
+@guarded
+def convert(
+    place: Place,
+    form: Annotated[str, typer.Option("--to", help="parquet, safetensors (with JSON) or mmx (pickles).")],
+    out_folder: NewFolder,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write it anew in another format."""
+    from cinegrain.pipeline.dataset import convert_dataset, open_dataset
+
+    paths = [str(path) for path in convert_dataset(open_dataset(place), form, out_folder)]
+    if as_json:
+        print_json({"files": paths})
+    else:
+        for path in paths:
+            out.print(path, highlight=False, soft_wrap=True)
+
+
+@app.command("merge")
+@guarded
+def merge(
+    first: Place,
+    second: Annotated[Path, typer.Argument(help="Another one, of the same experts.", show_default=False)],
+    out_folder: NewFolder,
+    as_json: JsonFlag = False,
+) -> None:
+    """Join two datasets of the same experts and settings into a new run."""
+    from cinegrain.pipeline.dataset import merge_datasets, open_dataset
+
+    merged = merge_datasets(open_dataset(first), open_dataset(second), out_folder)
+    if as_json:
+        print_json({"run": str(merged.folder), "trailers": merged.n_trailers, "doubled": list(merged.doubled)})
+        return
+    for trailer_id in merged.doubled:
+        err.print(f"[yellow]note:[/] {trailer_id!r} is in both; the first one's is kept", highlight=False)
+    out.print(f"{merged.n_trailers} trailers in {merged.folder}", highlight=False, soft_wrap=True)
+
+
+@app.command("duplicates")
+@guarded
+def duplicates(place: Place, as_json: JsonFlag = False) -> None:
+    """Name films whose content is the same in another cut, size or container, by their pictures and their sound."""
+    from cinegrain.pipeline.dataset import open_dataset
+    from cinegrain.pipeline.duplicates import find_duplicates
+
+    pairs = find_duplicates(open_dataset(place).dataset, watcher())
+    if as_json:
+        print_json([asdict(pair) for pair in pairs])
+        return
+    for pair in pairs:
+        sound = "no sound to compare" if pair.sound is None else f"sound {pair.sound:.2f} at {pair.offset_s:+.1f} s"
+        out.print(f"{pair.a} = {pair.b}: {pair.shared:.0%} of the pictures, {sound}", highlight=False, markup=False)
+    out.print(f"{len(pairs)} pair{'' if len(pairs) == 1 else 's'} of near-duplicates")

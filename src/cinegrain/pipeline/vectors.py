@@ -1,0 +1,340 @@
+"""From vectors that somebody else computed to a run: the embedding dataset is filled without looking at any film."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from cinegrain.artifacts import key_of, read_json
+from cinegrain.config import Settings, load_settings, save_settings
+from cinegrain.errors import ConfigError, DataError, StoreError
+from cinegrain.experts.registry import PRESETS
+from cinegrain.pipeline.catalog import Matched, save_matched
+from cinegrain.pipeline.extract import ExtractSummary
+from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.mend import Mending, Tally, fit_mending, refuse_unfit
+from cinegrain.pipeline.progress import OnStep, Watcher
+from cinegrain.pipeline.run import RunSummary, model_films
+from cinegrain.pipeline.train import MIN_FILMS_PER_GENRE
+from cinegrain.readers.choose import open_vectors
+from cinegrain.readers.foreign import ForeignTrailer, ForeignVectors
+from cinegrain.store.bulk import BulkWriter, StoredTrailer
+from cinegrain.store.schema import INFO_FILE, SceneRow, TrailerRecord
+from cinegrain.training.split import split_by_title
+from cinegrain.types import MODALITIES, Float32, JsonObject, Modality, SceneEmbedding, Trailer
+
+LEFT_OUT = "none"
+NO_TIMES = "no_scene_times"
+_SAMPLE_ROWS = 50_000
+_FILMS_AT_ONCE = 100
+_GUESSES: tuple[tuple[Modality, str], ...] = (
+    ("audio", "audio sound vggish yamnet ivec mfcc blf music beats clap panns ast wav2vec passt"),
+    ("location", "location place places places365 scene sun397"),
+    ("motion", "motion video flow action kinetics r3d i3d s3d c3d r2plus1d slowfast videomae swin3d x3d timesformer"),
+    (
+        "image",
+        "image img visual frame frames avf aesthetic alexnet resnet resnet50 imagenet clip dino vit siglip object",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class VectorOptions:
+    """How to take vectors from elsewhere.
+
+    Attributes:
+        form: One of the readers' formats, or auto.
+        modality: Mode of each kind of vectors by its name; `none` leaves a kind out. Others are guessed by name.
+        remap: For MMX pickles: old beginnings of tensor paths and what they are now.
+        as_given: Change no value; refuse what cannot be taken as it is.
+    """
+
+    form: str = "auto"
+    modality: Mapping[str, str] | None = None
+    remap: Mapping[str, str] | None = None
+    as_given: bool = False
+
+
+def run_vectors(
+    vectors: Path, catalog: Path | None, out: Path, settings: Settings, watcher: Watcher, options: VectorOptions
+) -> RunSummary:
+    """From foreign vectors to models, sub-genres and a report.
+
+    Raises:
+        CinegrainError: If the input cannot be used or the output not written.
+    """
+    with watcher.stage("Opening vectors") as on_step:
+        source = open_vectors(vectors, catalog, form=options.form, remap=options.remap)
+        on_step(1, 1, f"{len(source.trailers)} films ({source.kind})")
+    run = Run.open(out, create=True)
+    summary, notes = fill_dataset(run, source, settings, watcher, options)
+    notes += model_films(run, load_settings(run.settings), watcher)
+    return RunSummary(run.folder, len(source.trailers), summary, tuple(notes))
+
+
+def fill_dataset(
+    run: Run, source: ForeignVectors, settings: Settings, watcher: Watcher, options: VectorOptions
+) -> tuple[ExtractSummary, list[str]]:
+    """Writes every film's vectors into the run's dataset; killed at any moment, it goes on where it was.
+
+    Returns:
+        What was done, and sentences about what was changed and left out.
+
+    Raises:
+        ConfigError: If a kind of vectors speaks for no mode, or for one that there is not.
+        DataError: If the vectors cannot be used.
+        StoreError: If the dataset was made from other vectors or settings, or cannot be written.
+    """
+    train = training_films(source.trailers, settings)
+    with watcher.stage("Reading vectors") as on_step:
+        sample = _sample(source, train, on_step)
+        groups = _group(sample.dimensions, options.modality or {})
+        parts = {name: group.mending(sample, source.path, options.as_given) for name, group in groups.items()}
+    digest, size, modified = _stamp(source.path)
+    cards = [group.card(name, source) for name, group in groups.items()]
+    writer = _open_writer(run, cards, digest, key_of(source.kind, options.as_given, train, sorted(groups)))
+    extract = replace(settings.extract, experts=",".join(groups))  # so that every later stage knows them
+    save_settings(replace(settings, extract=extract), run.folder)
+    stale = [name for name, record in writer.records.items() if not set(groups) <= set(record.experts)]
+    writer.remove(stale)
+    tallies = {name: Tally() for name in groups}
+    n_new, empty = 0, []
+    batch: list[StoredTrailer] = []
+    with watcher.stage("Storing vectors") as on_step:
+        for done, film in enumerate(source.read(), start=1):
+            joined = {name: group.rows(film) for name, group in groups.items()}
+            if options.as_given:
+                refuse_unfit({n: v for n, (_, v) in joined.items()}, f"{source.path}: {film.trailer.trailer_id!r}")
+            mended = {}
+            for name, (scenes, values) in joined.items():
+                if len(scenes):
+                    mending = parts[name]
+                    tallies[name].count(values, mending)
+                    mended[name] = (scenes, values if options.as_given else mending(values))
+            if not mended:
+                empty.append(film.trailer.trailer_id)
+            elif film.trailer.trailer_id not in writer.records:
+                record = TrailerRecord(
+                    film.trailer.trailer_id,
+                    str(source.path.resolve()),
+                    digest,
+                    size,
+                    modified,
+                    0.0,
+                    film.n_scenes,
+                    (NO_TIMES,),
+                    tuple(groups),
+                )
+                batch.append(StoredTrailer(record, _scene_rows(film.n_scenes), _embeddings(mended, film.n_scenes)))
+                n_new += 1
+                if len(batch) >= _FILMS_AT_ONCE:
+                    writer.append_many(batch)
+                    batch = []
+            on_step(done, len(source.trailers), film.trailer.title)
+        writer.append_many(batch)
+    if n_new:
+        writer.compact()
+    notes = [*source.notes, *(group.sentence(name) for name, group in groups.items())]
+    if not options.as_given:
+        notes += [s for name, tally in tallies.items() if (s := tally.sentence(name, parts[name]))]
+    if empty:
+        notes.append(f"{len(empty)} films have no vectors and are left out: {', '.join(empty[:3])}")
+    save_matched(run.catalog, Matched(tuple(sorted(source.trailers, key=lambda t: t.trailer_id)), tuple(notes)))
+    return ExtractSummary(len(writer.records), n_new, ()), notes
+
+
+def training_films(trailers: Sequence[Trailer], settings: Settings) -> list[str]:
+    """Ids of the films that training will learn from: the same split by title as the training stage makes.
+
+    Raises:
+        DataError: If there are too few films or genres.
+    """
+    films = sorted(trailers, key=lambda t: t.trailer_id)
+    counts: dict[str, int] = {}
+    for film in films:
+        for genre in film.genres:
+            counts[genre] = counts.get(genre, 0) + 1
+    genres = sorted(genre for genre, n in counts.items() if n >= MIN_FILMS_PER_GENRE)
+    films = [film for film in films if set(film.genres) & set(genres)]
+    if len(genres) < 2:
+        found = ", ".join(f"{genre} ({n})" for genre, n in sorted(counts.items())) or "none"
+        raise DataError(f"A genre model needs two genres with {MIN_FILMS_PER_GENRE} films each; found: {found}.")
+    labels = np.array([[genre in film.genres for genre in genres] for film in films], dtype=bool)
+    split = split_by_title([film.title for film in films], labels, settings.split, seed=settings.seed)
+    return [films[i].trailer_id for i in split.train]
+
+
+def _open_writer(run: Run, cards: Sequence[JsonObject], digest: str, key: str) -> BulkWriter:
+    """The dataset, which must hold these kinds of vectors and no others; changed vectors are taken out of it.
+
+    Raises:
+        StoreError: If it holds others.
+    """
+    names = {card["name"] for card in cards}
+    if (run.dataset / INFO_FILE).is_file():
+        others = [card["name"] for card in read_json(run.dataset / INFO_FILE)["experts"] if card["name"] not in names]
+        if others:
+            raise StoreError(f"{run.folder} holds vectors of {', '.join(others)}. Choose another --out for these.")
+    keys = {name: key_of(digest, key) for name in names}
+    return BulkWriter(run.dataset, cards=cards, settings={"vectors": digest, "key": key}, keys=keys)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """Lengths of all vectors, and some rows of every training film."""
+
+    dimensions: dict[str, int]
+    rows: dict[str, dict[str, list[Float32]]]  # kind -> trailer_id -> rows
+
+
+def _sample(source: ForeignVectors, train: Sequence[str], on_step: OnStep) -> _Sample:
+    wanted, per_film = set(train), max(1, _SAMPLE_ROWS // max(1, len(train)))
+    sample = _Sample({}, {})
+    for done, film in enumerate(source.read(), start=1):
+        for kind, rows in film.experts.items():
+            sample.dimensions[kind] = rows.vectors.shape[1]
+            if film.trailer.trailer_id in wanted:
+                picked = np.linspace(0, len(rows.vectors) - 1, min(per_film, len(rows.vectors))).astype(int)
+                sample.rows.setdefault(kind, {})[film.trailer.trailer_id] = list(rows.vectors[picked])
+        on_step(done, len(source.trailers), film.trailer.title)
+    if not sample.dimensions:
+        raise DataError(f"{source.path} holds no vector that could be read. {' '.join(source.notes)[:600]}")
+    return sample
+
+
+@dataclass(frozen=True)
+class _Group:
+    """All kinds of vectors of one mode, side by side: the network knows one expert a mode."""
+
+    modality: Modality
+    kinds: tuple[str, ...]
+    dimensions: tuple[int, ...]
+    guessed: bool
+
+    def rows(self, film: ForeignTrailer) -> tuple[np.ndarray, Float32]:
+        """Scenes that have any of the kinds, and their vectors; a kind that a scene lacks is missing (NaN)."""
+        there = [film.experts[kind].scenes for kind in self.kinds if kind in film.experts]
+        scenes = np.unique(np.concatenate(there)) if there else np.zeros(0, np.int64)
+        values = np.full((len(scenes), sum(self.dimensions)), np.nan, np.float32)
+        start = 0
+        for kind, d in zip(self.kinds, self.dimensions, strict=True):
+            if kind in film.experts:
+                values[np.searchsorted(scenes, film.experts[kind].scenes), start : start + d] = film.experts[
+                    kind
+                ].vectors
+            start += d
+        return scenes, values
+
+    def mending(self, sample: _Sample, path: Path, as_given: bool) -> Mending:
+        """What the training films tell of each kind, side by side."""
+        whole = []
+        for kind, d in zip(self.kinds, self.dimensions, strict=True):
+            rows = [row for rows in sample.rows.get(kind, {}).values() for row in rows]
+            values = np.stack(rows) if rows else np.zeros((0, d), np.float32)
+            if as_given:
+                refuse_unfit({kind: values}, str(path))
+                values = np.zeros((1, d), np.float32)
+            whole.append(fit_mending(values, f"{path}: {kind}"))
+        names = ("middle", "low", "high", "centre", "spread")
+        joined = {name: np.concatenate([getattr(part, name) for part in whole]) for name in names}
+        return Mending(**joined, standard_units=any(part.standard_units for part in whole))
+
+    def card(self, name: str, source: ForeignVectors) -> JsonObject:
+        """The expert's card: vectors as given, no weights."""
+        return {
+            "name": name,
+            "modality": self.modality,
+            "dimension": sum(self.dimensions),
+            "needs": "vectors",
+            "description": f"Vectors as given in {source.path.name}: {', '.join(self.kinds)}.",
+            "concepts": None,
+            "weights": [],
+            "licence": "as given",
+            "citation": "as given",
+            "substitute_for": None,
+            "substitute": False,
+            "version": 1,
+        }
+
+    def sentence(self, name: str) -> str:
+        """How the kinds became an expert."""
+        how = "guessed from the name" if self.guessed else "as told"
+        return f"{', '.join(self.kinds)}: taken for {self.modality} ({how})" + (
+            f", side by side as one expert {name}" if len(self.kinds) > 1 else ""
+        )
+
+
+def _group(dimensions: Mapping[str, int], told: Mapping[str, str]) -> dict[str, _Group]:
+    """One expert a mode; kinds in the order of their names."""
+    for kind, mode in told.items():
+        if kind not in dimensions:
+            raise ConfigError(f"--modality names {kind!r}, but the vectors are: {', '.join(sorted(dimensions))}.")
+        if mode not in (*MODALITIES, LEFT_OUT):
+            raise ConfigError(f"--modality {kind}={mode}: a mode is one of {', '.join((*MODALITIES, LEFT_OUT))}.")
+    modes = {kind: told.get(kind) or guess_modality(kind) for kind in sorted(dimensions)}
+    unknown = [kind for kind, mode in modes.items() if mode is None]
+    if unknown:
+        raise ConfigError(
+            f"Which mode does {unknown[0]!r} speak for? Its name does not tell. Say so with --modality "
+            f"{unknown[0]}=image (or audio, location, motion; none leaves it out)."
+        )
+    result = {}
+    for modality in MODALITIES:
+        kinds = tuple(kind for kind, mode in modes.items() if mode == modality)
+        if kinds:
+            sizes = tuple(dimensions[kind] for kind in kinds)
+            name = "+".join(kinds)
+            result[f"{name}_vectors" if name in PRESETS else name] = _Group(
+                modality, kinds, sizes, not set(kinds) <= set(told)
+            )
+    if not result:
+        raise ConfigError("All vectors are left out by --modality; keep at least one kind.")
+    return result
+
+
+def guess_modality(name: str) -> Modality | None:
+    """Mode of a kind of vectors by its name.
+
+    >>> guess_modality("ivec_gmm32_d20"), guess_modality("test-video-embeddings"), guess_modality("thing")
+    ('audio', 'motion', None)
+    """
+    words = set(re.split(r"[^a-z0-9]+", name.lower()))
+    return next((modality for modality, known in _GUESSES if words & set(known.split())), None)
+
+
+def _scene_rows(n: int) -> list[SceneRow]:
+    """Scenes in their order; their times are not known, so each counts one second."""
+    return [SceneRow(i, float(i), float(i + 1)) for i in range(n)]
+
+
+def _embeddings(
+    mended: Mapping[str, tuple[np.ndarray, Float32]], n_scenes: int
+) -> dict[str, list[SceneEmbedding | None]]:
+    result: dict[str, list[SceneEmbedding | None]] = {}
+    for name, (scenes, vectors) in mended.items():
+        column: list[SceneEmbedding | None] = [None] * n_scenes
+        for scene, vector in zip(scenes.tolist(), vectors, strict=True):
+            column[scene] = SceneEmbedding(vector)
+        result[name] = column
+    return result
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    """Hash, size and time of a file, or of all files of a folder together."""
+    digest, size, modified = hashlib.sha256(), 0, 0
+    for file in _files(path):
+        if path.is_dir():
+            digest.update(str(file.relative_to(path)).encode("utf-8", "surrogateescape"))
+        with file.open("rb") as opened:
+            while block := opened.read(1 << 20):
+                digest.update(block)
+        status = file.stat()
+        size, modified = size + status.st_size, max(modified, status.st_mtime_ns)
+    return digest.hexdigest(), size, modified
+
+
+def _files(path: Path) -> Iterator[Path]:
+    return iter(sorted(p for p in path.rglob("*") if p.is_file())) if path.is_dir() else iter([path])

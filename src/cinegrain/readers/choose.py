@@ -1,0 +1,97 @@
+"""Which reader a file of vectors needs."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from cinegrain.errors import ConfigError, DataError
+from cinegrain.readers.foreign import ForeignTrailer, ForeignVectors
+from cinegrain.readers.ids import join, read_id_catalog
+from cinegrain.types import Trailer
+
+FORMATS = ("auto", "vectors", "mmx", "movienet", "trailers12k")
+_PICKLES = (".pkl", ".pickle", ".p")
+
+
+def open_vectors(
+    path: Path, catalog: Path | None, *, form: str = "auto", remap: Mapping[str, str] | None = None
+) -> ForeignVectors:
+    """Opens vectors that somebody else computed.
+
+    Args:
+        path: The file, or the folder of a Zarr store.
+        catalog: Titles and genres by id; pickles bring their own labels and may do without.
+        form: One of FORMATS; auto goes by the ending and, for pickles, by what is inside.
+        remap: For mmx: old beginnings of tensor paths and what they are now.
+
+    Raises:
+        ConfigError: If the format is unknown, or a catalogue is needed and not given.
+        DataError: If the file cannot be used.
+    """
+    if form not in FORMATS:
+        raise ConfigError(f"The format of vectors must be one of {', '.join(FORMATS)}; found {form!r}.")
+    if not path.exists():
+        raise ConfigError(f"There is nothing at {path}. Give a file of vectors, or the folder of a Zarr store.")
+    form = _form(path) if form == "auto" else form
+    if form in ("mmx", "movienet"):
+        return _pickled(path, catalog, form, remap)
+    if catalog is None:
+        raise ConfigError(f"{path} holds no genres. Give a table with ids and genres by --catalog.")
+    if form == "trailers12k":
+        from cinegrain.readers.trailers12k import Trailers12kVectors
+
+        return Trailers12kVectors(path, catalog)
+    from cinegrain.readers.vectors import PlainVectors
+
+    return PlainVectors(path, catalog)
+
+
+def _form(path: Path) -> str:
+    if path.is_dir():
+        return "trailers12k"
+    if path.suffix.lower() not in _PICKLES:
+        return "vectors"
+    from cinegrain.readers.safe_pickle import pickles
+    from cinegrain.readers.safe_tensor import TENSOR_PICKLE_NAMES
+
+    _, first = next(pickles(path, TENSOR_PICKLE_NAMES))
+    return "movienet" if isinstance(first, dict) and "samples" in first else "mmx"
+
+
+def _pickled(path: Path, catalog: Path | None, form: str, remap: Mapping[str, str] | None) -> ForeignVectors:
+    from cinegrain.readers.mmx import MmxVectors
+    from cinegrain.readers.movienet import MovienetVectors
+
+    found: ForeignVectors = MmxVectors(path, remap) if form == "mmx" else MovienetVectors(path)
+    return found if catalog is None else Relabelled(found, catalog)
+
+
+class Relabelled:
+    """Vectors whose titles and genres come from a catalogue instead of the file."""
+
+    def __init__(self, vectors: ForeignVectors, catalog: Path) -> None:
+        """Joins them by id.
+
+        Raises:
+            ConfigError: If the catalogue cannot be used.
+            DataError: If no id is in it.
+        """
+        self._vectors = vectors
+        self.kind, self.path = vectors.kind, vectors.path
+        ids = [trailer.trailer_id for trailer in vectors.trailers]
+        self.trailers, self._joined = join(ids, read_id_catalog(catalog, vectors.path))
+        if not self.trailers:
+            raise DataError(f"No id of {self.path} (for example {ids[0]!r}) is in {catalog}.")
+        self._films: dict[str, Trailer] = {trailer.trailer_id: trailer for trailer in self.trailers}
+
+    @property
+    def notes(self) -> list[str]:
+        """A plain sentence for each oddity."""
+        return [*self._vectors.notes, *self._joined]
+
+    def read(self) -> Iterator[ForeignTrailer]:
+        """The films one by one."""
+        for film in self._vectors.read():
+            trailer = self._films.get(film.trailer.trailer_id)
+            if trailer is not None:
+                yield replace(film, trailer=trailer)
