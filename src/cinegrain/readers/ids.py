@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cinegrain.errors import ConfigError
-from cinegrain.readers import table
+from cinegrain.readers.table import GENRE_COLUMN, cell_text, read_parquet_records, read_text_records, split_genres
 from cinegrain.types import Trailer
 
 ID_COLUMNS = (
@@ -44,13 +44,13 @@ def read_id_catalog(path: Path, vectors: Path) -> IdCatalog:
     """
     if not path.is_file():
         raise ConfigError(f"There is no catalogue at {path}. Give a table with an id column and genres.")
-    records = table._read_parquet(path) if path.suffix.lower() == ".parquet" else table._read_text(path)
+    records = read_parquet_records(path) if path.suffix.lower() == ".parquet" else read_text_records(path)
     if not records:
         raise ConfigError(f"The catalogue {path} has no rows. Give one row a film.")
     columns = [str(name) for name in records[0]]
     by_lower = {name.strip().lower(): name for name in reversed(columns)}
     id_column = next((by_lower[name] for name in ID_COLUMNS if name in by_lower), None)
-    genre_column = by_lower.get(table.GENRE_COLUMN)
+    genre_column = by_lower.get(GENRE_COLUMN)
     if id_column is None or genre_column is None:
         wanted = "genres" if id_column else "an id column such as trailer_id, id, itemId or imdb_id"
         raise ConfigError(f"The catalogue {path} lacks {wanted}; it has: {', '.join(columns)}.")
@@ -64,14 +64,14 @@ def read_id_catalog(path: Path, vectors: Path) -> IdCatalog:
             why = f"repeats {trailer_id!r}" if trailer_id else "has no id"
             notes.append(f"catalogue line {number} {why} and is left out")
             continue
-        digits = re.search(r"\d{4}", table._text(record.get(by_lower.get("year", ""))))
+        digits = re.search(r"\d{4}", cell_text(record.get(by_lower.get("year", ""))))
         films[trailer_id] = Trailer(
             trailer_id,
             vectors,
-            table._text(record.get(by_lower.get("title", ""))) or trailer_id,
-            table._split_genres(record.get(genre_column), spelling),
+            cell_text(record.get(by_lower.get("title", ""))) or trailer_id,
+            split_genres(record.get(genre_column), spelling),
             int(digits.group()) if digits else None,
-            {name: table._text(record.get(name)) for name in columns if name not in known},
+            {name: cell_text(record.get(name)) for name in columns if name not in known},
         )
     return IdCatalog(films, tuple(notes))
 

@@ -51,7 +51,7 @@ def read_catalog(path: Path) -> Catalog:
             raise ConfigError(f"There is no catalogue at {path}. Give a CSV with the columns file and genres.")
         if path.stat().st_size > MAX_CATALOG_BYTES:
             raise ConfigError(f"{path} is larger than 2 GiB, which no catalogue is. Is it the right file?")
-        records = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_text(path)
+        records = read_parquet_records(path) if path.suffix.lower() == ".parquet" else read_text_records(path)
     except OSError as error:
         raise ConfigError(f"Cannot read the catalogue {path}: {error.strerror or error}.") from error
     if not records:
@@ -59,7 +59,12 @@ def read_catalog(path: Path) -> Catalog:
     return _rows_of(records, path)
 
 
-def _read_text(path: Path) -> list[dict[str, Any]]:
+def read_text_records(path: Path) -> list[dict[str, Any]]:
+    """Rows of a CSV, TSV, JSON or JSON Lines file.
+
+    Raises:
+        ConfigError: If it is none of these, or not UTF-8.
+    """
     raw = path.read_bytes()
     try:
         text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
@@ -93,7 +98,12 @@ def _read_json(text: str, path: Path) -> list[dict[str, Any]]:
     return records
 
 
-def _read_parquet(path: Path) -> list[dict[str, Any]]:
+def read_parquet_records(path: Path) -> list[dict[str, Any]]:
+    """Rows of a Parquet file.
+
+    Raises:
+        ConfigError: If it is not readable.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -122,36 +132,38 @@ def _rows_of(records: Sequence[dict[str, Any]], path: Path) -> Catalog:
     spelling: dict[str, str] = {}
     seen: set[str] = set()
     for number, record in enumerate(records, start=2):
-        file = _text(record.get(file_column))
+        file = cell_text(record.get(file_column))
         if not file:
             notes.append(f"catalogue line {number} names no file and is left out")
             continue
-        trailer_id = _text(record.get(by_lower.get("trailer_id", ""))) or file
+        trailer_id = cell_text(record.get(by_lower.get("trailer_id", ""))) or file
         if trailer_id in seen:
             notes.append(f"catalogue line {number} repeats {trailer_id!r} and is left out")
             continue
         seen.add(trailer_id)
-        year = _text(record.get(by_lower.get("year", "")))
+        year = cell_text(record.get(by_lower.get("year", "")))
         digits = re.search(r"\d{4}", year)
         rows.append(
             CatalogRow(
                 file=file,
-                genres=_split_genres(record.get(genre_column), spelling),
+                genres=split_genres(record.get(genre_column), spelling),
                 trailer_id=trailer_id,
-                title=_text(record.get(by_lower.get("title", ""))) or Path(file).stem,
+                title=cell_text(record.get(by_lower.get("title", ""))) or Path(file).stem,
                 year=int(digits.group()) if digits else None,
-                text={name: _text(record.get(name)) for name in columns if name not in known},
+                text={name: cell_text(record.get(name)) for name in columns if name not in known},
             )
         )
     return Catalog(tuple(rows), tuple(notes))
 
 
-def _text(value: Any) -> str:
+def cell_text(value: Any) -> str:
+    """A cell as text without outer blanks; nothing for an empty one."""
     return "" if value is None else str(value).strip()
 
 
-def _split_genres(value: Any, spelling: dict[str, str]) -> tuple[str, ...]:
-    parts = [_text(v) for v in value] if isinstance(value, list | tuple) else re.split(r"[|,]", _text(value))
+def split_genres(value: Any, spelling: dict[str, str]) -> tuple[str, ...]:
+    """Genres of a cell, each once; `spelling` keeps the first spelling seen of each and is added to."""
+    parts = [cell_text(v) for v in value] if isinstance(value, list | tuple) else re.split(r"[|,]", cell_text(value))
     genres: dict[str, None] = {}
     for part in parts:
         name = " ".join(part.split())

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 from cinegrain.errors import StoreError
 from cinegrain.store.schema import EMBEDDINGS, SCENES, TRAILERS, SceneRow, TrailerRecord
-from cinegrain.store.writer import DatasetWriter, _embedding_rows
+from cinegrain.store.writer import DatasetWriter, embedding_rows
 from cinegrain.types import SceneEmbedding
 
 
@@ -31,7 +31,7 @@ class BulkWriter(DatasetWriter):
         taken = sorted({i for i in ids if i in self._records} | {i for i in ids if ids.count(i) > 1})
         if taken:
             raise StoreError(f"Trailers {', '.join(taken[:3])} are in the dataset already; ids must be unique.")
-        embeddings = [row for t in trailers for row in _embedding_rows(t.record.trailer_id, t.scenes, t.embeddings)]
+        embeddings = [row for t in trailers for row in embedding_rows(t.record.trailer_id, t.scenes, t.embeddings)]
         self._write(SCENES, [{"trailer_id": t.record.trailer_id, **asdict(s)} for t in trailers for s in t.scenes])
         self._write(EMBEDDINGS, embeddings)
         self._write(TRAILERS, [asdict(trailer.record) for trailer in trailers])

@@ -9,7 +9,7 @@ import pyarrow as pa
 from cinegrain.errors import StoreError
 from cinegrain.store.bulk import BulkWriter
 from cinegrain.store.schema import EMBEDDINGS, SCENES, TRAILERS, table_path
-from cinegrain.store.writer import _quoted, read_trailers
+from cinegrain.store.writer import quoted, read_trailers
 
 _TRAILERS_AT_ONCE = 100
 
@@ -36,7 +36,7 @@ class CopyingWriter(BulkWriter):
             for table in (SCENES, EMBEDDINGS, TRAILERS):  # the trailers' own rows last: they mark the others as whole
                 source = table_path(folder, table)
                 if source.exists():
-                    self._append(table, lance.dataset(str(source)).to_table(filter=f"trailer_id IN ({_quoted(ids)})"))
+                    self._append(table, lance.dataset(str(source)).to_table(filter=f"trailer_id IN ({quoted(ids)})"))
             self._records.update({trailer_id: records[trailer_id] for trailer_id in ids})
 
     def _append(self, table: str, data: pa.Table) -> None:

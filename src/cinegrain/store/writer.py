@@ -103,7 +103,7 @@ class DatasetWriter:
         """
         if record.trailer_id in self._records:
             raise StoreError(f"Trailer {record.trailer_id!r} is in the dataset already; ids must be unique.")
-        rows = _embedding_rows(record.trailer_id, scenes, embeddings)
+        rows = embedding_rows(record.trailer_id, scenes, embeddings)
         self._write(SCENES, [{"trailer_id": record.trailer_id, **asdict(scene)} for scene in scenes])
         self._write(EMBEDDINGS, rows)
         self._write(TRAILERS, [asdict(record)])
@@ -132,7 +132,7 @@ class DatasetWriter:
                 f"Trailer {trailer_id!r} has {record.n_scenes} scenes and the experts {', '.join(record.experts)}; "
                 f"found {len(scenes)} scenes, doubled: {', '.join(doubled) or 'none'}. Extract it anew."
             )
-        self._write(EMBEDDINGS, _embedding_rows(trailer_id, scenes, embeddings))
+        self._write(EMBEDDINGS, embedding_rows(trailer_id, scenes, embeddings))
         grown = replace(record, experts=(*record.experts, *embeddings))
         self._replace([grown])
         self._count(grown)
@@ -142,7 +142,7 @@ class DatasetWriter:
         if not trailer_ids:
             return
         for table in (TRAILERS, EMBEDDINGS, SCENES):  # the trailer's own row first: a kill leaves only sweepings
-            self._delete(table, f"trailer_id IN ({_quoted(trailer_ids)})")
+            self._delete(table, f"trailer_id IN ({quoted(trailer_ids)})")
         for trailer_id in trailer_ids:
             self._records.pop(trailer_id, None)
 
@@ -187,7 +187,7 @@ class DatasetWriter:
         log.info("what %s depends on has changed; it is computed anew", ", ".join(experts))
         left = [replace(r, experts=tuple(name for name in r.experts if name not in experts)) for r in losing]
         self._replace(left)
-        self._delete(EMBEDDINGS, f"expert IN ({_quoted(experts)})")
+        self._delete(EMBEDDINGS, f"expert IN ({quoted(experts)})")
         self._records.update({record.trailer_id: record for record in left})
 
     def _bury_stillborn(self) -> None:
@@ -204,7 +204,7 @@ class DatasetWriter:
             found = lance.dataset(str(path)).to_table(columns=["trailer_id"])["trailer_id"].unique().to_pylist()
             orphans = [trailer_id for trailer_id in found if trailer_id not in self._records]
             if orphans:
-                self._delete(SCENES, f"trailer_id IN ({_quoted(orphans)})")
+                self._delete(SCENES, f"trailer_id IN ({quoted(orphans)})")
         path = table_path(self._folder, EMBEDDINGS)
         if path.exists():
             loose: dict[str, set[str]] = {}
@@ -216,7 +216,7 @@ class DatasetWriter:
                         loose.setdefault(pair["expert"], set()).add(pair["trailer_id"])
             for expert, ids in loose.items():
                 log.info("sweeping %d half-written trailers of %s", len(ids), expert)
-                self._delete(EMBEDDINGS, f"expert IN ({_quoted([expert])}) AND trailer_id IN ({_quoted(sorted(ids))})")
+                self._delete(EMBEDDINGS, f"expert IN ({quoted([expert])}) AND trailer_id IN ({quoted(sorted(ids))})")
 
     def _delete(self, table: str, where: str) -> None:
         path = table_path(self._folder, table)
@@ -250,13 +250,19 @@ def read_trailers(folder: Path) -> list[TrailerRecord]:
     return [TrailerRecord(**{**row, "flags": tuple(row["flags"]), "experts": tuple(row["experts"])}) for row in rows]
 
 
-def _quoted(values: Sequence[str]) -> str:
+def quoted(values: Sequence[str]) -> str:
+    """Strings as a list for a filter, quotes doubled."""
     return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
 
 
-def _embedding_rows(
+def embedding_rows(
     trailer_id: str, scenes: Sequence[SceneRow], embeddings: Mapping[str, Sequence[SceneEmbedding | None]]
 ) -> list[dict[str, Any]]:
+    """One row for each scene that an expert could embed.
+
+    Raises:
+        StoreError: If a vector is not finite.
+    """
     return [
         _embedding_row(trailer_id, expert, scene, embedding)
         for expert, column in embeddings.items()
