@@ -2,10 +2,11 @@
 
 import json
 import logging
+import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from rich.console import Console
@@ -34,6 +35,39 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n")
 
 
+class Interrupt:
+    """Ctrl-C that cannot get lost.
+
+    Native code may swallow the exception that a signal raises; so it is remembered, and raised again at the next
+    step of whatever is under way.
+    """
+
+    heard = False
+
+    @classmethod
+    def listen(cls) -> None:
+        """Takes the signal over; only the main thread may."""
+        cls.heard = False
+        with suppress(ValueError):
+            signal.signal(signal.SIGINT, cls._on_signal)
+
+    @classmethod
+    def check(cls) -> None:
+        """Stops the work if Ctrl-C was pressed.
+
+        Raises:
+            KeyboardInterrupt: If so.
+        """
+        if cls.heard:
+            raise KeyboardInterrupt
+
+    @classmethod
+    def _on_signal(cls, number: int, frame: object) -> None:
+        del number, frame
+        cls.heard = True
+        raise KeyboardInterrupt
+
+
 def watcher() -> Watcher:
     """Bars on a terminal, plain lines elsewhere."""
     return Bars() if err.is_terminal else Lines()
@@ -58,6 +92,7 @@ class Bars:
             task = progress.add_task(title, total=None, line="")
 
             def on_step(done: int, total: int, line: str) -> None:
+                Interrupt.check()
                 progress.update(task, completed=done, total=total, line=line.replace("[", r"\["))
 
             yield on_step
@@ -81,6 +116,7 @@ class Lines:
 
         def on_step(done: int, total: int, line: str) -> None:
             nonlocal last, shown
+            Interrupt.check()
             now = time.monotonic()
             left = (now - started) / max(done, 1) * (total - done)
             shown = f"{title}: {done}/{total}, {line}"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from cinegrain.cli.console import err
+from cinegrain.cli.console import Interrupt, err
 from cinegrain.config import SettingInfo, all_settings
 from cinegrain.errors import CinegrainError, ConfigError
 
@@ -29,6 +29,7 @@ def guarded(command: Command) -> Command:
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
+        Interrupt.listen()
         try:
             return command(*args, **kwargs)
         except CinegrainError as error:
