@@ -26,10 +26,32 @@ class ExtractSettings:
 
     experts: str = field(default="light", metadata={"help": "A preset, or expert names joined by commas."})
     workers: int = field(default=0, metadata={"help": "Processes; 0 is one for each processor core."})
+    ray: str = field(
+        default="",
+        metadata={
+            "help": "Work on a Ray cluster instead: `auto` for the one this machine is part of, its HOST:PORT, or "
+            "`local`; workers is then the most films in flight."
+        },
+    )
+
+    dataset: str = field(
+        default="",
+        metadata={"help": "Where the dataset goes if not into the run folder: s3://bucket/dataset, gs:// or az://."},
+    )
+    download_limit_gb: float = field(
+        default=20.0, metadata={"help": "A film on an object store or the web that is larger is refused."}
+    )
 
     def __post_init__(self) -> None:
         if self.workers < 0:
             raise ConfigError(f"extract.workers must be at least 0; found {self.workers}.")
+        if not 0 < self.download_limit_gb < float("inf"):
+            raise ConfigError(f"extract.download_limit_gb must be above 0; found {self.download_limit_gb}.")
+
+    @property
+    def download_limit_bytes(self) -> int:
+        """The largest film that is brought here."""
+        return int(self.download_limit_gb * 1e9)
 
     @property
     def n_workers(self) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NewType, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,13 @@ Int64: TypeAlias = NDArray[np.int64]
 SOUND_RATE_HZ = 16_000
 FLOW_WIDTH, FLOW_HEIGHT = 160, 90
 CLIP_FRAMES, CLIP_WIDTH, CLIP_HEIGHT = 16, 171, 128
+TINY_WIDTH, TINY_HEIGHT = 48, 27
+
+
+Url = NewType("Url", str)
+"""The address of a file on an object store or the web, such as s3://bucket/film.mp4."""
+
+Source: TypeAlias = Path | Url
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,7 @@ class Trailer:
     """One film of the catalogue. `text` holds every further catalogue column as it stood there."""
 
     trailer_id: str
-    path: Path
+    path: Source
     title: str
     genres: tuple[str, ...] = ()
     year: int | None = None

@@ -16,7 +16,7 @@ from cinegrain.media.decode import decode_pictures
 from cinegrain.media.facts import FLAGS, MediaFacts
 from cinegrain.media.reader import TrailerReader
 from cinegrain.media.settings import MediaSettings
-from cinegrain.types import FLOW_HEIGHT, FLOW_WIDTH, SOUND_RATE_HZ, Scene
+from cinegrain.types import FLOW_HEIGHT, FLOW_WIDTH, SOUND_RATE_HZ, TINY_HEIGHT, TINY_WIDTH, Scene
 
 MakeFilm = Callable[..., Path]
 Picture = NDArray[np.uint8]
@@ -262,3 +262,50 @@ def test_the_same_film_gives_the_same_numbers(film: MakeFilm, shots: list[Pictur
     for a, b in zip(read(path)[0], read(path)[0], strict=True):
         np.testing.assert_array_equal(a.frames, b.frames)
         np.testing.assert_array_equal(a.flow_frames, b.flow_frames)
+
+
+def test_known_cuts_are_taken_as_they_are(
+    film: MakeFilm, numbered: Callable[[int], Picture], read_number: Callable[[Picture], int]
+) -> None:
+    """Also at the second picture and at the last; each motion picture falls on the right side."""
+    path = film("film.mp4", [numbered(i) for i in range(150)])
+    known = [0.04, 0.8, 2.0, 5.96]
+    with TrailerReader(path, MediaSettings(min_scene_s=0.0, flow_fps=25.0), cuts_s=known) as reader:
+        scenes = list(reader.scenes())
+    assert [scene.start_s for scene in scenes] == pytest.approx([0.0, *known])
+    for scene in scenes:
+        shown = [read_number(picture) for picture in scene.flow_frames]
+        assert shown == list(range(round(scene.start_s * 25), round(scene.end_s * 25)))
+        assert (scene.frame_times_s >= scene.start_s - 1e-6).all()
+        assert (scene.frame_times_s < scene.end_s).all()
+        assert len(scene.frames) > 0
+    with TrailerReader(path, cuts_s=[]) as reader:
+        assert len(list(reader.scenes())) == 1, "no cuts are an answer too"
+
+
+def test_tiny_pictures_are_all_pictures_with_their_times(film: MakeFilm, numbered: Callable[[int], Picture]) -> None:
+    times_s = [0.0, 0.04, 0.1, 0.5, 0.52, 1.3]
+    path = film("film.mkv", [numbered(100 * i) for i in range(6)], times_s=times_s)
+    with TrailerReader(path) as reader:
+        tiny = list(reader.tiny_pictures())
+        with pytest.raises(MediaError, match="was read before"):
+            next(reader.scenes())
+    assert [time_s for time_s, _ in tiny] == pytest.approx(times_s, abs=0.001)
+    for i, (_, picture) in enumerate(tiny):
+        assert picture.shape == (TINY_HEIGHT, TINY_WIDTH, 3)
+        whole = numbered(100 * i)
+        for third in range(3):
+            expected = whole[:, third * 320 // 3 : (third + 1) * 320 // 3].mean()
+            assert picture[:, third * 16 : (third + 1) * 16].mean() == pytest.approx(expected, abs=6)  # compression
+
+
+def test_tiny_pictures_stand_upright(film: MakeFilm) -> None:
+    picture = np.full((180, 320, 3), 30, np.uint8)
+    picture[:, :160] = 220
+    for turn in (0, 90, 180, 270):
+        with TrailerReader(film(f"{turn}.mp4", [picture] * 3, rotation_deg=turn)) as reader:
+            tiny = next(small for _, small in reader.tiny_pictures()).mean(axis=2)
+        with TrailerReader(film(f"{turn}.mp4", [picture] * 3, rotation_deg=turn)) as reader:
+            frame = next(reader.scenes()).frames[0].mean(axis=2)
+        assert tiny[:, : TINY_WIDTH // 2].mean() == pytest.approx(frame[:, : frame.shape[1] // 2].mean(), abs=6)
+        assert tiny[: TINY_HEIGHT // 2].mean() == pytest.approx(frame[: frame.shape[0] // 2].mean(), abs=6)

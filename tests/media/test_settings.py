@@ -23,6 +23,8 @@ def test_every_setting_has_help() -> None:
         ("flow_fps", "8"),
         ("min_scene_s", -1),
         ("max_scene_s", 0.5),
+        ("cut_detector", "histogram"),
+        ("cut_detector", 1),
         ("cut_ratio", 0.5),
         ("fade_black_level", 256),
         ("silence_dbfs", 1),

@@ -311,7 +311,7 @@ def test_merge(tmp_path: Path) -> None:
         keys = {card["name"]: card["key"] for card in info["experts"]}
         writer = DatasetWriter(run.dataset, cards=info["experts"], settings=info["settings"], keys=keys)
         writer.remove([str(i) for i in gone])
-    merged = merge_datasets(open_dataset(one.folder), open_dataset(two.dataset), tmp_path / "both")
+    merged = merge_datasets(open_dataset(one.folder), open_dataset(Path(two.dataset)), tmp_path / "both")
     assert merged.n_trailers == 48
     assert sorted(merged.doubled, key=int) == ["25", "26", "27", "28", "29"]
     assert verify_dataset(tmp_path / "both").faults == ()

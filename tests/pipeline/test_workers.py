@@ -7,7 +7,8 @@ from pathlib import Path
 
 from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.embed import EmbeddedTrailer
-from cinegrain.pipeline.workers import Failed, Job, WorkerSetup, embed_all
+from cinegrain.pipeline.jobs import Failed, Job, WorkerSetup
+from cinegrain.pipeline.workers import embed_all
 from cinegrain.store.schema import TrailerRecord
 
 
@@ -17,10 +18,11 @@ def embedded(job: Job) -> EmbeddedTrailer:
 
 def killer(job: Job) -> EmbeddedTrailer | Failed:
     """A file named `bad` kills whoever reads it; one named `once` only the first reader."""
-    if job.path.name.startswith("bad"):
+    path = Path(job.path)
+    if path.name.startswith("bad"):
         os.kill(os.getpid(), signal.SIGKILL)
-    if job.path.name.startswith("once") and not job.path.exists():
-        job.path.touch()
+    if path.name.startswith("once") and not path.exists():
+        path.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(0.02)
     return embedded(job)

@@ -18,7 +18,8 @@ from cinegrain.errors import CinegrainError
 from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline import workers
 from cinegrain.pipeline.embed import EmbeddedTrailer
-from cinegrain.pipeline.workers import Failed, Job, Work, WorkerSetup, embed_all
+from cinegrain.pipeline.jobs import Failed, Job, Work, WorkerSetup
+from cinegrain.pipeline.workers import embed_all
 from cinegrain.store.schema import SceneRow, TrailerRecord
 
 pytestmark = [pytest.mark.timeout(120)]
@@ -32,9 +33,10 @@ def embedded(job: Job, thumbnail: bytes | None = None) -> EmbeddedTrailer:
 
 def first_time(job: Job) -> bool:
     """Whether nobody has begun this job before; the file at its path is the mark."""
-    if job.path.exists():
+    mark = Path(job.path)
+    if mark.exists():
         return False
-    job.path.write_text(str(os.getpid()))
+    mark.write_text(str(os.getpid()))
     return True
 
 

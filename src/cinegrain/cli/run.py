@@ -11,7 +11,8 @@ from cinegrain.config import load_settings
 from cinegrain.errors import ConfigError
 
 _MEANINGLESS, _ROUGH = 10, 50  # test films
-Videos = Annotated[Path, typer.Argument(help="Folder of videos, looked through to its depth.", show_default=False)]
+FOLDER_HELP = "Folder of videos, looked through to its depth; also s3://bucket/folder and its like."
+Videos = Annotated[str, typer.Argument(help=FOLDER_HELP, show_default=False)]
 CatalogFile = Annotated[
     Path,
     typer.Option(
@@ -29,7 +30,7 @@ RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try files aga
 def run(
     out_folder: Out,
     flags: dict[str, Any],
-    videos: Annotated[Path | None, typer.Argument(help="Folder of videos, looked through to its depth.")] = None,
+    videos: Annotated[str | None, typer.Argument(help=FOLDER_HELP)] = None,
     catalog: Annotated[
         Path | None,
         typer.Option(
@@ -82,9 +83,10 @@ def run(
     elif videos is None or catalog is None:
         raise ConfigError("Give a folder of videos and its --catalog, or --vectors with a --catalog.")
     else:
+        from cinegrain.media.remote import source
         from cinegrain.pipeline.run import run_all
 
-        summary = run_all(videos, catalog, out_folder, settings, watcher(), retry_failed=retry_failed)
+        summary = run_all(source(videos), catalog, out_folder, settings, watcher(), retry_failed=retry_failed)
     failures = summary.extracted.failures
     if as_json:
         print_json(

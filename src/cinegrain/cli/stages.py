@@ -27,10 +27,13 @@ def extract(
     as_json: JsonFlag = False,
 ) -> None:
     """Look at and listen to every film: scenes and experts into the embedding dataset."""
+    from cinegrain.media.remote import source
     from cinegrain.pipeline.run import extract_folder
 
     settings = load_settings(*([config] if config else []), flags=flags)
-    run, matched, summary = extract_folder(videos, catalog, out_folder, settings, watcher(), retry_failed=retry_failed)
+    run, matched, summary = extract_folder(
+        source(videos), catalog, out_folder, settings, watcher(), retry_failed=retry_failed
+    )
     if as_json:
         failures = [{"trailer_id": f.trailer_id, "reason": f.reason} for f in summary.failures]
         print_json(

@@ -4,7 +4,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cinegrain.errors import ConfigError
-from cinegrain.experts import densenet161, efficientnet_lite, motion_flow, resnet50, vggish, video_resnet, yamnet
+from cinegrain.experts import (
+    audio_spectrogram,
+    densenet161,
+    efficientnet_lite,
+    motion_flow,
+    musicnn,
+    resnet50,
+    siglip,
+    vggish,
+    video_resnet,
+    videomae,
+    yamnet,
+)
 from cinegrain.experts.base import ExpertCard, Family, Network
 from cinegrain.plugins import load_plugins
 
@@ -16,17 +28,27 @@ PRESETS: dict[str, tuple[str, ...]] = {
         video_resnet.R2PLUS1D.card.name,
         resnet50.IMAGE.card.name,
     ),
+    "strong": (
+        audio_spectrogram.CARD.name,
+        siglip.LOCATION.name,
+        videomae.CARD.name,
+        siglip.IMAGE.name,
+    ),
 }
 _FAMILIES: tuple[Family, ...] = (
     yamnet.FAMILY,
     efficientnet_lite.FAMILY,
     motion_flow.FAMILY,
+    musicnn.FAMILY,
     vggish.FAMILY,
     resnet50.LOCATION.family(),
     densenet161.LOCATION.family(),
     video_resnet.R2PLUS1D.family(),
     video_resnet.R3D.family(),
     resnet50.IMAGE.family(),
+    audio_spectrogram.FAMILY,
+    siglip.FAMILY,
+    videomae.FAMILY,
 )
 PLUGIN_GROUP = "cinegrain.experts"
 

@@ -2,10 +2,12 @@
 
 In: a `WeightFile` (source, sha256). Out: a path. Nothing that was downloaded is ever imported or run.
 
-A file is looked for, by its published name, in the user's own folder ($CINEGRAIN_WEIGHTS) first, then in the cache,
-then at its source. Where the whole sha256 is known the file must match it, wherever it comes from. Where only its
-first digits or nothing is known, a download must come over https, match the digits and stay within the stated size;
-a file from the user's own folder is the user's choice and taken as it is, with a warning where digits differ.
+A file is looked for in the user's own folder ($CINEGRAIN_WEIGHTS) first, then in the cache, then at its source. In the
+user's folder it has its published name; files of the Hugging Face hub, many of which are called alike, lie there in a
+sub-folder for each repository, OWNER--REPO. Where the whole sha256 is known the file must match it, wherever it comes
+from. Where only its first digits or nothing is known, a download must come over https, match the digits and stay within
+the stated size; a file from the user's own folder is the user's choice and taken as it is, with a warning where digits
+differ.
 """
 
 import contextlib
@@ -22,7 +24,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 import platformdirs
@@ -68,9 +70,25 @@ class WeightFile:
         return self.source.rpartition("/")[2].rpartition("#")[2]
 
     @property
+    def own_path(self) -> PurePosixPath:
+        """Where it lies in a user's own folder, relative to it."""
+        if not self.source.startswith("hf:"):
+            return PurePosixPath(self.published_name)
+        repository, _, path = _hub_parts(self.source)
+        return PurePosixPath(repository.replace("/", "--"), path)
+
+    @property
+    def stored_name(self) -> str:
+        """File name in the cache without the digits before it; tells repositories and revisions of the hub apart."""
+        if not self.source.startswith("hf:"):
+            return self.published_name
+        repository, revision, path = _hub_parts(self.source)
+        return f"{repository}@{revision[:_NAME_DIGITS]}/{path}".replace("/", "--")
+
+    @property
     def name(self) -> str:
         """File name in the cache: readable, and different for different content as far as that is known before."""
-        return f"{self.sha256[:_NAME_DIGITS]}-{self.published_name}" if self.is_pinned else self.published_name
+        return f"{self.sha256[:_NAME_DIGITS]}-{self.stored_name}" if self.is_pinned else self.stored_name
 
 
 def cache_folder() -> Path:
@@ -81,7 +99,7 @@ def cache_folder() -> Path:
 def is_cached(file: WeightFile, cache: Path) -> bool:
     """Whether the file already lies in the cache or in the user's own folder."""
     folder = own_folder()
-    return _cached(file, cache) is not None or (folder is not None and (folder / file.published_name).is_file())
+    return _cached(file, cache) is not None or (folder is not None and (folder / file.own_path).is_file())
 
 
 def own_folder() -> Path | None:
@@ -128,7 +146,7 @@ def fetch(file: WeightFile, cache: Path) -> Path:
             part = Path(scratch) / "part"
             with _open_source(file.source, Path(scratch)) as stream:
                 digest = _copy_checked(stream, part, file, advice)
-            target = folder / f"{digest[:_NAME_DIGITS]}-{file.published_name}"
+            target = folder / f"{digest[:_NAME_DIGITS]}-{file.stored_name}"
             part.replace(target)
     except (OSError, http.client.HTTPException) as error:
         raise WeightsError(f"Could not get {file.source}: {error}. Check the connection, or {advice}.") from error
@@ -141,7 +159,7 @@ def _in_own_folder(file: WeightFile) -> Path | None:
         return None
     if not folder.is_dir():
         raise WeightsError(f"{FOLDER_VARIABLE} is {folder}, which is no folder. Correct or unset it.")
-    path = folder / file.published_name
+    path = folder / file.own_path
     if not path.is_file():
         return None
     if not file.sha256:
@@ -163,11 +181,12 @@ def _cached(file: WeightFile, cache: Path) -> Path | None:
         path = cache / "weights" / file.name
         return path if path.is_file() else None
     digits = file.sha256 + "[0-9a-f]" * (_NAME_DIGITS - len(file.sha256))
-    return next(iter(sorted((cache / "weights").glob(f"{digits}-{glob.escape(file.published_name)}"))), None)
+    return next(iter(sorted((cache / "weights").glob(f"{digits}-{glob.escape(file.stored_name)}"))), None)
 
 
 def _advice(file: WeightFile, cache: Path) -> str:
-    by_hand = f"put {file.published_name} into a folder and set {FOLDER_VARIABLE} to that folder"
+    inside = f"the sub-folder {file.own_path.parent} of " if file.own_path.parent.name else ""
+    by_hand = f"put {file.published_name} into {inside}a folder and set {FOLDER_VARIABLE} to that folder"
     return f"put the file at {cache / 'weights' / file.name}, or {by_hand}" if file.is_pinned else by_hand
 
 
@@ -226,9 +245,15 @@ def _open_source(source: str, scratch: Path) -> Iterator[IO[bytes]]:
 def _https_address(source: str) -> str:
     if source.startswith("https:"):
         return source
-    repo, _, path = source.removeprefix("hf:").partition("#")
-    name, _, revision = repo.partition("@")
-    return f"https://huggingface.co/{name}/resolve/{revision or 'main'}/{path}"
+    repository, revision, path = _hub_parts(source)
+    return f"https://huggingface.co/{repository}/resolve/{revision}/{path}"
+
+
+def _hub_parts(source: str) -> tuple[str, str, str]:
+    """OWNER/REPO, revision and path of a source `hf:OWNER/REPO@REVISION#path`."""
+    name, _, path = source.removeprefix("hf:").partition("#")
+    repository, _, revision = name.partition("@")
+    return repository, revision or "main", path
 
 
 def _download_wheel(requirement: str, scratch: Path) -> Path:

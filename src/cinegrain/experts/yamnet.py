@@ -69,18 +69,36 @@ class YamNet(Network):
 
         A word says that a sound occurs, as AudioSet's labels do: one shot in a scene of music is a shot.
         """
-        patches = [log_mel_patches(s.sound) for s in scenes if s.sound is not None and len(s.sound)]
-        if not patches:
-            return {CARD.name: [None] * len(scenes)}
-        embedding, scores = run_batched(self._session, "patches", np.concatenate(patches), batch=_BATCH)
-        lengths = iter(map(len, patches))
-        counts = [next(lengths) if s.sound is not None and len(s.sound) else 0 for s in scenes]
+        embedding, scores, counts = self._listen(scenes)
         return {
             CARD.name: [
                 None if vector is None else SceneEmbedding(vector, top_concepts(self.words, heard.max(axis=0)))
                 for vector, heard in zip(mean_by_scene(embedding, counts), by_scene(scores, counts), strict=True)
             ]
         }
+
+    def scores(self, scenes: Sequence[Scene], word: str) -> list[Float32]:
+        """How much each patch of each scene sounds like one of the words, 0..1.
+
+        Args:
+            scenes: Any.
+            word: One of `words`.
+
+        Returns:
+            One array of shape (p,) for each scene, p patches of 0.96 s every 0.48 s; empty without sound.
+        """
+        _, scores, counts = self._listen(scenes)
+        return by_scene(scores[:, self.words.index(word)], counts)
+
+    def _listen(self, scenes: Sequence[Scene]) -> tuple[Float32, Float32, list[int]]:
+        """Features (p, 1024) and scores (p, 521) of all patches, and how many patches each scene has."""
+        patches = [None if s.sound is None or not len(s.sound) else log_mel_patches(s.sound) for s in scenes]
+        heard = [p for p in patches if p is not None]
+        if heard:
+            embedding, scores = run_batched(self._session, "patches", np.concatenate(heard), batch=_BATCH)
+        else:
+            embedding, scores = np.zeros((0, CARD.dimension), np.float32), np.zeros((0, len(self.words)), np.float32)
+        return embedding, scores, [0 if p is None else len(p) for p in patches]
 
 
 FAMILY = Family((CARD,), YamNet)

@@ -1,8 +1,9 @@
 """Where one shot ends and the next begins."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 
@@ -29,6 +30,36 @@ def is_near_black(small: UInt8, black_level: int) -> bool:
     luma: UInt8 = small[0]
     n_visible = int(cv2.countNonZero(cv2.compare(luma, float(black_level), cv2.CMP_GT)))
     return n_visible <= _BLACK_SHARE * luma.size
+
+
+class CutFinder(Protocol):
+    """Finds cuts in a run of its own over the film, so it may look ahead as far as it wants: a network."""
+
+    def cuts(self, pictures: Iterable[tuple[float, UInt8]]) -> Iterator[float]:
+        """When scenes begin, seconds, ascending, the first excepted; each the time of a picture.
+
+        Args:
+            pictures: Every picture of the film with its time, from `TrailerReader.tiny_pictures`.
+        """
+        ...
+
+
+class KnownCuts:
+    """Tells cuts that were found in an earlier run over the film; used like a `CutDetector`."""
+
+    def __init__(self, cuts_s: Iterable[float]) -> None:
+        self._left_s = deque(cuts_s)
+
+    def push(self, time_s: float, small: UInt8, *, is_black: bool) -> list[float]:  # noqa: ARG002
+        """The known cuts before `time_s`."""
+        told = []
+        while self._left_s and self._left_s[0] < time_s:
+            told.append(self._left_s.popleft())
+        return told
+
+    def flush(self) -> list[float]:
+        """The cuts that are left."""
+        return list(self._left_s)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ import numpy as np
 from av.video import VideoFrame, VideoStream
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from cinegrain.types import CLIP_HEIGHT, CLIP_WIDTH, FLOW_HEIGHT, FLOW_WIDTH, UInt8
+from cinegrain.types import CLIP_HEIGHT, CLIP_WIDTH, FLOW_HEIGHT, FLOW_WIDTH, TINY_HEIGHT, TINY_WIDTH, UInt8
 
 _MAX_ASPECT = 3
 _HD_HEIGHT = 720
@@ -122,6 +122,10 @@ class Shrinker:
     def clip(self, frame: VideoFrame) -> UInt8:
         """The whole picture squeezed to what action networks were trained on, (CLIP_HEIGHT, CLIP_WIDTH, 3)."""
         return self._colour(frame, self._clip_scaler, CLIP_WIDTH, CLIP_HEIGHT)
+
+    def tiny(self, frame: VideoFrame) -> UInt8:
+        """The whole picture squeezed to what networks that find cuts look at, (TINY_HEIGHT, TINY_WIDTH, 3)."""
+        return self._colour(frame, self._clip_scaler, TINY_WIDTH, TINY_HEIGHT)
 
     def _colour(self, frame: VideoFrame, scaler: VideoReformatter, width: int, height: int) -> UInt8:
         width, height = self._before_turn(width, height)

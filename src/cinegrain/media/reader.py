@@ -1,9 +1,10 @@
 """One video file as a stream of scenes."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 import numpy as np
 from av.container import InputContainer
@@ -13,7 +14,7 @@ from av.video import VideoFrame, VideoStream
 
 from cinegrain.errors import MediaError
 from cinegrain.media.clock import Deadline, StreamClock
-from cinegrain.media.cuts import CutDetector, is_near_black
+from cinegrain.media.cuts import CutDetector, KnownCuts, is_near_black
 from cinegrain.media.decode import Tally, decode_pictures
 from cinegrain.media.facts import FLAGS, MediaFacts
 from cinegrain.media.pictures import Geometry, Picture, Shrinker
@@ -21,9 +22,10 @@ from cinegrain.media.probe import announced_duration_s, choose_picture_stream, o
 from cinegrain.media.scenes import SceneBuilder, SceneParts
 from cinegrain.media.settings import MediaSettings
 from cinegrain.media.sound import SoundReader
-from cinegrain.types import CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, FLOW_HEIGHT, FLOW_WIDTH, Scene
+from cinegrain.types import CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, FLOW_HEIGHT, FLOW_WIDTH, Scene, UInt8
 
 logger = logging.getLogger(__name__)
+_Made = TypeVar("_Made")
 _FALLBACK_FRAME_S = 1 / 25
 _MISSING_S, _MISSING_SHARE = 0.5, 0.02
 _LONGEST_FRAME_S = 10.0  # a picture said to last longer than this is a broken clock
@@ -42,13 +44,21 @@ class TrailerReader:
             facts = reader.facts()
     """
 
-    def __init__(self, path: Path, settings: MediaSettings | None = None, *, with_clips: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: MediaSettings | None = None,
+        *,
+        with_clips: bool = False,
+        cuts_s: Sequence[float] | None = None,
+    ) -> None:
         """Open the file and choose its streams.
 
         Args:
             path: The video file.
             settings: How to cut and sample it.
             with_clips: Whether the scenes should hold clips, which cost time that only some experts need.
+            cuts_s: Where scenes begin, if that is known already; otherwise cuts are found by the picture's change.
 
         Raises:
             MediaError: If there is no readable video at `path`; the message says why.
@@ -56,6 +66,7 @@ class TrailerReader:
         self._path = Path(path)
         self._settings = settings or MediaSettings()
         self._with_clips = with_clips
+        self._cuts_s = cuts_s
         self._container: InputContainer = open_media(self._path, limit_s=self._settings.time_limit_s)
         try:
             self._stream: VideoStream = choose_picture_stream(self._container, self._path)
@@ -106,19 +117,40 @@ class TrailerReader:
         Raises:
             MediaError: If nothing can be decoded, the time limit passes, or the file was read before.
         """
-        if self._started:
-            raise MediaError(f"The file {self._path} was read before. Make a new TrailerReader to read it again.")
-        self._started = True
+        self._start()
         try:
             yield from self._read()
         finally:
             self.close()
 
+    def tiny_pictures(self) -> Iterator[tuple[float, UInt8]]:
+        """Instead of the scenes: every picture with its time, uint8 RGB, (TINY_HEIGHT, TINY_WIDTH, 3).
+
+        The time limit holds for reading, not for what is done with the pictures. There are none where nothing can
+        be decoded: reading the scenes tells why.
+
+        Raises:
+            MediaError: If the time limit passes, or the file was read before.
+        """
+        self._start()
+        deadline = Deadline(self._settings.time_limit_s)
+        try:
+            for picture in self._converted(deadline, self._make_tiny):
+                with deadline.paused():
+                    yield picture
+        finally:
+            self.close()
+
+    def _start(self) -> None:
+        if self._started:
+            raise MediaError(f"The file {self._path} was read before. Make a new TrailerReader to read it again.")
+        self._started = True
+
     def _read(self) -> Iterator[Scene]:
         deadline = Deadline(self._settings.time_limit_s)
         builder, detector = self._make_builder(), self._make_detector()
         held: Picture | None = None
-        for picture in self._pictures(deadline):
+        for picture in self._converted(deadline, self._make_picture):
             for cut_s in detector.push(picture.time_s, picture.small, is_black=picture.is_black):
                 builder.cut(cut_s)
             if held is not None:
@@ -144,8 +176,13 @@ class TrailerReader:
             with deadline.paused():
                 yield scene
 
-    def _pictures(self, deadline: Deadline) -> Iterator[Picture]:
-        """Decoded pictures with their times, ascending; those that go back in time are left out."""
+    def _converted(
+        self, deadline: Deadline, convert: Callable[[Shrinker, VideoFrame, float], _Made]
+    ) -> Iterator[_Made]:
+        """Decoded pictures, converted with their times, ascending.
+
+        Those that go back in time or cannot be converted are left out.
+        """
         rate = float(self._stream.average_rate or 0)
         usual_s = 1 / rate if rate >= 1 / _LONGEST_FRAME_S else _FALLBACK_FRAME_S
         tick_s = float(self._stream.time_base or 0)
@@ -161,23 +198,24 @@ class TrailerReader:
             time_s = self._clock.place(stamp_s, duration_s)
             if time_s <= last_s:
                 continue
-            picture = self._make_picture(frame, time_s)
-            if picture is not None:
-                last_s = time_s
-                yield picture
+            if self._shrinker is None:
+                self._geometry = Geometry.of(frame, self._stream)
+                self._shrinker = Shrinker(self._geometry, self._settings.frame_size_px)
+            try:
+                made = convert(self._shrinker, frame, time_s)
+            except (FFmpegError, ValueError) as error:
+                logger.debug("picture at %.3f s cannot be converted: %s", time_s, error)
+                self._tally.n_bad_packets += 1
+                continue
+            last_s = time_s
+            yield made
 
-    def _make_picture(self, frame: VideoFrame, time_s: float) -> Picture | None:
-        """The picture with its small version; None where the frame cannot be converted."""
-        if self._shrinker is None:
-            self._geometry = Geometry.of(frame, self._stream)
-            self._shrinker = Shrinker(self._geometry, self._settings.frame_size_px)
-        shrinker = self._shrinker
-        try:
-            small = shrinker.small(frame)
-        except (FFmpegError, ValueError) as error:
-            logger.debug("picture at %.3f s cannot be converted: %s", time_s, error)
-            self._tally.n_bad_packets += 1
-            return None
+    @staticmethod
+    def _make_tiny(shrinker: Shrinker, frame: VideoFrame, time_s: float) -> tuple[float, UInt8]:
+        return time_s, shrinker.tiny(frame)
+
+    def _make_picture(self, shrinker: Shrinker, frame: VideoFrame, time_s: float) -> Picture:
+        small = shrinker.small(frame)
         is_black = is_near_black(small, self._settings.fade_black_level)
         return Picture(time_s, small, is_black, lambda: shrinker.sample(frame), lambda: shrinker.clip(frame))
 
@@ -226,7 +264,9 @@ class TrailerReader:
             clip_limit=settings.clip_limit if self._with_clips else 0,
         )
 
-    def _make_detector(self) -> CutDetector:
+    def _make_detector(self) -> CutDetector | KnownCuts:
+        if self._cuts_s is not None:
+            return KnownCuts(self._cuts_s)
         settings = self._settings
         return CutDetector(
             ratio=settings.cut_ratio,

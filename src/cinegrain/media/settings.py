@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, fields
 
 from cinegrain.errors import ConfigError
 
+CUTS_BY_CHANGE, CUTS_BY_NETWORK = "change", "transnetv2"
+
 _RANGES: dict[str, tuple[float, float]] = {
     "frame_fps": (0.01, 60.0),
     "frame_size_px": (16, 2048),
@@ -29,8 +31,8 @@ class MediaSettings:
     """How a video file is cut into scenes and what is sampled from each.
 
     Raises:
-        ConfigError: If a value is of the wrong type or outside its range, or if `min_scene_s` is more than
-            half of `max_scene_s`.
+        ConfigError: If a value is of the wrong type or outside its range, if the cut detector is unknown, or if
+            `min_scene_s` is more than half of `max_scene_s`.
     """
 
     frame_fps: float = field(default=1.0, metadata={"help": "Sampled colour pictures per second."})
@@ -44,6 +46,13 @@ class MediaSettings:
     min_scene_s: float = field(default=0.6, metadata={"help": "No scene is shorter than this, seconds."})
     max_scene_s: float = field(
         default=30.0, metadata={"help": "A longer stretch without a cut is split here, so memory is bounded."}
+    )
+    cut_detector: str = field(
+        default=CUTS_BY_CHANGE,
+        metadata={
+            "help": f"Who finds cuts: `{CUTS_BY_CHANGE}` (of the picture; quick, hard cuts and fades through black) or "
+            f"`{CUTS_BY_NETWORK}` (a network; also dissolves, half a CPU second for each second of film)."
+        },
     )
     cut_ratio: float = field(
         default=1.7,
@@ -74,7 +83,12 @@ class MediaSettings:
     )
 
     def __post_init__(self) -> None:
-        for item in fields(self):
+        if self.cut_detector not in (CUTS_BY_CHANGE, CUTS_BY_NETWORK):
+            raise ConfigError(
+                f"media.cut_detector should be {CUTS_BY_CHANGE} or {CUTS_BY_NETWORK}, but is {self.cut_detector!r}. "
+                "Correct it in the settings."
+            )
+        for item in (item for item in fields(self) if item.name in _RANGES):
             value = getattr(self, item.name)
             low, high = _RANGES[item.name]
             whole = item.type is int

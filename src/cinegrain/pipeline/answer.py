@@ -15,8 +15,9 @@ from cinegrain.experts.registry import load_networks
 from cinegrain.experts.weights import cache_folder
 from cinegrain.explain.influence import mode_influence
 from cinegrain.explain.neighbours import mode_contributions, nearest
+from cinegrain.media.cuts import CutFinder
 from cinegrain.pipeline.discover import Corpus, load_corpus
-from cinegrain.pipeline.embed import EmbeddedTrailer, embed_trailer
+from cinegrain.pipeline.embed import EmbeddedTrailer, embed_trailer, load_cut_finder
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Watcher
 from cinegrain.pipeline.rows import N_WORDS, genre_answers
@@ -68,6 +69,7 @@ class Answers:
         self.atlas: JsonObject = read_json(run.atlas)
         self.rows: list[JsonObject] = read_json(run.trailers)
         self._networks: list[Network] = []
+        self._cut_finder: CutFinder | None = None
 
     @property
     def modes(self) -> list[str]:
@@ -101,8 +103,12 @@ class Answers:
         """
         experts = self.coarse.spec.experts
         if not self._networks:
-            self._networks = load_networks(experts, cache_folder(), threads=self.settings.extract.n_workers)
-        found = embed_trailer(str(path), path, self._networks, experts, self.settings.media)
+            threads = self.settings.extract.n_workers
+            self._networks = load_networks(experts, cache_folder(), threads=threads)
+            self._cut_finder = load_cut_finder(self.settings.media, cache_folder(), threads=threads)
+        found = embed_trailer(
+            str(path), path, self._networks, experts, self.settings.media, cut_finder=self._cut_finder
+        )
         arrays = _arrays_of(found, self.coarse.spec.dimensions)
         encoded = encode_all(self.finetuned, arrays, np.arange(1)).double().numpy()[0]
         facts = {

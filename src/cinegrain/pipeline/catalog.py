@@ -1,15 +1,17 @@
 """Brings a folder of videos and a catalogue together."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cinegrain.artifacts import read_json, write_json
 from cinegrain.errors import ConfigError, DataError
-from cinegrain.media.files import find_videos, path_text, text_path
+from cinegrain.media.files import find_videos, text_path
+from cinegrain.media.remote import find_remote_videos, source, source_name, source_text
+from cinegrain.places import is_address
 from cinegrain.readers.table import CatalogRow, read_catalog
-from cinegrain.types import JsonObject, Trailer
+from cinegrain.types import JsonObject, Source, Trailer, Url
 
 
 @dataclass(frozen=True)
@@ -20,31 +22,32 @@ class Matched:
     notes: tuple[str, ...]
 
 
-def match_catalog(videos: Path, catalog: Path) -> Matched:
+def match_catalog(videos: Source, catalog: Path) -> Matched:
     """Finds the file of each row.
 
-    A row's `file` is looked up relative to the folder, then by its bare name anywhere below it.
+    A row's `file` is looked up relative to the folder, then by its bare name anywhere below it. An address is taken
+    as it is: whether something is there shows when it is read.
 
     Args:
-        videos: The folder.
+        videos: The folder, or the address of one.
         catalog: The catalogue.
 
     Raises:
         ConfigError: If the folder or the catalogue cannot be read.
         DataError: If the folder holds no videos, or no row has a file.
     """
-    if not videos.is_dir():
+    if isinstance(videos, Path) and not videos.is_dir():
         raise ConfigError(f"There is no folder at {videos}. Give the folder that holds the videos.")
     read = read_catalog(catalog)
-    files = find_videos(videos)
-    if not files:
+    files: Sequence[Source] = find_videos(videos) if isinstance(videos, Path) else find_remote_videos(videos)
+    if not files and not any(is_address(row.file) for row in read.rows):
         raise DataError(f"{videos} holds no videos (looked for .mp4, .mkv, .webm, .mov, .mpg and others).")
-    by_name: dict[str, list[Path]] = {}
+    by_name: dict[str, list[Source]] = {}
     for path in files:
-        by_name.setdefault(path.name, []).append(path)
+        by_name.setdefault(source_name(path), []).append(path)
     notes = list(read.notes)
     trailers: list[Trailer] = []
-    used: set[Path] = set()
+    used: set[Source] = set()
     for row in read.rows:
         found = _find(row, videos, by_name)
         if found is None or found in used:
@@ -54,30 +57,41 @@ def match_catalog(videos: Path, catalog: Path) -> Matched:
         used.add(found)
         if not row.genres:
             notes.append(f"catalogue row {row.file!r} has no genre: it takes no part in genre training")
-        trailers.append(Trailer(row.trailer_id, found.resolve(), row.title, row.genres, row.year, row.text))
+        found = found.resolve() if isinstance(found, Path) else found
+        trailers.append(Trailer(row.trailer_id, found, row.title, row.genres, row.year, row.text))
     notes += [
-        f"file {str(path.relative_to(videos))!r} has no catalogue row and is left out"
-        for path in files
-        if path not in used
+        f"file {_below(path, videos)!r} has no catalogue row and is left out" for path in files if path not in used
     ]
     if not trailers:
         raise DataError(
             f"No row of {catalog} names a file below {videos}. For example row {read.rows[0].file!r} "
-            f"against file {files[0].name!r}."
+            f"against file {source_name(files[0])!r}."
             if read.rows
             else f"No row of {catalog} names a file."
         )
     return Matched(tuple(sorted(trailers, key=lambda t: t.trailer_id)), tuple(notes))
 
 
-def _find(row: CatalogRow, videos: Path, by_name: dict[str, list[Path]]) -> Path | None:
-    direct = Path(os.path.normpath(videos / text_path(row.file)))
-    candidates = by_name.get(direct.name, [])
+def _find(row: CatalogRow, videos: Source, by_name: Mapping[str, Sequence[Source]]) -> Source | None:
+    if is_address(row.file):
+        return source(row.file)
+    if isinstance(videos, Path):
+        direct: Source = Path(os.path.normpath(videos / text_path(row.file)))
+    else:
+        direct = Url(f"{videos.rstrip('/')}/{row.file}")
+    candidates = by_name.get(source_name(direct), [])
     if direct in candidates:
         return direct
     if len(candidates) == 1:
         return candidates[0]
-    return direct if Path(row.file).is_absolute() and direct.is_file() else None
+    elsewhere = Path(row.file).is_absolute() and isinstance(direct, Path) and direct.is_file()
+    return direct if elsewhere else None
+
+
+def _below(path: Source, videos: Source) -> str:
+    if isinstance(path, Path) and isinstance(videos, Path):
+        return str(path.relative_to(videos))
+    return str(path).removeprefix(f"{videos}".rstrip("/") + "/")
 
 
 def save_matched(path: Path, matched: Matched) -> None:
@@ -96,11 +110,11 @@ def load_matched(path: Path) -> Matched:
 
 
 def _plain(trailer: Trailer) -> JsonObject:
-    return {**asdict(trailer), "path": path_text(trailer.path)}
+    return {**asdict(trailer), "path": source_text(trailer.path)}
 
 
 def _trailer(item: JsonObject) -> Trailer:
-    return Trailer(**{**item, "path": text_path(item["path"]), "genres": tuple(item["genres"])})
+    return Trailer(**{**item, "path": source(item["path"]), "genres": tuple(item["genres"])})
 
 
 def catalog_text(trailer: Trailer, columns: Sequence[str]) -> str:

@@ -12,11 +12,12 @@ from cinegrain.media.files import text_path
 from cinegrain.pipeline.catalog import Matched, load_matched, save_matched
 from cinegrain.pipeline.convert import convert
 from cinegrain.pipeline.layout import Run
+from cinegrain.store.location import Location
 from cinegrain.store.merge import CopyingWriter
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.schema import INFO_FILE
 from cinegrain.store.verify import Verified, verify
-from cinegrain.types import JsonObject, Trailer
+from cinegrain.types import JsonObject, Source, Trailer
 
 CARD_FILE = "README.md"
 
@@ -25,7 +26,7 @@ CARD_FILE = "README.md"
 class Opened:
     """A dataset, and what its run knows of the films: nothing if it lies on its own."""
 
-    folder: Path
+    folder: Source
     dataset: EmbeddingDataset
     run: Path | None
     films: Mapping[str, Trailer]
@@ -40,14 +41,14 @@ class Merged:
     doubled: tuple[str, ...]
 
 
-def dataset_folder(place: Path) -> Path:
-    """The dataset of a run, or the folder itself.
+def dataset_folder(place: Path) -> Source:
+    """Where the dataset of a run lies, or the folder itself.
 
     Raises:
         StoreError: If there is none.
     """
-    for folder in (place, place / "dataset"):
-        if (folder / INFO_FILE).is_file():
+    for folder in (place, Run(place).dataset):
+        if Location(folder).has_info():
             return folder
     raise StoreError(f"{place} is neither a run with a dataset nor a dataset (no {INFO_FILE}).")
 
@@ -59,7 +60,8 @@ def open_dataset(place: Path) -> Opened:
         StoreError: If there is none, or it is damaged.
     """
     folder = dataset_folder(place)
-    run = folder.resolve().parent if (folder.resolve().parent / RUN_FILE).is_file() else None
+    parents = (place, *([folder.resolve().parent] if isinstance(folder, Path) else []))
+    run = next((parent for parent in parents if (parent / RUN_FILE).is_file()), None)
     catalog = Run(run).catalog if run else None
     films = load_matched(catalog).trailers if catalog is not None and catalog.is_file() else ()
     return Opened(folder, EmbeddingDataset(folder), run, {film.trailer_id: film for film in films})
@@ -77,7 +79,7 @@ def dataset_info(opened: Opened) -> JsonObject:
         "hours": round(sum(record.duration_s for record in records) / 3600, 4),
         "scenes": sum(record.n_scenes for record in records),
         "frames": sum(int(fact.get("n_frames_decoded", 0)) for fact in facts),
-        "bytes": sum(path.stat().st_size for path in opened.folder.rglob("*") if path.is_file()),
+        "bytes": Location(opened.folder).size_bytes(),
         "genres": dict(sorted(genres.items())),
         "flags": dict(sorted(Counter(flag for record in records for flag in record.flags).items())),
         "experts": [
@@ -107,7 +109,7 @@ def write_card(opened: Opened, out: Path | None = None) -> Path:
     Raises:
         StoreError: If the place cannot be written.
     """
-    path = out or opened.folder / CARD_FILE
+    path = out or (opened.folder if isinstance(opened.folder, Path) else opened.run or Path()) / CARD_FILE
     write_text(path, card_text(dataset_info(opened)))
     return path
 

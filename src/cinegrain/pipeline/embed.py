@@ -10,19 +10,23 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cinegrain.errors import MediaError
+from cinegrain.errors import ConfigError, MediaError
+from cinegrain.experts import transnetv2
 from cinegrain.experts.base import Network
 from cinegrain.experts.registry import needs_clips
+from cinegrain.experts.weights import WeightFile
 from cinegrain.media.clock import Deadline
+from cinegrain.media.cuts import CutFinder
 from cinegrain.media.files import check_regular_file, file_sha256, path_text
 from cinegrain.media.reader import TrailerReader
-from cinegrain.media.settings import MediaSettings
+from cinegrain.media.settings import CUTS_BY_CHANGE, MediaSettings
 from cinegrain.store.schema import SceneRow, TrailerRecord
 from cinegrain.types import Scene, SceneEmbedding, UInt8
 
 log = logging.getLogger(__name__)
 _FRAMES_AT_ONCE = 24
 _SCENES_AT_ONCE = 16
+_PICTURES_A_SIGN = 50
 _THUMBNAIL_HEIGHT_PX, _THUMBNAIL_QUALITY = 120, 78
 
 
@@ -42,9 +46,12 @@ def embed_trailer(
     experts: Sequence[str],
     settings: MediaSettings,
     *,
+    cut_finder: CutFinder | None = None,
     on_progress: Callable[[], None] = lambda: None,
 ) -> EmbeddedTrailer:
     """Decodes a file once and runs the experts over groups of its scenes, in bounded memory.
+
+    A network that finds cuts has a run over the file of its own, before.
 
     Args:
         trailer_id: Key of the result.
@@ -52,16 +59,21 @@ def embed_trailer(
         networks: Loaded networks.
         experts: Which of their experts are wanted.
         settings: How to decode.
-        on_progress: Called after each group of scenes: a sign of life.
+        cut_finder: From `load_cut_finder` with the same settings.
+        on_progress: Called every few seconds of film: a sign of life.
 
     Raises:
         MediaError: If the file cannot be read, or changes meanwhile.
+        ConfigError: If the settings want another way to find cuts.
     """
+    if (cut_finder is None) != (settings.cut_detector == CUTS_BY_CHANGE):
+        raise ConfigError(f"media.cut_detector is {settings.cut_detector}: pass what load_cut_finder gives for it.")
     check_regular_file(path)
     status = path.stat()
     rows: list[SceneRow] = []
     embeddings: dict[str, list[SceneEmbedding | None]] = {name: [] for name in experts}
-    with TrailerReader(path, settings, with_clips=needs_clips(experts)) as reader:
+    cuts_s = None if cut_finder is None else find_cuts(path, settings, cut_finder, on_progress)
+    with TrailerReader(path, settings, with_clips=needs_clips(experts), cuts_s=cuts_s) as reader:
         for group in _groups(reader.scenes()):
             for network in networks:
                 for name, column in network.embed(group).items():
@@ -89,6 +101,45 @@ def embed_trailer(
         facts=json.dumps(asdict(facts)),
     )
     return EmbeddedTrailer(record, tuple(rows), embeddings)
+
+
+def cut_weights(settings: MediaSettings) -> tuple[WeightFile, ...]:
+    """What finding cuts needs to be downloaded."""
+    return () if settings.cut_detector == CUTS_BY_CHANGE else (transnetv2.CHECKPOINT,)
+
+
+def load_cut_finder(settings: MediaSettings, cache: Path, *, threads: int = 1) -> CutFinder | None:
+    """The network that finds cuts; None if the settings want none.
+
+    Raises:
+        WeightsError: If its weights cannot be had.
+    """
+    return None if settings.cut_detector == CUTS_BY_CHANGE else transnetv2.TransNetV2(cache, threads)
+
+
+def find_cuts(
+    path: Path, settings: MediaSettings, finder: CutFinder, on_progress: Callable[[], None] = lambda: None
+) -> tuple[float, ...]:
+    """When scenes begin, seconds, the first excepted.
+
+    Args:
+        path: The video.
+        settings: How to decode.
+        finder: Finds them.
+        on_progress: Called every few seconds of film.
+
+    Raises:
+        MediaError: If the file cannot be read.
+    """
+
+    def alive(pictures: Iterator[tuple[float, UInt8]]) -> Iterator[tuple[float, UInt8]]:
+        for number, picture in enumerate(pictures):
+            if number % _PICTURES_A_SIGN == 0:
+                on_progress()
+            yield picture
+
+    with TrailerReader(path, settings) as reader:
+        return tuple(finder.cuts(alive(reader.tiny_pictures())))
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int]:

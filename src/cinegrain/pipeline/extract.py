@@ -1,25 +1,32 @@
 """The extraction stage: every trailer of the catalogue into the embedding dataset."""
 
 import csv
+import functools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cinegrain.artifacts import key_of, write_csv
-from cinegrain.config import Settings, save_settings, to_plain
+from cinegrain.config import ExtractSettings, Settings, save_settings, to_plain
+from cinegrain.errors import MediaError
 from cinegrain.experts.base import ExpertCard
 from cinegrain.experts.registry import expert_cards, load_networks, resolve_experts
-from cinegrain.experts.weights import cache_folder, fetch
-from cinegrain.media.files import file_sha256, path_text
+from cinegrain.experts.weights import WeightFile, cache_folder, fetch
+from cinegrain.media.clock import Deadline
+from cinegrain.media.files import file_sha256
+from cinegrain.media.remote import local_copy, remote_stamp, source_text
 from cinegrain.media.settings import MediaSettings
-from cinegrain.pipeline.embed import EmbeddedTrailer
+from cinegrain.pipeline.embed import EmbeddedTrailer, cut_weights, load_cut_finder
+from cinegrain.pipeline.jobs import Engine, Failed, Job, Outcome, WorkerSetup
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Watcher
-from cinegrain.pipeline.workers import Failed, Job, WorkerSetup, embed_all
+from cinegrain.pipeline.ray_engine import embed_on_ray
+from cinegrain.pipeline.workers import embed_all
+from cinegrain.store.location import dataset_url
 from cinegrain.store.schema import TrailerRecord
 from cinegrain.store.writer import DatasetWriter
-from cinegrain.types import Trailer
+from cinegrain.types import Source, Trailer
 
 # Settings that only experts with one kind of need depend on, by how their names begin.
 _OWN_SETTINGS = {"frames": "frame_", "flow": "flow_", "sound": "silence_", "clips": "clip_"}
@@ -65,7 +72,9 @@ def extract(
     """
     experts = resolve_experts(settings.extract.experts)
     cards = expert_cards()
-    install_weights(experts, watcher)
+    install_weights(experts, watcher, also=cut_weights(settings.media))
+    if settings.extract.dataset:
+        run.place_dataset(dataset_url(settings.extract.dataset))
     writer = DatasetWriter(
         run.dataset,
         cards=[cards[name].as_json() for name in experts],
@@ -74,11 +83,12 @@ def extract(
     )
     save_settings(settings, run.folder)
     failures = {} if retry_failed else _still_failing(read_failures(run.failures), trailers)
-    work = _work(writer, trailers, experts, failures)
+    work = _work(writer, trailers, experts, failures, settings)
     _write_failures(run, failures)
     jobs = [job for group in work.values() for job in group]
     if jobs:
         load_networks(sorted({name for names in work for name in names}), cache_folder())  # builds graphs once
+        load_cut_finder(settings.media, cache_folder())
         with watcher.stage("Looking and listening") as on_step:
             started = time.monotonic()
             for done, outcome in enumerate(_embed_groups(work, settings), start=1):
@@ -121,19 +131,32 @@ def _embed_groups(
     work: Mapping[tuple[str, ...], Sequence[Job]], settings: Settings
 ) -> Iterator[EmbeddedTrailer | Failed]:
     """Group by group, so that only the networks that are missing run."""
+    engine = _engine(settings.extract)
     for experts, jobs in work.items():
-        setup = WorkerSetup(experts, settings.media, cache_folder())
-        yield from embed_all(jobs, setup, workers=min(settings.extract.n_workers, len(jobs)))
+        yield from engine(
+            jobs, WorkerSetup(experts, settings.media, cache_folder(), settings.extract.download_limit_bytes)
+        )
 
 
-def install_weights(experts: Sequence[str], watcher: Watcher) -> list[Path]:
-    """Downloads what the experts need and the cache lacks.
+def _engine(settings: ExtractSettings) -> Engine:
+    """A Ray cluster if the settings name one, else processes on this machine."""
+    if settings.ray:
+        return functools.partial(embed_on_ray, address=settings.ray, at_once=settings.workers)
+
+    def local(jobs: Sequence[Job], setup: WorkerSetup) -> Iterator[Outcome]:
+        return embed_all(jobs, setup, workers=min(settings.n_workers, len(jobs)))
+
+    return local
+
+
+def install_weights(experts: Sequence[str], watcher: Watcher, *, also: Sequence[WeightFile] = ()) -> list[Path]:
+    """Downloads what the experts need, and further files, where the cache lacks them.
 
     Raises:
         WeightsError: If something cannot be had.
     """
     cards = expert_cards()
-    files = list(dict.fromkeys(file for name in experts for file in cards[name].weights))
+    files = list(dict.fromkeys(file for name in experts for file in cards[name].weights)) + list(also)
     paths = []
     with watcher.stage("Pretrained weights") as on_step:
         for done, file in enumerate(files, start=1):
@@ -160,12 +183,20 @@ def _write_failures(run: Run, failures: dict[str, FailureRow]) -> None:
 
 def _still_failing(rows: Sequence[FailureRow], trailers: Sequence[Trailer]) -> dict[str, FailureRow]:
     """Failures whose file has not changed since."""
-    now = {trailer.trailer_id: _stamp(trailer.path) for trailer in trailers}
-    return {row.trailer_id: row for row in rows if now.get(row.trailer_id) == (row.size_bytes, row.modified_ns)}
+    paths = {trailer.trailer_id: trailer.path for trailer in trailers}
+    return {
+        row.trailer_id: row
+        for row in rows
+        if row.trailer_id in paths and _stamp(paths[row.trailer_id]) == (row.size_bytes, row.modified_ns)
+    }
 
 
 def _work(
-    writer: DatasetWriter, trailers: Sequence[Trailer], experts: Sequence[str], failures: Mapping[str, FailureRow]
+    writer: DatasetWriter,
+    trailers: Sequence[Trailer],
+    experts: Sequence[str],
+    failures: Mapping[str, FailureRow],
+    settings: Settings,
 ) -> dict[tuple[str, ...], list[Job]]:
     """What is still to do, by the experts that are missing.
 
@@ -179,7 +210,7 @@ def _work(
             continue
         record = writer.records.get(trailer.trailer_id)
         missing = tuple(experts)
-        if record is not None and record.experts and _unchanged(record, trailer.path):
+        if record is not None and record.experts and _unchanged(record, trailer.path, settings):
             missing = tuple(name for name in experts if name not in record.experts)
         elif record is not None:
             stale.append(trailer.trailer_id)
@@ -189,20 +220,28 @@ def _work(
     return work
 
 
-def _unchanged(record: TrailerRecord, path: Path) -> bool:
+def _unchanged(record: TrailerRecord, path: Source, settings: Settings) -> bool:
     stamp = _stamp(path)
     if stamp == (record.size_bytes, record.modified_ns):
         return True
-    return stamp[0] == record.size_bytes and file_sha256(path) == record.sha256
+    if stamp[0] != record.size_bytes:
+        return False
+    if isinstance(path, Path):
+        return file_sha256(path) == record.sha256
+    limit_bytes, deadline = settings.extract.download_limit_bytes, Deadline(settings.media.time_limit_s)
+    with local_copy(path, limit_bytes=limit_bytes, deadline=deadline, on_progress=lambda: None) as copy:
+        return file_sha256(copy) == record.sha256
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def _stamp(path: Source) -> tuple[int, int]:
     try:
+        if not isinstance(path, Path):
+            return remote_stamp(path)
         status = path.stat()
-    except OSError:
+    except (OSError, MediaError):
         return (-1, -1)
     return (status.st_size, status.st_mtime_ns)
 
 
 def _failure(outcome: Failed) -> FailureRow:
-    return FailureRow(outcome.job.trailer_id, path_text(outcome.job.path), outcome.reason, *_stamp(outcome.job.path))
+    return FailureRow(outcome.job.trailer_id, source_text(outcome.job.path), outcome.reason, *_stamp(outcome.job.path))

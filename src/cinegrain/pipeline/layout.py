@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from cinegrain.artifacts import open_run
+from cinegrain.artifacts import open_run, read_json, write_json
 from cinegrain.config import SETTINGS_FILE
+from cinegrain.errors import ConfigError
+from cinegrain.types import Source, Url
+
+_POINTER = "dataset-place.json"
 
 
 @dataclass(frozen=True)
@@ -28,9 +32,24 @@ class Run:
         return self.folder / "catalog.json"
 
     @property
-    def dataset(self) -> Path:
-        """The embedding dataset."""
-        return self.folder / "dataset"
+    def dataset(self) -> Source:
+        """The embedding dataset: a folder here, or where `place_dataset` put it."""
+        pointer = self.folder / _POINTER
+        return Url(read_json(pointer)["dataset"]) if pointer.is_file() else self.folder / "dataset"
+
+    def place_dataset(self, url: Url) -> None:
+        """Keeps this run's dataset on an object store from its first film on.
+
+        Raises:
+            ConfigError: If the run has a dataset elsewhere.
+        """
+        if self.dataset == url:
+            return
+        if (self.folder / _POINTER).is_file() or (self.folder / "dataset").exists():
+            raise ConfigError(
+                f"The dataset of this run is at {self.dataset}, not at {url}. Choose another --out for it."
+            )
+        write_json(self.folder / _POINTER, {"dataset": url})
 
     @property
     def settings(self) -> Path:

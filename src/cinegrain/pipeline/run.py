@@ -12,6 +12,7 @@ from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Watcher
 from cinegrain.pipeline.report import make_report
 from cinegrain.pipeline.train import fine_tune, load_data, train
+from cinegrain.types import Source
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class RunSummary:
 
 
 def extract_folder(
-    videos: Path, catalog: Path, out: Path, settings: Settings, watcher: Watcher, *, retry_failed: bool = False
+    videos: Source, catalog: Path, out: Path, settings: Settings, watcher: Watcher, *, retry_failed: bool = False
 ) -> tuple[Run, Matched, ExtractSummary]:
     """Matches a folder with its catalogue and embeds every film.
 
@@ -39,7 +40,7 @@ def extract_folder(
 
 
 def run_all(
-    videos: Path, catalog: Path, out: Path, settings: Settings, watcher: Watcher, *, retry_failed: bool = False
+    videos: Source, catalog: Path, out: Path, settings: Settings, watcher: Watcher, *, retry_failed: bool = False
 ) -> RunSummary:
     """From a folder of videos and a catalogue to models, sub-genres and a report.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cinegrain.artifacts import key_of, read_json
+from cinegrain.artifacts import key_of
 from cinegrain.config import Settings, load_settings, save_settings
 from cinegrain.errors import ConfigError, DataError, StoreError
 from cinegrain.experts.registry import PRESETS
@@ -22,7 +22,8 @@ from cinegrain.pipeline.train import MIN_FILMS_PER_GENRE
 from cinegrain.readers.choose import open_vectors
 from cinegrain.readers.foreign import ForeignTrailer, ForeignVectors
 from cinegrain.store.bulk import BulkWriter, StoredTrailer
-from cinegrain.store.schema import INFO_FILE, SceneRow, TrailerRecord
+from cinegrain.store.location import Location
+from cinegrain.store.schema import SceneRow, TrailerRecord
 from cinegrain.training.split import split_by_title
 from cinegrain.types import MODALITIES, Float32, JsonObject, Modality, SceneEmbedding, Trailer
 
@@ -174,8 +175,9 @@ def _open_writer(run: Run, cards: Sequence[JsonObject], digest: str, key: str) -
         StoreError: If it holds others.
     """
     names = {card["name"] for card in cards}
-    if (run.dataset / INFO_FILE).is_file():
-        others = [card["name"] for card in read_json(run.dataset / INFO_FILE)["experts"] if card["name"] not in names]
+    location = Location(run.dataset)
+    if location.has_info():
+        others = [card["name"] for card in location.read_info()["experts"] if card["name"] not in names]
         if others:
             raise StoreError(f"{run.folder} holds vectors of {', '.join(others)}. Choose another --out for these.")
     keys = {name: key_of(digest, key) for name in names}

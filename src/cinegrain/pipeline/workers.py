@@ -1,64 +1,35 @@
 """Single-threaded processes, one task a trailer, that survive files which kill or hang their process."""
 
 import ctypes
-import logging
 import multiprocessing
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import TypeAlias
 
 from cinegrain.errors import CinegrainError
-from cinegrain.experts.registry import load_networks
-from cinegrain.media.files import plain_text
-from cinegrain.media.settings import MediaSettings
-from cinegrain.pipeline.embed import EmbeddedTrailer, embed_trailer
+from cinegrain.pipeline.jobs import (
+    HANG_MARGIN_S,
+    Job,
+    Lost,
+    Outcome,
+    Work,
+    WorkerSetup,
+    bound_memory,
+    embedder,
+    outcome_of,
+    tried_twice,
+)
 
-log = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG = 1
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _MOST_STARTS_IN_VAIN = 3
-_MEMORY_SHARE = 0.8
 _KILL_WAIT_S = 5.0
-_OOM_SCORE = 500  # of 1000: where memory runs out, the kernel takes a worker and not the run
-
-HANG_MARGIN_S = 60.0
-"""A worker is stopped once it shows no sign of life for media.time_limit_s and this much longer."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One trailer to embed."""
-
-    trailer_id: str
-    path: Path
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A trailer that could not be embedded, and why in plain words."""
-
-    job: Job
-    reason: str
-
-
-@dataclass(frozen=True)
-class WorkerSetup:
-    """What every worker loads once."""
-
-    experts: tuple[str, ...]
-    media: MediaSettings
-    cache: Path
-
-
-Outcome: TypeAlias = EmbeddedTrailer | Failed
-Work: TypeAlias = Callable[[Job], Outcome]
+_OOM_SCORE = 500  # of 1000
 
 
 def embed_all(jobs: Sequence[Job], setup: WorkerSetup, *, workers: int, work: Work | None = None) -> Iterator[Outcome]:
@@ -76,28 +47,11 @@ def embed_all(jobs: Sequence[Job], setup: WorkerSetup, *, workers: int, work: Wo
     Raises:
         CinegrainError: If workers cannot start, for example because weights are missing.
     """
-    lost: list[Job] = []
-    for outcome in _run(jobs, setup, workers, work):
-        if isinstance(outcome, _Lost):
-            log.warning("%s: %s; it is tried again at the end", outcome.job.trailer_id, outcome.reason("once"))
-            lost.append(outcome.job)
-        else:
-            yield outcome
-    for outcome in _run(lost, setup, 1, work):
-        yield Failed(outcome.job, outcome.reason("twice")) if isinstance(outcome, _Lost) else outcome
-
-
-@dataclass(frozen=True)
-class _Lost:
-    """A job whose worker is gone."""
-
-    job: Job
-    what: str
-    details: str
-
-    def reason(self, how_often: str) -> str:
-        """In plain words."""
-        return f"{self.what} {how_often} ({self.details})"
+    return tried_twice(
+        jobs,
+        together=lambda some: _run(some, setup, workers, work),
+        alone=lambda some: _run(some, setup, 1, work),
+    )
 
 
 class _Worker:
@@ -123,7 +77,7 @@ class _Worker:
         """How much longer it may be silent; without a job, or while it starts, for ever."""
         return self._heard_s + silence_s - time.monotonic() if self.job else float("inf")
 
-    def listen(self) -> Outcome | _Lost | None:
+    def listen(self) -> Outcome | Lost | None:
         """What it has to say: a result, its death, or a sign of life (None).
 
         Raises:
@@ -141,7 +95,7 @@ class _Worker:
             self.job = None
         return said
 
-    def give_up(self, silence_s: float) -> _Lost | None:
+    def give_up(self, silence_s: float) -> Lost | None:
         """Stop it in the middle of its job."""
         self.stop()
         return self._lose(
@@ -161,11 +115,11 @@ class _Worker:
         known = code is not None and -code in list(signal.Signals)
         return signal.Signals(-(code or 0)).name if known else f"exit code {code}"
 
-    def _lose(self, what: str, details: str) -> _Lost | None:
-        return _Lost(self.job, what, details) if self.job else None
+    def _lose(self, what: str, details: str) -> Lost | None:
+        return Lost(self.job, what, details) if self.job else None
 
 
-def _run(jobs: Sequence[Job], setup: WorkerSetup, n_workers: int, work: Work | None) -> Iterator[Outcome | _Lost]:
+def _run(jobs: Sequence[Job], setup: WorkerSetup, n_workers: int, work: Work | None) -> Iterator[Outcome | Lost]:
     """Every job's outcome; a worker that dies or falls silent is replaced and its job told as lost."""
     for name in _THREAD_VARIABLES:
         os.environ.setdefault(name, "1")  # read by the children when they import numpy
@@ -211,37 +165,17 @@ def _serve(pipe: Connection, setup: WorkerSetup, work: Work | None, parent: int)
     """A worker's life: load the networks, say so, then a result for each job that comes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and stops us
     _die_with_parent(parent)
-    _bound_memory()
+    bound_memory()
+    _go_first()
     try:
-        work = work or _embedder(setup, on_progress=lambda: pipe.send(None))
+        work = work or embedder(setup, on_progress=lambda: pipe.send(None))
     except CinegrainError as error:
         pipe.send(error)
         return
     pipe.send(None)
     with suppress(EOFError):
         while True:
-            pipe.send(_outcome(work, pipe.recv()))
-
-
-def _embedder(setup: WorkerSetup, on_progress: Callable[[], None]) -> Work:
-    networks = load_networks(setup.experts, setup.cache, threads=1)
-
-    def embed(job: Job) -> EmbeddedTrailer:
-        return embed_trailer(job.trailer_id, job.path, networks, setup.experts, setup.media, on_progress=on_progress)
-
-    return embed
-
-
-def _outcome(work: Work, job: Job) -> Outcome:
-    try:
-        return work(job)
-    except CinegrainError as error:
-        return Failed(job, plain_text(str(error)))
-    except MemoryError:
-        return Failed(job, "not enough memory to read it")
-    except Exception as error:  # one strange file must not stop an archive's run
-        log.exception("unexpected error in %s", job.path)
-        return Failed(job, plain_text(f"unexpected {type(error).__name__}: {error}"))
+            pipe.send(outcome_of(work, pipe.recv()))
 
 
 def _die_with_parent(parent: int) -> None:
@@ -251,15 +185,8 @@ def _die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def _bound_memory() -> None:
-    """One worker that wants nearly all memory gets an error, which costs a trailer and not the machine."""
-    if sys.platform != "linux":
-        return
-    import resource
-
-    n_bytes = int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _MEMORY_SHARE)
-    with suppress(ValueError, OSError):  # a tighter limit is in force
-        # Data, not address space: networks map files and runtimes reserve far more than they use.
-        resource.setrlimit(resource.RLIMIT_DATA, (n_bytes, n_bytes))
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE))
+def _go_first() -> None:
+    """Where memory runs out, the kernel takes a worker and not the run."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE))

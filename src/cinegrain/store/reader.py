@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import lance
 import numpy as np
@@ -10,11 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cinegrain.artifacts import read_json
 from cinegrain.errors import StoreError
-from cinegrain.store.schema import EMBEDDINGS, INFO_FILE, SCENES, SceneRow, TrailerRecord, check_format, table_path
+from cinegrain.store.location import Location
+from cinegrain.store.schema import EMBEDDINGS, SCENES, SceneRow, TrailerRecord, check_format
 from cinegrain.store.writer import read_trailers
-from cinegrain.types import Concept, Int64, JsonObject
+from cinegrain.types import Concept, Int64, JsonObject, Source
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,16 +44,16 @@ class ConceptRow:
 class EmbeddingDataset:
     """A dataset folder, read only. Trailers come in the order of their ids."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Source) -> None:
         """Opens it.
 
         Raises:
             StoreError: If there is no dataset, or one of another version.
         """
-        if not (folder / INFO_FILE).is_file():
+        self._location = Location(folder)
+        if not self._location.has_info():
             raise StoreError(f"{folder} holds no embedding dataset. Make one with `cinegrain extract`.")
-        self._folder = folder
-        self.info: JsonObject = read_json(folder / INFO_FILE)
+        self.info: JsonObject = self._location.read_info()
         check_format(self.info, folder)
         self.trailers: tuple[TrailerRecord, ...] = tuple(sorted(read_trailers(folder), key=lambda t: t.trailer_id))
 
@@ -109,7 +108,6 @@ class EmbeddingDataset:
         return sorted((SceneRow(**row) for row in rows), key=lambda scene: scene.scene)
 
     def _read(self, table: str, columns: list[str], where: str | None) -> pa.Table:
-        path = table_path(self._folder, table)
-        if not path.exists():
-            raise StoreError(f"{self._folder} holds no trailer yet. Run `cinegrain extract` to its end.")
-        return lance.dataset(str(path)).to_table(columns=columns, filter=where)
+        if not self._location.has_table(table):
+            raise StoreError(f"{self._location} holds no trailer yet. Run `cinegrain extract` to its end.")
+        return lance.dataset(self._location.table(table)).to_table(columns=columns, filter=where)

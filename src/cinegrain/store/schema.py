@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from cinegrain.errors import StoreError
+from cinegrain.types import Source
 
 FORMAT = 1
 INFO_FILE = "dataset.json"
@@ -100,7 +101,7 @@ def table_path(folder: Path, table: str) -> Path:
     return folder / f"{table}.lance"
 
 
-def check_format(info: object, folder: Path) -> None:
+def check_format(info: object, folder: Source) -> None:
     """Refuses a dataset of another version.
 
     Raises:

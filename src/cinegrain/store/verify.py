@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cinegrain.artifacts import read_json
 from cinegrain.errors import StoreError
+from cinegrain.store.location import Location
 from cinegrain.store.schema import (
     EMBEDDINGS,
     INFO_FILE,
@@ -22,9 +22,8 @@ from cinegrain.store.schema import (
     TRAILERS,
     TrailerRecord,
     check_format,
-    table_path,
 )
-from cinegrain.types import JsonObject
+from cinegrain.types import JsonObject, Source
 
 GAP_S = 1e-3  # seconds; times are kept as float64, so this only forgives rounding
 
@@ -50,7 +49,7 @@ class Verified:
     faults: tuple[Fault, ...]
 
 
-def verify(folder: Path, *, source_path: Callable[[str], Path] = Path) -> Verified:
+def verify(folder: Source, *, source_path: Callable[[str], Path] = Path) -> Verified:
     """Checks a whole dataset, in memory bounded by its tables of scenes and ids.
 
     Args:
@@ -60,21 +59,22 @@ def verify(folder: Path, *, source_path: Callable[[str], Path] = Path) -> Verifi
     Raises:
         StoreError: If there is no dataset, or one of another version.
     """
-    if not (folder / INFO_FILE).is_file():
+    location = Location(folder)
+    if not location.has_info():
         raise StoreError(f"{folder} holds no embedding dataset (no {INFO_FILE}).")
-    info = read_json(folder / INFO_FILE)
+    info = location.read_info()
     check_format(info, folder)
     faults: list[Fault] = []
     cards = {str(card.get("name")): card for card in info.get("experts", [])}
-    records = _trailers(folder, cards, faults)
-    scenes, n_scenes = _scenes(folder, records, faults)
-    n_vectors = _embeddings(folder, records, scenes, cards, faults)
+    records = _trailers(location, cards, faults)
+    scenes, n_scenes = _scenes(location, records, faults)
+    n_vectors = _embeddings(location, records, scenes, cards, faults)
     checked, gone = _sources(records, source_path, faults)
     return Verified(len(records), n_scenes, n_vectors, checked, gone, tuple(faults))
 
 
-def _trailers(folder: Path, cards: Mapping[str, JsonObject], faults: list[Fault]) -> dict[str, TrailerRecord]:
-    rows = [row for batch in _batches(folder, TRAILERS, None, faults) for row in batch.to_pylist()]
+def _trailers(location: Location, cards: Mapping[str, JsonObject], faults: list[Fault]) -> dict[str, TrailerRecord]:
+    rows = [row for batch in _batches(location, TRAILERS, None, faults) for row in batch.to_pylist()]
     records: dict[str, TrailerRecord] = {}
     for trailer_id, n in Counter(row["trailer_id"] for row in rows).items():
         if n > 1:
@@ -97,11 +97,11 @@ def _trailers(folder: Path, cards: Mapping[str, JsonObject], faults: list[Fault]
 
 
 def _scenes(
-    folder: Path, records: Mapping[str, TrailerRecord], faults: list[Fault]
+    location: Location, records: Mapping[str, TrailerRecord], faults: list[Fault]
 ) -> tuple[dict[str, dict[int, tuple[float, float]]], int]:
     times: dict[str, dict[int, tuple[float, float]]] = {}
     n = 0
-    for batch in _batches(folder, SCENES, ["trailer_id", "scene", "start_s", "end_s"], faults):
+    for batch in _batches(location, SCENES, ["trailer_id", "scene", "start_s", "end_s"], faults):
         for row in batch.to_pylist():
             n += 1
             own, where = times.setdefault(row["trailer_id"], {}), f"{row['trailer_id']} scene {row['scene']}"
@@ -131,7 +131,7 @@ def _scene_faults(trailer_id: str, n: int, own: Mapping[int, tuple[float, float]
 
 
 def _embeddings(
-    folder: Path,
+    location: Location,
     records: Mapping[str, TrailerRecord],
     scenes: Mapping[str, Mapping[int, tuple[float, float]]],
     cards: Mapping[str, JsonObject],
@@ -139,7 +139,9 @@ def _embeddings(
 ) -> int:
     seen: set[tuple[str, int, str]] = set()
     orphans: Counter[tuple[str, str]] = Counter()
-    for batch in _batches(folder, EMBEDDINGS, ["trailer_id", "scene", "expert", "start_s", "end_s", "vector"], faults):
+    for batch in _batches(
+        location, EMBEDDINGS, ["trailer_id", "scene", "expert", "start_s", "end_s", "vector"], faults
+    ):
         lengths = pc.list_value_length(batch["vector"]).to_pylist()
         finite = _finite(batch["vector"])
         columns = (batch[name].to_pylist() for name in ("trailer_id", "scene", "expert", "start_s", "end_s"))
@@ -197,12 +199,13 @@ def _sha256(path: Path) -> str | None:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _batches(folder: Path, table: str, columns: list[str] | None, faults: list[Fault]) -> Iterator[pa.RecordBatch]:
-    path = table_path(folder, table)
-    if not path.exists():
+def _batches(
+    location: Location, table: str, columns: list[str] | None, faults: list[Fault]
+) -> Iterator[pa.RecordBatch]:
+    if not location.has_table(table):
         return
     try:
-        dataset = lance.dataset(str(path))
+        dataset = lance.dataset(location.table(table))
         if not dataset.schema.equals(SCHEMAS[table]):
             faults.append(Fault("other columns", table, ", ".join(dataset.schema.names)))
         yield from dataset.to_batches(columns=columns)

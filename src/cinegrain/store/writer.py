@@ -1,32 +1,29 @@
 """Appends trailers to a dataset so that a kill at any moment loses nothing and doubles nothing."""
 
 import logging
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import lance
 import numpy as np
 import pyarrow as pa
 
-from cinegrain.artifacts import key_of, read_json, write_json
+from cinegrain.artifacts import key_of
 from cinegrain.errors import StoreError
+from cinegrain.store.location import Location
 from cinegrain.store.schema import (
     EMBEDDINGS,
     FORMAT,
-    INFO_FILE,
     SCENES,
     SCHEMAS,
     TRAILERS,
     SceneRow,
     TrailerRecord,
     check_format,
-    table_path,
 )
-from cinegrain.types import JsonObject, SceneEmbedding
+from cinegrain.types import JsonObject, SceneEmbedding, Source
 
 log = logging.getLogger(__name__)
 _COMPACT_EVERY = 200
@@ -42,7 +39,7 @@ class DatasetWriter:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Source,
         *,
         cards: Sequence[JsonObject],
         settings: JsonObject,
@@ -54,7 +51,7 @@ class DatasetWriter:
         out, so that only they are made anew.
 
         Args:
-            folder: Where it lies.
+            folder: Where it lies, also on an object store.
             cards: The experts' cards.
             settings: What the dataset is made with.
             keys: For each expert the key of everything that its vectors depend on; if not given, its version and
@@ -63,22 +60,22 @@ class DatasetWriter:
         Raises:
             StoreError: If it is of another version, or cannot be written.
         """
-        self._folder = folder
+        self._location = Location(folder)
         self._since_compaction = 0
         keys = keys or {card["name"]: key_of(card["version"], settings) for card in cards}
         wanted = {card["name"]: {**card, "key": keys[card["name"]]} for card in cards}
         found: JsonObject = {"experts": []}
-        if (folder / INFO_FILE).is_file():
-            found = read_json(folder / INFO_FILE)
+        if self._location.has_info():
+            found = self._location.read_info()
             check_format(found, folder)
-        self._bury_stillborn()
+        self._location.bury_stillborn()
         self._records = {record.trailer_id: record for record in read_trailers(folder)}
         self._sweep()
         had = {card["name"]: card for card in found["experts"]}
         self._forget([name for name, card in wanted.items() if name in had and had[name]["key"] != card["key"]])
         info = {"format": FORMAT, "experts": list({**had, **wanted}.values()), "settings": settings}
         if info != found:
-            write_json(folder / INFO_FILE, info)
+            self._location.write_info(info)
 
     @property
     def records(self) -> Mapping[str, TrailerRecord]:
@@ -150,14 +147,13 @@ class DatasetWriter:
         """Joins the many small fragments of single appends and drops versions that nothing needs."""
         self._since_compaction = 0
         for table in SCHEMAS:
-            path = table_path(self._folder, table)
-            if path.exists():
-                dataset = lance.dataset(str(path))
+            if self._location.has_table(table):
+                dataset = lance.dataset(self._location.table(table))
                 try:
                     dataset.optimize.compact_files()
                     dataset.cleanup_old_versions(retain_versions=1)
                 except OSError as error:  # for want of space; what is written is whole without it
-                    log.warning("%s could not be made smaller: %s", path, error)
+                    log.warning("%s could not be made smaller: %s", self._location.table(table), error)
 
     def _count(self, record: TrailerRecord) -> None:
         self._records[record.trailer_id] = record
@@ -168,16 +164,18 @@ class DatasetWriter:
     def _write(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         if not rows:
             return
-        path = table_path(self._folder, table)
-        data = pa.Table.from_pylist(list(rows), schema=SCHEMAS[table])
-        with _writing(path):
-            lance.write_dataset(data, str(path), mode="append" if path.exists() else "create")
+        self._append(table, pa.Table.from_pylist(list(rows), schema=SCHEMAS[table]))
+
+    def _append(self, table: str, data: pa.Table) -> None:
+        path = self._location.table(table)
+        with writing(path):
+            lance.write_dataset(data, path, mode="append" if self._location.has_table(table) else "create")
 
     def _replace(self, records: Sequence[TrailerRecord]) -> None:
         data = pa.Table.from_pylist([asdict(record) for record in records], schema=SCHEMAS[TRAILERS])
-        path = table_path(self._folder, TRAILERS)
-        with _writing(path):
-            lance.dataset(str(path)).merge_insert("trailer_id").when_matched_update_all().execute(data)
+        path = self._location.table(TRAILERS)
+        with writing(path):
+            lance.dataset(path).merge_insert("trailer_id").when_matched_update_all().execute(data)
 
     def _forget(self, experts: Sequence[str]) -> None:
         """Takes the vectors of experts out of every trailer; first the promise, then the rows."""
@@ -190,25 +188,22 @@ class DatasetWriter:
         self._delete(EMBEDDINGS, f"expert IN ({quoted(experts)})")
         self._records.update({record.trailer_id: record for record in left})
 
-    def _bury_stillborn(self) -> None:
-        """Takes away tables whose very first write was cut off: folders without any version, which cannot be opened."""
-        for table in SCHEMAS:
-            path = table_path(self._folder, table)
-            if path.exists() and not any(path.glob("_versions/*.manifest")):
-                shutil.rmtree(path)
-
     def _sweep(self) -> None:
         """Deletes rows that no trailer's own row promises."""
-        path = table_path(self._folder, SCENES)
-        if path.exists():
-            found = lance.dataset(str(path)).to_table(columns=["trailer_id"])["trailer_id"].unique().to_pylist()
+        if self._location.has_table(SCENES):
+            found = (
+                lance.dataset(self._location.table(SCENES))
+                .to_table(columns=["trailer_id"])["trailer_id"]
+                .unique()
+                .to_pylist()
+            )
             orphans = [trailer_id for trailer_id in found if trailer_id not in self._records]
             if orphans:
                 self._delete(SCENES, f"trailer_id IN ({quoted(orphans)})")
-        path = table_path(self._folder, EMBEDDINGS)
-        if path.exists():
+        if self._location.has_table(EMBEDDINGS):
+            path = self._location.table(EMBEDDINGS)
             loose: dict[str, set[str]] = {}
-            for batch in lance.dataset(str(path)).to_batches(columns=["trailer_id", "expert"]):
+            for batch in lance.dataset(path).to_batches(columns=["trailer_id", "expert"]):
                 pairs = pa.Table.from_batches([batch]).group_by(["trailer_id", "expert"]).aggregate([])
                 for pair in pairs.to_pylist():
                     record = self._records.get(pair["trailer_id"])
@@ -219,14 +214,14 @@ class DatasetWriter:
                 self._delete(EMBEDDINGS, f"expert IN ({quoted([expert])}) AND trailer_id IN ({quoted(sorted(ids))})")
 
     def _delete(self, table: str, where: str) -> None:
-        path = table_path(self._folder, table)
-        if path.exists():
-            with _writing(path):
-                lance.dataset(str(path)).delete(where)
+        if self._location.has_table(table):
+            path = self._location.table(table)
+            with writing(path):
+                lance.dataset(path).delete(where)
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: str) -> Iterator[None]:
     """Says plainly that a table cannot be written.
 
     Raises:
@@ -241,12 +236,12 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def read_trailers(folder: Path) -> list[TrailerRecord]:
-    """Every whole trailer of a dataset folder."""
-    path = table_path(folder, TRAILERS)
-    if not path.exists():
+def read_trailers(folder: Source) -> list[TrailerRecord]:
+    """Every whole trailer of a dataset."""
+    location = Location(folder)
+    if not location.has_table(TRAILERS):
         return []
-    rows = lance.dataset(str(path)).to_table().to_pylist()
+    rows = lance.dataset(location.table(TRAILERS)).to_table().to_pylist()
     return [TrailerRecord(**{**row, "flags": tuple(row["flags"]), "experts": tuple(row["experts"])}) for row in rows]
 
 

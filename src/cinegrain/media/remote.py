@@ -1,0 +1,160 @@
+"""Films on object stores and the web: found, told apart, and brought here for as long as they are read."""
+
+import hashlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+from urllib.parse import unquote, urlsplit
+
+from cinegrain.errors import ConfigError, MediaError
+from cinegrain.media.clock import Deadline
+from cinegrain.media.files import is_video_name, path_text, text_path
+from cinegrain.places import is_address, open_place, url_of, why
+from cinegrain.types import Source, Url
+
+_BLOCK_BYTES = 4 << 20
+_KEPT_FREE_BYTES = 1 << 30
+_TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
+_MARKS = ("ETag", "etag", "content_md5", "md5Hash")
+
+
+def source(text: str) -> Source:
+    """A path or an address, as written in a catalogue or on the command line.
+
+    Raises:
+        ConfigError: For an address of a kind that films are not read from.
+    """
+    if not is_address(text):
+        return text_path(text)
+    return url_of(text)
+
+
+def source_text(place: Source) -> str:
+    """What `source` reads back."""
+    return path_text(place) if isinstance(place, Path) else place
+
+
+def source_name(place: Source) -> str:
+    """The last part of a path or an address."""
+    return place.name if isinstance(place, Path) else PurePosixPath(unquote(urlsplit(place).path)).name
+
+
+def find_remote_videos(folder: Url) -> list[Url]:
+    """All objects below an address that are named like videos, sorted.
+
+    Raises:
+        ConfigError: If it cannot be listed; the message says what is missing.
+    """
+    files, inside = open_place(folder)
+    scheme = folder.partition("://")[0]
+    try:
+        files.invalidate_cache()
+        names = files.find(inside)
+    except Exception as error:  # every store has errors of its own
+        raise ConfigError(f"{folder} cannot be listed: {why(error)}.") from error
+    urls = (name if "://" in name else f"{scheme}://{name.lstrip('/')}" for name in names)
+    return sorted(Url(url) for url in urls if is_video_name(Path(source_name(Url(url)))))
+
+
+def remote_stamp(url: Url) -> tuple[int, int]:
+    """Size in bytes and time of change in ns (where a store tells none, a number made from its ETag).
+
+    Raises:
+        MediaError: If the object cannot be reached.
+    """
+    with _as_media_error(url):
+        files, inside = open_place(url)
+        return _stamp(files.info(inside))
+
+
+@contextmanager
+def local_copy(url: Url, *, limit_bytes: int, deadline: Deadline, on_progress: Callable[[], None]) -> Iterator[Path]:
+    """A film as a file of this machine, which is gone afterwards, on Linux even if the process is killed.
+
+    Args:
+        url: Where it is.
+        limit_bytes: What is larger is refused.
+        deadline: For bringing it here.
+        on_progress: Called after each block.
+
+    Raises:
+        MediaError: If it cannot be had, changes meanwhile, is too large, or there is no room for it; and where
+            reading it raises one, then with its address instead of the copy's path.
+    """
+    # A file without a name on Linux: the kernel takes it away with the process.
+    make = tempfile.TemporaryFile if sys.platform == "linux" else tempfile.NamedTemporaryFile
+    with make() as copy:
+        with _as_media_error(url):
+            _fetch(url, copy, limit_bytes, deadline, on_progress)
+        path = Path(f"/proc/self/fd/{copy.fileno()}") if sys.platform == "linux" else Path(copy.name)
+        try:
+            yield path
+        except MediaError as error:
+            raise MediaError(str(error).replace(str(path), url)) from error
+
+
+def _fetch(url: Url, copy: Any, limit_bytes: int, deadline: Deadline, on_progress: Callable[[], None]) -> None:
+    files, inside = open_place(url)
+    info = files.info(inside)
+    _check_room(url, int(info.get("size") or 0), limit_bytes)
+    n_bytes = 0
+    reader: BinaryIO
+    # Many web servers cannot give a part of a file: there 0 asks for all of it as one stream.
+    block_bytes = 0 if url.startswith("http") else _BLOCK_BYTES
+    with files.open(inside, "rb", block_size=block_bytes) as reader:
+        while block := reader.read(_BLOCK_BYTES):
+            n_bytes += len(block)
+            _check_room(url, n_bytes, limit_bytes, n_missing=len(block))
+            copy.write(block)
+            deadline.check()
+            on_progress()
+    copy.flush()
+    files.invalidate_cache()
+    if _stamp(files.info(inside)) != _stamp(info) or info.get("size") not in (None, n_bytes):
+        raise MediaError(f"{url} changed while it was read. Wait until it is written to its end.")
+
+
+def _check_room(url: Url, n_bytes: int, limit_bytes: int, n_missing: int | None = None) -> None:
+    if n_bytes > limit_bytes:
+        raise MediaError(
+            f"{url} is larger than {limit_bytes / 1e9:g} GB. Raise extract.download_limit_gb if it is a film."
+        )
+    folder = tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free - _KEPT_FREE_BYTES
+    if (n_bytes if n_missing is None else n_missing) > free:
+        raise MediaError(f"There is no room for {url} in {folder}. Name a larger folder in TMPDIR, or free some space.")
+
+
+@contextmanager
+def _as_media_error(url: Url) -> Iterator[None]:
+    try:
+        yield
+    except (MediaError, ConfigError) as error:
+        raise MediaError(str(error)) from error
+    except FileNotFoundError as error:
+        raise MediaError(f"There is nothing at {url}. Check the address in the catalogue.") from error
+    except Exception as error:  # every store has errors of its own
+        raise MediaError(f"{url} cannot be read: {why(error)}.") from error
+
+
+def _stamp(info: dict[str, Any]) -> tuple[int, int]:
+    size = int(info.get("size") or 0)
+    for name in _TIMES:
+        found = info.get(name)
+        if isinstance(found, str):
+            try:
+                found = datetime.fromisoformat(found)
+            except ValueError:
+                continue
+        if isinstance(found, datetime):
+            whole = found if found.tzinfo else found.replace(tzinfo=UTC)
+            return size, int(whole.timestamp() * 1e6) * 1000
+        if isinstance(found, int | float):
+            return size, int(found * 1e6) * 1000
+    mark = next((str(info[name]) for name in _MARKS if info.get(name)), "")
+    return size, int(hashlib.sha256(mark.encode()).hexdigest()[:15], 16) if mark else 0

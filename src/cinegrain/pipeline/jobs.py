@@ -1,0 +1,156 @@
+"""What every engine of the extraction stage does with one trailer: the job, its outcome, and errors caught at it."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from cinegrain.errors import CinegrainError
+from cinegrain.experts.registry import load_networks
+from cinegrain.media.clock import Deadline
+from cinegrain.media.files import plain_text
+from cinegrain.media.remote import local_copy, remote_stamp
+from cinegrain.media.settings import MediaSettings
+from cinegrain.pipeline.embed import EmbeddedTrailer, embed_trailer, load_cut_finder
+from cinegrain.types import Source
+
+log = logging.getLogger(__name__)
+_MEMORY_SHARE = 0.8
+
+HANG_MARGIN_S = 60.0
+"""A worker is stopped once it shows no sign of life for media.time_limit_s and this much longer."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One trailer to embed."""
+
+    trailer_id: str
+    path: Source
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A trailer that could not be embedded, and why in plain words."""
+
+    job: Job
+    reason: str
+
+
+@dataclass(frozen=True)
+class WorkerSetup:
+    """What every worker loads once."""
+
+    experts: tuple[str, ...]
+    media: MediaSettings
+    cache: Path
+    download_limit_bytes: int = 20 * 10**9
+
+
+Outcome: TypeAlias = EmbeddedTrailer | Failed
+Work: TypeAlias = Callable[[Job], Outcome]
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A job whose worker is gone, and what became of it."""
+
+    job: Job
+    what: str
+    details: str
+
+    def reason(self, how_often: str) -> str:
+        """In plain words."""
+        return f"{self.what} {how_often} ({self.details})"
+
+
+class Engine(Protocol):
+    """Where trailers are embedded: every job gives exactly one outcome, in any order, as it comes."""
+
+    def __call__(self, jobs: Sequence[Job], setup: WorkerSetup) -> Iterator[Outcome]:
+        """Embeds all jobs.
+
+        Raises:
+            CinegrainError: If no worker can start, for example because weights are missing.
+        """
+        ...
+
+
+def tried_twice(
+    jobs: Sequence[Job],
+    together: Callable[[Sequence[Job]], Iterator[Outcome | Lost]],
+    alone: Callable[[Sequence[Job]], Iterator[Outcome | Lost]],
+) -> Iterator[Outcome]:
+    """Every job's outcome; one that is lost is tried once more at the end, and lost again it is a failure.
+
+    Args:
+        jobs: What to do.
+        together: Does them, many at a time.
+        alone: Does what was lost, one at a time.
+    """
+    lost: list[Job] = []
+    for outcome in together(jobs):
+        if isinstance(outcome, Lost):
+            log.warning("%s: %s; it is tried again at the end", outcome.job.trailer_id, outcome.reason("once"))
+            lost.append(outcome.job)
+        else:
+            yield outcome
+    for outcome in alone(lost):
+        yield Failed(outcome.job, outcome.reason("twice")) if isinstance(outcome, Lost) else outcome
+
+
+def embedder(setup: WorkerSetup, on_progress: Callable[[], None]) -> Work:
+    """Loads the networks into this process.
+
+    Raises:
+        WeightsError: If their weights cannot be had.
+    """
+    networks = load_networks(setup.experts, setup.cache, threads=1)
+    cut_finder = load_cut_finder(setup.media, setup.cache)
+
+    def embed(job: Job) -> EmbeddedTrailer:
+        if isinstance(job.path, Path):
+            return read(job.trailer_id, job.path)
+        size_bytes, modified_ns = remote_stamp(job.path)
+        deadline = Deadline(setup.media.time_limit_s)
+        limit = setup.download_limit_bytes
+        with local_copy(job.path, limit_bytes=limit, deadline=deadline, on_progress=on_progress) as copy:
+            found = read(job.trailer_id, copy)
+        stamped = replace(found.record, path=job.path, size_bytes=size_bytes, modified_ns=modified_ns)
+        return replace(found, record=stamped)
+
+    def read(trailer_id: str, path: Path) -> EmbeddedTrailer:
+        return embed_trailer(
+            trailer_id, path, networks, setup.experts, setup.media, cut_finder=cut_finder, on_progress=on_progress
+        )
+
+    return embed
+
+
+def outcome_of(work: Work, job: Job) -> Outcome:
+    """The result of a job; whatever goes wrong with its file is a failure of this trailer alone."""
+    try:
+        return work(job)
+    except CinegrainError as error:
+        return Failed(job, plain_text(str(error)))
+    except MemoryError:
+        return Failed(job, "not enough memory to read it")
+    except Exception as error:  # one strange file must not stop an archive's run
+        log.exception("unexpected error in %s", job.path)
+        return Failed(job, plain_text(f"unexpected {type(error).__name__}: {error}"))
+
+
+def bound_memory() -> None:
+    """One worker that wants nearly all memory gets an error, which costs a trailer and not the machine."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    n_bytes = int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _MEMORY_SHARE)
+    with suppress(ValueError, OSError):  # a tighter limit is in force
+        # Data, not address space: networks map files and runtimes reserve far more than they use.
+        resource.setrlimit(resource.RLIMIT_DATA, (n_bytes, n_bytes))

@@ -1,0 +1,256 @@
+"""The extraction stage on a Ray cluster: one task a trailer, every retry counted here and not by Ray.
+
+Nodes need the same version of cinegrain, see the films under the same paths or addresses, and keep pretrained weights
+in caches of their own.
+"""
+
+import functools
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
+from types import ModuleType
+from typing import Any, TextIO, cast
+from urllib.parse import urlsplit
+
+from cinegrain import __version__
+from cinegrain.errors import CinegrainError, ConfigError
+from cinegrain.experts.weights import cache_folder
+from cinegrain.pipeline.jobs import (
+    HANG_MARGIN_S,
+    Job,
+    Lost,
+    Outcome,
+    Work,
+    WorkerSetup,
+    bound_memory,
+    embedder,
+    outcome_of,
+    tried_twice,
+)
+
+log = logging.getLogger(__name__)
+_TASKS_PER_CPU = 2  # one running and one ready to
+_MOST_NODES_LOST = 3
+_MOST_STARTS_IN_VAIN = 3
+_PATIENCE_S = 60.0
+_GREETING_S = 10.0
+
+
+def embed_on_ray(
+    jobs: Sequence[Job], setup: WorkerSetup, *, address: str, at_once: int = 0, work: Work | None = None
+) -> Iterator[Outcome]:
+    """Embeds trailers on a cluster and gives each result as it comes.
+
+    A trailer whose process dies or hangs is tried once more when all others are done, with no other beside it. A
+    machine that dies costs the trailers on it nothing: they are done elsewhere, until one has met three such deaths.
+
+    Args:
+        jobs: What to do.
+        setup: What workers load; each node keeps weights in its own cache, not in `setup.cache`.
+        address: HOST:PORT of a cluster that this machine is part of, `auto` to find it, or `local` for one that
+            lives as long as this call.
+        at_once: Most trailers in flight; 0 is twice the processors that the cluster has at that moment.
+        work: Done in a worker for each job; embeds the trailer unless told otherwise.
+
+    Raises:
+        ConfigError: If Ray is not installed, or there is no cluster.
+        CinegrainError: If workers cannot start, for example because weights are missing.
+    """
+    with _connected(address) as ray:
+        silence_s = setup.media.time_limit_s + HANG_MARGIN_S
+        start = ray.remote(num_cpus=1, max_retries=0)(_start)
+        embed = ray.remote(num_cpus=1, max_retries=0)(_embed)
+        if work is None:
+            _check_start(ray, lambda: start.remote(setup, silence_s, __version__))
+
+        def submit(job: Job) -> Any:
+            return embed.remote(job, setup, silence_s, work)
+
+        yield from tried_twice(
+            jobs,
+            together=lambda some: _run(ray, some, submit, at_once),
+            alone=lambda some: _run(ray, some, submit, 1),
+        )
+
+
+def _run(ray: ModuleType, jobs: Sequence[Job], submit: Callable[[Job], Any], at_once: int) -> Iterator[Outcome | Lost]:
+    """Every job's outcome; those of a dead machine are handed out again."""
+    queue = list(reversed(jobs))
+    flying: dict[Any, Job] = {}
+    nodes_lost: Counter[str] = Counter()
+    try:
+        while queue or flying:
+            n_cpus = int(ray.cluster_resources().get("CPU", 0))
+            while queue and len(flying) < (at_once or max(1, _TASKS_PER_CPU * n_cpus)):
+                job = queue.pop()
+                flying[submit(job)] = job
+            landed, _ = ray.wait(list(flying), num_returns=1, timeout=_PATIENCE_S)
+            if not landed and not n_cpus:
+                log.warning("the Ray cluster has no processor left; waiting for one")
+            for ref in landed:
+                job = flying.pop(ref)
+                outcome = _land(ray, ref, job)
+                if outcome is not None:
+                    yield outcome
+                    continue
+                nodes_lost[job.trailer_id] += 1
+                if nodes_lost[job.trailer_id] < _MOST_NODES_LOST:
+                    log.warning("%s: the machine reading it died; it is read on another", job.trailer_id)
+                    queue.append(job)
+                else:
+                    yield Lost(job, "every machine reading it died", f"{_MOST_NODES_LOST} in a row")
+    finally:
+        for ref in flying:
+            ray.cancel(ref, force=True)
+
+
+def _land(ray: ModuleType, ref: Any, job: Job) -> Outcome | Lost | None:
+    """What became of a task; None where its machine died, which is not its fault.
+
+    Raises:
+        CinegrainError: If no task can run.
+    """
+    errors = ray.exceptions
+    try:
+        outcome: Outcome = ray.get(ref)
+    except (errors.NodeDiedError, errors.LocalRayletDiedError, errors.ObjectLostError):
+        return None
+    except (errors.WorkerCrashedError, errors.TaskCancelledError):
+        details = "a crash, out of memory, or no sign of life for longer than media.time_limit_s"
+        return Lost(job, "the process reading it died", details)
+    except errors.OutOfMemoryError:
+        return Lost(job, "the process reading it was stopped", "its machine was short of memory")
+    except errors.RayError as error:
+        raise _no_start(errors, error) from error
+    return outcome
+
+
+def _check_start(ray: ModuleType, start: Callable[[], Any]) -> None:
+    """Starts one worker, so that what would fail for every trailer ends the run instead.
+
+    Raises:
+        CinegrainError: If it cannot start.
+    """
+    errors = ray.exceptions
+    for _ in range(_MOST_STARTS_IN_VAIN):
+        try:
+            ray.get(start())
+        except (errors.NodeDiedError, errors.LocalRayletDiedError, errors.WorkerCrashedError) as error:
+            failure = error
+        except errors.RayError as error:
+            raise _no_start(errors, error) from error
+        else:
+            return
+    raise CinegrainError(
+        f"Worker processes on the Ray cluster die while they start ({_MOST_STARTS_IN_VAIN} times). "
+        "Do its nodes have enough memory for the experts? See `cinegrain doctor` on one of them."
+    ) from failure
+
+
+def _no_start(errors: Any, error: Exception) -> CinegrainError:
+    cause = error.cause if isinstance(error, errors.RayTaskError) else error
+    if isinstance(cause, CinegrainError):
+        return cause
+    return CinegrainError(
+        f"Tasks cannot run on the Ray cluster: {type(cause).__name__}: {str(cause).strip().splitlines()[-1]} "
+        f"Install cinegrain {__version__} with the same Python on every node, and run the same command again."
+    )
+
+
+def _start(setup: WorkerSetup, silence_s: float, version: str) -> None:
+    """Loads the networks of a node's worker.
+
+    Raises:
+        ConfigError: If the node has another version.
+        WeightsError: If weights cannot be had there.
+    """
+    if version != __version__:
+        raise ConfigError(f"A Ray node has cinegrain {__version__}, this machine {version}. Install the same on all.")
+    _loaded(setup, silence_s)
+
+
+def _embed(job: Job, setup: WorkerSetup, silence_s: float, work: Work | None) -> Outcome:
+    """One task: the outcome of one trailer; the kernel ends the process where it shows no sign of life."""
+    work = work or _loaded(setup, silence_s)
+    _allow(silence_s)
+    try:
+        return outcome_of(work, job)
+    finally:
+        _allow(0.0)
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(setup: WorkerSetup, silence_s: float) -> Work:
+    bound_memory()
+    return embedder(replace(setup, cache=cache_folder()), on_progress=lambda: _allow(silence_s))
+
+
+def _allow(seconds: float) -> None:
+    """Ends this process after so much time, whatever it does then; 0 never."""
+    signal.setitimer(signal.ITIMER_REAL, seconds)  # nobody handles SIGALRM, so it cannot be held up by native code
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[ModuleType]:
+    """Ray, joined to the cluster; left again where it was joined here."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise ConfigError(f"A Ray cluster needs the package ray: pip install 'cinegrain[ray]' ({error}).") from error
+    with redirect_stdout(cast(TextIO, _WithoutRay(sys.stdout))):
+        joined = not ray.is_initialized()
+        if joined:
+            _join(ray, address)
+        try:
+            yield ray
+        finally:
+            if joined:
+                ray.shutdown()
+
+
+def _join(ray: ModuleType, address: str) -> None:
+    if "://" in address:
+        raise ConfigError(
+            f"Expected HOST:PORT or `auto`; found {address!r}. Results are written by this machine, which must be part "
+            "of the cluster: join it with `ray start --address=HOST:PORT` and give `auto`."
+        )
+    alone = {"include_dashboard": False} if address == "local" else {}
+    try:
+        if address not in ("auto", "local"):  # Ray itself would try for minutes
+            place = urlsplit(f"//{address}")
+            socket.create_connection((place.hostname or "", place.port or 0), timeout=_GREETING_S).close()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "lance is not fork-safe")  # what is forked here is another program
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **alone)
+    except (OSError, RuntimeError, ValueError, ImportError) as error:
+        raise ConfigError(
+            f"There is no Ray cluster to join at {address!r} ({str(error).strip().splitlines()[0][:200]}). "
+            "Start one with `ray start --head`, and see docs/archive.md."
+        ) from error
+
+
+class _WithoutRay:
+    """Standard output without what Ray's listening threads print, which may be hundreds of lines for one dead node."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._out, name)
+
+    def write(self, text: str) -> int:
+        """Passes on what others write; Ray's lines go to the log."""
+        if threading.current_thread().name.startswith("ray_"):
+            log.debug("%s", text)
+            return len(text)
+        return self._out.write(text)

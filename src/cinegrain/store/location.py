@@ -1,0 +1,119 @@
+"""Where a dataset lies: a folder, or a place on an object store that Lance itself writes to."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from cinegrain.artifacts import read_json, write_json
+from cinegrain.errors import CinegrainError, ConfigError, StoreError
+from cinegrain.places import open_place, why
+from cinegrain.store.schema import INFO_FILE, SCHEMAS, table_path
+from cinegrain.types import JsonObject, Source, Url
+
+WRITABLE = ("s3://", "gs://", "az://")
+
+
+def dataset_url(text: str) -> Url:
+    """An address that a dataset can be written to.
+
+    Raises:
+        ConfigError: If Lance cannot write there.
+    """
+    if not text.startswith(WRITABLE) or "::" in text:
+        raise ConfigError(
+            f"A dataset is written into the run folder, or to {', '.join(WRITABLE)}; found {text!r}. "
+            "Leave extract.dataset empty, or name a place such as s3://bucket/dataset."
+        )
+    return Url(text.rstrip("/"))
+
+
+class Location:
+    """The files of a dataset; what is on an object store is read and written whole, and so never in part."""
+
+    def __init__(self, place: Source) -> None:
+        self.place = place
+        self._known: set[str] = set()
+
+    def __str__(self) -> str:
+        return str(self.place)
+
+    def table(self, table: str) -> str:
+        """What Lance calls a table."""
+        return str(table_path(self.place, table)) if isinstance(self.place, Path) else f"{self.place}/{table}.lance"
+
+    def has_table(self, table: str) -> bool:
+        """Whether a table is there."""
+        if isinstance(self.place, Path):
+            return table_path(self.place, table).exists()
+        if table not in self._known and any(n.endswith(".manifest") for n in self._find(f"{table}.lance/_versions")):
+            self._known.add(table)
+        return table in self._known
+
+    def has_info(self) -> bool:
+        """Whether there is a dataset at all."""
+        if isinstance(self.place, Path):
+            return (self.place / INFO_FILE).is_file()
+        return bool(self._ask("exists", INFO_FILE))
+
+    def read_info(self) -> JsonObject:
+        """What dataset.json says.
+
+        Raises:
+            StoreError: If it is missing or damaged.
+        """
+        if isinstance(self.place, Path):
+            found: JsonObject = read_json(self.place / INFO_FILE)
+            return found
+        try:
+            found = json.loads(self._ask("cat_file", INFO_FILE))
+        except ValueError as error:
+            raise StoreError(f"{self.place}/{INFO_FILE} cannot be read: {error}.") from error
+        return found
+
+    def write_info(self, info: JsonObject) -> None:
+        """Writes dataset.json.
+
+        Raises:
+            StoreError: If the place cannot be written.
+        """
+        if isinstance(self.place, Path):
+            write_json(self.place / INFO_FILE, info)
+        else:
+            self._ask("pipe_file", INFO_FILE, json.dumps(info, indent=2, ensure_ascii=False, allow_nan=False).encode())
+
+    def size_bytes(self) -> int:
+        """How much is stored."""
+        if isinstance(self.place, Path):
+            return sum(path.stat().st_size for path in self.place.rglob("*") if path.is_file())
+        return sum(int(info["size"] or 0) for info in self._ask("find", "", detail=True).values())
+
+    def bury_stillborn(self) -> None:
+        """Takes away tables whose very first write was cut off: without any version, they cannot be opened.
+
+        On an object store they are not found at all, and the next write takes their place.
+        """
+        if isinstance(self.place, Path):
+            for table in SCHEMAS:
+                path = table_path(self.place, table)
+                if path.exists() and not any(path.glob("_versions/*.manifest")):
+                    shutil.rmtree(path)
+
+    def _find(self, below: str) -> list[str]:
+        return list(self._ask("find", below))
+
+    def _ask(self, what: str, name: str, *args: Any, **kwargs: Any) -> Any:
+        """One request.
+
+        Raises:
+            StoreError: If it fails.
+        """
+        url = Url(f"{self.place}/{name}".rstrip("/"))
+        try:
+            files, inside = open_place(url)
+            files.invalidate_cache()
+            return getattr(files, what)(inside, *args, **kwargs)
+        except CinegrainError:
+            raise
+        except Exception as error:
+            raise StoreError(f"{url} cannot be used: {why(error)}.") from error

@@ -1,0 +1,201 @@
+"""Films on a stand-in for S3, and on a web server, against the same films in a folder."""
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import lance
+import pytest
+from tests.pipeline.conftest import Cinegrain
+
+from cinegrain.demo.corpus import CorpusFiles
+from cinegrain.errors import ConfigError
+from cinegrain.pipeline.catalog import match_catalog
+from cinegrain.pipeline.layout import Run
+from cinegrain.store.location import Location, dataset_url
+from cinegrain.store.schema import EMBEDDINGS, SCENES, TRAILERS, table_path
+from cinegrain.types import Url
+
+EXPERTS = ("--extract.experts", "motion_flow,audio_yamnet", "--extract.workers", 1, "--json")
+N_FILMS = 3
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Any]:
+    """A client of a moto server, which the commands find by their environment."""
+    boto3 = pytest.importorskip("boto3", reason="SKIPPED: moto[server] and s3fs are not installed")
+    server = pytest.importorskip("moto.server", reason="SKIPPED: moto[server] and s3fs are not installed")
+    running = server.ThreadedMotoServer(port=0, verbose=False)
+    running.start()
+    host, port = running.get_host_and_port()
+    environment = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ALLOW_HTTP": "true",
+        "NO_PROXY": "*",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="archive")
+        yield client
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def films(corpus: CorpusFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few films, and beside them their catalogue."""
+    folder = tmp_path_factory.mktemp("here") / "films"
+    folder.mkdir()
+    chosen = sorted(corpus.videos.iterdir())[:N_FILMS]
+    for film in chosen:
+        (folder / f"ä {film.name}").write_bytes(film.read_bytes())
+    rows = [f"{path.name},{path.stem},Drama" for path in sorted(folder.iterdir())]
+    (folder.parent / "films.csv").write_text("\n".join(["file,trailer_id,genres", *rows]), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def here(films: Path, cinegrain: Cinegrain) -> Path:
+    """The run over the folder, with which all others must agree."""
+    out = films.parent / "run"
+    assert cinegrain("extract", films, "--catalog", films.parent / "films.csv", "--out", out, *EXPERTS).code == 0
+    return out
+
+
+def rows(run: Path, table: str) -> list[dict[str, Any]]:
+    found = lance.dataset(str(table_path(run / "dataset", table))).to_table().to_pylist()
+    return sorted(found, key=lambda row: (row["trailer_id"], row.get("scene", 0), row.get("expert", "")))
+
+
+def assert_same(run: Path, other: Path) -> None:
+    """Everything but where the films were, and when."""
+    assert rows(run, SCENES) == rows(other, SCENES)
+    assert rows(run, EMBEDDINGS) == rows(other, EMBEDDINGS)
+    place = {"path": "", "modified_ns": 0}
+    assert [{**row, **place} for row in rows(run, TRAILERS)] == [{**row, **place} for row in rows(other, TRAILERS)]
+
+
+def test_a_bucket_gives_what_the_folder_gives(
+    films: Path, here: Path, s3: Any, cinegrain: Cinegrain, tmp_path: Path
+) -> None:
+    catalog = films.parent / "films.csv"
+    for film in films.iterdir():
+        s3.upload_file(str(film), "archive", f"trailers/deep/{film.name}")
+    s3.put_object(Bucket="archive", Key="trailers/notes.txt", Body=b"no film")
+    run = ("extract", "s3://archive/trailers", "--catalog", catalog, "--out", tmp_path / "b", *EXPERTS)
+    done = cinegrain(*run)
+    assert done.code == 0, done.err
+    assert done.json["new"] == N_FILMS
+    assert_same(here, tmp_path / "b")
+    paths = [row["path"] for row in rows(tmp_path / "b", TRAILERS)]
+    assert all(path.startswith("s3://archive/trailers/deep/ä ") for path in paths)
+
+    assert cinegrain(*run).json["new"] == 0
+    again, other = sorted(films.iterdir())[:2]
+    s3.upload_file(str(again), "archive", f"trailers/deep/{again.name}")  # the same, at another time
+    s3.put_object(Bucket="archive", Key=f"trailers/deep/{other.name}", Body=again.read_bytes())
+    assert cinegrain(*run).json["new"] == 1
+    digests = {row["trailer_id"]: row["sha256"] for row in rows(tmp_path / "b", TRAILERS)}
+    assert digests[again.stem] == digests[other.stem]
+
+
+def test_what_cannot_be_had_is_a_failure_with_a_reason(
+    films: Path, s3: Any, cinegrain: Cinegrain, tmp_path: Path
+) -> None:
+    film = next(films.iterdir())
+    s3.upload_file(str(film), "archive", "some/good.mp4")
+    s3.put_object(Bucket="archive", Key="some/broken.mp4", Body=b"no film at all" * 100)
+    s3.put_object(Bucket="archive", Key="some/large.mp4", Body=bytes(3_000_000))
+    names = ("good.mp4", "broken.mp4", "large.mp4", "gone.mp4")
+    lines = ["file,trailer_id,genres", *(f"s3://archive/some/{name},{name},Drama" for name in names)]
+    (tmp_path / "addresses.csv").write_text("\n".join([*lines, "s3://nowhere/x.mp4,nowhere,Drama"]))
+    (tmp_path / "empty").mkdir()
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    run = ("extract", tmp_path / "empty", "--catalog", tmp_path / "addresses.csv", "--out", tmp_path / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(copies))
+        done = cinegrain(*run, *EXPERTS, "--extract.download_limit_gb", "0.002")
+    assert done.code == 3
+    assert done.json["embedded"] == 1
+    reasons = {failure["trailer_id"]: failure["reason"] for failure in done.json["failures"]}
+    assert "s3://archive/some/broken.mp4" in reasons["broken.mp4"]
+    assert "/proc/" not in reasons["broken.mp4"]
+    assert "extract.download_limit_gb" in reasons["large.mp4"]
+    assert "There is nothing at s3://archive/some/gone.mp4" in reasons["gone.mp4"]
+    assert "s3://nowhere" in reasons["nowhere"]
+    left = [path for path in copies.iterdir() if path.stat().st_size > 10_000]
+    assert not left, "copies are gone"
+
+
+def test_a_web_server_gives_what_the_folder_gives(
+    films: Path, here: Path, cinegrain: Cinegrain, tmp_path: Path
+) -> None:
+    pytest.importorskip("aiohttp", reason="SKIPPED: aiohttp is not installed")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(films))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        place = f"http://127.0.0.1:{server.server_port}"
+        lines = [f"{place}/{path.name},{path.stem},Drama" for path in sorted(films.iterdir())]
+        (tmp_path / "web.csv").write_text("\n".join(["file,trailer_id,genres", *lines]), encoding="utf-8")
+        (tmp_path / "empty").mkdir()
+        run = ("extract", tmp_path / "empty", "--catalog", tmp_path / "web.csv", "--out", tmp_path / "b")
+        done = cinegrain(*run, *EXPERTS)
+        server.shutdown()
+    assert done.code == 0, done.err
+    assert_same(here, tmp_path / "b")
+
+
+@pytest.mark.parametrize("address", ["zip://x.mp4::s3://a/b.zip", "github://a:b@main/x.mp4", "s3://a/b::file:///c.mp4"])
+def test_other_kinds_of_addresses_are_refused(address: str, tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text(f"file,genres\n{address},Drama")
+    with pytest.raises(ConfigError, match=r"Films are read from folders and s3://"):
+        match_catalog(tmp_path, tmp_path / "c.csv")
+
+
+def test_a_missing_package_is_named(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("file,genres\na.mp4,Drama")
+    with pytest.raises(ConfigError, match="pip install adlfs"):
+        match_catalog(Url("az://archive/films"), tmp_path / "c.csv")
+
+
+def test_a_dataset_on_an_object_store_is_the_same_and_resumes(
+    films: Path, here: Path, s3: Any, cinegrain: Cinegrain, tmp_path: Path
+) -> None:
+    catalog = films.parent / "films.csv"
+    command = ("extract", films, "--catalog", catalog, *EXPERTS)
+    away = (*command, "--out", tmp_path / "b", "--extract.dataset", "s3://archive/sets/one")
+    assert cinegrain(*away).json["new"] == N_FILMS
+    assert not (tmp_path / "b" / "dataset").exists()
+    for table in (TRAILERS, SCENES, EMBEDDINGS):
+        ours, theirs = (
+            lance.dataset(f"{place}/{table}.lance") for place in (here / "dataset", "s3://archive/sets/one")
+        )
+        key = lambda row: (row["trailer_id"], row.get("scene", 0), row.get("expert", ""))  # noqa: E731
+        assert sorted(ours.to_table().to_pylist(), key=key) == sorted(theirs.to_table().to_pylist(), key=key)
+
+    lance.dataset(f"s3://archive/sets/one/{TRAILERS}.lance").delete(f"trailer_id = '{min(films.iterdir()).stem}'")
+    again = cinegrain(*command, "--out", tmp_path / "b")  # the run remembers where its dataset is
+    assert again.json["new"] == 1, again.err
+    checked = cinegrain("dataset", "verify", tmp_path / "b", "--json")
+    assert (checked.code, checked.json["n_trailers"]) == (0, N_FILMS), "orphans were swept, nothing is doubled"
+    assert Location(Url("s3://archive/sets/one")).size_bytes() > 10_000
+
+
+def test_a_run_keeps_its_dataset_in_one_place(tmp_path: Path) -> None:
+    run = Run.open(tmp_path / "run", create=True)
+    run.place_dataset(dataset_url("s3://archive/one/"))
+    run.place_dataset(dataset_url("s3://archive/one"))
+    assert Run.open(run.folder).dataset == "s3://archive/one"
+    with pytest.raises(ConfigError, match="Choose another --out"):
+        run.place_dataset(dataset_url("s3://archive/other"))
+    for address in ("https://example.org/set", "memory://set", "data/set", "s3://a::gs://b"):
+        with pytest.raises(ConfigError, match="s3://, gs://, az://"):
+            dataset_url(address)
