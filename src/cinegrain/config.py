@@ -12,6 +12,7 @@ from typing import Any
 from cinegrain.artifacts import write_text
 from cinegrain.discovery.settings import DiscoverSettings
 from cinegrain.errors import ConfigError
+from cinegrain.experts.runtime import Engine, Precision, Runtime
 from cinegrain.media.settings import MediaSettings
 from cinegrain.models.settings import ModelSettings
 from cinegrain.training.settings import FinetuneSettings, SplitSettings, TrainSettings
@@ -26,10 +27,25 @@ class ExtractSettings:
 
     experts: str = field(default="light", metadata={"help": "A preset, or expert names joined by commas."})
     workers: int = field(default=0, metadata={"help": "Processes; 0 is one for each processor core."})
+    inference: Engine = field(
+        default="onnxruntime",
+        metadata={"help": "What runs the networks: onnxruntime, or openvino (an extra), quicker on clips."},
+    )
+    precision: Precision = field(
+        default="fp32", metadata={"help": "fp32, or int8 after `cinegrain experts quantise`: quicker, nearly the same."}
+    )
 
     def __post_init__(self) -> None:
         if self.workers < 0:
             raise ConfigError(f"extract.workers must be at least 0; found {self.workers}.")
+
+    def runtime(self, threads: int = 1) -> Runtime:
+        """How to run the experts.
+
+        Raises:
+            ConfigError: If OpenVINO is asked for and not installed.
+        """
+        return Runtime(threads=threads, engine=self.inference, precision=self.precision)
 
     @property
     def n_workers(self) -> int:

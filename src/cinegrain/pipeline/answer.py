@@ -101,7 +101,9 @@ class Answers:
         """
         experts = self.coarse.spec.experts
         if not self._networks:
-            self._networks = load_networks(experts, cache_folder(), threads=self.settings.extract.n_workers)
+            self._networks = load_networks(
+                experts, cache_folder(), self.settings.extract.runtime(threads=self.settings.extract.n_workers)
+            )
         found = embed_trailer(str(path), path, self._networks, experts, self.settings.media)
         arrays = _arrays_of(found, self.coarse.spec.dimensions)
         encoded = encode_all(self.finetuned, arrays, np.arange(1)).double().numpy()[0]

@@ -10,9 +10,9 @@ from cinegrain.artifacts import key_of, write_csv
 from cinegrain.config import Settings, save_settings, to_plain
 from cinegrain.experts.base import ExpertCard
 from cinegrain.experts.registry import expert_cards, load_networks, resolve_experts
+from cinegrain.experts.runtime import quantised_for
 from cinegrain.experts.weights import cache_folder, fetch
 from cinegrain.media.files import file_sha256, path_text
-from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.embed import EmbeddedTrailer
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Watcher
@@ -63,14 +63,14 @@ def extract(
         StoreError: If the dataset is of another version, or cannot be written.
         WeightsError: If an expert's weights cannot be had.
     """
-    experts = resolve_experts(settings.extract.experts)
+    experts, runtime = resolve_experts(settings.extract.experts), settings.extract.runtime()
     cards = expert_cards()
     install_weights(experts, watcher)
     writer = DatasetWriter(
         run.dataset,
         cards=[cards[name].as_json() for name in experts],
         settings={"media": to_plain(settings.media)},
-        keys={name: vectors_key(cards[name], settings.media) for name in experts},
+        keys={name: vectors_key(cards[name], settings) for name in experts},
     )
     save_settings(settings, run.folder)
     failures = {} if retry_failed else _still_failing(read_failures(run.failures), trailers)
@@ -78,7 +78,7 @@ def extract(
     _write_failures(run, failures)
     jobs = [job for group in work.values() for job in group]
     if jobs:
-        load_networks(sorted({name for names in work for name in names}), cache_folder())  # builds graphs once
+        load_networks(sorted({name for names in work for name in names}), cache_folder(), runtime)  # builds graphs once
         with watcher.stage("Looking and listening") as on_step:
             started = time.monotonic()
             for done, outcome in enumerate(_embed_groups(work, settings), start=1):
@@ -102,19 +102,24 @@ def extract(
     )
 
 
-def vectors_key(card: ExpertCard, media: MediaSettings) -> str:
+def vectors_key(card: ExpertCard, settings: Settings) -> str:
     """Key of everything that an expert's vectors depend on: its version, and the settings that reach it.
 
     How scenes are cut reaches every expert; how frames are sampled only those that look at frames, and so on. The
-    time limit reaches none.
+    time limit reaches none. 8-bit graphs count by their content and their engine, which adds in its own way; between
+    engines fp32 differs by rounding only.
     """
     of_others = tuple(prefix for needs, prefix in _OWN_SETTINGS.items() if needs != card.needs)
     reaching = {
         name: value
-        for name, value in to_plain(media).items()
+        for name, value in to_plain(settings.media).items()
         if name not in _NO_VECTOR_DEPENDS_ON and not name.startswith(of_others)
     }
-    return key_of(card.name, card.version, reaching)
+    parts = [card.name, card.version, reaching]
+    short = [graph.sha256 for graph in quantised_for(card.name, cache_folder()) if graph.kept]
+    if settings.extract.precision == "int8" and short:
+        parts.append([settings.extract.inference, *short])
+    return key_of(*parts)
 
 
 def _embed_groups(
@@ -122,7 +127,7 @@ def _embed_groups(
 ) -> Iterator[EmbeddedTrailer | Failed]:
     """Group by group, so that only the networks that are missing run."""
     for experts, jobs in work.items():
-        setup = WorkerSetup(experts, settings.media, cache_folder())
+        setup = WorkerSetup(experts, settings.media, cache_folder(), settings.extract.runtime())
         yield from embed_all(jobs, setup, workers=min(settings.extract.n_workers, len(jobs)))
 
 

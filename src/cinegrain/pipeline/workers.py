@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 from cinegrain.errors import CinegrainError
 from cinegrain.experts.registry import load_networks
+from cinegrain.experts.runtime import Runtime
 from cinegrain.media.files import plain_text
 from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.embed import EmbeddedTrailer, embed_trailer
@@ -55,6 +56,7 @@ class WorkerSetup:
     experts: tuple[str, ...]
     media: MediaSettings
     cache: Path
+    runtime: Runtime
 
 
 Outcome: TypeAlias = EmbeddedTrailer | Failed
@@ -224,7 +226,7 @@ def _serve(pipe: Connection, setup: WorkerSetup, work: Work | None, parent: int)
 
 
 def _embedder(setup: WorkerSetup, on_progress: Callable[[], None]) -> Work:
-    networks = load_networks(setup.experts, setup.cache, threads=1)
+    networks = load_networks(setup.experts, setup.cache, setup.runtime)
 
     def embed(job: Job) -> EmbeddedTrailer:
         return embed_trailer(job.trailer_id, job.path, networks, setup.experts, setup.media, on_progress=on_progress)
