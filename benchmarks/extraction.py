@@ -93,7 +93,7 @@ def main() -> None:
         scratch = Path(scratch_name)
         films = args.films or [make_film(scratch, seconds=seconds)]
         other = make_film(scratch, seconds=max(seconds, 20), skip=8)
-        result = {
+        result: dict[str, Any] = {
             "machine": machine(),
             "busy": busy(films[0], scratch, copies=4 if args.quick else 16),
             "light": [light(film, repeat, scratch) for film in films],

@@ -16,7 +16,7 @@ from cinegrain.experts.base import ExpertCard, Family, mean_by_scene
 from cinegrain.experts.graph import GraphBuilder, open_graph, run_batched
 from cinegrain.experts.quantise import quantise_family
 from cinegrain.experts.runtime import Runtime, eight_bit_path, quantised_for, read_quantised
-from cinegrain.pipeline import extract
+from cinegrain.experts.weights import cache_folder
 from cinegrain.pipeline.extract import vectors_key
 from cinegrain.types import Scene, SceneEmbedding
 
@@ -103,7 +103,7 @@ def test_scenes_that_hold_nothing_are_refused(tmp_path: Path) -> None:
     from cinegrain.experts import efficientnet_lite
 
     with pytest.raises(DataError, match="hold nothing"):
-        quantise_family(efficientnet_lite.FAMILY, extract.cache_folder(), [[make_scene()]], [[make_scene()]])
+        quantise_family(efficientnet_lite.FAMILY, cache_folder(), [[make_scene()]], [[make_scene()]])
 
 
 def test_the_key_of_vectors_follows_the_8_bit_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
