@@ -33,7 +33,18 @@ def films(folder: Path) -> Path:
 
 
 def start(videos: Path, out: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "cinegrain", "extract", str(videos), "--catalog", f"{videos}.csv", "--out", str(out), *SETTINGS]
+    command = [
+        sys.executable,
+        "-m",
+        "cinegrain",
+        "extract",
+        str(videos),
+        "--catalog",
+        f"{videos}.csv",
+        "--out",
+        str(out),
+        *SETTINGS,
+    ]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
