@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def write_film(path: Path, seconds: int) -> Path:
-    """A few still pictures, each panned, with a hiss."""
+    """A few still pictures, each panned to and fro, with a hiss."""
     rng = np.random.default_rng(0)
     stills = [np.kron(rng.integers(0, 256, (9, 18, 3), np.uint8), np.ones((80, 80, 1), np.uint8)) for _ in range(5)]
     shots = [
@@ -83,7 +83,7 @@ def write_film(path: Path, seconds: int) -> Path:
         audio: Any = out.add_stream("pcm_s16le", rate=RATE_HZ, layout="mono")
         for second in range(seconds):
             for i in range(FPS):
-                picture = shots[second // SHOT_S % len(shots)][i % 10]
+                picture = shots[second // SHOT_S % len(shots)][abs((second * FPS + i) % 18 - 9)]
                 picture.pts, picture.time_base = second * FPS + i, Fraction(1, FPS)
                 out.mux(video.encode(picture))
             sound = av.AudioFrame.from_ndarray(hiss, format="s16", layout="mono")

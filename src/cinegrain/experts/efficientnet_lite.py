@@ -22,7 +22,7 @@ from cinegrain.types import Float32, Scene, SceneEmbedding, UInt8
 
 SIZE_PX = 224
 _CROP_PADDING_PX = 32
-_BATCH = 8
+_BATCH = 4
 _EPSILON = 1e-3
 _LAYOUT_POOLS = {4: (14, 14), 10: (7, 7), 15: (4, 3)}  # block -> kernel and stride of a 2x2 grid
 
