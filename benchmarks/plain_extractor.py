@@ -24,13 +24,16 @@ Weights = Mapping[str, published.Weights]
 Eager = Callable[[published.Weights, torch.Tensor], list[torch.Tensor]]
 
 
-def extract_plainly(film: Path, scenes: Sequence[Scene], weights: Weights) -> dict[str, Float32]:
+def extract_plainly(
+    film: Path, scenes: Sequence[Scene], weights: Weights, experts: Sequence[str]
+) -> dict[str, Float32]:
     """One vector a scene and expert, shape (scenes, d); rows of scenes without the input are zero.
 
     Args:
         film: The video.
         scenes: Where to look; only their times are used.
         weights: State dict by expert.
+        experts: Which of them.
     """
     found = {}
     for model, n_classes in ((resnet50.IMAGE, 1000), (resnet50.LOCATION, 365)):
@@ -44,6 +47,8 @@ def extract_plainly(film: Path, scenes: Sequence[Scene], weights: Weights) -> di
     clips = video_resnet.crop(np.stack(shown).reshape(len(times), -1, *shown[0].shape))
     features = run(published.r2plus1d_18, weights[name], list(clips), batch=2)
     found[name] = scene_means(features, [len(s.clips) for s in scenes])
+    if vggish.CARD.name not in experts:
+        return found
     sound = SoundReader(film, film_zero_s=0.0, silence_dbfs=-80.0, deadline=Deadline(3600.0))
     heard = [sound.take(s.start_s, s.end_s) for s in scenes]
     patches = [vggish.patches(h) if h is not None else np.zeros((0, 1, 96, 64), np.float32) for h in heard]
