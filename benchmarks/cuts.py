@@ -25,6 +25,7 @@ from cinegrain.demo.camera import MOTION_STYLES
 from cinegrain.demo.film import _plan_cuts, film_frames
 from cinegrain.demo.inventory import SUBGENRES
 from cinegrain.demo.plan import CorpusSettings, FilmPlan, plan_corpus
+from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.weights import cache_folder
 from cinegrain.media.reader import TrailerReader
 from cinegrain.media.settings import CUTS_BY_CHANGE, CUTS_BY_NETWORK, MediaSettings
@@ -137,7 +138,7 @@ def encode(frames: Iterable[UInt8], rate: Fraction, path: Path) -> int:
 
 def measure(path: Path, true_s: list[float], film_s: float, detector: str, score: Score, slack_s: float) -> None:
     settings = MediaSettings(cut_detector=detector, min_scene_s=0.0)
-    finder = load_cut_finder(settings, cache_folder())
+    finder = load_cut_finder(settings, cache_folder(), Runtime())
     started = time.process_time()
     cuts_s = None if finder is None else find_cuts(path, settings, finder)
     with TrailerReader(path, settings, cuts_s=cuts_s) as reader:

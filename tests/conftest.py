@@ -26,7 +26,7 @@ def real_clips() -> Path:
 @pytest.fixture(scope="session")
 def light_networks() -> list[Network]:
     """The real networks of the light preset, downloaded on first use."""
-    return load_networks(PRESETS["light"], cache_folder(), threads=1)
+    return load_networks(PRESETS["light"], cache_folder())
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -12,6 +12,7 @@ from typing import Any
 from cinegrain.artifacts import write_text
 from cinegrain.discovery.settings import DiscoverSettings
 from cinegrain.errors import ConfigError
+from cinegrain.experts.runtime import Engine, Precision, Runtime
 from cinegrain.media.settings import MediaSettings
 from cinegrain.models.settings import ModelSettings
 from cinegrain.training.settings import FinetuneSettings, SplitSettings, TrainSettings
@@ -33,13 +34,19 @@ class ExtractSettings:
             "`local`; workers is then the most films in flight."
         },
     )
-
     dataset: str = field(
         default="",
         metadata={"help": "Where the dataset goes if not into the run folder: s3://bucket/dataset, gs:// or az://."},
     )
     download_limit_gb: float = field(
         default=20.0, metadata={"help": "A film on an object store or the web that is larger is refused."}
+    )
+    inference: Engine = field(
+        default="onnxruntime",
+        metadata={"help": "What runs the networks: onnxruntime, or openvino (an extra), quicker on clips."},
+    )
+    precision: Precision = field(
+        default="fp32", metadata={"help": "fp32, or int8 after `cinegrain experts quantise`: quicker, nearly the same."}
     )
 
     def __post_init__(self) -> None:
@@ -52,6 +59,14 @@ class ExtractSettings:
     def download_limit_bytes(self) -> int:
         """The largest film that is brought here."""
         return int(self.download_limit_gb * 1e9)
+
+    def runtime(self, threads: int = 1) -> Runtime:
+        """How to run the experts.
+
+        Raises:
+            ConfigError: If OpenVINO is asked for and not installed.
+        """
+        return Runtime(threads=threads, engine=self.inference, precision=self.precision)
 
     @property
     def n_workers(self) -> int:

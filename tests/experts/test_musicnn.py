@@ -18,6 +18,7 @@ from cinegrain.experts import music_mel, musicnn
 from cinegrain.experts.checkpoint import StateDict
 from cinegrain.experts.graph import run_batched
 from cinegrain.experts.musicnn import CARD, TAGS, MusiCNN
+from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.tensor_bundle import read_tensor_bundle
 from cinegrain.experts.weights import cache_folder, fetch
 from cinegrain.types import SOUND_RATE_HZ, Float32, Float64, SceneEmbedding
@@ -27,7 +28,7 @@ FRAMES, BANDS = 187, 96
 
 @pytest.fixture(scope="module")
 def network() -> MusiCNN:
-    return MusiCNN(cache_folder())
+    return MusiCNN(cache_folder(), Runtime())
 
 
 @pytest.fixture(scope="module")

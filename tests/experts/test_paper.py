@@ -20,6 +20,7 @@ from cinegrain.experts import densenet161, pictures, resnet50, vggish, video_res
 from cinegrain.experts.base import ExpertCard, Network
 from cinegrain.experts.graph import run_batched
 from cinegrain.experts.registry import PRESETS, expert_cards, load_networks, needs_clips
+from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.weights import cache_folder, content_key, fetch, is_cached
 from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.embed import embed_trailer
@@ -231,10 +232,10 @@ def test_other_files_are_refused(
     file = tmp_path / vggish.CHECKPOINT.published_name
     file.write_bytes(content)
     with pytest.raises(WeightsError, match=r"vggish-10086976\.pth is not"):
-        vggish.VGGish(tmp_path / "cache")
+        vggish.VGGish(tmp_path / "cache", Runtime())
     torch.save({"state_dict": {"a": "text"}}, file)
     with pytest.raises(WeightsError, match="something else than named tensors"):
-        vggish.VGGish(tmp_path / "cache")
+        vggish.VGGish(tmp_path / "cache", Runtime())
 
 
 def test_a_checkpoint_can_run_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,7 +246,7 @@ def test_a_checkpoint_can_run_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("CINEGRAIN_WEIGHTS", str(tmp_path))
     torch.save({"state_dict": Trap()}, tmp_path / vggish.CHECKPOINT.published_name)
     with pytest.raises(WeightsError, match="is not a VGGish checkpoint"):
-        vggish.VGGish(tmp_path / "cache")
+        vggish.VGGish(tmp_path / "cache", Runtime())
     assert not (tmp_path / "ran").exists()
 
 

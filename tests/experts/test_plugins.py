@@ -18,7 +18,7 @@ from cinegrain.types import SceneEmbedding
 CARD = ExpertCard("image_brightness", "image", 1, "frames", "Mean brightness.", None, (), "MIT", "none")
 
 class Brightness:
-    def __init__(self, cache, threads):
+    def __init__(self, cache, runtime):
         pass
     def embed(self, scenes):
         return {CARD.name: [SceneEmbedding(np.array([s.frames.mean()], np.float32)) for s in scenes]}

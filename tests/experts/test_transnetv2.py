@@ -16,9 +16,11 @@ import skimage.data
 import torch
 import torch.nn.functional as F
 
+from cinegrain.config import Settings
 from cinegrain.errors import ConfigError, WeightsError
 from cinegrain.experts import motion_flow, transnetv2
 from cinegrain.experts.checkpoint import StateDict
+from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.transnetv2 import TransNetV2
 from cinegrain.experts.weights import cache_folder, fetch
 from cinegrain.media.settings import MediaSettings
@@ -33,7 +35,7 @@ ON = MediaSettings(cut_detector="transnetv2")
 
 @pytest.fixture(scope="module")
 def network() -> TransNetV2:
-    return TransNetV2(cache_folder())
+    return TransNetV2(cache_folder(), Runtime())
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +233,7 @@ def test_films_are_cut_where_the_network_says(network: TransNetV2, film: Path) -
     assert cuts_s[1] == pytest.approx(4.4, abs=0.2)
     assert len(cuts_s) == 2
     assert len(signs) == 4, "one for every 50 of 160 pictures"
-    flow: list[Any] = [motion_flow.FAMILY.load(cache_folder(), 1)]
+    flow: list[Any] = [motion_flow.FAMILY.load(cache_folder(), Runtime())]
     done = embed_trailer("t", film, flow, ["motion_flow"], ON, cut_finder=network)
     assert [row.start_s for row in done.scenes] == pytest.approx([0.0, *cuts_s])
     assert [row.end_s for row in done.scenes] == pytest.approx([*cuts_s, 6.4])
@@ -243,13 +245,13 @@ def test_settings_and_network_must_agree(network: TransNetV2, film: Path) -> Non
     for settings, finder in ((ON, None), (MediaSettings(), network)):
         with pytest.raises(ConfigError, match=r"media\.cut_detector is"):
             embed_trailer("t", film, [], [], settings, cut_finder=finder)
-    assert load_cut_finder(MediaSettings(), cache_folder()) is None
+    assert load_cut_finder(MediaSettings(), cache_folder(), Runtime()) is None
     assert cut_weights(MediaSettings()) == ()
     assert cut_weights(ON) == (transnetv2.CHECKPOINT,)
 
 
 def test_every_vector_depends_on_who_cuts() -> None:
-    assert vectors_key(motion_flow.CARD, ON) != vectors_key(motion_flow.CARD, MediaSettings())
+    assert vectors_key(motion_flow.CARD, Settings(media=ON)) != vectors_key(motion_flow.CARD, Settings())
 
 
 def test_extraction_with_the_network_switched_on(film: Path, tmp_path: Path) -> None:

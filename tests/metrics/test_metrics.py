@@ -49,6 +49,8 @@ def test_f1_by_hand() -> None:
     assert scores.genres[1].f1 == pytest.approx(0.5)  # one right, one missed, one wrong
     assert scores.f1_micro == pytest.approx(2 * 2 / (3 + 4))
     assert scores.f1_macro == pytest.approx((2 / 3 + 0.5) / 2)
+    assert scores.map_macro is not None
+    assert scores.map_low is None, "no interval from three films"
 
 
 def test_random_scores_come_near_chance() -> None:

@@ -19,6 +19,7 @@ from tests.pipeline.conftest import Cinegrain
 
 from cinegrain.demo.corpus import CorpusFiles
 from cinegrain.errors import CinegrainError, ConfigError
+from cinegrain.experts.runtime import Runtime
 from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline import ray_engine
 from cinegrain.pipeline.embed import EmbeddedTrailer
@@ -161,7 +162,7 @@ def troublesome(job: Job) -> EmbeddedTrailer:
 
 def run(folder: Path, address: str, work: Work, names: list[str]) -> tuple[list[str], dict[str, str]]:
     """Ids that were done, sorted, and reasons of those that failed."""
-    setup = WorkerSetup((), MediaSettings(time_limit_s=1.0), folder)
+    setup = WorkerSetup((), MediaSettings(time_limit_s=1.0), folder, Runtime())
     jobs = [Job(name, folder / name) for name in names]
     outcomes = list(embed_on_ray(jobs, setup, address=address, work=work))
     done = sorted(o.record.trailer_id for o in outcomes if isinstance(o, EmbeddedTrailer))
@@ -183,7 +184,7 @@ def test_files_that_kill_or_hang_cost_themselves_only(
 
 def test_what_fails_for_all_ends_the_run(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_engine, "__version__", "0.0.other")
-    setup = WorkerSetup(("motion_flow",), MediaSettings(), tmp_path)
+    setup = WorkerSetup(("motion_flow",), MediaSettings(), tmp_path, Runtime())
     with pytest.raises(CinegrainError, match=r"this machine 0\.0\.other"):
         list(embed_on_ray([Job("film", tmp_path / "film")], setup, address=address))
 

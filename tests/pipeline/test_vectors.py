@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 from tests.conftest import SHARED
 from tests.pipeline.conftest import FAST, Cinegrain
 from typer.testing import CliRunner
+from webdataset import WebDataset
 
 from cinegrain.artifacts import read_json
 from cinegrain.cli.main import app
@@ -25,6 +26,7 @@ from cinegrain.pipeline.dataset import card_text, dataset_info, merge_datasets, 
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.mend import columns, fit_mending
 from cinegrain.pipeline.progress import Silent
+from cinegrain.pipeline.shards import write_shards
 from cinegrain.pipeline.train import load_data, train
 from cinegrain.pipeline.vectors import VectorOptions, fill_dataset, guess_modality, training_films
 from cinegrain.readers.choose import open_vectors
@@ -275,6 +277,23 @@ def test_the_card_marks_substitutes_and_keeps_tables_whole(done: tuple[Path, dic
     text = card_text(info)
     assert "**substitute** for A\\|B" in text
     assert "| X 2018 and Y |" in text
+
+
+def test_shards_are_read_by_the_library_they_are_for(done: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    dataset = EmbeddingDataset(done[0] / "run" / "dataset")
+    args = ["dataset", "convert", str(done[0] / "run"), "--to", "webdataset", "--out", str(tmp_path / "w")]
+    assert CliRunner().invoke(app, args).exit_code == 0
+    ids = [t.trailer_id for t in dataset.trailers]
+    rows = {name: {"trailer_id": name, "genres": ["Drama"]} for name in ids}
+    small = write_shards(tmp_path, dataset, rows, films_a_shard=7)
+    assert len(small) == -(-len(ids) // 7)
+    wanted = dataset.vectors("avf", ids).vectors
+    for shards in (sorted((tmp_path / "w").glob("*.tar")), small):
+        samples = list(WebDataset([str(path) for path in shards], shardshuffle=False).decode())
+        assert [sample["json"]["trailer_id"] for sample in samples] == ids
+        assert all(sample["json"]["genres"] for sample in samples)
+        np.testing.assert_array_equal(np.concatenate([sample["avf.npy"] for sample in samples]), wanted)
+        assert [sample["scenes.npy"].shape for sample in samples] == [(1, 2)] * len(ids)
 
 
 def test_parquet_and_safetensors_hold_the_same(done: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:

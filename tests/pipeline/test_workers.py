@@ -5,6 +5,7 @@ import signal
 import time
 from pathlib import Path
 
+from cinegrain.experts.runtime import Runtime
 from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.embed import EmbeddedTrailer
 from cinegrain.pipeline.jobs import Failed, Job, WorkerSetup
@@ -32,7 +33,7 @@ def test_a_killer_file_is_named_and_all_others_are_done(tmp_path: Path) -> None:
     names = [f"film {i}" for i in range(12)]
     names[3], names[7] = "bad one", "once"
     jobs = [Job(name, tmp_path / name) for name in names]
-    setup = WorkerSetup((), MediaSettings(), tmp_path)
+    setup = WorkerSetup((), MediaSettings(), tmp_path, Runtime())
     outcomes = list(embed_all(jobs, setup, workers=2, work=killer))
     failed = [o for o in outcomes if isinstance(o, Failed)]
     done = [o.record.trailer_id for o in outcomes if isinstance(o, EmbeddedTrailer)]

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from cinegrain.errors import CinegrainError
+from cinegrain.experts.runtime import Runtime
 from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline import workers
 from cinegrain.pipeline.embed import EmbeddedTrailer
@@ -42,7 +43,7 @@ def first_time(job: Job) -> bool:
 
 def run(folder: Path, work: Work, names: list[str], *, limit_s: float = 600.0) -> tuple[list[str], dict[str, str]]:
     """Ids that were done, sorted, and reasons of those that failed."""
-    setup = WorkerSetup((), MediaSettings(time_limit_s=limit_s), folder)
+    setup = WorkerSetup((), MediaSettings(time_limit_s=limit_s), folder, Runtime())
     outcomes = list(embed_all([Job(name, folder / name) for name in names], setup, workers=2, work=work))
     done = sorted(o.record.trailer_id for o in outcomes if isinstance(o, EmbeddedTrailer))
     return done, {o.job.trailer_id: o.reason for o in outcomes if isinstance(o, Failed)}

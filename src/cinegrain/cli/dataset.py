@@ -85,7 +85,9 @@ def card(
 @guarded
 def convert(
     place: Place,
-    form: Annotated[str, typer.Option("--to", help="parquet, safetensors (with JSON) or mmx (pickles).")],
+    form: Annotated[
+        str, typer.Option("--to", help="parquet, safetensors (with JSON), webdataset (tar files) or mmx (pickles).")
+    ],
     out_folder: NewFolder,
     as_json: JsonFlag = False,
 ) -> None:

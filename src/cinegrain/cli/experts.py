@@ -1,5 +1,7 @@
 """`cinegrain experts`."""
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -74,7 +76,7 @@ def check(names: Names = "light", as_json: JsonFlag = False) -> None:
     from cinegrain.experts.weights import cache_folder
 
     experts = resolve_experts(names)
-    results = check_experts(experts, load_networks(experts, cache_folder(), threads=1))
+    results = check_experts(experts, load_networks(experts, cache_folder()))
     if as_json:
         print_json([{"expert": r.expert, "ok": r.ok, "cosine": r.cosine, "seconds": r.seconds} for r in results])
     else:
@@ -87,6 +89,35 @@ def check(names: Names = "light", as_json: JsonFlag = False) -> None:
         out.print(table)
     if not all(r.ok for r in results):
         raise typer.Exit(FAILED)
+
+
+@app.command("quantise")
+@guarded
+def quantise(
+    films: Annotated[list[Path], typer.Argument(help="Some dozen films like those that will be looked at.")],
+    experts: Annotated[str, typer.Option(help="A preset, or expert names joined by commas.")] = "light",
+    as_json: JsonFlag = False,
+) -> None:
+    """Make 8-bit networks, some 3 to 8 times quicker, and measure how much they change the vectors.
+
+    An expert whose vectors change too much stays as it is. Then run with: --extract.precision int8
+    """
+    from cinegrain.experts.registry import resolve_experts
+    from cinegrain.media.settings import MediaSettings
+    from cinegrain.pipeline.quantise import quantise_experts
+
+    notes = quantise_experts(resolve_experts(experts), films, MediaSettings(), watcher())
+    if as_json:
+        print_json([asdict(note) for note in notes])
+        return
+    table = Table(box=None, padding=(0, 2))
+    for column in ("", "expert", "cosine to fp32, mean", "least", "calibrated with"):
+        table.add_column(column)
+    for note in notes:
+        for name, mean in note.cosine.items():
+            verdict = "[green]8 bits[/]" if note.kept else "[yellow]stays fp32[/]"
+            table.add_row(verdict, name, f"{mean:.5f}", f"{note.lowest_cosine[name]:.5f}", f"{note.n_items} inputs")
+    out.print(table)
 
 
 @app.command("card")

@@ -143,12 +143,13 @@ def show_summary(folder: Path, n_trailers: int, n_done: int, notes: list[str], n
     out.print(f"{n_done} of {n_trailers} films, {figures['genres']} genres, {len(figures['subgenres'])} sub-genres")
     if figures["test_map"] is not None:
         low, high = figures["test_map_interval"]
+        interval = "" if low is None else f"95 % interval {low:.2f} to {high:.2f}; "
         few = ""
         if figures["test_films"] < _ROUGH:
             few = " - far too few to mean much" if figures["test_films"] < _MEANINGLESS else " - a rough sign only"
         out.print(
             f"genre mAP on {figures['test_films']} held-out films: {figures['test_map']:.2f} "
-            f"(95 % interval {low:.2f} to {high:.2f}; chance {figures['chance_map']:.2f}){few}",
+            f"({interval}chance {figures['chance_map']:.2f}){few}",
             highlight=False,
         )
     for subgenre in figures["subgenres"]:

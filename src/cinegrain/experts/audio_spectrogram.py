@@ -21,6 +21,7 @@ from cinegrain.experts.hub import (
 )
 from cinegrain.experts.kaldi_fbank import kaldi_fbank, n_samples
 from cinegrain.experts.pretrained import export_graph, load_pretrained
+from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.weights import WeightFile
 from cinegrain.types import SOUND_RATE_HZ, Float32, Scene, SceneEmbedding
 
@@ -101,7 +102,7 @@ class AudioSpectrogramValues:
 class AudioSpectrogram(Network):
     """The loaded network."""
 
-    def __init__(self, cache: Path, threads: int = 1) -> None:
+    def __init__(self, cache: Path, runtime: Runtime) -> None:
         files = fetch_model(MODEL, cache)
         known = read_values(files)
         self.words = known.words
@@ -109,7 +110,7 @@ class AudioSpectrogram(Network):
         self._session = open_graph(
             cache / "graphs" / f"{CARD.name}-v{CARD.version}-{files.key}.onnx",
             build=lambda path: build_graph(files, known, path),
-            threads=threads,
+            runtime=runtime,
         )
 
     def embed(self, scenes: Sequence[Scene]) -> Mapping[str, Sequence[SceneEmbedding | None]]:

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.weights import WeightFile
 from cinegrain.types import Concept, Float32, JsonObject, Modality, Scene, SceneEmbedding
 
@@ -68,11 +69,11 @@ class Family:
 
     Attributes:
         cards: The experts.
-        load: From the cache folder and a number of threads to the network; fetches weights where needed.
+        load: From the cache folder and how to run to the network; fetches weights where needed.
     """
 
     cards: tuple[ExpertCard, ...]
-    load: Callable[[Path, int], Network]
+    load: Callable[[Path, Runtime], Network]
 
 
 def top_concepts(names: Sequence[str], scores: Float32, n: int = N_CONCEPTS) -> tuple[Concept, ...]:

@@ -15,13 +15,14 @@ from onnx import TensorProto
 from cinegrain.errors import WeightsError
 from cinegrain.experts.base import ExpertCard, Family, Network, mean_by_scene, top_concepts
 from cinegrain.experts.graph import GraphBuilder, fold_batch_norm, open_graph, run_batched
+from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.weights import WeightFile, fetch
 from cinegrain.experts.words import LEMMAS, SYNSETS, imagenet_words
 from cinegrain.types import Float32, Scene, SceneEmbedding, UInt8
 
 SIZE_PX = 224
 _CROP_PADDING_PX = 32
-_BATCH = 8
+_BATCH = 4
 _EPSILON = 1e-3
 _LAYOUT_POOLS = {4: (14, 14), 10: (7, 7), 15: (4, 3)}  # block -> kernel and stride of a 2x2 grid
 
@@ -73,11 +74,11 @@ LOCATION = ExpertCard(
 class EfficientNetLite0(Network):
     """The loaded network."""
 
-    def __init__(self, cache: Path, threads: int = 1) -> None:
+    def __init__(self, cache: Path, runtime: Runtime) -> None:
         checkpoint = fetch(CHECKPOINT, cache)
         graph = cache / "graphs" / f"efficientnet_lite0-v{IMAGE.version}-{CHECKPOINT.sha256[:12]}.onnx"
         self._session = open_graph(
-            graph, build=lambda path: build_graph(read_checkpoint(checkpoint), path), threads=threads
+            graph, build=lambda path: build_graph(read_checkpoint(checkpoint), path), runtime=runtime
         )
         self.words = imagenet_words(cache)
 

@@ -1,6 +1,5 @@
 """Builds ONNX graphs layer by layer from plain arrays, so that no expert needs the library it was trained in."""
 
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from cinegrain.experts.runtime import Runtime, Session
 from cinegrain.types import Float32
 
 _OPSET = 17
@@ -128,26 +127,23 @@ def fold_batch_norm(
     return folded.astype(np.float32), (beta - mean * scale).astype(np.float32)
 
 
-def open_graph(path: Path, *, build: Callable[[Path], None], threads: int) -> ort.InferenceSession:
+def open_graph(path: Path, *, build: Callable[[Path], None], runtime: Runtime) -> Session:
     """A session over a cached graph, built first where it is not there yet.
 
     Args:
         path: The .onnx file in the cache.
         build: Writes it.
-        threads: Processor threads that one call may use.
+        runtime: How to run it.
+
+    Raises:
+        WeightsError: If 8 bits are asked for and that version has not been made.
     """
     if not path.is_file():
         build(path)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Small fixed networks: spinning threads only burn the processor that decoding needs.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return ort.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+    return runtime.open(path)
 
 
-def run_batched(session: ort.InferenceSession, name: str, items: NDArray[np.generic], *, batch: int) -> list[Float32]:
+def run_batched(session: Session, name: str, items: NDArray[np.generic], *, batch: int) -> list[Float32]:
     """Runs a graph over `items` in batches.
 
     Args:

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from cinegrain.experts.base import N_CONCEPTS, ExpertCard, Family, Network
+from cinegrain.experts.runtime import Runtime
 from cinegrain.types import FLOW_HEIGHT, FLOW_WIDTH, Concept, Float32, Float64, Scene, SceneEmbedding, UInt8
 
 _GRID_STEP = 4  # the camera fit looks at every fourth pixel both ways
@@ -44,9 +45,9 @@ CARD = ExpertCard(
 class MotionFlow(Network):
     """Computes its vectors; nothing to download."""
 
-    def __init__(self, cache: Path, threads: int = 1) -> None:
+    def __init__(self, cache: Path, runtime: Runtime) -> None:
         del cache
-        cv2.setNumThreads(threads)
+        cv2.setNumThreads(runtime.threads)
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
 
     def embed(self, scenes: Sequence[Scene]) -> Mapping[str, Sequence[SceneEmbedding | None]]:

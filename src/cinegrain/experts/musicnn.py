@@ -13,6 +13,7 @@ from cinegrain.experts.base import ExpertCard, Family, Network, by_scene, mean_b
 from cinegrain.experts.checkpoint import StateDict
 from cinegrain.experts.graph import GraphBuilder, open_graph, run_batched
 from cinegrain.experts.music_mel import N_BANDS, PATCH_FRAMES, log_mel_patches
+from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.tensor_bundle import read_tensor_bundle
 from cinegrain.experts.weights import WeightFile, fetch
 from cinegrain.experts.yamnet import CARD as YAMNET
@@ -70,14 +71,14 @@ CARD = ExpertCard(
 class MusiCNN(Network):
     """The loaded network and the YAMNet that says where there is music."""
 
-    def __init__(self, cache: Path, threads: int = 1) -> None:
+    def __init__(self, cache: Path, runtime: Runtime) -> None:
         index, numbers = fetch(INDEX, cache), fetch(NUMBERS, cache)
         self._session = open_graph(
             cache / "graphs" / f"musicnn-v{CARD.version}-{NUMBERS.sha256[:12]}.onnx",
             build=lambda path: build_graph(read_checkpoint(index, numbers), path),
-            threads=threads,
+            runtime=runtime,
         )
-        self._yamnet = YamNet(cache, threads)
+        self._yamnet = YamNet(cache, runtime)
 
     def embed(self, scenes: Sequence[Scene]) -> Mapping[str, Sequence[SceneEmbedding | None]]:
         """The means over a scene's patches of 3 s; None for a scene without sound or with too little music in it."""

@@ -12,6 +12,7 @@ from cinegrain.errors import WeightsError
 from cinegrain.experts.base import ExpertCard, Family, Network, mean_by_scene, top_concepts
 from cinegrain.experts.checkpoint import StateDict, TorchLayers, read_state_dict
 from cinegrain.experts.graph import open_graph, run_batched
+from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.weights import WeightFile, content_key, fetch
 from cinegrain.types import Scene, SceneEmbedding, UInt8
 
@@ -52,7 +53,7 @@ class PictureModel:
 
     def family(self) -> Family:
         """The expert by itself."""
-        return Family((self.card,), lambda cache, threads: PictureNetwork(self, cache, threads))
+        return Family((self.card,), lambda cache, runtime: PictureNetwork(self, cache, runtime))
 
     def write_graph(self, state: StateDict, path: Path) -> None:
         """Writes the ONNX graph.
@@ -76,7 +77,7 @@ class PictureModel:
 class PictureNetwork(Network):
     """The loaded network."""
 
-    def __init__(self, model: PictureModel, cache: Path, threads: int = 1) -> None:
+    def __init__(self, model: PictureModel, cache: Path, runtime: Runtime) -> None:
         self._name = model.card.name
         self.words = model.words(cache)
         if len(self.words) != model.n_classes:
@@ -86,7 +87,7 @@ class PictureNetwork(Network):
         self._session = open_graph(
             cache / "graphs" / f"{self._name}-v{model.card.version}-{key}.onnx",
             build=lambda path: model.write_graph(model.read(checkpoint), path),
-            threads=threads,
+            runtime=runtime,
         )
 
     def embed(self, scenes: Sequence[Scene]) -> Mapping[str, Sequence[SceneEmbedding | None]]:

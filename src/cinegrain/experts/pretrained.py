@@ -17,6 +17,7 @@ from cinegrain.errors import WeightsError
 from cinegrain.experts.graph import open_graph
 from cinegrain.experts.hub import HubFiles, refused
 from cinegrain.experts.picture_processor import PictureProcessor
+from cinegrain.experts.runtime import Runtime
 
 _OPSET = 17
 _TOLERANCE = 1e-3  # of the largest value: fp32 sums in another order, layer after layer
@@ -121,7 +122,7 @@ def export_graph(
                 output_names=list(output_names),
                 dynamic_axes={name: {0: "n"} for name in (input_name, *output_names)},
             )
-        session = open_graph(part, build=_nothing, threads=1)
+        session = open_graph(part, build=_nothing, runtime=Runtime())
         last = example[1:]  # one, where two were traced: a frozen number of items would show
         for found, expected in zip(session.run(None, {input_name: last.numpy()}), whole(last), strict=True):
             error = float(np.abs(found - expected.numpy()).max())

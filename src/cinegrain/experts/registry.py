@@ -18,6 +18,7 @@ from cinegrain.experts import (
     yamnet,
 )
 from cinegrain.experts.base import ExpertCard, Family, Network
+from cinegrain.experts.runtime import Runtime
 from cinegrain.plugins import load_plugins
 
 PRESETS: dict[str, tuple[str, ...]] = {
@@ -51,6 +52,7 @@ _FAMILIES: tuple[Family, ...] = (
     videomae.FAMILY,
 )
 PLUGIN_GROUP = "cinegrain.experts"
+DEFAULT_RUNTIME = Runtime()
 
 
 def _all_families() -> tuple[Family, ...]:
@@ -95,6 +97,6 @@ def needs_clips(names: Sequence[str]) -> bool:
     return any(card.needs == "clips" for f in families_for(names) for card in f.cards if card.name in names)
 
 
-def load_networks(names: Sequence[str], cache: Path, *, threads: int = 1) -> list[Network]:
+def load_networks(names: Sequence[str], cache: Path, runtime: Runtime = DEFAULT_RUNTIME) -> list[Network]:
     """The networks that serve the named experts, weights fetched where needed."""
-    return [family.load(cache, threads) for family in families_for(names)]
+    return [family.load(cache, runtime) for family in families_for(names)]

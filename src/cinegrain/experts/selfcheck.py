@@ -121,7 +121,7 @@ def _sound() -> Float32:
 
 def _store() -> None:
     vectors = {}
-    for network in load_networks(PRESETS["light"], cache_folder(), threads=1):
+    for network in load_networks(PRESETS["light"], cache_folder()):
         for name, column in network.embed([builtin_scene()]).items():
             assert column[0] is not None
             vectors[name] = column[0].vector.astype(np.float16)

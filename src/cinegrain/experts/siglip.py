@@ -13,6 +13,7 @@ from cinegrain.experts.hub import HubFiles, HubModel, fetch_model, network_value
 from cinegrain.experts.picture_processor import PictureProcessor, read_processor
 from cinegrain.experts.place_names import PLACES, prompts
 from cinegrain.experts.pretrained import check_transformers, export_graph, load_pretrained, standardise
+from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.weights import WeightFile
 from cinegrain.types import Scene, SceneEmbedding
 
@@ -79,7 +80,7 @@ class SiglipValues:
 class Siglip(Network):
     """The loaded network."""
 
-    def __init__(self, cache: Path, threads: int = 1) -> None:
+    def __init__(self, cache: Path, runtime: Runtime) -> None:
         sentences = [prompts(place) for place in PLACES]
         files = fetch_model(MODEL, cache, recipe=repr(sentences))
         known = read_values(files)
@@ -87,7 +88,7 @@ class Siglip(Network):
         self._session = open_graph(
             cache / "graphs" / f"siglip-v{IMAGE.version}-{files.key}.onnx",
             build=lambda path: build_graph(files, known, sentences, path),
-            threads=threads,
+            runtime=runtime,
         )
 
     def embed(self, scenes: Sequence[Scene]) -> Mapping[str, Sequence[SceneEmbedding | None]]:

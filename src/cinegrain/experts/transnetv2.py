@@ -11,6 +11,7 @@ from onnx import TensorProto
 
 from cinegrain.experts.checkpoint import StateDict, read_state_dict
 from cinegrain.experts.graph import GraphBuilder, fold_batch_norm, open_graph
+from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.weights import WeightFile, content_key, fetch
 from cinegrain.types import TINY_HEIGHT, TINY_WIDTH, UInt8
 
@@ -40,12 +41,12 @@ class TransNetV2:
     Source: Soucek and Lokoc 2020, arXiv:2008.04838.
     """
 
-    def __init__(self, cache: Path, threads: int = 1) -> None:
+    def __init__(self, cache: Path, runtime: Runtime) -> None:
         checkpoint = fetch(CHECKPOINT, cache)
         self._session = open_graph(
             cache / "graphs" / f"transnetv2-v{_VERSION}-{content_key(checkpoint, cache)}.onnx",
             build=lambda path: build_graph(read_state_dict(checkpoint, network="TransNet V2"), path),
-            threads=threads,
+            runtime=runtime,
         )
 
     def cuts(self, pictures: Iterable[tuple[float, UInt8]]) -> Iterator[float]:

@@ -14,6 +14,7 @@ from cinegrain.experts.base import ExpertCard, Family, Network, mean_by_scene
 from cinegrain.experts.checkpoint import StateDict, TorchLayers, read_state_dict
 from cinegrain.experts.graph import open_graph, run_batched
 from cinegrain.experts.log_mel import N_BANDS, PATCH_FRAMES, log_mel_patches
+from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.weights import WeightFile, content_key, fetch
 from cinegrain.types import Float32, Scene, SceneEmbedding
 
@@ -56,12 +57,12 @@ CARD = ExpertCard(
 class VGGish(Network):
     """The loaded network."""
 
-    def __init__(self, cache: Path, threads: int = 1) -> None:
+    def __init__(self, cache: Path, runtime: Runtime) -> None:
         checkpoint = fetch(CHECKPOINT, cache)
         self._session = open_graph(
             cache / "graphs" / f"{CARD.name}-v{CARD.version}-{content_key(checkpoint, cache)}.onnx",
             build=lambda path: build_graph(read_state_dict(checkpoint, network="VGGish"), path),
-            threads=threads,
+            runtime=runtime,
         )
 
     def embed(self, scenes: Sequence[Scene]) -> Mapping[str, Sequence[SceneEmbedding | None]]:

@@ -10,6 +10,7 @@ from onnx import TensorProto
 from cinegrain.experts.base import ExpertCard, Family, Network, mean_by_scene, top_concepts
 from cinegrain.experts.checkpoint import StateDict, TorchLayers, read_state_dict
 from cinegrain.experts.graph import open_graph, run_batched
+from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.weights import WeightFile, content_key, fetch
 from cinegrain.experts.words import TORCHVISION_META, kinetics_words
 from cinegrain.types import CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, Scene, SceneEmbedding, UInt8
@@ -77,7 +78,7 @@ class ClipModel:
 
     def family(self) -> Family:
         """The expert by itself."""
-        return Family((self.card,), lambda cache, threads: ClipNetwork(self, cache, threads))
+        return Family((self.card,), lambda cache, runtime: ClipNetwork(self, cache, runtime))
 
     def write_graph(self, state: StateDict, path: Path) -> None:
         """Writes the ONNX graph.
@@ -116,7 +117,7 @@ class ClipModel:
 class ClipNetwork(Network):
     """The loaded network."""
 
-    def __init__(self, model: ClipModel, cache: Path, threads: int = 1) -> None:
+    def __init__(self, model: ClipModel, cache: Path, runtime: Runtime) -> None:
         self._name = model.card.name
         self.words = kinetics_words(cache)
         checkpoint = fetch(model.checkpoint, cache)
@@ -124,7 +125,7 @@ class ClipNetwork(Network):
         self._session = open_graph(
             cache / "graphs" / f"{self._name}-v{model.card.version}-{key}.onnx",
             build=lambda path: model.write_graph(read_state_dict(checkpoint, network=model.network), path),
-            threads=threads,
+            runtime=runtime,
         )
 
     def embed(self, scenes: Sequence[Scene]) -> Mapping[str, Sequence[SceneEmbedding | None]]:

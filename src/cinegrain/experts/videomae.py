@@ -12,6 +12,7 @@ from cinegrain.experts.graph import open_graph, run_batched
 from cinegrain.experts.hub import HubFiles, HubModel, fetch_model, network_values, refused, words_of
 from cinegrain.experts.picture_processor import PictureProcessor, read_processor
 from cinegrain.experts.pretrained import export_graph, load_pretrained, standardise
+from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.weights import WeightFile
 from cinegrain.types import CLIP_FRAMES, Scene, SceneEmbedding, UInt8
 
@@ -63,7 +64,7 @@ class VideoMAEValues:
 class VideoMAE(Network):
     """The loaded network."""
 
-    def __init__(self, cache: Path, threads: int = 1) -> None:
+    def __init__(self, cache: Path, runtime: Runtime) -> None:
         files = fetch_model(MODEL, cache)
         known = read_values(files)
         self.words = known.words
@@ -71,7 +72,7 @@ class VideoMAE(Network):
         self._session = open_graph(
             cache / "graphs" / f"{CARD.name}-v{CARD.version}-{files.key}.onnx",
             build=lambda path: build_graph(files, known, path),
-            threads=threads,
+            runtime=runtime,
         )
 
     def embed(self, scenes: Sequence[Scene]) -> Mapping[str, Sequence[SceneEmbedding | None]]:

@@ -18,6 +18,7 @@ from cinegrain.experts import log_mel
 from cinegrain.experts.base import ExpertCard, Family, Network, by_scene, mean_by_scene, top_concepts
 from cinegrain.experts.graph import GraphBuilder, open_graph, run_batched
 from cinegrain.experts.log_mel import N_BANDS, PATCH_FRAMES
+from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.weights import WeightFile, fetch
 from cinegrain.types import Float32, Scene, SceneEmbedding
 
@@ -55,11 +56,11 @@ CARD = ExpertCard(
 class YamNet(Network):
     """The loaded network."""
 
-    def __init__(self, cache: Path, threads: int = 1) -> None:
+    def __init__(self, cache: Path, runtime: Runtime) -> None:
         checkpoint = fetch(CHECKPOINT, cache)
         graph = cache / "graphs" / f"yamnet-v{CARD.version}-{CHECKPOINT.sha256[:12]}.onnx"
         self._session = open_graph(
-            graph, build=lambda path: build_graph(read_checkpoint(checkpoint), path), threads=threads
+            graph, build=lambda path: build_graph(read_checkpoint(checkpoint), path), runtime=runtime
         )
         with fetch(CLASS_MAP, cache).open(encoding="utf-8", newline="") as file:
             self.words = tuple(row["display_name"] for row in csv.DictReader(file))

@@ -9,6 +9,9 @@ from sklearn.metrics import average_precision_score, f1_score, precision_recall_
 from cinegrain.errors import ShapeError
 from cinegrain.types import Bool, Float64
 
+FEWEST_FOR_INTERVAL = 10
+"""Resampling fewer films than this gives narrow intervals that are wrong."""
+
 
 @dataclass(frozen=True)
 class GenreScore:
@@ -30,7 +33,7 @@ class MultilabelScores:
     Attributes:
         n_films: Films scored.
         map_macro: Mean AP over the genres that have one; None if none has.
-        map_low: 2.5 % point of its bootstrap over films.
+        map_low: 2.5 % point of its bootstrap over films; None with fewer than FEWEST_FOR_INTERVAL films.
         map_high: 97.5 % point.
         map_chance: What random scores reach: the mean share of positives of the same genres.
         ap_micro: AP over all (film, genre) pairs at once.
@@ -99,7 +102,8 @@ def multilabel_scores(
     )
     t, p, d = truth[:, scored], probabilities[:, scored], decided[:, scored]
     some = bool(scored.any())
-    low, high = _bootstrap_interval(t, p, n_bootstrap, seed) if some else (None, None)
+    enough = some and len(truth) >= FEWEST_FOR_INTERVAL
+    low, high = _bootstrap_interval(t, p, n_bootstrap, seed) if enough else (None, None)
     labelled = t.any(axis=1)
 
     def ap(average: str) -> float | None:

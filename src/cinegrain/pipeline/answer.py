@@ -103,9 +103,9 @@ class Answers:
         """
         experts = self.coarse.spec.experts
         if not self._networks:
-            threads = self.settings.extract.n_workers
-            self._networks = load_networks(experts, cache_folder(), threads=threads)
-            self._cut_finder = load_cut_finder(self.settings.media, cache_folder(), threads=threads)
+            runtime = self.settings.extract.runtime(threads=self.settings.extract.n_workers)
+            self._networks = load_networks(experts, cache_folder(), runtime)
+            self._cut_finder = load_cut_finder(self.settings.media, cache_folder(), runtime)
         found = embed_trailer(
             str(path), path, self._networks, experts, self.settings.media, cut_finder=self._cut_finder
         )

@@ -1,4 +1,4 @@
-"""A dataset in other people's formats: Parquet, safetensors with JSON, and pickles as MMX-Trailer-20 has them."""
+"""A dataset in other people's formats: Parquet, safetensors with JSON, WebDataset, MMX-Trailer-20's pickles."""
 
 import io
 import pickle
@@ -11,11 +11,12 @@ import numpy as np
 
 from cinegrain.artifacts import write_bytes, write_json
 from cinegrain.errors import ConfigError, StoreError
+from cinegrain.pipeline.shards import write_shards
 from cinegrain.store.reader import EmbeddingDataset, SceneVectors
 from cinegrain.store.schema import SceneRow, TrailerRecord
 from cinegrain.types import JsonObject, Trailer
 
-FORMATS = ("parquet", "safetensors", "mmx")
+FORMATS = ("parquet", "safetensors", "webdataset", "mmx")
 
 
 def convert(dataset: EmbeddingDataset, films: Mapping[str, Trailer], form: str, out: Path) -> list[Path]:
@@ -34,16 +35,19 @@ def convert(dataset: EmbeddingDataset, films: Mapping[str, Trailer], form: str, 
         ConfigError: If the format is unknown.
         StoreError: If the folder holds anything, or cannot be written.
     """
-    writers = {"parquet": _parquet, "safetensors": _safetensors, "mmx": _mmx}
-    if form not in writers:
+    if form not in FORMATS:
         raise ConfigError(f"--to must be one of {', '.join(FORMATS)}; found {form!r}.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StoreError(f"{out} exists and is not empty. Choose a new folder for --out.")
+    info = out / "dataset.json"
+    write_json(info, {**dataset.info, "converted_to": form})
+    if form == "webdataset":
+        rows = {record.trailer_id: film_row(record, films) for record in dataset.trailers}
+        return [*write_shards(out, dataset, rows), info]
+    writers = {"parquet": _parquet, "safetensors": _safetensors, "mmx": _mmx}
     ids = [record.trailer_id for record in dataset.trailers]
     vectors = {card["name"]: dataset.vectors(card["name"], ids) for card in dataset.cards}
     scenes = {trailer_id: dataset.scenes(trailer_id) for trailer_id in ids}
-    info = out / "dataset.json"
-    write_json(info, {**dataset.info, "converted_to": form})
     return [*writers[form](out, dataset.trailers, scenes, vectors, films), info]
 
 

@@ -14,6 +14,7 @@ from cinegrain.errors import ConfigError, MediaError
 from cinegrain.experts import transnetv2
 from cinegrain.experts.base import Network
 from cinegrain.experts.registry import needs_clips
+from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.weights import WeightFile
 from cinegrain.media.clock import Deadline
 from cinegrain.media.cuts import CutFinder
@@ -108,13 +109,13 @@ def cut_weights(settings: MediaSettings) -> tuple[WeightFile, ...]:
     return () if settings.cut_detector == CUTS_BY_CHANGE else (transnetv2.CHECKPOINT,)
 
 
-def load_cut_finder(settings: MediaSettings, cache: Path, *, threads: int = 1) -> CutFinder | None:
+def load_cut_finder(settings: MediaSettings, cache: Path, runtime: Runtime) -> CutFinder | None:
     """The network that finds cuts; None if the settings want none.
 
     Raises:
         WeightsError: If its weights cannot be had.
     """
-    return None if settings.cut_detector == CUTS_BY_CHANGE else transnetv2.TransNetV2(cache, threads)
+    return None if settings.cut_detector == CUTS_BY_CHANGE else transnetv2.TransNetV2(cache, runtime)
 
 
 def find_cuts(

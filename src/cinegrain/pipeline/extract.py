@@ -12,11 +12,11 @@ from cinegrain.config import ExtractSettings, Settings, save_settings, to_plain
 from cinegrain.errors import MediaError
 from cinegrain.experts.base import ExpertCard
 from cinegrain.experts.registry import expert_cards, load_networks, resolve_experts
+from cinegrain.experts.runtime import quantised_for
 from cinegrain.experts.weights import WeightFile, cache_folder, fetch
 from cinegrain.media.clock import Deadline
 from cinegrain.media.files import file_sha256
 from cinegrain.media.remote import local_copy, remote_stamp, source_text
-from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.embed import EmbeddedTrailer, cut_weights, load_cut_finder
 from cinegrain.pipeline.jobs import Engine, Failed, Job, Outcome, WorkerSetup
 from cinegrain.pipeline.layout import Run
@@ -70,7 +70,7 @@ def extract(
         StoreError: If the dataset is of another version, or cannot be written.
         WeightsError: If an expert's weights cannot be had.
     """
-    experts = resolve_experts(settings.extract.experts)
+    experts, runtime = resolve_experts(settings.extract.experts), settings.extract.runtime()
     cards = expert_cards()
     install_weights(experts, watcher, also=cut_weights(settings.media))
     if settings.extract.dataset:
@@ -79,7 +79,7 @@ def extract(
         run.dataset,
         cards=[cards[name].as_json() for name in experts],
         settings={"media": to_plain(settings.media)},
-        keys={name: vectors_key(cards[name], settings.media) for name in experts},
+        keys={name: vectors_key(cards[name], settings) for name in experts},
     )
     save_settings(settings, run.folder)
     failures = {} if retry_failed else _still_failing(read_failures(run.failures), trailers)
@@ -87,8 +87,8 @@ def extract(
     _write_failures(run, failures)
     jobs = [job for group in work.values() for job in group]
     if jobs:
-        load_networks(sorted({name for names in work for name in names}), cache_folder())  # builds graphs once
-        load_cut_finder(settings.media, cache_folder())
+        load_networks(sorted({name for names in work for name in names}), cache_folder(), runtime)  # builds graphs once
+        load_cut_finder(settings.media, cache_folder(), runtime)
         with watcher.stage("Looking and listening") as on_step:
             started = time.monotonic()
             for done, outcome in enumerate(_embed_groups(work, settings), start=1):
@@ -112,19 +112,24 @@ def extract(
     )
 
 
-def vectors_key(card: ExpertCard, media: MediaSettings) -> str:
+def vectors_key(card: ExpertCard, settings: Settings) -> str:
     """Key of everything that an expert's vectors depend on: its version, and the settings that reach it.
 
     How scenes are cut reaches every expert; how frames are sampled only those that look at frames, and so on. The
-    time limit reaches none.
+    time limit reaches none. 8-bit graphs count by their content and their engine, which adds in its own way; between
+    engines fp32 differs by rounding only.
     """
     of_others = tuple(prefix for needs, prefix in _OWN_SETTINGS.items() if needs != card.needs)
     reaching = {
         name: value
-        for name, value in to_plain(media).items()
+        for name, value in to_plain(settings.media).items()
         if name not in _NO_VECTOR_DEPENDS_ON and not name.startswith(of_others)
     }
-    return key_of(card.name, card.version, reaching)
+    parts = [card.name, card.version, reaching]
+    short = [graph.sha256 for graph in quantised_for(card.name, cache_folder()) if graph.kept]
+    if settings.extract.precision == "int8" and short:
+        parts.append([settings.extract.inference, *short])
+    return key_of(*parts)
 
 
 def _embed_groups(
@@ -133,9 +138,8 @@ def _embed_groups(
     """Group by group, so that only the networks that are missing run."""
     engine = _engine(settings.extract)
     for experts, jobs in work.items():
-        yield from engine(
-            jobs, WorkerSetup(experts, settings.media, cache_folder(), settings.extract.download_limit_bytes)
-        )
+        limit = settings.extract.download_limit_bytes
+        yield from engine(jobs, WorkerSetup(experts, settings.media, cache_folder(), settings.extract.runtime(), limit))
 
 
 def _engine(settings: ExtractSettings) -> Engine:

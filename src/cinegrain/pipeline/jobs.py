@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 
 from cinegrain.errors import CinegrainError
 from cinegrain.experts.registry import load_networks
+from cinegrain.experts.runtime import Runtime
 from cinegrain.media.clock import Deadline
 from cinegrain.media.files import plain_text
 from cinegrain.media.remote import local_copy, remote_stamp
@@ -48,6 +49,7 @@ class WorkerSetup:
     experts: tuple[str, ...]
     media: MediaSettings
     cache: Path
+    runtime: Runtime
     download_limit_bytes: int = 20 * 10**9
 
 
@@ -109,8 +111,8 @@ def embedder(setup: WorkerSetup, on_progress: Callable[[], None]) -> Work:
     Raises:
         WeightsError: If their weights cannot be had.
     """
-    networks = load_networks(setup.experts, setup.cache, threads=1)
-    cut_finder = load_cut_finder(setup.media, setup.cache)
+    networks = load_networks(setup.experts, setup.cache, setup.runtime)
+    cut_finder = load_cut_finder(setup.media, setup.cache, setup.runtime)
 
     def embed(job: Job) -> EmbeddedTrailer:
         if isinstance(job.path, Path):

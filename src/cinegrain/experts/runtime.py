@@ -1,0 +1,175 @@
+"""How networks run: with which engine, at which precision, on how many threads.
+
+In: a graph in the cache and a `Runtime`. Out: a session whose `run(None, {name: items})` gives the graph's outputs.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal, Protocol, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cinegrain.errors import ConfigError, WeightsError
+from cinegrain.types import Float32
+
+Engine = Literal["onnxruntime", "openvino"]
+Precision = Literal["fp32", "int8"]
+Feed = Mapping[str, NDArray[np.generic]]
+
+
+class Session(Protocol):
+    """A graph ready to run, with ONNX Runtime's way of asking."""
+
+    def run(self, outputs: None, feed: Feed, /) -> Sequence[Float32]:
+        """All outputs for one batch, in the graph's order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """How to run networks.
+
+    Attributes:
+        threads: Processor threads that one call may use.
+        engine: ONNX Runtime, or OpenVINO (extra `cinegrain[openvino]`), which is quicker on clips.
+        precision: 8-bit graphs must have been made before, by `cinegrain experts quantise`.
+        watch: Told of each batch that enters a graph; calibration listens here.
+
+    Raises:
+        ConfigError: If OpenVINO is asked for and not installed, or a name is unknown.
+    """
+
+    threads: int = 1
+    engine: Engine = "onnxruntime"
+    precision: Precision = "fp32"
+    watch: Callable[[Path, Feed], None] | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        for value, known in ((self.engine, get_args(Engine)), (self.precision, get_args(Precision))):
+            if value not in known:
+                raise ConfigError(f"{value!r} is none of {', '.join(known)}. Correct extract.inference or .precision.")
+        if self.engine == "openvino" and find_spec("openvino") is None:
+            raise ConfigError("OpenVINO is not installed. Run: pip install 'cinegrain[openvino]'")
+
+    def open(self, path: Path) -> Session:
+        """A session over a graph in the cache, or over its 8-bit version.
+
+        Raises:
+            WeightsError: If that version has not been made.
+        """
+        graph = path if self.precision == "fp32" else _in_eight_bits(path)
+        session = _OpenVino(graph, self.threads) if self.engine == "openvino" else _onnx(graph, self.threads)
+        return session if self.watch is None else _Watched(session, path, self.watch)
+
+
+@dataclass(frozen=True)
+class QuantisedGraph:
+    """What is known of a graph's 8-bit version; kept beside the graph as NAME.int8.json.
+
+    Attributes:
+        graph: File name of the fp32 graph.
+        kept: Whether it passed; if not, the fp32 graph runs in its place.
+        sha256: Of the 8-bit graph; empty if it was not kept.
+        n_items: How many inputs it was calibrated with.
+        cosine: By expert: mean similarity of held-out scenes' vectors to those of the fp32 graph.
+        lowest_cosine: The least similar of them.
+    """
+
+    graph: str
+    kept: bool
+    sha256: str
+    n_items: int
+    cosine: dict[str, float]
+    lowest_cosine: dict[str, float]
+
+
+def eight_bit_path(graph: Path) -> Path:
+    """Where a graph's 8-bit version lies."""
+    return graph.with_suffix(".int8.onnx")
+
+
+def read_quantised(graph: Path) -> QuantisedGraph | None:
+    """What is known of a graph's 8-bit version; None if nobody has tried to make one."""
+    try:
+        return QuantisedGraph(**json.loads(graph.with_suffix(".int8.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def quantised_for(expert: str, cache: Path) -> list[QuantisedGraph]:
+    """All 8-bit graphs that an expert has been measured with, by file name."""
+    paths = sorted((cache / "graphs").glob("*.int8.json"))
+    found = [read_quantised(path.with_name(path.name.removesuffix(".int8.json") + ".onnx")) for path in paths]
+    return [graph for graph in found if graph is not None and expert in graph.cosine]
+
+
+def _in_eight_bits(graph: Path) -> Path:
+    known = read_quantised(graph)
+    if known is None:
+        raise WeightsError(
+            f"{graph.stem} has no 8-bit graph yet. Make it with `cinegrain experts quantise --help`, "
+            'or set extract.precision to "fp32".'
+        )
+    return eight_bit_path(graph) if known.kept else graph
+
+
+def _onnx(graph: Path, threads: int) -> Session:
+    import onnxruntime as ort  # slow to import, and settings are made of this file
+
+    ort.disable_telemetry_events()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Small fixed networks: spinning threads only burn the processor that decoding needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session: Session = ort.InferenceSession(os.fspath(graph), options, providers=["CPUExecutionProvider"])
+    return session
+
+
+class _OpenVino:
+    """OpenVINO behind ONNX Runtime's way of asking."""
+
+    def __init__(self, graph: Path, threads: int) -> None:
+        self._graph = graph
+        self._threads = threads
+
+    @cached_property
+    def _request(self) -> Any:
+        import openvino
+
+        model = openvino.Core().compile_model(
+            os.fspath(self._graph),
+            "CPU",
+            {
+                "INFERENCE_NUM_THREADS": self._threads,
+                "NUM_STREAMS": 1,
+                "ENABLE_CPU_PINNING": False,  # one process a core: the system places them
+                "INFERENCE_PRECISION_HINT": "f32",  # else it takes bf16 where the processor has it
+            },
+        )
+        return model.create_infer_request()
+
+    def run(self, _outputs: None, feed: Feed, /) -> Sequence[Float32]:
+        """All outputs for one batch, in the graph's order."""
+        request = self._request
+        request.infer(dict(feed))
+        return [np.array(tensor.data) for tensor in request.output_tensors]
+
+
+class _Watched:
+    """Tells of every batch before it runs."""
+
+    def __init__(self, session: Session, graph: Path, watch: Callable[[Path, Feed], None]) -> None:
+        self._session, self._graph, self._watch = session, graph, watch
+
+    def run(self, outputs: None, feed: Feed, /) -> Sequence[Float32]:
+        """All outputs for one batch, in the graph's order."""
+        self._watch(self._graph, feed)
+        return self._session.run(outputs, feed)

@@ -1,0 +1,150 @@
+"""Engines and 8 bits: the same vectors where they promise it, refusal where they cannot."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from tests.conftest import make_scene
+
+from cinegrain.config import ExtractSettings, Settings
+from cinegrain.errors import ConfigError, DataError, WeightsError
+from cinegrain.experts import quantise
+from cinegrain.experts.base import ExpertCard, Family, mean_by_scene
+from cinegrain.experts.graph import GraphBuilder, open_graph, run_batched
+from cinegrain.experts.quantise import quantise_family
+from cinegrain.experts.runtime import Runtime, eight_bit_path, quantised_for, read_quantised
+from cinegrain.experts.weights import cache_folder
+from cinegrain.pipeline.extract import vectors_key
+from cinegrain.types import Scene, SceneEmbedding
+
+CARD = ExpertCard("image_toy", "image", 24, "frames", "Random layers.", None, (), "MIT", "none")
+SIDE = 16
+
+
+def write_toy(path: Path, outlier: float) -> None:
+    """Five convolutions; `outlier` stretches one channel after the fourth, which the fifth shrinks again."""
+    rng = np.random.default_rng(0)
+    first = rng.normal(0, 0.1, (12, 3, 3, 3)).astype(np.float32)
+    second = rng.normal(0, 0.1, (24, 12, 3, 3)).astype(np.float32)
+    first[0] *= outlier
+    second[:, 0] /= outlier
+    g = GraphBuilder()
+    x = g.add("Transpose", g.standardise("frames", (0.5,) * 3, (0.25,) * 3), perm=[0, 3, 1, 2])
+    for _ in range(3):
+        mixing = rng.normal(0, 0.5, (3, 3, 3, 3)).astype(np.float32)
+        x = g.conv(x, mixing, np.zeros(3, np.float32))
+    x = g.add("Relu", g.conv(x, first, np.zeros(12, np.float32)))
+    x = g.add("Relu", g.conv(x, second, np.zeros(24, np.float32)))
+    g.add("Flatten", g.add("GlobalAveragePool", x), output="features")
+    g.save(path, name="toy", inputs=[("frames", 2, ("n", SIDE, SIDE, 3))], outputs=[("features", ("n", 24))])
+
+
+class Toy:
+    """An expert over the toy graph."""
+
+    def __init__(self, cache: Path, runtime: Runtime, outlier: float) -> None:
+        path = cache / "graphs" / "toy-v1.onnx"
+        self.session = open_graph(path, build=lambda p: write_toy(p, outlier), runtime=runtime)
+
+    def embed(self, scenes: Sequence[Scene]) -> Mapping[str, Sequence[SceneEmbedding | None]]:
+        frames = np.concatenate([s.frames for s in scenes])
+        if not len(frames):
+            return {CARD.name: [None] * len(scenes)}
+        (found,) = run_batched(self.session, "frames", frames, batch=4)
+        means = mean_by_scene(found, [len(s.frames) for s in scenes])
+        return {CARD.name: [None if mean is None else SceneEmbedding(mean) for mean in means]}
+
+
+def toy(outlier: float = 1.0) -> Family:
+    return Family((CARD,), lambda cache, runtime: Toy(cache, runtime, outlier))
+
+
+def scenes(n: int, seed: int) -> list[list[Scene]]:
+    rng = np.random.default_rng(seed)
+    return [[make_scene(frames=rng.integers(0, 256, (3, SIDE, SIDE, 3), np.uint8))] for _ in range(n)]
+
+
+def vectors(cache: Path, runtime: Runtime, outlier: float = 1.0) -> Any:
+    column = toy(outlier).load(cache, runtime).embed([s for (s,) in scenes(6, 9)])[CARD.name]
+    return np.stack([e.vector for e in column if e is not None])
+
+
+def test_8_bits_are_asked_for_before_they_are_made(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="cinegrain experts quantise"):
+        toy().load(tmp_path, Runtime(precision="int8"))
+
+
+def test_a_tame_network_is_kept_in_8_bits(tmp_path: Path) -> None:
+    (note,) = quantise_family(toy(), tmp_path, scenes(20, 0), scenes(10, 1))
+    assert note.kept
+    assert note.lowest_cosine[CARD.name] > 0.999
+    graph = tmp_path / "graphs" / "toy-v1.onnx"
+    assert "QuantizeLinear" in {node.op_type for node in onnx.load(str(eight_bit_path(graph))).graph.node}
+    exact, short = vectors(tmp_path, Runtime()), vectors(tmp_path, Runtime(precision="int8"))
+    assert not np.array_equal(exact, short)
+    # A second computation of the similarity, on scenes that neither calibrated nor measured.
+    assert (np.sum(exact * short, 1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(short, axis=1)).min() > 0.999
+
+
+def test_a_network_that_8_bits_harm_stays_as_it_is(tmp_path: Path) -> None:
+    """One channel 20,000 times the others leaves them a single step of 256."""
+    (note,) = quantise_family(toy(2e4), tmp_path, scenes(20, 0), scenes(10, 1))
+    assert not note.kept
+    assert note.cosine[CARD.name] < quantise.MIN_COSINE
+    assert not eight_bit_path(tmp_path / "graphs" / note.graph).exists()
+    exact, short = vectors(tmp_path, Runtime(), 2e4), vectors(tmp_path, Runtime(precision="int8"), 2e4)
+    np.testing.assert_array_equal(exact, short)
+
+
+def test_scenes_that_hold_nothing_are_refused(tmp_path: Path) -> None:
+    from cinegrain.experts import efficientnet_lite
+
+    with pytest.raises(DataError, match="hold nothing"):
+        quantise_family(efficientnet_lite.FAMILY, cache_folder(), [[make_scene()]], [[make_scene()]])
+
+
+def test_the_key_of_vectors_follows_the_8_bit_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CINEGRAIN_CACHE", str(tmp_path))
+    exact, short = Settings(), Settings(extract=ExtractSettings(precision="int8"))
+    assert vectors_key(CARD, short) == vectors_key(CARD, exact), "nothing made: fp32 runs"
+    quantise_family(toy(2e4), tmp_path, scenes(20, 0), scenes(10, 1))
+    assert vectors_key(CARD, short) == vectors_key(CARD, exact), "not kept: fp32 runs"
+    (tmp_path / "graphs" / "toy-v1.onnx").unlink()
+    quantise_family(toy(), tmp_path, scenes(20, 0), scenes(10, 1))
+    first = vectors_key(CARD, short)
+    assert first != vectors_key(CARD, exact)
+    quantise_family(toy(), tmp_path, [[s] for g in scenes(20, 5) for s in g], scenes(10, 1))
+    assert len(quantised_for(CARD.name, tmp_path)) == 1
+    assert vectors_key(CARD, short) != first, "calibrated otherwise: other vectors"
+
+
+def test_a_damaged_note_counts_as_none(tmp_path: Path) -> None:
+    graph = tmp_path / "x.onnx"
+    for text in ("", "{", "[1]", '{"graph": 1}'):
+        graph.with_suffix(".int8.json").write_text(text)
+        assert read_quantised(graph) is None
+
+
+def test_openvino_gives_the_same_vectors(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    quantise_family(toy(), tmp_path, scenes(20, 0), scenes(10, 1))
+    exact = vectors(tmp_path, Runtime())
+    np.testing.assert_allclose(vectors(tmp_path, Runtime(engine="openvino")), exact, rtol=1e-4, atol=1e-5)
+    short = vectors(tmp_path, Runtime(engine="openvino", precision="int8"))
+    np.testing.assert_allclose(short, vectors(tmp_path, Runtime(precision="int8")), rtol=0.05, atol=0.02)
+
+
+def test_an_engine_that_is_not_there_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cinegrain.experts.runtime.find_spec", lambda _name: None)
+    with pytest.raises(ConfigError, match=r"cinegrain\[openvino\]"):
+        Runtime(engine="openvino")
+
+
+def test_an_unknown_engine_or_precision_is_refused() -> None:
+    with pytest.raises(ConfigError, match="onnxruntime, openvino"):
+        Runtime(engine="tensorrt")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="fp32, int8"):
+        Runtime(precision="int4")  # type: ignore[arg-type]
