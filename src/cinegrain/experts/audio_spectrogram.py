@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cinegrain.experts.base import ExpertCard, Family, Network, by_scene, mean_by_scene, top_concepts
+from cinegrain.experts.base import ExpertCard, Family, Network, described_scenes
 from cinegrain.experts.graph import open_graph, run_batched
 from cinegrain.experts.hub import (
     HubFiles,
@@ -121,12 +121,7 @@ class AudioSpectrogram(Network):
             return {CARD.name: [None] * len(scenes)}
         inputs = np.concatenate([picture for picture in pictures if picture is not None])
         features, scores = run_batched(self._session, "log_mel", inputs, batch=_BATCH)
-        return {
-            CARD.name: [
-                None if vector is None else SceneEmbedding(vector, top_concepts(self.words, heard.max(axis=0)))
-                for vector, heard in zip(mean_by_scene(features, counts), by_scene(scores, counts), strict=True)
-            ]
-        }
+        return {CARD.name: described_scenes(features, scores, counts, self.words, best=True)}
 
 
 FAMILY = Family((CARD,), AudioSpectrogram)

@@ -109,3 +109,25 @@ def mean_by_scene(values: Float32, counts: Sequence[int]) -> list[Float32 | None
         rows.mean(axis=0, dtype=np.float64).astype(np.float32) if len(rows) else None
         for rows in by_scene(values, counts)
     ]
+
+
+def described_scenes(
+    vectors: Float32, scores: Float32, counts: Sequence[int], words: Sequence[str], *, best: bool = False
+) -> list[SceneEmbedding | None]:
+    """Each scene's mean vector with its best words; None for a scene without rows.
+
+    Args:
+        vectors: Shape (sum of counts, d).
+        scores: Of the words, 0..1, shape (sum of counts, c).
+        counts: How many rows belong to each scene; may be 0.
+        words: All words, length c.
+        best: Whether a word counts by its best row (it occurs) or by the mean over rows (it describes all).
+    """
+    found: list[SceneEmbedding | None] = []
+    for mean, rows in zip(mean_by_scene(vectors, counts), by_scene(scores, counts), strict=True):
+        if mean is None:
+            found.append(None)
+            continue
+        score = rows.max(axis=0) if best else rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+        found.append(SceneEmbedding(mean, top_concepts(words, score)))
+    return found

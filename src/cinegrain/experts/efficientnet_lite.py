@@ -13,7 +13,7 @@ import numpy as np
 from onnx import TensorProto
 
 from cinegrain.errors import WeightsError
-from cinegrain.experts.base import ExpertCard, Family, Network, mean_by_scene, top_concepts
+from cinegrain.experts.base import ExpertCard, Family, Network, described_scenes, mean_by_scene
 from cinegrain.experts.graph import GraphBuilder, fold_batch_norm, open_graph, run_batched
 from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.weights import WeightFile, fetch
@@ -89,12 +89,7 @@ class EfficientNetLite0(Network):
             return {IMAGE.name: [None] * len(scenes), LOCATION.name: [None] * len(scenes)}
         inputs = np.stack([prepare(frame) for scene in scenes for frame in scene.frames])
         features, probabilities, layout = run_batched(self._session, "frames", inputs, batch=_BATCH)
-        images: list[SceneEmbedding | None] = [
-            None if vector is None or scores is None else SceneEmbedding(vector, top_concepts(self.words, scores))
-            for vector, scores in zip(
-                mean_by_scene(features, counts), mean_by_scene(probabilities, counts), strict=True
-            )
-        ]
+        images = described_scenes(features, probabilities, counts, self.words)
         places = [None if v is None else SceneEmbedding(v) for v in mean_by_scene(layout, counts)]
         return {IMAGE.name: images, LOCATION.name: places}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto
 
-from cinegrain.experts.base import ExpertCard, Family, Network, by_scene, mean_by_scene, top_concepts
+from cinegrain.experts.base import ExpertCard, Family, Network, described_scenes
 from cinegrain.experts.checkpoint import StateDict
 from cinegrain.experts.graph import GraphBuilder, open_graph, run_batched
 from cinegrain.experts.music_mel import N_BANDS, PATCH_FRAMES, log_mel_patches
@@ -93,12 +93,7 @@ class MusiCNN(Network):
         features, tags = run_batched(self._session, "patches", np.concatenate(patches), batch=_BATCH)
         lengths = iter(map(len, patches))
         counts = [next(lengths) if is_music else 0 for is_music in music]
-        return {
-            CARD.name: [
-                None if vector is None else SceneEmbedding(vector, top_concepts(TAGS, heard.mean(axis=0)))
-                for vector, heard in zip(mean_by_scene(features, counts), by_scene(tags, counts), strict=True)
-            ]
-        }
+        return {CARD.name: described_scenes(features, tags, counts, TAGS)}
 
 
 FAMILY = Family((CARD,), MusiCNN)

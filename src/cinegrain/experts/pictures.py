@@ -9,7 +9,7 @@ from onnx import TensorProto
 from PIL import Image
 
 from cinegrain.errors import WeightsError
-from cinegrain.experts.base import ExpertCard, Family, Network, mean_by_scene, top_concepts
+from cinegrain.experts.base import ExpertCard, Family, Network, described_scenes
 from cinegrain.experts.checkpoint import StateDict, TorchLayers, read_state_dict
 from cinegrain.experts.graph import open_graph, run_batched
 from cinegrain.experts.runtime import Runtime
@@ -97,13 +97,7 @@ class PictureNetwork(Network):
             return {self._name: [None] * len(scenes)}
         inputs = np.stack([prepare(frame) for scene in scenes for frame in scene.frames])
         features, probabilities = run_batched(self._session, "frames", inputs, batch=_BATCH)
-        means = zip(mean_by_scene(features, counts), mean_by_scene(probabilities, counts), strict=True)
-        return {
-            self._name: [
-                None if vector is None or scores is None else SceneEmbedding(vector, top_concepts(self.words, scores))
-                for vector, scores in means
-            ]
-        }
+        return {self._name: described_scenes(features, probabilities, counts, self.words)}
 
 
 def prepare(frame: UInt8) -> UInt8:

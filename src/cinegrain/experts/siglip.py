@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cinegrain.experts.base import ExpertCard, Family, Network, mean_by_scene, top_concepts
+from cinegrain.experts.base import ExpertCard, Family, Network, described_scenes, mean_by_scene
 from cinegrain.experts.graph import open_graph, run_batched
 from cinegrain.experts.hub import HubFiles, HubModel, fetch_model, network_values, refused, whole_number
 from cinegrain.experts.picture_processor import PictureProcessor, read_processor
@@ -97,14 +97,11 @@ class Siglip(Network):
         if not sum(counts):
             return {card.name: [None] * len(scenes) for card in (LOCATION, IMAGE)}
         inputs = np.stack([self._processor.prepare(frame) for scene in scenes for frame in scene.frames])
-        outputs = run_batched(self._session, "frames", inputs, batch=_BATCH)
-        embeddings, places, shares = (mean_by_scene(values, counts) for values in outputs)
+        vectors, places, shares = run_batched(self._session, "frames", inputs, batch=_BATCH)
+        means = mean_by_scene(vectors, counts)
         return {
-            LOCATION.name: [
-                None if vector is None or share is None else SceneEmbedding(vector, top_concepts(PLACES, share))
-                for vector, share in zip(places, shares, strict=True)
-            ],
-            IMAGE.name: [None if vector is None else SceneEmbedding(vector) for vector in embeddings],
+            LOCATION.name: described_scenes(places, shares, counts, PLACES),
+            IMAGE.name: [None if mean is None else SceneEmbedding(mean) for mean in means],
         }
 
 

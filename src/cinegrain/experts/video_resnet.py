@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto
 
-from cinegrain.experts.base import ExpertCard, Family, Network, mean_by_scene, top_concepts
+from cinegrain.experts.base import ExpertCard, Family, Network, described_scenes
 from cinegrain.experts.checkpoint import StateDict, TorchLayers, read_state_dict
 from cinegrain.experts.graph import open_graph, run_batched
 from cinegrain.experts.runtime import Runtime
@@ -135,13 +135,7 @@ class ClipNetwork(Network):
             return {self._name: [None] * len(scenes)}
         inputs = crop(np.concatenate([scene.clips for scene in scenes if len(scene.clips)]))
         features, probabilities = run_batched(self._session, "clips", inputs, batch=_BATCH)
-        means = zip(mean_by_scene(features, counts), mean_by_scene(probabilities, counts), strict=True)
-        return {
-            self._name: [
-                None if vector is None or scores is None else SceneEmbedding(vector, top_concepts(self.words, scores))
-                for vector, scores in means
-            ]
-        }
+        return {self._name: described_scenes(features, probabilities, counts, self.words)}
 
 
 def crop(clips: UInt8) -> UInt8:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cinegrain.experts.base import ExpertCard, Family, Network, mean_by_scene, top_concepts
+from cinegrain.experts.base import ExpertCard, Family, Network, described_scenes
 from cinegrain.experts.graph import open_graph, run_batched
 from cinegrain.experts.hub import HubFiles, HubModel, fetch_model, network_values, refused, words_of
 from cinegrain.experts.picture_processor import PictureProcessor, read_processor
@@ -82,13 +82,7 @@ class VideoMAE(Network):
             return {CARD.name: [None] * len(scenes)}
         inputs = prepare(np.concatenate([scene.clips for scene in scenes if len(scene.clips)]), self._processor)
         features, shares = run_batched(self._session, "clips", inputs, batch=_BATCH)
-        means = zip(mean_by_scene(features, counts), mean_by_scene(shares, counts), strict=True)
-        return {
-            CARD.name: [
-                None if vector is None or share is None else SceneEmbedding(vector, top_concepts(self.words, share))
-                for vector, share in means
-            ]
-        }
+        return {CARD.name: described_scenes(features, shares, counts, self.words)}
 
 
 FAMILY = Family((CARD,), VideoMAE)

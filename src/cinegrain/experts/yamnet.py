@@ -15,7 +15,7 @@ from onnx import TensorProto, numpy_helper
 
 from cinegrain.errors import WeightsError
 from cinegrain.experts import log_mel
-from cinegrain.experts.base import ExpertCard, Family, Network, by_scene, mean_by_scene, top_concepts
+from cinegrain.experts.base import ExpertCard, Family, Network, by_scene, described_scenes
 from cinegrain.experts.graph import GraphBuilder, open_graph, run_batched
 from cinegrain.experts.log_mel import N_BANDS, PATCH_FRAMES
 from cinegrain.experts.runtime import Runtime
@@ -71,12 +71,7 @@ class YamNet(Network):
         A word says that a sound occurs, as AudioSet's labels do: one shot in a scene of music is a shot.
         """
         embedding, scores, counts = self._listen(scenes)
-        return {
-            CARD.name: [
-                None if vector is None else SceneEmbedding(vector, top_concepts(self.words, heard.max(axis=0)))
-                for vector, heard in zip(mean_by_scene(embedding, counts), by_scene(scores, counts), strict=True)
-            ]
-        }
+        return {CARD.name: described_scenes(embedding, scores, counts, self.words, best=True)}
 
     def scores(self, scenes: Sequence[Scene], word: str) -> list[Float32]:
         """How much each patch of each scene sounds like one of the words, 0..1.

@@ -3,7 +3,7 @@
 import io
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,16 @@ from cinegrain.store.schema import SceneRow, TrailerRecord
 from cinegrain.types import JsonObject, Trailer
 
 FORMATS = ("parquet", "safetensors", "webdataset", "mmx")
+
+
+@dataclass(frozen=True, eq=False)
+class _Contents:
+    """A whole dataset in memory: scenes and films by trailer_id, vectors by expert."""
+
+    records: Sequence[TrailerRecord]
+    scenes: Mapping[str, Sequence[SceneRow]]
+    vectors: Mapping[str, SceneVectors]
+    films: Mapping[str, Trailer]
 
 
 def convert(dataset: EmbeddingDataset, films: Mapping[str, Trailer], form: str, out: Path) -> list[Path]:
@@ -48,7 +58,7 @@ def convert(dataset: EmbeddingDataset, films: Mapping[str, Trailer], form: str, 
     ids = [record.trailer_id for record in dataset.trailers]
     vectors = {card["name"]: dataset.vectors(card["name"], ids) for card in dataset.cards}
     scenes = {trailer_id: dataset.scenes(trailer_id) for trailer_id in ids}
-    return [*writers[form](out, dataset.trailers, scenes, vectors, films), info]
+    return [*writers[form](out, _Contents(dataset.trailers, scenes, vectors, films)), info]
 
 
 def film_row(record: TrailerRecord, films: Mapping[str, Trailer]) -> JsonObject:
@@ -65,30 +75,24 @@ def film_row(record: TrailerRecord, films: Mapping[str, Trailer]) -> JsonObject:
     }
 
 
-def _parquet(
-    out: Path,
-    records: Sequence[TrailerRecord],
-    scenes: Mapping[str, Sequence[SceneRow]],
-    vectors: Mapping[str, SceneVectors],
-    films: Mapping[str, Trailer],
-) -> list[Path]:
+def _parquet(out: Path, data: _Contents) -> list[Path]:
     """trailers.parquet, and vectors.parquet with one row a scene and one list column an expert."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     rows = [
         {"trailer_id": r.trailer_id, "scene": s.scene, "start_s": s.start_s, "end_s": s.end_s}
-        for r in records
-        for s in scenes[r.trailer_id]
+        for r in data.records
+        for s in data.scenes[r.trailer_id]
     ]
     position = {(row["trailer_id"], row["scene"]): i for i, row in enumerate(rows)}
     table = pa.Table.from_pylist(rows)
-    for name, found in vectors.items():
+    for name, found in data.vectors.items():
         column: list[Any] = [None] * len(rows)
-        for trailer_id, scene, vector in _rows(records, found):
+        for trailer_id, scene, vector in _rows(data.records, found):
             column[position[trailer_id, scene]] = vector
         table = table.append_column(name, pa.array(column, pa.list_(pa.float16())))
-    films_table = pa.Table.from_pylist([film_row(record, films) for record in records])
+    films_table = pa.Table.from_pylist([film_row(record, data.films) for record in data.records])
     paths = []
     for name, data in (("trailers", films_table), ("vectors", table)):
         buffer = io.BytesIO()
@@ -98,42 +102,33 @@ def _parquet(
     return paths
 
 
-def _safetensors(
-    out: Path,
-    records: Sequence[TrailerRecord],
-    scenes: Mapping[str, Sequence[SceneRow]],
-    vectors: Mapping[str, SceneVectors],
-    films: Mapping[str, Trailer],
-) -> list[Path]:
+def _safetensors(out: Path, data: _Contents) -> list[Path]:
     """vectors.safetensors with three arrays an expert, and trailers.json in the order that `trailer` counts in."""
     from safetensors.numpy import save
 
     arrays: dict[str, np.ndarray] = {}
-    for name, found in vectors.items():
+    for name, found in data.vectors.items():
         arrays[f"{name}.vectors"] = np.ascontiguousarray(found.vectors)
         arrays[f"{name}.scene"] = np.ascontiguousarray(found.scenes)
-        arrays[f"{name}.trailer"] = np.repeat(np.arange(len(records), dtype=np.int64), np.diff(found.offsets))
+        arrays[f"{name}.trailer"] = np.repeat(np.arange(len(data.records), dtype=np.int64), np.diff(found.offsets))
     write_bytes(out / "vectors.safetensors", save(arrays))
-    rows = [{**film_row(r, films), "scenes": [[s.start_s, s.end_s] for s in scenes[r.trailer_id]]} for r in records]
+    rows = [
+        {**film_row(r, data.films), "scenes": [[s.start_s, s.end_s] for s in data.scenes[r.trailer_id]]}
+        for r in data.records
+    ]
     write_json(out / "trailers.json", rows)
     return [out / "vectors.safetensors", out / "trailers.json"]
 
 
-def _mmx(
-    out: Path,
-    records: Sequence[TrailerRecord],
-    scenes: Mapping[str, Sequence[SceneRow]],
-    vectors: Mapping[str, SceneVectors],
-    films: Mapping[str, Trailer],
-) -> list[Path]:
+def _mmx(out: Path, data: _Contents) -> list[Path]:
     """A stream of movie records; beside the authors' keys each has trailer_id and title."""
-    by_film: dict[str, dict[int, dict[str, np.ndarray]]] = {r.trailer_id: {} for r in records}
-    for name, found in vectors.items():
-        for trailer_id, scene, vector in _rows(records, found):
+    by_film: dict[str, dict[int, dict[str, np.ndarray]]] = {r.trailer_id: {} for r in data.records}
+    for name, found in data.vectors.items():
+        for trailer_id, scene, vector in _rows(data.records, found):
             by_film[trailer_id].setdefault(scene, {})[f"{name}-embeddings"] = vector
     buffer = io.BytesIO()
-    for record in records:
-        film = films.get(record.trailer_id)
+    for record in data.records:
+        film = data.films.get(record.trailer_id)
         own = by_film[record.trailer_id]
         pickle.dump(
             {
@@ -141,7 +136,7 @@ def _mmx(
                 "path": record.path,
                 "trailer_id": record.trailer_id,
                 "title": film.title if film else record.trailer_id,
-                "scenes": {f"{s.scene:03d}": {"0": own.get(s.scene, {})} for s in scenes[record.trailer_id]},
+                "scenes": {f"{s.scene:03d}": {"0": own.get(s.scene, {})} for s in data.scenes[record.trailer_id]},
             },
             buffer,
             protocol=4,
