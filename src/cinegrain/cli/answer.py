@@ -1,15 +1,20 @@
 """`cinegrain predict`, `similar`, `explain`: questions to a finished run."""
 
+import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
-from cinegrain.cli.console import err, out, print_json, watcher
+from cinegrain.cli.console import Interrupt, err, out, print_json, watcher
 from cinegrain.cli.options import FAILED, SOME_FAILED, JsonFlag, RunArgument, TopK, guarded
 from cinegrain.errors import ConfigError
 from cinegrain.types import MODALITIES
+
+if TYPE_CHECKING:
+    from cinegrain.pipeline.predict import Answer, Unread
 
 FilmArgument = Annotated[
     str, typer.Argument(help="A trailer's id or title in the run, or a video file.", show_default=False)
@@ -18,30 +23,94 @@ FilmArgument = Annotated[
 
 @guarded
 def predict(
-    run: RunArgument,
-    files: Annotated[list[Path], typer.Argument(help="Videos, or folders of videos.", show_default=False)],
+    run: Annotated[
+        Path | None, typer.Argument(help="The run folder; with --model, the first video.", show_default=False)
+    ] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Videos, or folders of videos.", show_default=False)
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", help="An exported model instead of a run: no PyTorch needed.")
+    ] = None,
+    watch: Annotated[
+        Path | None, typer.Option("--watch", help="Answer for every film that comes into this folder, until Ctrl-C.")
+    ] = None,
+    out_file: Annotated[
+        Path | None, typer.Option("--out", help="Write the answers here: .csv, .json or .jsonl.", show_default=False)
+    ] = None,
     top_k: TopK = 5,
     as_json: JsonFlag = False,
 ) -> None:
-    """Genres, sub-genre and reasons for films never seen."""
-    from cinegrain.media.files import find_videos
-    from cinegrain.pipeline.answer import Answers, predict_files
+    """Genres, sub-genre and reasons for films never seen; "not sure" where the answer is no more than a guess."""
+    from cinegrain.media.files import find_videos, path_text
+    from cinegrain.pipeline.predict import check_out, predict_files, write_answers
+
+    check_out(out_file, watching=watch is not None)
+    asked = [path for path in (run, *(files or [])) if path is not None]
+    if model is not None:
+        from cinegrain.pipeline.exported import ExportedModel
+
+        answer: Answer = ExportedModel(model).answer
+    elif run is not None:
+        answer, asked = _asker(run, top_k), asked[1:]
+    else:
+        raise ConfigError("Name a run, or an exported --model.")
+    if (watch is not None) == bool(asked):
+        raise ConfigError("Name either the videos to look at or a folder to --watch.")
+    if watch is not None:
+        _watch(watch, answer, out_file, as_json=as_json)
+        return
+    paths = [path for file in asked for path in (find_videos(file) if file.is_dir() else [file])]
+    if not paths:
+        raise ConfigError(f"No videos in {', '.join(map(path_text, asked))}.")
+    results, failed = predict_files(answer, paths, watcher())
+    if out_file is not None:
+        write_answers(out_file, results)
+    if as_json:
+        print_json(results)
+    elif out_file is not None:
+        out.print(f"{len(results)} of {len(paths)} films: {out_file}", highlight=False, soft_wrap=True)
+    else:
+        for result in results:
+            _show(result)
+    for unread in failed:
+        _tell(unread)
+    if failed:
+        raise typer.Exit(SOME_FAILED if results else FAILED)
+
+
+def _asker(run: Path, top_k: int) -> "Answer":
+    """Answers from a whole run."""
+    from cinegrain.pipeline.answer import Answers
     from cinegrain.pipeline.layout import Run
 
     answers = Answers(Run.open(run))
-    paths = [path for file in files for path in (find_videos(file) if file.is_dir() else [file])]
-    if not paths:
-        raise ConfigError(f"No videos in {', '.join(map(str, files))}.")
-    results, failed = predict_files(answers, paths, watcher(), top_k=top_k)
-    if as_json:
-        print_json(results)
-    else:
-        for answer in results:
-            _show(answer)
-    for path, reason in failed:
-        err.print(f"[bold red]{path}:[/] {reason}", highlight=False, soft_wrap=True)
-    if failed:
-        raise typer.Exit(SOME_FAILED if results else FAILED)
+    return lambda path: answers.predict(answers.new_film(path), top_k=top_k)
+
+
+def _watch(folder: Path, answer: "Answer", out_file: Path | None, *, as_json: bool) -> None:
+    """One line for each film that comes."""
+    from cinegrain.pipeline.predict import Unread, watch_folder
+
+    err.print(f"Watching {folder}; Ctrl-C stops.", highlight=False, markup=False, soft_wrap=True)
+    for found in watch_folder(folder, answer, out_file):
+        Interrupt.check()
+        if isinstance(found, Unread):
+            _tell(found)
+        elif as_json:
+            print(json.dumps(found, ensure_ascii=False, allow_nan=False), flush=True)
+        else:
+            decided = [f"{genre['name']} {genre['probability']:.2f}" for genre in found["genres"] if genre["decided"]]
+            unsure = "" if found["sure"] else f" (not sure: {'; '.join(found['unsure_because'])})"
+            print(f"{found['path']}: {', '.join(decided) or 'no genre'}{unsure}", flush=True)
+
+
+def _tell(unread: "Unread") -> None:
+    from cinegrain.media.files import path_text
+
+    err.print(
+        f"[bold red]{escape(path_text(unread.path))}:[/] {escape(unread.reason)}", highlight=False, soft_wrap=True
+    )
 
 
 @guarded
@@ -86,7 +155,12 @@ def _show(answer: dict[str, Any]) -> None:
     out.rule(f"[bold]{answer['title']}[/] [dim]{answer['path']}")
     decided = [genre["name"] for genre in answer["genres"] if genre["decided"]] or ["none for sure"]
     out.print(f"Genres: [bold]{', '.join(decided)}[/]", highlight=False)
-    subgenre = answer["subgenre"]
+    if not answer["sure"]:
+        out.print(f"[yellow]Not sure:[/] {'; '.join(answer['unsure_because'])}", highlight=False)
+    subgenre = answer.get("subgenre")
+    if subgenre is None:
+        out.print(_genre_table(answer["genres"]))
+        return
     out.print(
         f"Sub-genre: [bold]{subgenre['name']}[/] ({subgenre['id']}, distance {subgenre['distance']:.2f})",
         highlight=False,

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cinegrain import __version__
-from cinegrain.cli import answer, dataset, demo, doctor, experts, run, settings, stages
+from cinegrain.cli import answer, dataset, demo, doctor, evaluate, experts, export, run, settings, simulate, stages
 from cinegrain.cli.console import set_up_logging
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 
 app.command("demo", rich_help_panel="Everything")(demo.demo)
 app.command("run", rich_help_panel="Everything")(run.run)
+app.command("simulate", rich_help_panel="Everything")(simulate.simulate)
 app.command("extract", rich_help_panel="Stage by stage")(stages.extract)
 app.command("train", rich_help_panel="Stage by stage")(stages.train)
 app.command("finetune", rich_help_panel="Stage by stage")(stages.finetune)
@@ -28,6 +29,9 @@ app.command("report", rich_help_panel="Stage by stage")(stages.report)
 app.command("predict", rich_help_panel="Ask")(answer.predict)
 app.command("similar", rich_help_panel="Ask")(answer.similar)
 app.command("explain", rich_help_panel="Ask")(answer.explain)
+app.command("evaluate", rich_help_panel="Measure, take away")(evaluate.evaluate)
+app.command("ablate", rich_help_panel="Measure, take away")(evaluate.ablate)
+app.command("export", rich_help_panel="Measure, take away")(export.export)
 app.add_typer(experts.app, name="experts", rich_help_panel="Look after")
 app.add_typer(dataset.app, name="dataset", rich_help_panel="Look after")
 app.command("settings", rich_help_panel="Look after")(settings.settings)

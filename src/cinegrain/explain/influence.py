@@ -48,6 +48,48 @@ def mode_influence(model: GenreModel, batch: SceneBatch) -> Influence:
     return Influence(np.moveaxis(phi, 0, 1), values[-1], values[0, 0] if n else np.zeros(values.shape[2]))
 
 
+@dataclass(frozen=True, eq=False)
+class TellingInfluence:
+    """How far each mode moves films of a genre above other films, logits, shape (e, g); with 95 % intervals.
+
+    NaN for a genre that all or none of the films have.
+    """
+
+    values: Float64
+    low: Float64
+    high: Float64
+
+
+def telling_influence(
+    influence: Influence, labels: Bool, *, n_bootstrap: int = 1000, seed: int = 0
+) -> TellingInfluence:
+    """Mean influence of each mode on films that have a genre, less that on films that have it not.
+
+    A mode that says nothing of a genre may still move all films alike; here it gets 0.
+
+    Args:
+        influence: Of n trailers.
+        labels: Shape (n, g).
+        n_bootstrap: Resamples of films.
+        seed: Of the resampling.
+    """
+    n = len(labels)
+    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), n_bootstrap)
+    drawn = np.concatenate([np.ones((1, n)), counts])  # the films themselves, then the resamples; (1 + b, n)
+    has, lacks = labels.astype(np.float64), (~labels).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean_with = np.einsum("bn,neg,ng->beg", drawn, influence.values, has, optimize=True) / (drawn @ has)[:, None]
+        mean_without = (
+            np.einsum("bn,neg,ng->beg", drawn, influence.values, lacks, optimize=True) / (drawn @ lacks)[:, None]
+        )
+    found = mean_with - mean_without
+    some = labels.any(axis=0) & ~labels.all(axis=0)
+    low, high = np.full(found.shape[1:], np.nan), np.full(found.shape[1:], np.nan)
+    if some.any():
+        low[:, some], high[:, some] = np.nanpercentile(found[1:][..., some], [2.5, 97.5], axis=0)
+    return TellingInfluence(found[0], low, high)
+
+
 def influence_by_genre(influence: Influence, labels: Bool) -> Float64:
     """Mean influence of each mode on a genre over the films that have it.
 

@@ -10,8 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cinegrain.models.fusion import Fusion, unit_rows
 
-class CollaborativeGating(nn.Module):
+
+class CollaborativeGating(Fusion):
     """Projects every expert to a shared width and gates it by its relations to the others.
 
         p_e  = norm(W_e x_e + b_e)
@@ -28,10 +30,10 @@ class CollaborativeGating(nn.Module):
         Args:
             dimensions: Input length d_e by expert name; its order is the order of the outputs.
             width: Shared width d.
-            dropout: Share of projected values dropped in training.
+            dropout: Share of input values dropped in training.
         """
-        super().__init__()
-        self.experts: tuple[str, ...] = tuple(dimensions)
+        super().__init__(dimensions, width=width, dropout=dropout)
+        self.experts, self.n_features = tuple(dimensions), width * len(dimensions)
         self.project = nn.ModuleDict({name: nn.Linear(d, width) for name, d in dimensions.items()})
         self.pair = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU(), nn.Linear(width, width))  # g
         self.context = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))  # h
@@ -49,23 +51,24 @@ class CollaborativeGating(nn.Module):
             Shape (n, e, width): rows of unit length, exactly zero where the expert is absent.
         """
         p = torch.stack([self.project[name](self.dropout(pooled[name])) for name in self.experts], dim=1)
-        p = _unit(p, present)  # (n, e, d)
+        p = unit_rows(p, present)  # (n, e, d)
         context = self.context(self._relations(p, present))  # T, (n, e, d)
         gated = p * torch.sigmoid(context + self.own(p))
-        return _unit(gated, present)
+        return unit_rows(gated, present)
 
     def _relations(self, p: Tensor, present: Tensor) -> Tensor:
-        """Mean of g([p_e ; p_f]) over the present others f; zero for an expert that stands alone."""
-        n, e, d = p.shape
-        mine = p[:, :, None].expand(n, e, e, d)
-        other = p[:, None, :].expand(n, e, e, d)
-        u = self.pair(torch.cat([mine, other], dim=3))  # (n, e, e, d)
-        counts = present[:, None, :] & ~torch.eye(e, dtype=torch.bool, device=p.device)  # (n, e, e)
-        total: Tensor = (u * counts[..., None]).sum(dim=2)
-        return total / counts.sum(dim=2, keepdim=True).clamp(min=1)
+        """Mean of g([p_e ; p_f]) over the present others f; zero for an expert that stands alone.
 
-
-def _unit(x: Tensor, present: Tensor) -> Tensor:
-    """Rows of (n, e, d) at unit length, exactly zero where not present (n, e)."""
-    unit: Tensor = F.normalize(x, dim=2) * present[..., None]
-    return unit
+        g's first layer on [p_e ; p_f] is a sum of two maps, and its last layer may come after the mean, so only the
+        ReLU between them is computed for every pair.
+        """
+        first, _, last = self.pair
+        assert isinstance(first, nn.Linear)
+        on_mine, on_other = first.weight.chunk(2, dim=1)
+        mine = F.linear(p, on_mine, first.bias)[:, :, None]  # (n, e, 1, d)
+        other = F.linear(p, on_other)[:, None]  # (n, 1, e, d)
+        others = present[:, None, :] & ~torch.eye(p.shape[1], dtype=torch.bool, device=p.device)  # (n, e, e)
+        count = others.sum(dim=2, keepdim=True)  # (n, e, 1)
+        mean = torch.einsum("nef,nefd->ned", others.to(p.dtype), F.relu(mine + other)) / count.clamp(min=1)
+        relations: Tensor = last(mean) * (count > 0)
+        return relations

@@ -1,16 +1,28 @@
 """The coarse genre network: scene vectors of all experts to genre logits and to a trailer embedding."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cinegrain.models.batch import SceneBatch
+from cinegrain.models.fusion import ConcatFusion, Fusion, GatedUnits, LateFusion
 from cinegrain.models.gating import CollaborativeGating
-from cinegrain.models.pooling import masked_mean
-from cinegrain.models.settings import ModelSettings
+from cinegrain.models.head import MemberHead
+from cinegrain.models.pooling import make_pooling
+from cinegrain.models.settings import ModelSettings, for_films
+from cinegrain.models.transformer import TransformerFusion
+
+_KINDS: Mapping[str, type[Fusion]] = {
+    "gating": CollaborativeGating,
+    "units": GatedUnits,
+    "concat": ConcatFusion,
+    "late": LateFusion,
+    "transformer": TransformerFusion,
+}
+_TYPICAL_FILMS = 1_000
 
 
 @dataclass(frozen=True)
@@ -36,21 +48,37 @@ class ModelSpec:
 
 
 class GenreModel(nn.Module):
-    """Standardise, pool over scenes, gate, concatenate, classify.
+    """Standardise, pool over scenes, fuse, classify; m networks side by side, whose logits are averaged.
 
-    `encode` gives what the head sees: one gated unit vector for each expert. The trailer embedding is their
-    concatenation at unit length.
+    `encode` gives what the heads see: for each expert the vectors of all members, end to end. The trailer embedding is
+    their concatenation at unit length.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
+        """Makes the layers.
+
+        Args:
+            spec: What to build; what its settings leave open becomes what suits `_TYPICAL_FILMS`.
+        """
         super().__init__()
-        self.spec = spec
+        shape = for_films(spec.settings, _TYPICAL_FILMS)
+        self.spec = replace(spec, settings=shape)
         for name, dimension in spec.dimensions.items():
             self.register_buffer(f"mean_{name}", torch.zeros(dimension))
             self.register_buffer(f"scale_{name}", torch.ones(dimension))
-        width = spec.settings.width
-        self.gating = CollaborativeGating(spec.dimensions, width=width, dropout=spec.settings.dropout)
-        self.head = nn.Linear(width * len(spec.dimensions), len(spec.genres))
+        kind = "tokens" if shape.fusion == "transformer" else shape.pooling
+        poolings = {name: make_pooling(kind, d) for name, d in spec.dimensions.items()}
+        sizes = {name: pooling.size for name, pooling in poolings.items()}
+        self.poolings = nn.ModuleDict(poolings)
+        fusion = _KINDS[shape.fusion]
+        members = [fusion(sizes, width=shape.width, dropout=shape.dropout) for _ in range(shape.members)]
+        self.members = nn.ModuleList(members)
+        self.head = MemberHead(shape.members, members[0].n_features, len(spec.genres))
+
+    @property
+    def encoded_width(self) -> int:
+        """Length of an expert's part of `encode`'s output."""
+        return self.spec.settings.width * self.spec.settings.members
 
     def set_statistics(self, statistics: Mapping[str, tuple[Tensor, Tensor]]) -> None:
         """Fixes the input scaling.
@@ -70,27 +98,50 @@ class GenreModel(nn.Module):
         with torch.no_grad():
             self.head.bias.copy_(torch.logit(shares, eps=1e-2))
 
+    def standardise(self, name: str, values: Tensor) -> Tensor:
+        """One expert's vectors (..., d_e) in the scale of the training films."""
+        return (values - self.get_buffer(f"mean_{name}")) * self.get_buffer(f"scale_{name}")
+
     def pool(self, batch: SceneBatch) -> dict[str, Tensor]:
-        """Scaled scene means x_e by expert, shape (n, d_e); what stands for an absent expert does not matter."""
-        return {
-            name: (masked_mean(batch.vectors[name], batch.masks[name]) - self.get_buffer(f"mean_{name}"))
-            * self.get_buffer(f"scale_{name}")
-            for name in self.spec.experts
-        }
+        """Scaled and pooled vectors x_e by expert, shape (n, size); what stands for an absent expert is finite.
+
+        For the transformer these are all scenes laid end to end, NaN where there is none.
+        """
+        pooled = {}
+        for name in self.spec.experts:
+            values, mask, pooling = batch.vectors[name], batch.masks[name], self.poolings[name]
+            if self.pools_means:  # a mean may be scaled afterwards, which is far less work
+                pooled[name] = self.standardise(name, pooling(values, mask))
+            else:
+                pooled[name] = pooling(self.standardise(name, values), mask)
+        return pooled
+
+    @property
+    def pools_means(self) -> bool:
+        """Whether `pool` is nothing but the standardised mean over a trailer's scenes."""
+        return self.spec.settings.pooling == "mean" and self.spec.settings.fusion != "transformer"
 
     def encode_pooled(self, pooled: Mapping[str, Tensor], present: Tensor) -> Tensor:
         """`encode` from `pool`'s output and a mask of shape (n, e), columns in the order of the spec."""
-        gated: Tensor = self.gating(pooled, present)
-        return gated
+        return torch.cat([member(pooled, present) for member in self.members], dim=2)
 
     def encode(self, batch: SceneBatch) -> Tensor:
-        """Gated vectors, shape (n, e, d): unit length where the expert is present, else zero."""
+        """Vectors of all members, shape (n, e, encoded_width); zero where the expert is absent.
+
+        With gating, units and late fusion, each member's part has unit length where the expert is present.
+        """
         return self.encode_pooled(self.pool(batch), batch.present(self.spec.experts))
 
-    def classify(self, encoded: Tensor) -> Tensor:
-        """Genre logits, shape (n, g), from `encode`'s (n, e, d)."""
-        logits: Tensor = self.head(encoded.flatten(1))
+    def classify_members(self, encoded: Tensor) -> Tensor:
+        """Genre logits of every member, shape (m, n, g), from `encode`'s output; training judges each on its own."""
+        parts = encoded.chunk(len(self.members), dim=2)
+        readouts = [member.readout(part) for member, part in zip(self.members, parts, strict=True)]  # type: ignore[operator]
+        logits: Tensor = self.head(torch.stack(readouts))
         return logits
+
+    def classify(self, encoded: Tensor) -> Tensor:
+        """Genre logits, shape (n, g), from `encode`'s output: the members' mean."""
+        return self.classify_members(encoded).mean(dim=0)
 
     def forward(self, batch: SceneBatch) -> Tensor:
         """Genre logits, shape (n, g)."""

@@ -1,19 +1,74 @@
-"""Settings of the network. No heavy imports: the command line reads them for its help."""
+"""Settings of the network, and what they become where they are left to the number of films. No heavy imports."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cinegrain.errors import ConfigError
+
+FUSIONS = ("gating", "units", "concat", "late", "transformer")
+POOLINGS = ("mean", "attention", "netvlad")
 
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """Shape of the network."""
+    """Shape of the network. What is 0 (or a dropout below 0) is chosen by `for_films`."""
 
-    width: int = field(default=128, metadata={"help": "Shared width of all modes inside the network."})
-    dropout: float = field(default=0.3, metadata={"help": "Share of input values dropped in training, 0 to 0.9."})
+    fusion: str = field(
+        default="gating",
+        metadata={"help": "How modes are joined: " + ", ".join(FUSIONS) + "; `units` gates each mode on its own."},
+    )
+    pooling: str = field(default="mean", metadata={"help": "From scenes to a film: " + ", ".join(POOLINGS) + "."})
+    width: int = field(default=0, metadata={"help": "Shared width of all modes in a network; 0 is by number of films."})
+    members: int = field(
+        default=0, metadata={"help": "Networks trained side by side and averaged; 0 is by number of films."}
+    )
+    dropout: float = field(
+        default=-1.0, metadata={"help": "Share of input values dropped in training; below 0 is by number of films."}
+    )
 
     def __post_init__(self) -> None:
-        if self.width < 1 or not 0 <= self.dropout <= 0.9:
+        if self.fusion not in FUSIONS:
+            raise ConfigError(f"model.fusion must be one of {', '.join(FUSIONS)}; found {self.fusion!r}.")
+        if self.pooling not in POOLINGS:
+            raise ConfigError(f"model.pooling must be one of {', '.join(POOLINGS)}; found {self.pooling!r}.")
+        if self.fusion == "transformer" and self.pooling != "mean":
+            raise ConfigError("model.fusion transformer reads the scenes itself; leave model.pooling at mean.")
+        if self.width < 0 or self.members < 0 or self.dropout > 0.9:
             raise ConfigError(
-                f"model.width must be at least 1 and model.dropout within 0..0.9; found {self.width}, {self.dropout}."
+                "model.width and model.members must be at least 0 and model.dropout at most 0.9; "
+                f"found {self.width}, {self.members}, {self.dropout}."
             )
+
+
+@dataclass(frozen=True)
+class SizeDefaults:
+    """What suits up to `films` training films."""
+
+    films: float
+    width: int
+    members: int
+    dropout: float
+    weight_decay: float
+
+
+BY_FILMS = (
+    SizeDefaults(300, 32, 4, 0.5, 0.1),
+    SizeDefaults(5_000, 64, 4, 0.3, 0.05),
+    SizeDefaults(50_000, 128, 2, 0.2, 0.05),
+    SizeDefaults(float("inf"), 256, 1, 0.1, 0.01),
+)
+
+
+def size_defaults(n_films: int) -> SizeDefaults:
+    """The row of `BY_FILMS` for this number of training films."""
+    return next(row for row in BY_FILMS if n_films <= row.films)
+
+
+def for_films(settings: ModelSettings, n_films: int) -> ModelSettings:
+    """The settings with everything that was left open filled in for this number of training films."""
+    chosen = size_defaults(n_films)
+    return replace(
+        settings,
+        width=settings.width or chosen.width,
+        members=settings.members or chosen.members,
+        dropout=settings.dropout if settings.dropout >= 0 else chosen.dropout,
+    )

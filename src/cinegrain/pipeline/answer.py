@@ -1,6 +1,6 @@
 """Answers about films: ones in the run, and ones never seen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,20 +9,23 @@ import numpy as np
 from cinegrain.artifacts import read_json
 from cinegrain.config import Settings, load_settings
 from cinegrain.discovery.atlas import unit_rows
-from cinegrain.errors import CinegrainError, StoreError
+from cinegrain.errors import ConfigError, StoreError
 from cinegrain.experts.base import Network
 from cinegrain.experts.registry import load_networks
 from cinegrain.experts.weights import cache_folder
+from cinegrain.explain.familiarity import Familiarity
 from cinegrain.explain.influence import mode_influence
 from cinegrain.explain.neighbours import mode_contributions, nearest
 from cinegrain.media.cuts import CutFinder
+from cinegrain.media.files import path_text, plain_text
 from cinegrain.pipeline.discover import Corpus, load_corpus
 from cinegrain.pipeline.embed import EmbeddedTrailer, embed_trailer, load_cut_finder
 from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.progress import Watcher
-from cinegrain.pipeline.rows import N_WORDS, genre_answers
+from cinegrain.pipeline.rows import N_WORDS, calibrated_influence, genre_answers
+from cinegrain.pipeline.sure import FAMILIARITY_FILE, how_sure
 from cinegrain.pipeline.words import best_words, word_strength
 from cinegrain.store.reader import EmbeddingDataset
+from cinegrain.training.calibrate import Calibration
 from cinegrain.training.checkpoint import load_model
 from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.infer import encode_all, genre_probabilities
@@ -64,7 +67,12 @@ class Answers:
         self.run = run
         self.settings: Settings = load_settings(run.settings)
         self.coarse, self._coarse_card = load_model(run.coarse)
+        self._calibration = Calibration.from_card(self._coarse_card, len(self.coarse.spec.genres))
         self.finetuned, _ = load_model(run.finetuned)
+        kept = run.coarse / FAMILIARITY_FILE
+        self._familiarity = (
+            Familiarity.from_bytes(kept.read_bytes(), self.coarse.spec.experts) if kept.is_file() else None
+        )
         self.corpus: Corpus = load_corpus(run)
         self.atlas: JsonObject = read_json(run.atlas)
         self.rows: list[JsonObject] = read_json(run.trailers)
@@ -100,9 +108,11 @@ class Answers:
 
         Raises:
             MediaError: If it cannot be read.
+            ConfigError: If the run was made from vectors computed elsewhere.
         """
         experts = self.coarse.spec.experts
         if not self._networks:
+            self._check_films_can_be_read()
             runtime = self.settings.extract.runtime(threads=self.settings.extract.n_workers)
             self._networks = load_networks(experts, cache_folder(), runtime)
             self._cut_finder = load_cut_finder(self.settings.media, cache_folder(), runtime)
@@ -116,19 +126,22 @@ class Answers:
             "n_scenes": found.record.n_scenes,
             "flags": list(found.record.flags),
         }
-        return Film(str(path), path.stem, arrays, encoded, None, self._words_of(found), facts)
+        return Film(path_text(path), plain_text(path.stem), arrays, encoded, None, self._words_of(found), facts)
 
     def predict(self, film: Film, *, top_k: int) -> JsonObject:
         """Genres with reasons, sub-genre, words, neighbours and missing modes of one film."""
         batch = film.arrays.batch(np.arange(1))
-        influence = mode_influence(self.coarse, batch)
-        probabilities = genre_probabilities(self.coarse, encode_all(self.coarse, film.arrays, np.arange(1)))[0]
+        influence = calibrated_influence(mode_influence(self.coarse, batch), self._calibration)
+        raw = genre_probabilities(self.coarse, encode_all(self.coarse, film.arrays, np.arange(1)))
+        probabilities = self._calibration.apply(raw)[0]
         present = batch.present(self.coarse.spec.experts)[0].tolist()
         genres = genre_answers(self.coarse, probabilities, self._coarse_card["thresholds"], influence.values[0])
+        means = {name: film.arrays.means(name) for name in self.coarse.spec.experts}
         return {
             "path": film.name,
             "title": film.title,
             **film.facts,
+            **how_sure(genres, self.modes, present, means, self._familiarity),
             "genres": sorted(genres, key=lambda genre: -float(genre["probability"])),
             "subgenre": self._subgenre(film.encoded),
             "concepts": film.words,
@@ -165,6 +178,15 @@ class Answers:
             }
             for n in nearest(query, corpus, top_k=top_k, exclude=exclude)
         ]
+
+    def _check_films_can_be_read(self) -> None:
+        cards = EmbeddingDataset(self.run.dataset).cards
+        if any(card["name"] in self.coarse.spec.experts and card["needs"] == "vectors" for card in cards):
+            raise ConfigError(
+                "This run was made from vectors computed elsewhere, so nothing here can make them from a video. Ask "
+                "about the run's own films with `cinegrain explain`; for new films make a run from videos, or one "
+                "with the new films' vectors beside the old ones."
+            )
 
     def _subgenre(self, encoded: Float64) -> JsonObject:
         distances = 1 - (unit_rows(encoded[None]) @ self.corpus.centroids.T)[0]
@@ -219,19 +241,3 @@ def _arrays_of(found: EmbeddedTrailer, dimensions: Mapping[str, int]) -> Trailer
         vectors = np.array([vector for _, vector in there], dtype=np.float16).reshape(-1, dimension)
         arrays[name] = ExpertArray(vectors, np.array([i for i, _ in there], dtype=np.int64), np.array([0, len(there)]))
     return TrailerArrays(arrays)
-
-
-def predict_files(
-    answers: Answers, paths: Sequence[Path], watcher: Watcher, *, top_k: int
-) -> tuple[list[JsonObject], list[tuple[Path, str]]]:
-    """Answers for each file, and the files that could not be read with the reason."""
-    results: list[JsonObject] = []
-    failed: list[tuple[Path, str]] = []
-    with watcher.stage("Looking and listening") as on_step:
-        for done, path in enumerate(paths, start=1):
-            try:
-                results.append(answers.predict(answers.new_film(path), top_k=top_k))
-            except CinegrainError as error:
-                failed.append((path, str(error)))
-            on_step(done, len(paths), path.name)
-    return results, failed

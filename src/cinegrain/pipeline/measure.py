@@ -8,11 +8,13 @@ import numpy as np
 from cinegrain.discovery.atlas import unit_rows
 from cinegrain.errors import DataError
 from cinegrain.explain.influence import Influence, influence_by_genre
-from cinegrain.metrics.multilabel import MultilabelScores, best_thresholds, multilabel_scores
+from cinegrain.metrics.calibration import reliability
+from cinegrain.metrics.multilabel import best_thresholds, multilabel_scores
 from cinegrain.metrics.probe import linear_probe_map
 from cinegrain.metrics.retrieval import retrieval_scores
 from cinegrain.models.genre_model import GenreModel
 from cinegrain.pipeline.train import RunData
+from cinegrain.training.calibrate import fit_calibration
 from cinegrain.training.infer import encode_all, genre_probabilities
 from cinegrain.types import Int64, JsonObject
 
@@ -28,7 +30,7 @@ def measure(data: RunData, coarse: ModelAndCard, finetuned: ModelAndCard, influe
         data: n films.
         coarse: The genre model and its card.
         finetuned: The fine-tuned model and its card.
-        influence: Of modes on all films.
+        influence: Of modes on all films, on the calibrated logits.
 
     Raises:
         DataError: If the films held back are no longer in the run.
@@ -50,8 +52,8 @@ def measure(data: RunData, coarse: ModelAndCard, finetuned: ModelAndCard, influe
         "films_by_genre": dict(zip(data.genres, data.labels.sum(axis=0).tolist(), strict=True)),
         "genres_left_out": data.left_out,
         "split": {part: len(ids) for part, ids in card["split"].items()},
-        "coarse": asdict(_scores(coarse[0], data, val, test)),
-        "finetuned": asdict(_scores(finetuned[0], data, val, test)),
+        "coarse": _scores(coarse[0], data, val, test),
+        "finetuned": _scores(finetuned[0], data, val, test),
         "influence": {
             genre: dict(zip(data.modes, by_genre[:, j].tolist(), strict=True)) for j, genre in enumerate(data.genres)
         },
@@ -64,10 +66,14 @@ def measure(data: RunData, coarse: ModelAndCard, finetuned: ModelAndCard, influe
     }
 
 
-def _scores(model: GenreModel, data: RunData, val: Int64, test: Int64) -> MultilabelScores:
-    """Scores on test films at thresholds from validation films."""
-    on_val, on_test = (genre_probabilities(model, encode_all(model, data.arrays, part)) for part in (val, test))
-    return multilabel_scores(data.labels[test], on_test, best_thresholds(data.labels[val], on_val), data.genres)
+def _scores(model: GenreModel, data: RunData, val: Int64, test: Int64) -> JsonObject:
+    """Scores on test films; calibration and thresholds come from validation films."""
+    raw_val, raw_test = (genre_probabilities(model, encode_all(model, data.arrays, part)) for part in (val, test))
+    calibration = fit_calibration(data.labels[val], raw_val)
+    thresholds = best_thresholds(data.labels[val], calibration.apply(raw_val))
+    truth, on_test = data.labels[test], calibration.apply(raw_test)
+    scores = asdict(multilabel_scores(truth, on_test, thresholds, data.genres))
+    return {**scores, "ece": reliability(truth, on_test).ece, "ece_uncalibrated": reliability(truth, raw_test).ece}
 
 
 def _embedding_scores(model: GenreModel, data: RunData, parts: Parts) -> JsonObject:

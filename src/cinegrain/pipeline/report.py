@@ -47,13 +47,13 @@ def make_report(run: Run, watcher: Watcher) -> None:
 def _thumbnails(dataset: EmbeddingDataset, trailer_ids: Sequence[str], on_step: OnStep) -> dict[str, bytes]:
     pictures = {}
     for done, trailer_id in enumerate(trailer_ids, start=1):
-        picture = _most_telling(dataset.scenes(trailer_id))
+        picture = most_telling(dataset.scenes(trailer_id))
         if picture is not None:
             pictures[trailer_id] = picture
         on_step(done, len(trailer_ids) + 1, trailer_id)
     return pictures
 
 
-def _most_telling(scenes: Sequence[SceneRow]) -> bytes | None:
+def most_telling(scenes: Sequence[SceneRow]) -> bytes | None:
     """The largest JPEG: black pictures, logos and title cards compress to little."""
     return max((scene.thumbnail for scene in scenes if scene.thumbnail), key=len, default=None)

@@ -12,6 +12,7 @@ from cinegrain.models.genre_model import GenreModel
 from cinegrain.pipeline.train import RunData
 from cinegrain.pipeline.words import best_words
 from cinegrain.store.reader import EmbeddingDataset
+from cinegrain.training.calibrate import Calibration
 from cinegrain.training.infer import encode_all, genre_probabilities
 from cinegrain.types import Float64, JsonObject
 
@@ -41,17 +42,18 @@ class Found:
 def trailer_rows(
     data: RunData, dataset: EmbeddingDataset, model: GenreModel, card: JsonObject, found: Found
 ) -> tuple[list[JsonObject], Influence]:
-    """One row a trailer, in the order of the data, and the influence of modes on all of them.
+    """One row a trailer, in the order of the data, and the influence of modes on all of them; calibrated.
 
     Args:
         data: n films.
         dataset: Where they come from.
         model: The genre model.
-        card: Its card, with thresholds and split.
+        card: Its card, with calibration, thresholds and split.
         found: What discovery found.
     """
-    influence = _influence(model, data)
-    probabilities = genre_probabilities(model, encode_all(model, data.arrays, data.everything))
+    calibration = Calibration.from_card(card, len(data.genres))
+    influence = calibrated_influence(_influence(model, data), calibration)
+    probabilities = calibration.apply(genre_probabilities(model, encode_all(model, data.arrays, data.everything)))
     records = {record.trailer_id: record for record in dataset.trailers}
     present = np.stack([np.diff(a.offsets) > 0 for a in data.arrays.experts.values()], axis=1)
     part_of = {trailer_id: part for part, ids in card["split"].items() for trailer_id in ids}
@@ -83,6 +85,15 @@ def trailer_rows(
             }
         )
     return rows, influence
+
+
+def calibrated_influence(influence: Influence, calibration: Calibration) -> Influence:
+    """Influence on the calibrated logits."""
+    return Influence(
+        calibration.scale(influence.values),
+        calibration.scale(influence.full) + calibration.offsets,
+        calibration.scale(influence.empty) + calibration.offsets,
+    )
 
 
 def genre_answers(

@@ -6,18 +6,23 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from cinegrain.artifacts import is_current, key_of
+from cinegrain.artifacts import is_current, key_of, write_bytes
 from cinegrain.config import Settings, to_plain
 from cinegrain.errors import DataError
+from cinegrain.explain.familiarity import fit_familiarity
+from cinegrain.metrics.multilabel import best_thresholds
 from cinegrain.models.genre_model import ModelSpec
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Watcher
 from cinegrain.pipeline.provenance import provenance
+from cinegrain.pipeline.sure import FAMILIARITY_FILE
 from cinegrain.store.reader import EmbeddingDataset
+from cinegrain.training.calibrate import fit_calibration
 from cinegrain.training.checkpoint import CARD_FILE, load_model, save_model
 from cinegrain.training.coarse import train_coarse
 from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.finetune import NothingToContrastError, finetune
+from cinegrain.training.infer import encode_all, genre_probabilities
 from cinegrain.training.split import split_by_title
 from cinegrain.types import Bool, Int64, Trailer
 
@@ -118,7 +123,7 @@ def train(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> str:
         DataError: If there are too few films.
     """
     parts = [to_plain(part) for part in (settings.split, settings.model, settings.train)]
-    key = key_of("coarse", data.key, settings.seed, *parts)
+    key = key_of("coarse, calibrated, familiar", data.key, settings.seed, *parts)
     if is_current(run.coarse / CARD_FILE, key):
         return key
     rows = data.labelled
@@ -132,14 +137,20 @@ def train(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> str:
             data.arrays, data.labels, split, spec, settings.train, seed=settings.seed, on_epoch=on_step
         )
     ids = [trailer.trailer_id for trailer in data.trailers]
+    on_val = genre_probabilities(result.model, encode_all(result.model, data.arrays, split.val))
+    calibration = fit_calibration(data.labels[split.val], on_val)
     extra = {
         "key": key,
-        "thresholds": result.thresholds.tolist(),
+        "calibration": calibration.to_json(),
+        "thresholds": best_thresholds(data.labels[split.val], calibration.apply(on_val)).tolist(),
         "best_epoch": result.best_epoch,
         "history": [asdict(epoch) for epoch in result.history],
         "split": {part: [ids[i] for i in getattr(split, part)] for part in ("train", "val", "test")},
         "provenance": provenance(settings.seed),
     }
+    means = {name: data.arrays.means(name) for name in data.arrays.experts}
+    familiarity = fit_familiarity(means, split.train, split.val, seed=settings.seed)
+    write_bytes(run.coarse / FAMILIARITY_FILE, familiarity.to_bytes())
     save_model(run.coarse, result.model, extra)
     return key
 

@@ -164,7 +164,7 @@ def _no_start(worker: _Worker) -> str:
 def _serve(pipe: Connection, setup: WorkerSetup, work: Work | None, parent: int) -> None:
     """A worker's life: load the networks, say so, then a result for each job that comes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and stops us
-    _die_with_parent(parent)
+    die_with_parent(parent)
     bound_memory()
     _go_first()
     try:
@@ -178,7 +178,8 @@ def _serve(pipe: Connection, setup: WorkerSetup, work: Work | None, parent: int)
             pipe.send(outcome_of(work, pipe.recv()))
 
 
-def _die_with_parent(parent: int) -> None:
+def die_with_parent(parent: int) -> None:
+    """Called in a worker: it will not outlive the process `parent` that started it."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it went before we asked

@@ -13,7 +13,7 @@ from cinegrain.types import JsonObject
 
 _GL_FROM = 2000
 _MAX_LABELS = 40
-_AXIS: JsonObject = {
+AXIS: JsonObject = {
     "gridcolor": "var(--rule)",
     "zeroline": False,
     "linecolor": "var(--rule)",
@@ -23,7 +23,7 @@ _AXIS: JsonObject = {
     "automargin": True,
     "fixedrange": True,
 }
-_FONT: JsonObject = {"family": "system-ui, -apple-system, Segoe UI, Roboto, sans-serif", "color": "var(--muted)"}
+FONT: JsonObject = {"family": "system-ui, -apple-system, Segoe UI, Roboto, sans-serif", "color": "var(--muted)"}
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def map_figure(films: Sequence[Film], groups: Sequence[Group], labels: Sequence[
         "hoverdistance": 24,
         "dragmode": "pan",
         "uirevision": "map",
-        "font": _FONT,
+        "font": FONT,
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
     }
@@ -163,9 +163,9 @@ def _lines(
     layout: JsonObject = {
         "margin": {"l": 44, "r": 14, "t": 30, "b": 44},
         "height": 250,
-        "font": _FONT | {"size": 12},
-        "xaxis": _AXIS | {"title": {"text": x_title}, "showgrid": False, "tickformat": "d", "dtick": _whole_step(x)},
-        "yaxis": _AXIS | {"tickformat": ".3~f", "nticks": 6},
+        "font": FONT | {"size": 12},
+        "xaxis": AXIS | {"title": {"text": x_title}, "showgrid": False, "tickformat": "d", "dtick": _whole_step(x)},
+        "yaxis": AXIS | {"tickformat": ".3~f", "nticks": 6},
         "showlegend": len(series) > 1,
         "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "xanchor": "left"},
         "hovermode": "x unified",

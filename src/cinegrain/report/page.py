@@ -28,17 +28,17 @@ def render(artifacts: Artifacts) -> str:
     """
     view = build_view(artifacts)
     charts = _charts(artifacts.metrics)
-    plotly, script = get_plotlyjs(), "\n".join(_asset(name) for name in _SCRIPTS)
+    plotly, script = get_plotlyjs(), "\n".join(asset(name) for name in _SCRIPTS)
     return (
-        _environment()
+        templates()
         .get_template("page.html")
         .render(
             view=view,
             metrics=artifacts.metrics,
             charts=charts,
             page_data=_page_data(view, charts),
-            policy=_policy(plotly, script, needs_eval=figures.needs_gl(len(view.films))),
-            style=Markup(_asset("style.css")),
+            policy=content_policy(plotly, script, needs_eval=figures.needs_gl(len(view.films))),
+            style=Markup(asset("style.css")),
             plotly=Markup(plotly),
             script=Markup(script),
         )
@@ -46,7 +46,8 @@ def render(artifacts: Artifacts) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def templates() -> Environment:
+    """The pages' templates with our words as filters."""
     environment = Environment(
         loader=PackageLoader("cinegrain.report"),
         autoescape=True,
@@ -63,7 +64,8 @@ def _environment() -> Environment:
 
 
 @cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A style sheet or script as text."""
     return (resources.files("cinegrain.report") / "templates" / name).read_text(encoding="utf-8")
 
 
@@ -113,7 +115,8 @@ def _film_data(film: Film, *, with_thumb: bool) -> JsonObject:
     }
 
 
-def _policy(*scripts: str, needs_eval: bool) -> str:
+def content_policy(*scripts: str, needs_eval: bool) -> str:
+    """A policy that forbids every request, and every script but these."""
     hashes = [f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts]
     allowed = " ".join([*hashes, "'unsafe-eval'"] if needs_eval else hashes)  # WebGL marks are compiled by Plotly
     return (

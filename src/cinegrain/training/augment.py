@@ -1,5 +1,7 @@
 """What training does to a batch before the network sees it."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,38 @@ def drop_modes(batch: SceneBatch, share: float, generator: torch.Generator) -> S
     nothing = ~kept.any(dim=1)
     kept[nothing] = present[nothing]
     return batch.keep_experts({name: kept[:, i] for i, name in enumerate(names)})
+
+
+def mix_films(
+    pooled: Mapping[str, Tensor], present: Tensor, target: Tensor, strength: float, generator: torch.Generator
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Blends each film with a random other one, vectors and genres alike; a film keeps at least half of itself.
+
+    A film that lacks an expert still lacks it; where only the other film lacks it, the film keeps its own vector.
+
+    Args:
+        pooled: By expert, shape (n, d_e); NaN marks what is not there.
+        present: Shape (n, e), columns in the order of `pooled`.
+        target: Genres, shape (n, g), 0 or 1.
+        strength: 0..1; the other film's share is drawn from 0 to half of this. 1 is mixup with Beta(1, 1).
+        generator: Source of chance.
+
+    Returns:
+        The vectors, and the genres as shares, shape (n, g).
+
+    Source: Zhang et al. 2018, mixup: Beyond Empirical Risk Minimization, arXiv:1710.09412, eq. 1.
+    """
+    if strength == 0:
+        return dict(pooled), target
+    n = len(target)
+    share = strength / 2 * torch.rand(n, 1, generator=generator)
+    other = torch.randperm(n, generator=generator)
+    mixed = {}
+    for i, (name, own) in enumerate(pooled.items()):
+        blend = own + share * (own[other] - own)
+        usable = present[other, i : i + 1] & blend.isfinite()
+        mixed[name] = torch.where(usable, blend, own)
+    return mixed, target + share * (target[other] - target)
 
 
 def add_noise(batch: SceneBatch, scale: float, generator: torch.Generator) -> SceneBatch:

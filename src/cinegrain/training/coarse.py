@@ -1,23 +1,33 @@
 """Trains the coarse genre network."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
+from cinegrain.losses.asymmetric import asymmetric_loss
+from cinegrain.losses.class_balanced import class_balance, class_balanced_bce
 from cinegrain.metrics.multilabel import best_thresholds, macro_ap
+from cinegrain.models.batch import SceneBatch
 from cinegrain.models.genre_model import GenreModel, ModelSpec
-from cinegrain.training.augment import drop_modes
+from cinegrain.models.settings import for_films
+from cinegrain.training.augment import drop_modes, mix_films
 from cinegrain.training.data import TrailerArrays
-from cinegrain.training.infer import encode_all, genre_probabilities
+from cinegrain.training.infer import predict_genres
 from cinegrain.training.settings import TrainSettings
 from cinegrain.training.split import Split
 from cinegrain.types import Bool, Float64, Int64
 
 log = logging.getLogger(__name__)
+
+GenreLoss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+_WARM_UP = 10  # steps; the first ones are forgotten quickly, or the untrained start would weigh on the mean
 
 
 @dataclass(frozen=True)
@@ -50,29 +60,41 @@ def train_coarse(
     seed: int,
     on_epoch: Callable[[int, int, str], None] | None = None,
 ) -> CoarseResult:
-    """Binary cross-entropy over genres, stopped early on the validation films' macro mAP.
+    """Trains on the genre loss, stopped early on the validation films' macro mAP.
+
+    Each member of the network has its own loss. What is validated and kept is the running mean of the weights.
 
     Args:
         arrays: Vectors of n films.
         labels: Genres, shape (n, g).
         split: Which films train, which stop the training.
-        spec: Shape of the network.
-        settings: How to train.
+        spec: Shape of the network; what it leaves open is chosen by the number of training films.
+        settings: How to train; the same.
         seed: Same seed, same machine, same numbers.
         on_epoch: Called with (done, total, a line to show).
     """
     torch.manual_seed(seed)
     chance = torch.Generator().manual_seed(seed)
-    model = GenreModel(spec)
+    settings = settings.for_films(len(split.train))
+    model = GenreModel(replace(spec, settings=for_films(spec.settings, len(split.train))))
     model.set_statistics(arrays.statistics(split.train))
     model.set_prior(torch.from_numpy(labels[split.train].mean(axis=0)))
-    optimiser = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    if model.pools_means:
+        arrays = arrays.pooled()
+    averaged = _averaged(model, settings.averaging)
+    kept = averaged.module
+    assert isinstance(kept, GenreModel)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
     target = torch.from_numpy(labels.astype(np.float32))
+    genre_loss = _genre_loss(settings.loss, target[split.train].sum(dim=0))
     history: list[Epoch] = []
-    best: tuple[tuple[float, float], int, dict[str, torch.Tensor]] | None = None
+    best: tuple[tuple[float, float], int, dict[str, Tensor]] | None = None
     for number in range(settings.epochs):
-        loss = _train_epoch(model, arrays, target, split.train, settings, optimiser, chance)
-        epoch = _validate(model, arrays, labels, split.val, number, loss)
+        step = _Step(model, averaged, optimiser, genre_loss, settings, chance)
+        loss = _train_epoch(step, arrays, target, split.train)
+        epoch = _validate(kept, arrays, labels, split.val, number, loss)
         history.append(epoch)
         if on_epoch:
             shown = "n/a" if epoch.val_map is None else f"{epoch.val_map:.3f}"
@@ -80,44 +102,72 @@ def train_coarse(
         score = (-1.0 if epoch.val_map is None else epoch.val_map, -epoch.val_loss)
         # The first passes only leave chance behind; on few films one of them can score well by luck.
         ripe = number + 1 >= min(settings.min_epochs, settings.epochs)
-        if ripe and (best is None or score > best[0]):
-            best = (score, number, {k: v.clone() for k, v in model.state_dict().items()})
+        if ripe and (best is None or score > best[0] or not settings.patience):
+            best = (score, number, {k: v.clone() for k, v in kept.state_dict().items()})
         elif best is not None and number - best[1] >= settings.patience:
             break
     assert best is not None
     model.load_state_dict(best[2])
     model.eval()
-    probabilities = genre_probabilities(model, encode_all(model, arrays, split.val))
+    probabilities = predict_genres(model, arrays, split.val)
     return CoarseResult(model, best_thresholds(labels[split.val], probabilities), tuple(history), best[1])
 
 
-def _train_epoch(
-    model: GenreModel,
-    arrays: TrailerArrays,
-    target: torch.Tensor,
-    films: Int64,
-    settings: TrainSettings,
-    optimiser: torch.optim.Optimizer,
-    chance: torch.Generator,
-) -> float:
-    model.train()
-    order = films[torch.randperm(len(films), generator=chance).numpy()]
-    total = 0.0
-    for start in range(0, len(order), settings.batch):
-        rows = order[start : start + settings.batch]
-        batch = drop_modes(arrays.batch(rows), settings.mode_dropout, chance)
-        loss = F.binary_cross_entropy_with_logits(model(batch), target[rows])
-        optimiser.zero_grad()
+def _averaged(model: GenreModel, share: float) -> AveragedModel:
+    """A running mean of the weights that starts as the first step's."""
+
+    def mean(kept: Sequence[Tensor], new: Sequence[Tensor], n: Tensor | int) -> None:
+        steps = int(n)
+        torch._foreach_lerp_(list(kept), list(new), 1 - min(share, (1 + steps) / (_WARM_UP + steps)))
+
+    return AveragedModel(model, multi_avg_fn=mean)
+
+
+def _genre_loss(name: str, counts: Tensor) -> GenreLoss:
+    """Loss of logits (m, n, g) against targets (m, n, g); `counts` are the genres' films, shape (g,)."""
+    if name == "balanced":
+        weights = class_balance(counts)
+        return lambda logits, target: class_balanced_bce(logits, target, weights)
+    return asymmetric_loss if name == "asymmetric" else F.binary_cross_entropy_with_logits
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """One step of training on some films."""
+
+    model: GenreModel
+    averaged: AveragedModel
+    optimiser: torch.optim.Optimizer
+    genre_loss: GenreLoss
+    settings: TrainSettings
+    chance: torch.Generator
+
+    def __call__(self, batch: SceneBatch, target: Tensor) -> float:
+        """Mean loss of the batch; target has shape (n, g)."""
+        batch = drop_modes(batch, self.settings.mode_dropout, self.chance)
+        present = batch.present(self.model.spec.experts)
+        pooled, shares = mix_films(self.model.pool(batch), present, target, self.settings.mixup, self.chance)
+        logits = self.model.classify_members(self.model.encode_pooled(pooled, present))  # (m, n, g)
+        loss = self.genre_loss(logits, shares.expand_as(logits))
+        self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        total += float(loss.detach()) * len(rows)
+        self.optimiser.step()
+        self.averaged.update_parameters(self.model)
+        return float(loss.detach())
+
+
+def _train_epoch(step: _Step, arrays: TrailerArrays, target: Tensor, films: Int64) -> float:
+    step.model.train()
+    order = films[torch.randperm(len(films), generator=step.chance).numpy()]
+    parts = [order[start : start + step.settings.batch] for start in range(0, len(order), step.settings.batch)]
+    total = sum(step(arrays.batch(rows), target[rows]) * len(rows) for rows in parts)
     return total / len(order)
 
 
 def _validate(
     model: GenreModel, arrays: TrailerArrays, labels: Bool, films: Int64, number: int, train_loss: float
 ) -> Epoch:
-    probabilities = genre_probabilities(model, encode_all(model, arrays, films))
+    probabilities = predict_genres(model, arrays, films)
     truth = labels[films]
     clipped = np.clip(probabilities, 1e-7, 1 - 1e-7)
     loss = -np.where(truth, np.log(clipped), np.log1p(-clipped)).mean()

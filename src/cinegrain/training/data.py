@@ -1,14 +1,18 @@
-"""Scene vectors of all trailers in memory, and padded batches from them."""
+"""Scene vectors of all trailers, in memory or mapped from disk, and padded batches from them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor
 
 from cinegrain.models.batch import SceneBatch
-from cinegrain.types import Float32, Int64
+from cinegrain.types import Float32, Float64, Int64
+
+_BLOCK_ROWS = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +20,7 @@ class ExpertArray:
     """One expert's vectors, trailers one after the other.
 
     Attributes:
-        vectors: Shape (r, d_e), any float type.
+        vectors: Shape (r, d_e), any float type; may be mapped from disk.
         scenes: Scene index of each row, shape (r,).
         offsets: Rows of trailer i are offsets[i]:offsets[i + 1]; shape (n + 1,).
     """
@@ -24,6 +28,11 @@ class ExpertArray:
     vectors: np.ndarray
     scenes: Int64
     offsets: Int64
+
+    @property
+    def counts(self) -> Int64:
+        """Vectors of each trailer, shape (n,)."""
+        return np.diff(self.offsets)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,43 +58,84 @@ class TrailerArrays:
         masks: dict[str, Tensor] = {}
         for name, (row, owner, scene) in rows.items():
             array = self.experts[name]
-            padded = np.zeros((len(trailers), max(1, longest), array.vectors.shape[1]), dtype=np.float32)
+            padded = np.zeros((len(trailers), max(1, longest), array.vectors.shape[1]), dtype=array.vectors.dtype)
             mask = np.zeros(padded.shape[:2], dtype=bool)
             padded[owner, scene] = array.vectors[row]
             mask[owner, scene] = True
-            vectors[name], masks[name] = torch.from_numpy(padded), torch.from_numpy(mask)
+            vectors[name], masks[name] = torch.from_numpy(padded).float(), torch.from_numpy(mask)
         return SceneBatch(vectors, masks)
+
+    def pooled(self) -> "TrailerArrays":
+        """The same trailers with one scene each: the mean of their scenes. Computed once.
+
+        A network that pools by the mean gives the same for both, and a batch of these is some thirty times smaller.
+        """
+        return self._pooled
+
+    @cached_property
+    def _pooled(self) -> "TrailerArrays":
+        if all(array.counts.max(initial=0) <= 1 for array in self.experts.values()):
+            return self
+        return TrailerArrays({name: _pool(array) for name, array in self.experts.items()})
 
     def means(self, name: str) -> Float32:
         """Mean vector of each trailer for one expert, shape (n, d_e); NaN where it has none."""
-        array = self.experts[name]
-        sums = np.zeros((len(array.offsets) - 1, array.vectors.shape[1]))
-        np.add.at(sums, np.repeat(np.arange(len(sums)), np.diff(array.offsets)), array.vectors.astype(np.float64))
-        counts = np.diff(array.offsets)[:, None].astype(np.float64)
-        with np.errstate(invalid="ignore"):
-            return (sums / np.where(counts > 0, counts, np.nan)).astype(np.float32)
+        array = self.pooled().experts[name]
+        result = np.full((len(array.counts), array.vectors.shape[1]), np.nan, dtype=np.float32)
+        result[array.counts > 0] = array.vectors
+        return result
 
     def statistics(self, trailers: Int64) -> dict[str, tuple[Tensor, Tensor]]:
         """Mean and standard deviation of trailer means by expert, each (d_e,), over the given trailers."""
-        result = {}
-        for name in self.experts:
-            means = self.means(name)[trailers]
-            means = means[~np.isnan(means[:, 0])]
-            if not len(means):
-                means = np.zeros((1, means.shape[1]), dtype=np.float32)
-            result[name] = (torch.from_numpy(means.mean(axis=0)), torch.from_numpy(_deviation(means)))
-        return result
+        return {name: _moments(array, trailers) for name, array in self.pooled().experts.items()}
 
 
-def _deviation(means: Float32) -> Float32:
-    """Standard deviation; 1 where a value never changes, so that it is not blown up later."""
-    deviation = means.std(axis=0)
+def _pool(array: ExpertArray) -> ExpertArray:
+    """Scene means; trailers without any vector stay without."""
+    counts = array.counts
+    there = np.flatnonzero(counts)
+    result = np.empty((len(there), array.vectors.shape[1]), dtype=np.float32)
+    limits = np.append(array.offsets[there], array.offsets[-1])  # rows of the k-th of them are limits[k]:limits[k + 1]
+    first = 0
+    while first < len(there):
+        last = max(first + 1, int(np.searchsorted(limits, limits[first] + _BLOCK_ROWS, side="right")) - 1)
+        rows = array.vectors[limits[first] : limits[last]].astype(np.float64)
+        starts = limits[first : last + 1] - limits[first]
+        sums = sparse.csr_array((np.ones(len(rows)), np.arange(len(rows)), starts), shape=(last - first, len(rows)))
+        result[first:last] = (sums @ rows) / np.diff(starts)[:, None]
+        first = last
+    offsets = np.concatenate([[0], np.cumsum(counts > 0)])
+    return ExpertArray(result, np.zeros(len(there), dtype=np.int64), offsets)
+
+
+def _moments(array: ExpertArray, trailers: Int64) -> tuple[Tensor, Tensor]:
+    """Mean and deviation over trailers with one vector each, block by block; (0, 1) where none of them has any."""
+    starts = array.offsets[trailers]
+    rows = starts[array.offsets[trailers + 1] > starts]
+    mean = np.zeros(array.vectors.shape[1])
+    square = np.zeros_like(mean)
+    for block in _blocks(array.vectors, rows):
+        mean += block.sum(axis=0) / len(rows)
+    for block in _blocks(array.vectors, rows):
+        square += ((block - mean) ** 2).sum(axis=0) / len(rows)
+    return torch.from_numpy(mean.astype(np.float32)), torch.from_numpy(_deviation(square))
+
+
+def _blocks(vectors: np.ndarray, rows: Int64) -> Iterator[Float64]:
+    for start in range(0, len(rows), _BLOCK_ROWS):
+        yield vectors[rows[start : start + _BLOCK_ROWS]].astype(np.float64)
+
+
+def _deviation(square: Float64) -> Float32:
+    """Standard deviation from the variance; 1 where a value never changes, so that it is not blown up later."""
+    deviation = np.sqrt(square)
     return np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32)
 
 
 def _rows(array: ExpertArray, trailers: Int64) -> tuple[Int64, Int64, Int64]:
     """Row numbers, position of their trailer in the batch, and their scene, each of shape (r,)."""
-    starts, counts = array.offsets[trailers], np.diff(array.offsets)[trailers]
+    starts = array.offsets[trailers]
+    counts = array.offsets[trailers + 1] - starts
     owner = np.repeat(np.arange(len(trailers)), counts)
     within = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
     row = np.repeat(starts, counts) + within

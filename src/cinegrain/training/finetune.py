@@ -61,7 +61,7 @@ def finetune(
     torch.manual_seed(seed)
     chance = torch.Generator().manual_seed(seed)
     model = deepcopy(coarse)
-    encoded = model.spec.settings.width * len(model.spec.experts)
+    encoded = model.encoded_width * len(model.spec.experts)
     hidden = max(settings.projection, encoded)
     project = nn.Sequential(nn.Linear(encoded, hidden), nn.ReLU(), nn.Linear(hidden, settings.projection))
     optimiser = torch.optim.AdamW(

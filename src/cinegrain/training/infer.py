@@ -15,6 +15,8 @@ _BATCH = 256
 def encode_all(model: GenreModel, arrays: TrailerArrays, trailers: Int64) -> Tensor:
     """Gated vectors of the given trailers, shape (n, e, d), in evaluation mode."""
     model.eval()
+    if model.pools_means:
+        arrays = arrays.pooled()
     parts = [model.encode(arrays.batch(trailers[i : i + _BATCH])) for i in range(0, len(trailers), _BATCH)]
     return torch.cat(parts)
 
@@ -23,3 +25,13 @@ def encode_all(model: GenreModel, arrays: TrailerArrays, trailers: Int64) -> Ten
 def genre_probabilities(model: GenreModel, encoded: Tensor) -> Float64:
     """Shape (n, g), from `encode_all`'s output."""
     return np.asarray(torch.sigmoid(model.classify(encoded)).numpy(), dtype=np.float64)
+
+
+@torch.inference_mode()
+def predict_genres(model: GenreModel, arrays: TrailerArrays, trailers: Int64) -> Float64:
+    """Probabilities of the given trailers, shape (n, g), in evaluation mode; keeps nothing else of them in memory."""
+    parts = [
+        genre_probabilities(model, encode_all(model, arrays, trailers[i : i + _BATCH]))
+        for i in range(0, len(trailers), _BATCH)
+    ]
+    return np.concatenate(parts)

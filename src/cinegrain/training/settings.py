@@ -1,8 +1,11 @@
 """Settings of splits and training. No heavy imports: the command line reads them for its help."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cinegrain.errors import ConfigError
+from cinegrain.models.settings import size_defaults
+
+LOSSES = ("bce", "asymmetric", "balanced")
 
 
 @dataclass(frozen=True)
@@ -25,17 +28,40 @@ class TrainSettings:
 
     epochs: int = field(default=200, metadata={"help": "Most passes over the training films."})
     min_epochs: int = field(default=20, metadata={"help": "Passes before the best one is looked for."})
-    patience: int = field(default=30, metadata={"help": "Stop after so many epochs without a better validation mAP."})
+    patience: int = field(
+        default=30,
+        metadata={
+            "help": "Stop after so many epochs without a better validation mAP; 0 trains all epochs, keeps the last."
+        },
+    )
     batch: int = field(default=32, metadata={"help": "Films in one step."})
     learning_rate: float = field(default=1e-3, metadata={"help": "Step size of AdamW."})
-    weight_decay: float = field(default=0.05, metadata={"help": "Weight decay of AdamW."})
+    weight_decay: float = field(
+        default=-1.0, metadata={"help": "Weight decay of AdamW; below 0 is by number of films."}
+    )
+    loss: str = field(default="bce", metadata={"help": "Genre loss: " + ", ".join(LOSSES) + "."})
+    averaging: float = field(
+        default=0.99, metadata={"help": "Share of the running mean of weights kept at each step; 0 is no averaging."}
+    )
+    mixup: float = field(
+        default=0.0, metadata={"help": "Films are mixed with others up to half of this share; 0 is not at all."}
+    )
     mode_dropout: float = field(default=0.1, metadata={"help": "Chance that a film loses a mode in one step."})
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.patience, self.batch, self.min_epochs) < 1 or self.learning_rate <= 0:
-            raise ConfigError("train.epochs, .min_epochs, .patience, .batch and train.learning_rate must be above 0.")
-        if not 0 <= self.mode_dropout < 1 or self.weight_decay < 0:
-            raise ConfigError("train.mode_dropout must be within 0..1 and train.weight_decay at least 0.")
+        if min(self.epochs, self.batch, self.min_epochs) < 1 or self.patience < 0 or self.learning_rate <= 0:
+            raise ConfigError(
+                "train.epochs, .min_epochs, .batch and .learning_rate must be above 0, .patience at least 0."
+            )
+        if not (0 <= self.mode_dropout < 1 and 0 <= self.averaging < 1 and 0 <= self.mixup <= 1):
+            raise ConfigError("train.mode_dropout and .averaging must be within 0..1, below 1; .mixup within 0..1.")
+        if self.loss not in LOSSES:
+            raise ConfigError(f"train.loss must be one of {', '.join(LOSSES)}; found {self.loss!r}.")
+
+    def for_films(self, n_films: int) -> "TrainSettings":
+        """These settings with what was left open filled in for this number of training films."""
+        decay = self.weight_decay if self.weight_decay >= 0 else size_defaults(n_films).weight_decay
+        return replace(self, weight_decay=decay)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,27 @@
+"""`cinegrain export`: a trained genre model to take away."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cinegrain.cli.console import out, print_json, watcher
+from cinegrain.cli.options import JsonFlag, RunArgument, guarded
+
+
+@guarded
+def export(
+    run: RunArgument,
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder to make.", show_default=False)],
+    as_json: JsonFlag = False,
+) -> None:
+    """The genre model as a folder (ONNX, readable JSON, model card) that predicts without PyTorch."""
+    from cinegrain.pipeline.export import export_model
+    from cinegrain.pipeline.layout import Run
+
+    description = export_model(Run.open(run), out_folder, watcher())
+    if as_json:
+        print_json({"model": str(out_folder), "genres": description["genres"]})
+    else:
+        out.print(f"{out_folder}: {len(description['genres'])} genres", highlight=False, soft_wrap=True)
+        out.print(f"use it: cinegrain predict --model {out_folder} FILM", highlight=False, soft_wrap=True)

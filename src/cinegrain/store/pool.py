@@ -1,0 +1,77 @@
+"""Pools an expert's scenes to one vector a trailer in a file that is mapped from disk, whatever their number."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import lance
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy import sparse
+
+from cinegrain.store.location import Location
+from cinegrain.store.schema import EMBEDDINGS
+from cinegrain.store.writer import quoted
+from cinegrain.types import Bool, Int64, Source
+
+_ROWS = 16_384  # read at once
+
+
+def pool_scenes(place: Source, expert: str, dimension: int, trailer_ids: Sequence[str], out: Path) -> Bool:
+    """Writes the mean over scenes of each trailer that the expert could embed, in the order of the ids.
+
+    Memory holds the ids, a count for each of them, and some thousand vectors. Rows may lie in any order.
+
+    Args:
+        place: The dataset.
+        expert: Its name.
+        dimension: Length d of its vectors.
+        trailer_ids: n ids.
+        out: The .npy file, shape (m, d), m trailers with at least one scene: float16 where each has one scene, else
+            float32.
+
+    Returns:
+        Which trailers have a row, shape (n,).
+    """
+    ids = np.array([name.encode() for name in trailer_ids])  # a quarter of the room that Python's strings take
+    order = np.argsort(ids)
+    counts = np.zeros(len(ids), dtype=np.int64)
+    for owner, _ in _batches(place, expert, ids, order, with_vectors=False):
+        counts += np.bincount(owner, minlength=len(ids))
+    present = counts > 0
+    row = np.cumsum(present) - 1
+    kind = np.float16 if counts.max(initial=0) <= 1 else np.float32
+    part = out.with_name(f".{out.name}.part")
+    try:
+        pooled = np.lib.format.open_memmap(part, mode="w+", dtype=kind, shape=(int(present.sum()), dimension))
+        for owner, vectors in _batches(place, expert, ids, order, with_vectors=True):
+            films, column = np.unique(owner, return_inverse=True)
+            weights = 1 / counts[owner]
+            mix = sparse.csr_array((weights, (column, np.arange(len(owner)))), shape=(len(films), len(owner)))
+            pooled[row[films]] += (mix @ vectors.reshape(-1, dimension).astype(np.float64)).astype(kind)
+        pooled.flush()
+        del pooled
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+    return present
+
+
+def _batches(
+    place: Source, expert: str, ids: np.ndarray, order: Int64, *, with_vectors: bool
+) -> Iterator[tuple[Int64, np.ndarray]]:
+    """Position of each vector's trailer among the ids, and the vectors; those of other trailers are passed over."""
+    columns = ["trailer_id", *(["vector"] if with_vectors else [])]
+    dataset = lance.dataset(Location(place).table(EMBEDDINGS))
+    for batch in dataset.to_batches(columns=columns, filter=f"expert = {quoted([expert])}", batch_size=_ROWS):
+        if not len(batch):
+            continue
+        names = np.array([name.encode() for name in batch["trailer_id"].to_pylist()])
+        place_in_order = np.minimum(np.searchsorted(ids, names, sorter=order), len(ids) - 1)
+        owner = order[place_in_order]
+        known = ids[owner] == names
+        yield owner[known], _flat(batch["vector"].filter(pa.array(known))) if with_vectors else np.zeros(0)
+
+
+def _flat(vectors: pa.ListArray) -> np.ndarray:
+    return np.asarray(pc.list_flatten(vectors).to_numpy(zero_copy_only=False))

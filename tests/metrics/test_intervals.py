@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, f1_score
+
+from cinegrain.metrics.confusion import confusion
+from cinegrain.metrics.intervals import genre_intervals, weighted_ap
+
+
+def test_weighted_ap_is_the_ap_of_the_films_repeated() -> None:
+    rng = np.random.default_rng(0)
+    truth, scores = rng.random(40) < 0.3, rng.random(40).round(1)  # many films share a score
+    weights = rng.multinomial(40, np.full(40, 1 / 40), 20)
+    expected = [average_precision_score(np.repeat(truth, w), np.repeat(scores, w)) for w in weights]
+    np.testing.assert_allclose(weighted_ap(truth, scores, weights), expected, atol=1e-12)
+
+
+def test_intervals_hold_the_plain_score_and_narrow_with_films() -> None:
+    rng = np.random.default_rng(1)
+    widths = []
+    for n in (50, 800):
+        truth = rng.random(n) < 0.4
+        scores = truth * 0.3 + rng.random(n) * 0.7
+        found = genre_intervals(truth, scores, 0.5)
+        assert found is not None
+        assert found.ap[0] < average_precision_score(truth, scores) < found.ap[1]
+        assert found.f1[0] < f1_score(truth, scores >= 0.5) < found.f1[1]
+        widths.append(found.ap[1] - found.ap[0])
+    assert widths[1] < widths[0] / 2
+    assert genre_intervals(np.zeros(5, bool), np.zeros(5), 0.5) is None
+
+
+def test_confusion_by_hand() -> None:
+    truth = np.array([[1, 0, 0], [1, 0, 1], [0, 1, 0], [1, 0, 0]], dtype=bool)
+    decided = np.array([[0, 1, 0], [0, 1, 1], [0, 1, 0], [1, 1, 0]], dtype=bool)
+    found = confusion(truth, decided)
+    assert found.counts.tolist() == [[0, 2, 0], [0, 0, 0], [0, 0, 0]], "film 4 is no miss, though one is wrongly given"
+    assert found.missed.tolist() == [2, 0, 0]
+    assert found.shares[0, 1] == 1
+    assert found.together[0] == pytest.approx([1, 0, 1 / 3])

@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cinegrain.config import Settings
+from cinegrain.pipeline.catalog import load_matched
+from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.pooled import mapped_arrays
+from cinegrain.pipeline.progress import Silent
+from cinegrain.pipeline.simulate import expert_name, simulate
+from cinegrain.pipeline.train import load_data
+from cinegrain.simulate.settings import SimulateSettings
+from cinegrain.store import pool
+from cinegrain.types import MODALITIES
+
+EXPERTS = [expert_name(mode) for mode in MODALITIES]
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_mapped_arrays_are_the_means_of_the_scenes_in_any_order(
+    tmp_path: Path, pooled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "_ROWS", 100)  # so that trailers are cut across batches
+    wanted = SimulateSettings(trailers=50, scale_dimensions=0.02, missing=0.3, pooled=pooled)
+    simulate(tmp_path / "run", wanted, Settings(), Silent())
+    run = Run(tmp_path / "run")
+    data = load_data(run, load_matched(run.catalog).trailers, EXPERTS)
+    chosen = np.random.default_rng(0).permutation(50)[:40]
+    arrays = mapped_arrays(run, [data.trailers[i].trailer_id for i in chosen], EXPERTS)
+    for name in EXPERTS:
+        assert isinstance(arrays.experts[name].vectors, np.memmap)
+        # float16 rows are stored as they are; means of several are float32.
+        np.testing.assert_allclose(arrays.means(name), data.arrays.means(name)[chosen], rtol=1e-5, atol=1e-6)
+        assert np.isnan(arrays.means(name)).any(), "some trailers lack the mode"
+    assert arrays.pooled() is arrays
+    stamp = (run.folder / "pooled" / f"{EXPERTS[0]}.npy").stat().st_mtime_ns
+    mapped_arrays(run, [data.trailers[i].trailer_id for i in chosen], EXPERTS)
+    assert (run.folder / "pooled" / f"{EXPERTS[0]}.npy").stat().st_mtime_ns == stamp, "not pooled again"
+    other = mapped_arrays(run, [data.trailers[i].trailer_id for i in chosen[:9]], EXPERTS)
+    assert len(other.means(EXPERTS[0])) == 9

@@ -1,0 +1,162 @@
+"""Many files: tables, lists, and a folder in which films arrive."""
+
+import csv
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.pipeline.planted_run import planted_run
+
+from cinegrain.artifacts import read_json
+from cinegrain.config import load_settings
+from cinegrain.discovery.settings import DiscoverSettings
+from cinegrain.errors import ConfigError, MediaError
+from cinegrain.explain.familiarity import fit_familiarity
+from cinegrain.media.files import path_text
+from cinegrain.pipeline.answer import Answers
+from cinegrain.pipeline.catalog import load_matched
+from cinegrain.pipeline.discover import discover
+from cinegrain.pipeline.predict import Unread, check_out, predict_files, watch_folder, write_answers
+from cinegrain.pipeline.progress import Silent
+from cinegrain.pipeline.sure import how_sure
+from cinegrain.pipeline.train import fine_tune, load_data
+
+
+def answer(path: Path) -> dict[str, Any]:
+    if path.read_bytes().startswith(b"bad"):
+        raise MediaError(f"{path} is bad")
+    return {
+        "path": path_text(path),
+        "genres": [
+            {"name": "War", "probability": 0.75, "decided": True},
+            {"name": "Horror", "probability": 0.25, "decided": False},
+        ],
+        "sure": True,
+        "unsure_because": [],
+        "missing": ["audio"],
+    }
+
+
+class Arrivals:
+    """Stands for the time that passes: each look at the folder does the next thing."""
+
+    def __init__(self, *things: Any) -> None:
+        self.things: Iterator[Any] = iter(things)
+
+    def __call__(self, seconds: float) -> None:
+        del seconds
+        thing = next(self.things, None)
+        if thing is None:
+            raise KeyboardInterrupt
+        thing()
+
+
+def seen(folder: Path, out: Path | None, *things: Any) -> list[Any]:
+    found: list[Any] = []
+    with pytest.raises(KeyboardInterrupt):
+        found.extend(found.append(x) for x in watch_folder(folder, answer, out, sleep=Arrivals(*things)))  # type: ignore[func-returns-value]
+    return [x for x in found if x is not None]
+
+
+def wait() -> None:
+    pass
+
+
+def test_a_growing_file_is_read_once_when_it_is_whole(tmp_path: Path) -> None:
+    film = tmp_path / "a.mp4"
+
+    def grow() -> None:
+        with film.open("ab") as file:
+            file.write(b"more")
+
+    found = seen(tmp_path, None, grow, grow, grow, wait, wait, wait)
+    assert [x["path"] for x in found] == [str(film)]
+    assert film.stat().st_size == 12, "it had stopped growing"
+
+
+def test_a_bad_file_is_told_once_and_again_when_it_changes(tmp_path: Path) -> None:
+    bad, good = tmp_path / "bad.mp4", tmp_path / "good.mp4"
+    bad.write_bytes(b"bad")
+    found = seen(
+        tmp_path,
+        None,
+        wait,
+        wait,
+        lambda: good.write_bytes(b"good"),
+        wait,
+        lambda: bad.write_bytes(b"mended"),
+        wait,
+        wait,
+    )
+    assert isinstance(found[0], Unread)
+    assert found[0].path == bad
+    assert [x["path"] for x in found[1:]] == [str(good), str(bad)]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+def test_a_second_watch_goes_on_where_the_first_stopped(tmp_path: Path, ending: str) -> None:
+    films, out = tmp_path / "films", tmp_path / f"out{ending}"
+    films.mkdir()
+    odd = Path(os.fsdecode(os.fsencode(films) + b"/caf\xe9.mp4"))
+    odd.write_bytes(b"x")
+    assert len(seen(films, out, wait, wait)) == 1
+    (films / "b.mp4").write_bytes(b"y")
+    assert [x["path"] for x in seen(films, out, wait, wait)] == [str(films / "b.mp4")]
+    text = out.read_text(encoding="utf-8")
+    rows = list(csv.DictReader(text.splitlines())) if ending == ".csv" else [json.loads(x) for x in text.splitlines()]
+    assert [row["path"] for row in rows] == [path_text(odd), str(films / "b.mp4")]
+
+
+def test_tables_and_lists(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("a.mp4", "b.mp4")]
+    files[0].write_bytes(b"x")
+    files[1].write_bytes(b"bad")
+    results, failed = predict_files(answer, files, Silent())
+    assert [u.path for u in failed] == [files[1]]
+    write_answers(tmp_path / "out.json", results)
+    assert read_json(tmp_path / "out.json") == results
+    write_answers(tmp_path / "out.csv", results)
+    with (tmp_path / "out.csv").open() as file:
+        row = next(csv.DictReader(file))
+    assert (row["genres"], row["War"], row["Horror"], row["missing"]) == ("War", "0.7500", "0.2500", "audio")
+    write_answers(tmp_path / "none.csv", [])
+    assert (tmp_path / "none.csv").read_text() == "path\n"
+    for name, watching in (("x.txt", False), ("x.json", True)):
+        with pytest.raises(ConfigError, match="--out must end"):
+            check_out(Path(name), watching=watching)
+
+
+def test_not_sure_for_each_of_its_reasons() -> None:
+    rng = np.random.default_rng(0)
+    means = {name: rng.normal(size=(60, 5)).astype(np.float32) + 3 for name in ("a", "b", "c")}
+    familiar = fit_familiarity(means, np.arange(40), np.arange(40, 60))
+    one = {name: x[:1] for name, x in means.items()}
+    modes, yes, no = ["audio", "motion", "image"], [{"decided": True}], [{"decided": False}]
+    assert how_sure(yes, modes, [True] * 3, one, familiar)["sure"]
+    assert how_sure(no, modes, [True] * 3, one, familiar)["unsure_because"] == ["no genre is likely enough"]
+    alone = {**one, "a": np.full((1, 5), np.nan, np.float32), "b": np.full((1, 5), np.nan, np.float32)}
+    assert how_sure(yes, modes, [False, False, True], alone, None)["unsure_because"] == ["there is only image to go by"]
+    judged = how_sure(yes, modes, [True] * 3, one, replace(familiar, threshold=-100.0))
+    assert judged["unsure_because"] == ["unlike the films it learned from (audio, motion, image)"]
+    assert judged["strangeness"]["score"] == max(judged["strangeness"]["modes"].values())
+    assert json.dumps(judged, allow_nan=False)
+
+
+def test_a_run_from_vectors_says_why_it_cannot_look_at_a_film(tmp_path: Path) -> None:
+    run = planted_run(tmp_path, n=60)
+    settings = load_settings(run.settings)
+    settings = replace(settings, discover=DiscoverSettings(k=3, restarts=1, stability_seeds=2))
+    data = load_data(run, load_matched(run.catalog).trailers, tuple(settings.extract.experts.split(",")))
+    fine_tune(run, data, settings, Silent())
+    discover(run, data, settings, Silent())
+    answers = Answers(run)
+    with pytest.raises(ConfigError, match="made from vectors computed elsewhere"):
+        answers.new_film(tmp_path / "film.mp4")
+    known = answers.predict(answers.film("7"), top_k=2)
+    assert known["strangeness"]["score"] is not None
+    assert {g["name"] for g in known["genres"]} == {"Comedy", "Horror", "War"}

@@ -1,0 +1,162 @@
+"""Training of every fusion: it learns what is there, nothing where nothing is, and the same twice."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from cinegrain.errors import ConfigError
+from cinegrain.metrics.multilabel import macro_ap
+from cinegrain.models.genre_model import ModelSpec
+from cinegrain.models.settings import FUSIONS, ModelSettings
+from cinegrain.training.augment import mix_films
+from cinegrain.training.coarse import CoarseResult, train_coarse
+from cinegrain.training.data import ExpertArray, TrailerArrays
+from cinegrain.training.infer import encode_all, genre_probabilities
+from cinegrain.training.logistic import LogisticSettings, logistic_probabilities
+from cinegrain.training.settings import LOSSES, TrainSettings
+from cinegrain.training.split import Split
+from cinegrain.types import Bool, Float64, Int64
+
+GENRES = ("A", "B", "C", "D")
+N_TRAIN, N_VAL, N_TEST = 100, 40, 400
+SPLIT = Split(*np.split(np.arange(N_TRAIN + N_VAL + N_TEST), [N_TRAIN, N_TRAIN + N_VAL]))
+Judge = Callable[[TrailerArrays, Bool], Float64]
+
+
+def planted(dimension: int = 60, seed: int = 0) -> tuple[TrailerArrays, Bool]:
+    """100 films to learn from, with more values than films; a fifth lacks sound. The genres show in both experts."""
+    rng = np.random.default_rng(seed)
+    n = N_TRAIN + N_VAL + N_TEST
+    labels = np.eye(4, dtype=bool)[np.arange(n) % 4] | (rng.random((n, 4)) < 0.1)
+    experts = {}
+    for name in ("sound", "picture"):
+        centres = rng.normal(size=(4, dimension))
+        counts = np.where((name == "sound") & (np.arange(n) % 5 == 0), 0, 2)
+        own = np.repeat(labels @ centres + 1.5 * rng.normal(size=(n, dimension)), counts, axis=0)
+        scenes = np.concatenate([np.arange(c) for c in counts])
+        vectors = (own + rng.normal(size=own.shape)).astype(np.float32)
+        experts[name] = ExpertArray(vectors, scenes, np.concatenate([[0], np.cumsum(counts)]))
+    return TrailerArrays(experts), labels
+
+
+def train(arrays: TrailerArrays, labels: Bool, model: ModelSettings, settings: TrainSettings) -> CoarseResult:
+    spec = ModelSpec(arrays.dimensions, {"sound": "audio", "picture": "image"}, GENRES, model)
+    return train_coarse(arrays, labels, SPLIT, spec, settings, seed=0)
+
+
+def network(model: ModelSettings, settings: TrainSettings) -> Judge:
+    def judge(arrays: TrailerArrays, labels: Bool) -> Float64:
+        trained = train(arrays, labels, model, settings).model
+        return genre_probabilities(trained, encode_all(trained, arrays, SPLIT.test))
+
+    return judge
+
+
+def logistic(settings: LogisticSettings) -> Judge:
+    return lambda arrays, labels: logistic_probabilities(arrays, labels, SPLIT.train, SPLIT.test, settings)
+
+
+SHORT = TrainSettings(epochs=25, min_epochs=10, patience=10)
+JUDGES: dict[str, Judge] = {
+    **{fusion: network(ModelSettings(fusion=fusion), SHORT) for fusion in FUSIONS},
+    **{loss: network(ModelSettings(), TrainSettings(epochs=25, min_epochs=10, loss=loss)) for loss in LOSSES[1:]},
+    "mixup": network(ModelSettings(), TrainSettings(epochs=25, min_epochs=10, mixup=1.0)),
+    "attention": network(ModelSettings(pooling="attention"), SHORT),
+    "netvlad": network(ModelSettings(pooling="netvlad"), SHORT),
+    "logistic": logistic(LogisticSettings(0.01, late=False)),
+    "late logistic": logistic(LogisticSettings(0.01, late=True)),
+}
+
+
+@pytest.mark.parametrize("name", JUDGES)
+def test_a_hundred_films_are_learned_and_shuffled_genres_are_not(name: str) -> None:
+    arrays, labels = planted()
+    assert macro_ap(labels[SPLIT.test], JUDGES[name](arrays, labels)) > 0.8
+    rows = np.random.default_rng(1).permutation(len(labels))
+    shuffled = labels[rows]
+    chance = shuffled[SPLIT.test].mean()
+    found = macro_ap(shuffled[SPLIT.test], JUDGES[name](arrays, shuffled))
+    # The mean AP of four genres by random scores on 400 films strays by about 0.01; five of those.
+    assert abs(found - chance) < 0.06, "nothing is there to learn, so held-out films must be judged by chance"
+
+
+def test_same_seed_same_weights_to_the_last_bit() -> None:
+    arrays, labels = planted()
+    first, again = (
+        train(arrays, labels, ModelSettings(), TrainSettings(epochs=3, min_epochs=1, mixup=0.5)).model.state_dict()
+        for _ in range(2)
+    )
+    assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+def test_what_is_left_open_is_filled_in_and_kept_in_the_spec() -> None:
+    arrays, labels = planted(dimension=5)
+    result = train(arrays, labels, ModelSettings(members=3), TrainSettings(epochs=1, min_epochs=1))
+    settings = result.model.spec.settings
+    assert (settings.width, settings.members, settings.dropout) == (32, 3, 0.5)
+    assert TrainSettings().for_films(100).weight_decay > TrainSettings().for_films(1_000_000).weight_decay
+    assert TrainSettings(weight_decay=0.0).for_films(100).weight_decay == 0
+
+
+def test_without_patience_the_last_epoch_is_kept() -> None:
+    arrays, labels = planted(dimension=5)
+    shuffled = labels[np.random.default_rng(1).permutation(len(labels))]  # then the last epoch is not the best one
+    result = train(arrays, shuffled, ModelSettings(), TrainSettings(epochs=7, min_epochs=1, patience=0))
+    assert max(e.val_map or 0 for e in result.history) > (result.history[-1].val_map or 0)
+    assert result.best_epoch == 6
+    p = genre_probabilities(result.model, encode_all(result.model, arrays, SPLIT.val))
+    assert macro_ap(shuffled[SPLIT.val], p) == pytest.approx(result.history[-1].val_map)
+
+
+def test_weights_are_averaged_over_the_last_steps() -> None:
+    arrays, labels = planted(dimension=5)
+    epochs = {e: TrainSettings(epochs=e, min_epochs=1, patience=0, batch=N_TRAIN, averaging=0.0) for e in (1, 2, 3)}
+    w1, w2, w3 = (train(arrays, labels, ModelSettings(), epochs[e]).model.head.weight for e in (1, 2, 3))
+    averaged = train(
+        arrays,
+        labels,
+        ModelSettings(),
+        TrainSettings(epochs=3, min_epochs=1, patience=0, batch=N_TRAIN, averaging=0.99),
+    )
+    expected = torch.lerp(torch.lerp(w1, w2, 1 - 2 / 11), w3, 1 - 3 / 12)  # the share kept warms up
+    torch.testing.assert_close(averaged.model.head.weight, expected, atol=1e-6, rtol=1e-5)
+
+
+def test_mixing_films_by_hand() -> None:
+    pooled = {"a": torch.randn(50, 4), "b": torch.randn(50, 2)}
+    present = torch.rand(50, 2, generator=torch.Generator().manual_seed(0)) > 0.4
+    target = torch.eye(50)
+    mixed, shares = mix_films(pooled, present, target, 0.8, torch.Generator().manual_seed(1))
+    torch.testing.assert_close(shares.sum(dim=1), torch.ones(50))
+    own = shares.diagonal()
+    assert (own >= 0.6 - 1e-6).all()
+    assert own.min() < 0.7, "shares reach down to one half of the strength"
+    for i in range(50):
+        others = [j for j in range(50) if j != i and shares[i, j] > 0]
+        j = others[0] if others else i
+        for e, (name, x) in enumerate(pooled.items()):
+            blended = own[i] * x[i] + (1 - own[i]) * x[j] if others and present[j, e] else x[i]
+            torch.testing.assert_close(mixed[name][i], blended, atol=1e-6, rtol=1e-5)
+    same, kept = mix_films(pooled, present, target, 0.0, torch.Generator())
+    assert kept.equal(target)
+    assert all(same[name] is pooled[name] for name in pooled)
+
+
+def test_late_logistic_asks_only_who_is_there() -> None:
+    arrays, labels = planted(dimension=6)
+    settings = LogisticSettings(1.0, late=True)
+    both = logistic_probabilities(arrays, labels, SPLIT.train, SPLIT.test, settings)
+    single = TrailerArrays({"picture": arrays.experts["picture"]})
+    alone = logistic_probabilities(single, labels, SPLIT.train, SPLIT.test, settings)
+    deaf: Int64 = np.flatnonzero(np.diff(arrays.experts["sound"].offsets)[SPLIT.test] == 0)
+    np.testing.assert_allclose(both[deaf], alone[deaf])
+    hearing = np.setdiff1d(np.arange(N_TEST), deaf)
+    assert np.abs(both[hearing] - alone[hearing]).max() > 0.01
+
+
+@pytest.mark.parametrize("wrong", [{"loss": "hinge"}, {"averaging": 1.0}, {"mixup": 1.5}, {"patience": -1}])
+def test_impossible_settings_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        TrainSettings(**wrong)  # type: ignore[arg-type]
