@@ -1,8 +1,8 @@
 """What one minute of film costs, beside how extractors are plainly written and beside the physical floor.
 
-    python benchmarks/extraction.py [FILM ...] [--json] [--quick] [--repeat 3]
+    python benchmarks/extraction.py [FILM ...] [--json] [--quick] [--seconds 60] [--repeat 3]
 
-Without films it makes one minute of 1280x720 H.264 at 24 frames a second from rendered scenes with fine film grain;
+Without films it makes --seconds of 1280x720 H.264 at 24 frames a second from rendered scenes with fine film grain;
 --quick makes six seconds of drifting blocks and measures once, without sound in the paper preset and with the quicker
 engine only: a rough look. Everything but "busy" runs in one process on one thread; the figures are
 process time (user and system), the least of the repeats.
@@ -86,9 +86,10 @@ def main() -> None:
     parser.add_argument("films", nargs="*", type=Path, help="your own films; else one is made")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     parser.add_argument("--quick", action="store_true", help="ten seconds of film, measured once")
+    parser.add_argument("--seconds", type=int, default=SECONDS, help="length of the film that is made")
     parser.add_argument("--repeat", type=int, default=3, help="repeats; the least counts")
     args = parser.parse_args()
-    repeat, seconds = (1, 6) if args.quick else (args.repeat, SECONDS)
+    repeat, seconds = (1, 6) if args.quick else (args.repeat, args.seconds)
     logging.getLogger("cinegrain").setLevel(logging.ERROR)  # random weights are not the published files: known
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

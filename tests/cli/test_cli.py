@@ -64,10 +64,12 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_every_setting_is_a_flag_of_run_with_its_default() -> None:
+def test_every_setting_is_a_flag_of_run_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "400")  # so that no name is broken
     text = " ".join(run("run", "--help")[1].split())
     for info in all_settings():
         assert f"--{info.key}" in text
+        assert f"[default: {info.default}]" in text
     assert len(list(all_settings())) > 30
 
 
