@@ -1,6 +1,7 @@
 """Random checkpoints of the paper's networks in their published format, for measuring without the published files."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +22,13 @@ _NETWORKS = (
 )
 
 
-def write_checkpoints(folder: Path) -> dict[str, Weights]:
+def write_checkpoints(folder: Path, experts: Sequence[str]) -> dict[str, Weights]:
     """Fills a folder as a user would who fetched the published files; gives the state dicts by expert."""
     made = {}
     rng = np.random.default_rng(0)
     for seed, (card, network, shape, save) in enumerate(_NETWORKS):
+        if card.name not in experts:
+            continue
         w = Weights(seed, counters=False)
         x = torch.from_numpy(rng.integers(0, 256, shape, np.uint8))
         with torch.inference_mode():

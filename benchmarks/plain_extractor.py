@@ -38,6 +38,8 @@ def extract_plainly(
     found = {}
     for model, n_classes in ((resnet50.IMAGE, 1000), (resnet50.LOCATION, 365)):
         name = model.card.name
+        if name not in experts:
+            continue
         inputs = [pictures.prepare(p) for p in frames_at(film, [s.frame_times_s for s in scenes], Shrinker.sample)]
         features = run(published.resnet50(n_classes), weights[name], inputs, batch=8)
         found[name] = scene_means(features, [len(s.frame_times_s) for s in scenes])
