@@ -98,7 +98,7 @@ def quantise(
     experts: Annotated[str, typer.Option(help="A preset, or expert names joined by commas.")] = "light",
     as_json: JsonFlag = False,
 ) -> None:
-    """Make 8-bit networks, some 3 to 8 times quicker, and measure how much they change the vectors.
+    """Make 8-bit networks, some 2 to 6 times quicker, and measure how much they change the vectors.
 
     An expert whose vectors change too much stays as it is. Then run with: --extract.precision int8
     """
