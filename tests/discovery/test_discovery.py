@@ -3,10 +3,11 @@ import pytest
 
 from cinegrain.discovery.atlas import build_atlas, unit_rows
 from cinegrain.discovery.choose_k import choose_k
-from cinegrain.discovery.kmeans import spherical_kmeans
+from cinegrain.discovery.kmeans import kmeans_clusterer, spherical_kmeans
 from cinegrain.discovery.layout import map_layout
 from cinegrain.discovery.naming import Term, TermCounts, distinctive_terms, label_words
 from cinegrain.discovery.settings import DiscoverSettings
+from cinegrain.discovery.stability import Stability
 from cinegrain.errors import DataError
 from cinegrain.metrics.clustering import cluster_scores
 
@@ -45,20 +46,9 @@ def test_order_of_trailers_changes_names_of_clusters_only() -> None:
     assert cluster_scores(a.labels[order].tolist(), b.labels.tolist()).ari == pytest.approx(1)
 
 
-def test_no_cluster_is_empty_even_with_many_equal_points() -> None:
-    points = np.repeat(np.eye(3), [10, 1, 1], axis=0)
-    assert set(spherical_kmeans(points, 5, seed=0).labels.tolist()) == set(range(5))
-
-
-@pytest.mark.parametrize("k", [0, 13])
-def test_k_out_of_range(k: int) -> None:
-    with pytest.raises(DataError, match=r"within 1\.\.12"):
-        spherical_kmeans(planted(n=12)[0], k, seed=0)
-
-
 def test_silhouette_finds_the_planted_number_and_shows_its_curve() -> None:
     points, _ = planted(k=6)
-    choice = choose_k(points, 3, DiscoverSettings(restarts=5, stability_seeds=3), seed=0)
+    choice = choose_k(points, 3, DiscoverSettings(), cluster=kmeans_clusterer(5), seed=0)
     assert choice.k == 6
     assert [p.k for p in choice.curve] == list(range(2, 13))
     assert max(choice.curve, key=lambda p: p.silhouette).k == 6
@@ -67,12 +57,12 @@ def test_silhouette_finds_the_planted_number_and_shows_its_curve() -> None:
 
 
 def test_asked_for_k_is_taken() -> None:
-    choice = choose_k(planted()[0], 3, DiscoverSettings(k=4, restarts=2, stability_seeds=2), seed=0)
+    choice = choose_k(planted()[0], 3, DiscoverSettings(k=4), cluster=kmeans_clusterer(2), seed=0)
     assert (choice.k, choice.criterion) == (4, "asked for")
     with pytest.raises(DataError, match="only 120"):
-        choose_k(planted()[0], 3, DiscoverSettings(k=121), seed=0)
+        choose_k(planted()[0], 3, DiscoverSettings(k=121), cluster=kmeans_clusterer(2), seed=0)
     with pytest.raises(DataError, match="at least 3"):
-        choose_k(planted()[0][:2], 3, DiscoverSettings(), seed=0)
+        choose_k(planted()[0][:2], 3, DiscoverSettings(), cluster=kmeans_clusterer(2), seed=0)
 
 
 def counts() -> TermCounts:
@@ -124,8 +114,7 @@ def test_cards_say_what_the_data_hold() -> None:
         labels=labels,
         modes=("audio", "image"),
         terms=terms,
-        seeds=(1, 2),
-        restarts=5,
+        stability=Stability(np.ones(4), np.full(4, 0.5), 1.0, 0.5),
     )
     assert len({s.name for s in atlas.subgenres}) == 4
     for card in atlas.subgenres:
@@ -135,7 +124,7 @@ def test_cards_say_what_the_data_hold() -> None:
         assert card.parents[0].genre == ("A" if truth[members[0]] < 2 else "B")
         assert card.size == len(members) == 20
         assert sum(card.modes.values()) == pytest.approx(1)
-        assert card.stability == pytest.approx(1)
+        assert (card.stability, card.stability_subsamples) == (1, 0.5)
         assert card.exemplars == card.members[:5]
     assert sorted(m for s in atlas.subgenres for m in s.members) == sorted(f"t{i}" for i in range(80))
 
@@ -157,8 +146,7 @@ def test_the_mode_that_sets_apart_is_named() -> None:
         labels=np.ones((60, 1), bool),
         modes=("audio", "image"),
         terms=TermCounts.from_trailers([{}] * 60),
-        seeds=(1,),
-        restarts=3,
+        stability=Stability(np.ones(2), np.ones(2), 1.0, 1.0),
     )
     assert all(s.modes["audio"] > 0.9 for s in atlas.subgenres)
     assert {s.name for s in atlas.subgenres} == {"A", "A (2)"}, "without words the names still differ"

@@ -24,6 +24,8 @@ FAST = [
     "3",
     "--discover.stability_seeds",
     "2",
+    "--discover.stability_subsamples",
+    "2",
 ]
 
 

@@ -150,7 +150,7 @@ def test_not_sure_for_each_of_its_reasons() -> None:
 def test_a_run_from_vectors_says_why_it_cannot_look_at_a_film(tmp_path: Path) -> None:
     run = planted_run(tmp_path, n=60)
     settings = load_settings(run.settings)
-    settings = replace(settings, discover=DiscoverSettings(k=3, restarts=1, stability_seeds=2))
+    settings = replace(settings, discover=DiscoverSettings(k=3, restarts=1, stability_seeds=2, stability_subsamples=2))
     data = load_data(run, load_matched(run.catalog).trailers, tuple(settings.extract.experts.split(",")))
     fine_tune(run, data, settings, Silent())
     discover(run, data, settings, Silent())

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cinegrain.discovery.kmeans import Clustering, spherical_kmeans
+from cinegrain.discovery.clustering import Clustering
 from cinegrain.discovery.naming import Term, TermCounts, distinctive_terms, label_words
+from cinegrain.discovery.stability import Stability
 from cinegrain.types import Bool, Float64
 
 _PARENT_SHARE = 0.5
@@ -36,6 +37,7 @@ class SubGenre:
         modes: Share of each mode in what sets it apart; adds up to 1.
         cohesion: Mean cosine similarity of members to the centre.
         stability: Mean over other seeds of the best Jaccard overlap with one of their clusters, 0..1.
+        stability_subsamples: The same over searches that saw 80 % of the films.
     """
 
     id: str
@@ -48,6 +50,7 @@ class SubGenre:
     modes: dict[str, float]
     cohesion: float
     stability: float
+    stability_subsamples: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +59,7 @@ class Atlas:
 
     subgenres: tuple[SubGenre, ...]
     clustering: Clustering
+    stability: Stability
 
 
 def build_atlas(
@@ -67,8 +71,7 @@ def build_atlas(
     labels: Bool,
     modes: Sequence[str],
     terms: TermCounts,
-    seeds: Sequence[int],
-    restarts: int,
+    stability: Stability,
 ) -> Atlas:
     """Names and describes clusters.
 
@@ -80,14 +83,10 @@ def build_atlas(
         labels: Shape (n, g).
         modes: Modality of each expert, length e.
         terms: Words of the n trailers.
-        seeds: Further seeds that stability is measured over.
-        restarts: Of k-means for those.
+        stability: How well its clusters come back.
     """
     n, e, d = encoded.shape
     points = unit_rows(encoded)
-    others = [
-        spherical_kmeans(points, len(clustering.centroids), seed=seed, restarts=restarts).labels for seed in seeds
-    ]
     similarity = points @ clustering.centroids.T
     blocks = points.reshape(n, e, d)
     centres = clustering.centroids.reshape(-1, e, d)
@@ -109,10 +108,11 @@ def build_atlas(
                 members=tuple(trailer_ids[i] for i in members),
                 modes=_mode_shares(blocks, centres[cluster], inside, modes),
                 cohesion=float(similarity[inside, cluster].mean()),
-                stability=_stability(inside, others),
+                stability=float(stability.seeds[cluster]),
+                stability_subsamples=float(stability.subsamples[cluster]),
             )
         )
-    return Atlas(tuple(found), clustering)
+    return Atlas(tuple(found), clustering, stability)
 
 
 def unit_rows(encoded: Float64) -> Float64:
@@ -147,14 +147,6 @@ def _mode_shares(blocks: Float64, centre: Float64, inside: Bool, modes: Sequence
     for mode, share in zip(modes, shares, strict=True):
         result[mode] = result.get(mode, 0.0) + float(share)
     return result
-
-
-def _stability(inside: Bool, others: Sequence[np.ndarray]) -> float:
-    overlaps = []
-    for labels in others:
-        clusters = [labels == c for c in np.unique(labels[inside])]
-        overlaps.append(max(float((inside & c).sum() / (inside | c).sum()) for c in clusters))
-    return float(np.mean(overlaps)) if overlaps else 1.0
 
 
 def _unique_name(parents: Sequence[Parent], terms: Sequence[Term], taken: set[str]) -> str:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
-from cinegrain.discovery.kmeans import spherical_kmeans
+from cinegrain.discovery.clustering import Clusterer
 from cinegrain.discovery.settings import DiscoverSettings
 from cinegrain.errors import DataError
 from cinegrain.types import Float64
 
 _SILHOUETTE_SAMPLE = 5000
+_CURVE_SEEDS = 3
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ def choose_k(
     n_genres: int,
     settings: DiscoverSettings,
     *,
+    cluster: Clusterer,
     seed: int,
     on_step: Callable[[int, int, str], None] | None = None,
 ) -> KChoice:
@@ -46,7 +48,8 @@ def choose_k(
         points: Unit rows, shape (n, d).
         n_genres: Sets the default range.
         settings: Range and effort.
-        seed: Of k-means and of the silhouette's sample.
+        cluster: Finds the groups.
+        seed: Of the clusterer and of the silhouette's sample.
         on_step: Called with (done, total, a line to show).
 
     Raises:
@@ -62,7 +65,7 @@ def choose_k(
     tried = _spread(min(settings.k_min, highest), highest)
     curve = []
     for done, k in enumerate(tried, start=1):
-        curve.append(_measure(points, k, settings, seed))
+        curve.append(_measure(points, k, cluster, seed))
         if on_step:
             on_step(done, len(tried), f"k = {k}, silhouette {curve[-1].silhouette:.3f}")
     if settings.k:
@@ -76,11 +79,8 @@ def _spread(low: int, high: int, most: int = 30) -> list[int]:
     return sorted({round(k) for k in np.linspace(low, high, min(most, high - low + 1))})
 
 
-def _measure(points: Float64, k: int, settings: DiscoverSettings, seed: int) -> KPoint:
-    runs = [
-        spherical_kmeans(points, k, seed=seed + i, restarts=settings.restarts).labels
-        for i in range(settings.stability_seeds)
-    ]
+def _measure(points: Float64, k: int, cluster: Clusterer, seed: int) -> KPoint:
+    runs = [cluster(points, k, seed=seed + i).labels for i in range(_CURVE_SEEDS)]
     pairs = [adjusted_rand_score(a, b) for i, a in enumerate(runs) for b in runs[:i]]
     sample = _SILHOUETTE_SAMPLE if len(points) > _SILHOUETTE_SAMPLE else None
     silhouette = silhouette_score(points, runs[0], metric="cosine", sample_size=sample, random_state=seed)

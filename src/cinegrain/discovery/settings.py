@@ -4,11 +4,14 @@ from dataclasses import dataclass, field
 
 from cinegrain.errors import ConfigError
 
+CLUSTERERS = ("kmeans", "gaussian", "agglomerative", "hdbscan", "prototypes")
+
 
 @dataclass(frozen=True)
 class DiscoverSettings:
     """How sub-genres are found."""
 
+    clusterer: str = field(default="kmeans", metadata={"help": "What finds sub-genres: " + ", ".join(CLUSTERERS) + "."})
     k: int = field(default=0, metadata={"help": "Number of sub-genres; 0 chooses it by silhouette."})
     k_min: int = field(default=2, metadata={"help": "Fewest sub-genres to consider."})
     k_max: int = field(
@@ -19,8 +22,17 @@ class DiscoverSettings:
         default="plot,synopsis,overview,description,summary,tagline,keywords,tags",
         metadata={"help": "Catalogue columns whose words may name sub-genres, joined by commas."},
     )
-    stability_seeds: int = field(default=5, metadata={"help": "Seeds whose clusters are compared for stability."})
+    stability_seeds: int = field(
+        default=10, metadata={"help": "Repeats with other seeds that each sub-genre's stability is measured over."}
+    )
+    stability_subsamples: int = field(
+        default=10, metadata={"help": "The same on random 80 % of the films, which also calibrate soft membership."}
+    )
 
     def __post_init__(self) -> None:
-        if min(self.k, self.k_max) < 0 or self.k_min < 2 or self.restarts < 1 or self.stability_seeds < 2:
-            raise ConfigError("discover.k and .k_max must be at least 0, .k_min 2, .restarts 1 and .stability_seeds 2.")
+        if self.clusterer not in CLUSTERERS:
+            raise ConfigError(f"discover.clusterer must be one of {', '.join(CLUSTERERS)}; found {self.clusterer!r}.")
+        if min(self.k, self.k_max) < 0 or self.k_min < 2 or self.restarts < 1:
+            raise ConfigError("discover.k and .k_max must be at least 0, .k_min 2 and .restarts 1.")
+        if min(self.stability_seeds, self.stability_subsamples) < 1:
+            raise ConfigError("discover.stability_seeds and .stability_subsamples must be at least 1.")

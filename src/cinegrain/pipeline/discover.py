@@ -10,8 +10,9 @@ from cinegrain.artifacts import is_current, key_of, read_json, write_bytes, writ
 from cinegrain.config import Settings, to_plain
 from cinegrain.discovery.atlas import Atlas, build_atlas, unit_rows
 from cinegrain.discovery.choose_k import KChoice, choose_k
-from cinegrain.discovery.kmeans import spherical_kmeans
+from cinegrain.discovery.clusterers import make_clusterer
 from cinegrain.discovery.layout import map_layout
+from cinegrain.discovery.stability import repeat_search, stability, with_calibrated_membership
 from cinegrain.errors import StoreError
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.measure import measure
@@ -65,8 +66,21 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
     dataset = EmbeddingDataset(run.dataset)
     concepts = trailer_concepts(dataset, data.modalities)
     with watcher.stage("Sub-genres") as on_step:
-        choice = choose_k(points, len(data.genres), settings.discover, seed=settings.seed, on_step=on_step)
-        clustering = spherical_kmeans(points, choice.k, seed=settings.seed, restarts=settings.discover.restarts)
+        cluster = make_clusterer(settings.discover)
+        choice = choose_k(
+            points, len(data.genres), settings.discover, cluster=cluster, seed=settings.seed, on_step=on_step
+        )
+        clustering = cluster(points, choice.k, seed=settings.seed)
+        repeats = repeat_search(
+            points,
+            len(clustering),
+            cluster,
+            seed=settings.seed,
+            n_seeds=settings.discover.stability_seeds,
+            n_subsamples=settings.discover.stability_subsamples,
+        )
+        if settings.discover.clusterer != "gaussian":  # the mixture has a posterior of its own
+            clustering = with_calibrated_membership(clustering, points, repeats)
         atlas = build_atlas(
             encoded,
             clustering,
@@ -75,8 +89,7 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
             labels=data.labels,
             modes=data.modes,
             terms=term_counts(data.trailers, concepts, settings.discover.text_columns),
-            seeds=[settings.seed + i for i in range(1, settings.discover.stability_seeds)],
-            restarts=settings.discover.restarts,
+            stability=stability(clustering.labels, repeats),
         )
         layout = map_layout(points, seed=settings.seed)
     found = Found(atlas, encoded, layout, concepts)

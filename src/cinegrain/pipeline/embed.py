@@ -21,6 +21,7 @@ from cinegrain.media.cuts import CutFinder
 from cinegrain.media.files import check_regular_file, file_sha256, path_text
 from cinegrain.media.reader import TrailerReader
 from cinegrain.media.settings import CUTS_BY_CHANGE, MediaSettings
+from cinegrain.pipeline.plain_measures import PlainMeasures
 from cinegrain.store.schema import SceneRow, TrailerRecord
 from cinegrain.types import Scene, SceneEmbedding, UInt8
 
@@ -72,6 +73,7 @@ def embed_trailer(
     check_regular_file(path)
     status = path.stat()
     rows: list[SceneRow] = []
+    measures = PlainMeasures()
     embeddings: dict[str, list[SceneEmbedding | None]] = {name: [] for name in experts}
     cuts_s = None if cut_finder is None else find_cuts(path, settings, cut_finder, on_progress)
     with TrailerReader(path, settings, with_clips=needs_clips(experts), cuts_s=cuts_s) as reader:
@@ -80,6 +82,8 @@ def embed_trailer(
                 for name, column in network.embed(group).items():
                     if name in embeddings:
                         embeddings[name].extend(column)
+            for scene in group:
+                measures.add(scene)
             rows += [SceneRow(s.index, s.start_s, s.end_s, thumbnail(s.frames)) for s in group]
             on_progress()
         facts = reader.facts()
@@ -99,7 +103,7 @@ def embed_trailer(
         n_scenes=len(rows),
         flags=facts.flags,
         experts=tuple(experts),
-        facts=json.dumps(asdict(facts)),
+        facts=json.dumps(asdict(facts) | measures.as_facts()),
     )
     return EmbeddedTrailer(record, tuple(rows), embeddings)
 
