@@ -6,9 +6,10 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from cinegrain import __version__
 from cinegrain.errors import StoreError
@@ -18,8 +19,9 @@ RUN_FORMAT = 1
 RUN_FILE = "run.json"
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file so that a reader sees the old content or the new, never a part.
+@contextmanager
+def written_whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, bit by bit: a reader sees the old content or the new, never a part.
 
     Raises:
         StoreError: If the place cannot be written.
@@ -28,7 +30,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as part:
             try:
-                part.write(content)
+                yield cast(BinaryIO, part)
                 part.flush()
                 os.fsync(part.fileno())
                 os.chmod(part.name, 0o644)  # noqa: PTH101 (the temporary file is private by default)
@@ -40,6 +42,16 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise StoreError(
             f"Cannot write {path}: {error.strerror or error}. Choose a folder that you may write to."
         ) from error
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a whole file, as `written_whole` does.
+
+    Raises:
+        StoreError: If the place cannot be written.
+    """
+    with written_whole(path) as file:
+        file.write(content)
 
 
 def write_text(path: Path, content: str) -> None:

@@ -1,18 +1,33 @@
-"""Addresses on object stores and the web, through fsspec."""
+"""Addresses on object stores, servers and the web, through fsspec."""
 
 from typing import Any
 
 from cinegrain.errors import ConfigError
 from cinegrain.types import Url
 
-# Others of fsspec's many reach further than they should, such as into archives, caches and code repositories.
-PACKAGES = {
+# What fsspec knows and what is no place where films lie by themselves: parts of other files, caches and wrappers, this
+# machine's own files, and those that hand an address to a program (reference files are templates, dask runs tasks).
+_NO_PLACES = frozenset(
+    (
+        *("async_wrapper", "asyncwrapper", "asynclocal", "blockcache", "cached", "dask", "data", "dir", "file"),
+        *("filecache", "generic", "git", "libarchive", "local", "pyscript", "reference", "simplecache", "tar", "zip"),
+    )
+)
+# Where the name of the package cannot be read from the class that fsspec loads.
+_PACKAGES = {
     "s3": "'cinegrain[s3]'",
-    "gs": "gcsfs",
-    "az": "adlfs",
-    "abfs": "adlfs",
+    "s3a": "'cinegrain[s3]'",
     "http": "aiohttp",
     "https": "aiohttp",
+    "sftp": "paramiko",
+    "ssh": "paramiko",
+    "smb": "smbprotocol",
+    "hdfs": "pyarrow",
+    "arrow_hdfs": "pyarrow",
+    "dbfs": "requests",
+    "gist": "requests",
+    "github": "requests",
+    "webhdfs": "requests",
 }
 
 
@@ -22,13 +37,23 @@ def is_address(text: str) -> bool:
 
 
 def url_of(text: str) -> Url:
-    """An address of a kind that is read.
+    """An address of a kind that is read: any protocol of fsspec under which files lie by themselves.
 
     Raises:
         ConfigError: If it is of another kind.
     """
-    if text.partition("://")[0] not in PACKAGES or "::" in text:
-        raise ConfigError(f"Films are read from folders and {', '.join(f'{s}://' for s in PACKAGES)}; found {text!r}.")
+    import fsspec
+
+    scheme = text.partition("://")[0]
+    if scheme == "memory":
+        raise ConfigError(
+            f"{text!r} is in the memory of one process, and films are read by others. Save it to a folder."
+        )
+    if "::" in text or scheme in _NO_PLACES or scheme not in fsspec.available_protocols():
+        raise ConfigError(
+            "Films are read from folders and from addresses such as s3://, gs://, az://, https://, ftp:// and sftp:// "
+            f"(what fsspec knows, but no chains, archives or caches); found {text!r}."
+        )
     return Url(text)
 
 
@@ -44,8 +69,15 @@ def open_place(url: Url) -> tuple[Any, str]:
     try:
         files, inside = fsspec.core.url_to_fs(url)
     except ImportError as error:
-        raise ConfigError(f"Reading {scheme}:// needs one more package: pip install {PACKAGES[scheme]}.") from error
+        raise ConfigError(f"Reading {scheme}:// needs one more package: pip install {_package(scheme)}.") from error
     return files, inside
+
+
+def _package(scheme: str) -> str:
+    from fsspec.registry import known_implementations
+
+    loaded = str(known_implementations.get(scheme, {}).get("class", scheme))
+    return _PACKAGES.get(scheme, loaded.partition(".")[0].replace("_", "-"))
 
 
 def why(error: Exception) -> str:

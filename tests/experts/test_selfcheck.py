@@ -6,9 +6,11 @@ import pytest
 from typer.testing import CliRunner
 
 from cinegrain.cli.main import app
+from cinegrain.errors import WeightsError
 from cinegrain.experts.base import Network
-from cinegrain.experts.registry import PRESETS
+from cinegrain.experts.registry import PRESETS, load_networks
 from cinegrain.experts.selfcheck import builtin_scene, check_experts
+from cinegrain.experts.weights import cache_folder
 from cinegrain.types import Scene, SceneEmbedding
 
 
@@ -16,6 +18,16 @@ def test_experts_are_the_ones_they_were(light_networks: list[Network]) -> None:
     results = check_experts(PRESETS["light"], light_networks)
     assert [r.expert for r in results] == list(PRESETS["light"])
     assert all(r.cosine is not None and r.cosine > 0.999 for r in results)
+
+
+def test_the_music_expert_is_the_one_it_was() -> None:
+    try:
+        networks = load_networks(["audio_musicnn"], cache_folder())
+    except WeightsError as error:
+        pytest.skip(f"SKIPPED: {error}")
+    (result,) = check_experts(["audio_musicnn"], networks)
+    assert result.cosine is not None
+    assert result.cosine > 0.999
 
 
 def test_another_network_is_noticed() -> None:

@@ -12,14 +12,19 @@ pytestmark = [pytest.mark.xdist_group("clips"), pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def rows(real_clips: Path, cinegrain: Cinegrain, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def run(real_clips: Path, cinegrain: Cinegrain, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("clips") / "run"
     done = cinegrain("run", real_clips, "--catalog", real_clips / "clips.csv", "--out", out, "--json", timeout=580)
     assert done.code == 0, done.err
     assert done.json["embedded"] == 16
     assert (out / "failures.csv").read_text().count("\n") == 1
     assert any("'Documentary' has only 1 film" in note for note in done.json["notes"])
-    return {row["trailer_id"][:2]: row for row in read_json(out / "trailers.json")}
+    return out
+
+
+@pytest.fixture(scope="module")
+def rows(run: Path) -> dict[str, Any]:
+    return {row["trailer_id"][:2]: row for row in read_json(run / "trailers.json")}
 
 
 def heard(row: dict[str, Any], n: int = 8) -> set[str]:
@@ -50,3 +55,9 @@ def test_two_copies_of_one_scene_are_each_others_nearest(rows: dict[str, Any]) -
         nearest = rows[one]["neighbours"][0]
         assert nearest["trailer_id"].startswith(other)
         assert nearest["score"] > rows[one]["neighbours"][1]["score"] + 0.1
+
+
+def test_they_are_the_only_near_duplicates(run: Path, cinegrain: Cinegrain) -> None:
+    (pair,) = cinegrain("dataset", "duplicates", run, "--json").json
+    assert (pair["a"][:2], pair["b"][:2]) == ("04", "05")
+    assert pair["offset_s"] == pytest.approx(0, abs=0.1)

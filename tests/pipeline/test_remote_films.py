@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.pipeline.conftest import Cinegrain
 
 from cinegrain.demo.corpus import CorpusFiles
 from cinegrain.errors import ConfigError
+from cinegrain.media.remote import remote_stamp
 from cinegrain.pipeline.catalog import match_catalog
 from cinegrain.pipeline.layout import Run
 from cinegrain.store.location import Location, dataset_url
@@ -105,6 +107,16 @@ def test_a_bucket_gives_what_the_folder_gives(
     digests = {row["trailer_id"]: row["sha256"] for row in rows(tmp_path / "b", TRAILERS)}
     assert digests[again.stem] == digests[other.stem]
 
+    def verified() -> tuple[int, int, int, list[str]]:
+        done = cinegrain("dataset", "verify", tmp_path / "b", "--json")
+        faults = [fault["where"] for fault in done.json["faults"]]
+        return done.code, done.json["n_files_checked"], done.json["n_files_gone"], faults
+
+    assert verified() == (0, N_FILMS, 0, [])
+    s3.delete_object(Bucket="archive", Key=f"trailers/deep/{again.name}")
+    s3.put_object(Bucket="archive", Key=f"trailers/deep/{other.name}", Body=again.read_bytes()[::-1])  # the same size
+    assert verified() == (1, N_FILMS - 1, 1, [other.stem])
+
 
 def test_what_cannot_be_had_is_a_failure_with_a_reason(
     films: Path, s3: Any, cinegrain: Cinegrain, tmp_path: Path
@@ -153,17 +165,58 @@ def test_a_web_server_gives_what_the_folder_gives(
     assert_same(here, tmp_path / "b")
 
 
-@pytest.mark.parametrize("address", ["zip://x.mp4::s3://a/b.zip", "github://a:b@main/x.mp4", "s3://a/b::file:///c.mp4"])
+@pytest.fixture
+def ftp(films: Path) -> Iterator[str]:
+    """The films on an FTP server of this machine: a protocol that fsspec knows and nothing here was written for."""
+    servers = pytest.importorskip("pyftpdlib.servers", reason="SKIPPED: pyftpdlib is not installed")
+    guests = pytest.importorskip("pyftpdlib.authorizers").DummyAuthorizer()
+    guests.add_anonymous(str(films.parent))
+    handler = type("Handler", (pytest.importorskip("pyftpdlib.handlers").FTPHandler,), {"authorizer": guests})
+    server = servers.ThreadedFTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"ftp://127.0.0.1:{server.address[1]}"
+    server.close_all()
+    thread.join(10)
+
+
+def test_an_ftp_server_gives_what_the_folder_gives(
+    films: Path, here: Path, ftp: str, cinegrain: Cinegrain, tmp_path: Path
+) -> None:
+    catalog = films.parent / "films.csv"
+    done = cinegrain("extract", f"{ftp}/films", "--catalog", catalog, "--out", tmp_path / "b", *EXPERTS)
+    assert done.code == 0, done.err
+    assert_same(here, tmp_path / "b")
+    for row in rows(tmp_path / "b", TRAILERS):
+        assert remote_stamp(row["path"]) == (row["size_bytes"], row["modified_ns"]), "it counts as unchanged"
+    assert [row["path"] for row in rows(tmp_path / "b", TRAILERS)] == [
+        f"{ftp}/films/{p.name}" for p in sorted(films.iterdir())
+    ]
+
+
+OTHER_KINDS = (
+    *("zip://x.mp4::s3://a/b.zip", "s3://a/b::file:///c.mp4", "simplecache::http://a/b.mp4", "local:///a.mp4"),
+    *("reference://a/x.mp4", "dask://a/x.mp4", "nothing://a/x.mp4", "memory://a/x.mp4"),
+)
+
+
+@pytest.mark.parametrize("address", OTHER_KINDS)
 def test_other_kinds_of_addresses_are_refused(address: str, tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text(f"file,genres\n{address},Drama")
-    with pytest.raises(ConfigError, match=r"Films are read from folders and s3://"):
+    with pytest.raises(ConfigError, match=r"ilms are read (from folders and|by others)"):
         match_catalog(tmp_path, tmp_path / "c.csv")
 
 
-def test_a_missing_package_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("address", "package"),
+    [("az://archive/films", "adlfs"), ("sftp://host/films", "paramiko"), ("webdav://host/films", "webdav4")],
+)
+def test_a_missing_package_is_named(address: str, package: str, tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text("file,genres\na.mp4,Drama")
-    with pytest.raises(ConfigError, match="pip install adlfs"):
-        match_catalog(Url("az://archive/films"), tmp_path / "c.csv")
+    if find_spec(package) is not None:
+        pytest.skip(f"SKIPPED: {package} is installed")
+    with pytest.raises(ConfigError, match=f"pip install {package}"):
+        match_catalog(Url(address), tmp_path / "c.csv")
 
 
 def test_a_dataset_on_an_object_store_is_the_same_and_resumes(
@@ -187,6 +240,8 @@ def test_a_dataset_on_an_object_store_is_the_same_and_resumes(
     checked = cinegrain("dataset", "verify", tmp_path / "b", "--json")
     assert (checked.code, checked.json["n_trailers"]) == (0, N_FILMS), "orphans were swept, nothing is doubled"
     assert Location(Url("s3://archive/sets/one")).size_bytes() > 10_000
+    alone = cinegrain("dataset", "info", "s3://archive/sets/one", "--json")
+    assert (alone.code, alone.json["trailers"]) == (0, N_FILMS), "a dataset can be named by its address"
 
 
 def test_a_run_keeps_its_dataset_in_one_place(tmp_path: Path) -> None:

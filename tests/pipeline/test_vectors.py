@@ -31,6 +31,7 @@ from cinegrain.pipeline.train import load_data, train
 from cinegrain.pipeline.vectors import VectorOptions, fill_dataset, guess_modality, training_films
 from cinegrain.readers.choose import open_vectors
 from cinegrain.readers.mmx import MmxVectors
+from cinegrain.store.groups import Groups
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.training.checkpoint import load_model
@@ -285,7 +286,7 @@ def test_shards_are_read_by_the_library_they_are_for(done: tuple[Path, dict[str,
     assert CliRunner().invoke(app, args).exit_code == 0
     ids = [t.trailer_id for t in dataset.trailers]
     rows = {name: {"trailer_id": name, "genres": ["Drama"]} for name in ids}
-    small = write_shards(tmp_path, dataset, rows, films_a_shard=7)
+    small = write_shards(tmp_path, Groups(dataset, trailers_at_once=7), rows)
     assert len(small) == -(-len(ids) // 7)
     wanted = dataset.vectors("avf", ids).vectors
     for shards in (sorted((tmp_path / "w").glob("*.tar")), small):

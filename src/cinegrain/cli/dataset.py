@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -10,11 +10,22 @@ from rich.table import Table
 from cinegrain.cli.console import err, out, print_json, watcher
 from cinegrain.cli.options import FAILED, JsonFlag, guarded
 
+if TYPE_CHECKING:
+    from cinegrain.types import Source
+
 app = typer.Typer(help="The embedding dataset as such.", no_args_is_help=True)
 _SHOWN = 40
 
-Place = Annotated[Path, typer.Argument(help="A run folder, or a dataset folder.", show_default=False)]
+PLACE_HELP = "A run folder, or a dataset: a folder, or s3://bucket/dataset and its like."
+Place = Annotated[str, typer.Argument(help=PLACE_HELP, show_default=False)]
 NewFolder = Annotated[Path, typer.Option("--out", help="A new folder.", show_default=False)]
+
+
+def _place(text: str) -> "Source":
+    from cinegrain.places import is_address
+    from cinegrain.store.location import dataset_url
+
+    return dataset_url(text) if is_address(text) else Path(text)
 
 
 @app.command("info")
@@ -23,7 +34,7 @@ def info(place: Place, as_json: JsonFlag = False) -> None:
     """How much of what is in it."""
     from cinegrain.pipeline.dataset import dataset_info, open_dataset
 
-    found = dataset_info(open_dataset(place))
+    found = dataset_info(open_dataset(_place(place)))
     if as_json:
         print_json(found)
         return
@@ -43,7 +54,7 @@ def verify(place: Place, as_json: JsonFlag = False) -> None:
     """Look for faults: shapes, values, scene times, orphans, doubles, and changed source files."""
     from cinegrain.pipeline.dataset import verify_dataset
 
-    found = verify_dataset(place)
+    found = verify_dataset(_place(place))
     if as_json:
         print_json({**asdict(found), "ok": not found.faults})
     else:
@@ -54,7 +65,7 @@ def verify(place: Place, as_json: JsonFlag = False) -> None:
             err.print(f"... and {len(found.faults) - _SHOWN} more; --json lists all", highlight=False)
         out.print(
             f"{found.n_trailers} trailers, {found.n_scenes} scenes, {found.n_vectors} vectors; "
-            f"{found.n_files_checked} source files compared, {found.n_files_gone} no longer there; "
+            f"{found.n_files_checked} source files compared, {found.n_files_gone} not there; "
             f"{len(found.faults) or 'no'} fault{'' if len(found.faults) == 1 else 's'}",
             highlight=False,
         )
@@ -74,7 +85,7 @@ def card(
     """Write README.md: what is in it, by which experts, under which licences, how made."""
     from cinegrain.pipeline.dataset import open_dataset, write_card
 
-    path = write_card(open_dataset(place), out_file)
+    path = write_card(open_dataset(_place(place)), out_file)
     if as_json:
         print_json({"card": str(path)})
     else:
@@ -94,7 +105,7 @@ def convert(
     """Write it anew in another format."""
     from cinegrain.pipeline.dataset import convert_dataset, open_dataset
 
-    paths = [str(path) for path in convert_dataset(open_dataset(place), form, out_folder)]
+    paths = [str(path) for path in convert_dataset(open_dataset(_place(place)), form, out_folder)]
     if as_json:
         print_json({"files": paths})
     else:
@@ -106,14 +117,14 @@ def convert(
 @guarded
 def merge(
     first: Place,
-    second: Annotated[Path, typer.Argument(help="Another one, of the same experts.", show_default=False)],
+    second: Annotated[str, typer.Argument(help="Another one, of the same experts.", show_default=False)],
     out_folder: NewFolder,
     as_json: JsonFlag = False,
 ) -> None:
     """Join two datasets of the same experts and settings into a new run."""
     from cinegrain.pipeline.dataset import merge_datasets, open_dataset
 
-    merged = merge_datasets(open_dataset(first), open_dataset(second), out_folder)
+    merged = merge_datasets(open_dataset(_place(first)), open_dataset(_place(second)), out_folder)
     if as_json:
         print_json({"run": str(merged.folder), "trailers": merged.n_trailers, "doubled": list(merged.doubled)})
         return
@@ -129,7 +140,7 @@ def duplicates(place: Place, as_json: JsonFlag = False) -> None:
     from cinegrain.pipeline.dataset import open_dataset
     from cinegrain.pipeline.duplicates import find_duplicates
 
-    pairs = find_duplicates(open_dataset(place).dataset, watcher())
+    pairs = find_duplicates(open_dataset(_place(place)).dataset, watcher())
     if as_json:
         print_json([asdict(pair) for pair in pairs])
         return

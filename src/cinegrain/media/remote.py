@@ -19,8 +19,8 @@ from cinegrain.types import Source, Url
 
 _BLOCK_BYTES = 4 << 20
 _KEPT_FREE_BYTES = 1 << 30
-_TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
-_MARKS = ("ETag", "etag", "content_md5", "md5Hash")
+_TIMES = ("mtime", "LastModified", "last_modified", "modified", "updated", "created")
+_MARKS = ("ETag", "etag", "content_md5", "md5Hash", "modify", "modificationTime", "blob_id", "sha")
 
 
 def source(text: str) -> Source:
@@ -50,19 +50,25 @@ def find_remote_videos(folder: Url) -> list[Url]:
     Raises:
         ConfigError: If it cannot be listed; the message says what is missing.
     """
-    files, inside = open_place(folder)
-    scheme = folder.partition("://")[0]
     try:
+        files, inside = open_place(folder)
         files.invalidate_cache()
         names = files.find(inside)
+    except ConfigError:
+        raise
     except Exception as error:  # every store has errors of its own
         raise ConfigError(f"{folder} cannot be listed: {why(error)}.") from error
-    urls = (name if "://" in name else f"{scheme}://{name.lstrip('/')}" for name in names)
+    # Names come without the host, on which the address of the folder alone can tell.
+    below = inside.strip("/")
+    urls = (
+        name if "://" in name else f"{folder.rstrip('/')}/{name.strip('/').removeprefix(below).lstrip('/')}"
+        for name in names
+    )
     return sorted(Url(url) for url in urls if is_video_name(Path(source_name(Url(url)))))
 
 
 def remote_stamp(url: Url) -> tuple[int, int]:
-    """Size in bytes and time of change in ns (where a store tells none, a number made from its ETag).
+    """Size in bytes and time of change in ns (where a store tells none, a number made from its ETag or the like).
 
     Raises:
         MediaError: If the object cannot be reached.

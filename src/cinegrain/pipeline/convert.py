@@ -1,32 +1,27 @@
-"""A dataset in other people's formats: Parquet, safetensors with JSON, WebDataset, MMX-Trailer-20's pickles."""
+"""A dataset in other people's formats: Parquet, safetensors with JSON, WebDataset, MMX-Trailer-20's pickles.
 
-import io
+All are written some hundred films at a time, so that memory does not grow with the number of films.
+"""
+
+import json
 import pickle
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cinegrain.artifacts import write_bytes, write_json
+from cinegrain.artifacts import write_json, written_whole
 from cinegrain.errors import ConfigError, StoreError
 from cinegrain.pipeline.shards import write_shards
-from cinegrain.store.reader import EmbeddingDataset, SceneVectors
-from cinegrain.store.schema import SceneRow, TrailerRecord
+from cinegrain.pipeline.tensor_file import TensorFile
+from cinegrain.store.groups import Group, Groups
+from cinegrain.store.reader import EmbeddingDataset
+from cinegrain.store.schema import TrailerRecord
 from cinegrain.types import JsonObject, Trailer
 
 FORMATS = ("parquet", "safetensors", "webdataset", "mmx")
-
-
-@dataclass(frozen=True, eq=False)
-class _Contents:
-    """A whole dataset in memory: scenes and films by trailer_id, vectors by expert."""
-
-    records: Sequence[TrailerRecord]
-    scenes: Mapping[str, Sequence[SceneRow]]
-    vectors: Mapping[str, SceneVectors]
-    films: Mapping[str, Trailer]
 
 
 def convert(dataset: EmbeddingDataset, films: Mapping[str, Trailer], form: str, out: Path) -> list[Path]:
@@ -51,14 +46,9 @@ def convert(dataset: EmbeddingDataset, films: Mapping[str, Trailer], form: str, 
         raise StoreError(f"{out} exists and is not empty. Choose a new folder for --out.")
     info = out / "dataset.json"
     write_json(info, {**dataset.info, "converted_to": form})
-    if form == "webdataset":
-        rows = {record.trailer_id: film_row(record, films) for record in dataset.trailers}
-        return [*write_shards(out, dataset, rows), info]
-    writers = {"parquet": _parquet, "safetensors": _safetensors, "mmx": _mmx}
-    ids = [record.trailer_id for record in dataset.trailers]
-    vectors = {card["name"]: dataset.vectors(card["name"], ids) for card in dataset.cards}
-    scenes = {trailer_id: dataset.scenes(trailer_id) for trailer_id in ids}
-    return [*writers[form](out, _Contents(dataset.trailers, scenes, vectors, films)), info]
+    writers = {"parquet": _parquet, "safetensors": _safetensors, "webdataset": write_shards, "mmx": _mmx}
+    rows = {record.trailer_id: film_row(record, films) for record in dataset.trailers}
+    return [*writers[form](out, Groups(dataset), rows), info]
 
 
 def film_row(record: TrailerRecord, films: Mapping[str, Trailer]) -> JsonObject:
@@ -75,77 +65,94 @@ def film_row(record: TrailerRecord, films: Mapping[str, Trailer]) -> JsonObject:
     }
 
 
-def _parquet(out: Path, data: _Contents) -> list[Path]:
-    """trailers.parquet, and vectors.parquet with one row a scene and one list column an expert."""
+def _parquet(out: Path, groups: Groups, rows: Mapping[str, JsonObject]) -> list[Path]:
+    """trailers.parquet, and vectors.parquet with one row a scene and one list column an expert; a row group a group."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows = [
-        {"trailer_id": r.trailer_id, "scene": s.scene, "start_s": s.start_s, "end_s": s.end_s}
-        for r in data.records
-        for s in data.scenes[r.trailer_id]
-    ]
-    position = {(row["trailer_id"], row["scene"]): i for i, row in enumerate(rows)}
-    table = pa.Table.from_pylist(rows)
-    for name, found in data.vectors.items():
-        column: list[Any] = [None] * len(rows)
-        for trailer_id, scene, vector in _rows(data.records, found):
-            column[position[trailer_id, scene]] = vector
-        table = table.append_column(name, pa.array(column, pa.list_(pa.float16())))
-    films_table = pa.Table.from_pylist([film_row(record, data.films) for record in data.records])
-    paths = []
-    for name, data in (("trailers", films_table), ("vectors", table)):
-        buffer = io.BytesIO()
-        pq.write_table(data, buffer, compression="zstd")
-        write_bytes(out / f"{name}.parquet", buffer.getvalue())
-        paths.append(out / f"{name}.parquet")
-    return paths
+    films, vectors = out / "trailers.parquet", out / "vectors.parquet"
+    with written_whole(films) as file:
+        pq.write_table(pa.Table.from_pylist(list(rows.values())), file, compression="zstd")
+    with written_whole(vectors) as file:
+        writer: pq.ParquetWriter | None = None
+        for group in groups:
+            table = _scene_table(group)
+            writer = writer or pq.ParquetWriter(file, table.schema, compression="zstd")
+            writer.write_table(table)
+        if writer is not None:
+            writer.close()
+    return [films, vectors]
 
 
-def _safetensors(out: Path, data: _Contents) -> list[Path]:
+def _scene_table(group: Group) -> Any:
+    import pyarrow as pa
+
+    counts = [len(times) for times in group.times_s]
+    first_row = np.concatenate([[0], np.cumsum(counts)])
+    times = np.concatenate(group.times_s)
+    columns = {
+        "trailer_id": pa.array([r.trailer_id for r, n in zip(group.records, counts, strict=True) for _ in range(n)]),
+        "scene": pa.array(np.concatenate([np.arange(n) for n in counts])),
+        "start_s": pa.array(times[:, 0]),
+        "end_s": pa.array(times[:, 1]),
+    }
+    for name, found in group.vectors.items():
+        row = np.repeat(first_row[:-1], np.diff(found.offsets)) + found.scenes
+        taken = np.full(first_row[-1], -1)
+        taken[row] = np.arange(len(row))
+        wide = pa.FixedSizeListArray.from_arrays(pa.array(found.vectors.ravel()), found.vectors.shape[1])
+        place = pa.array(taken, mask=taken < 0)
+        columns[name] = wide.cast(pa.list_(pa.float16())).take(place)
+    return pa.table(columns)
+
+
+def _safetensors(out: Path, groups: Groups, rows: Mapping[str, JsonObject]) -> list[Path]:
     """vectors.safetensors with three arrays an expert, and trailers.json in the order that `trailer` counts in."""
-    from safetensors.numpy import save
-
-    arrays: dict[str, np.ndarray] = {}
-    for name, found in data.vectors.items():
-        arrays[f"{name}.vectors"] = np.ascontiguousarray(found.vectors)
-        arrays[f"{name}.scene"] = np.ascontiguousarray(found.scenes)
-        arrays[f"{name}.trailer"] = np.repeat(np.arange(len(data.records), dtype=np.int64), np.diff(found.offsets))
-    write_bytes(out / "vectors.safetensors", save(arrays))
-    rows = [
-        {**film_row(r, data.films), "scenes": [[s.start_s, s.end_s] for s in data.scenes[r.trailer_id]]}
-        for r in data.records
-    ]
-    write_json(out / "trailers.json", rows)
+    tensors: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {}
+    for name, (n, d) in groups.shapes().items():
+        tensors[f"{name}.vectors"] = (np.float16, (n, d))
+        tensors[f"{name}.scene"] = (np.int64, (n,))
+        tensors[f"{name}.trailer"] = (np.int64, (n,))
+    n_before = 0
+    with written_whole(out / "vectors.safetensors") as vectors, written_whole(out / "trailers.json") as films:
+        file = TensorFile(vectors, tensors)
+        for group in groups:
+            for name, found in group.vectors.items():
+                trailer = np.repeat(np.arange(len(group.records)) + n_before, np.diff(found.offsets))
+                file.append(f"{name}.vectors", found.vectors)
+                file.append(f"{name}.scene", found.scenes)
+                file.append(f"{name}.trailer", trailer)
+            for record, times in zip(group.records, group.times_s, strict=True):
+                row = {**rows[record.trailer_id], "scenes": times.tolist()}
+                films.write(b",\n" if n_before else b"[\n")
+                films.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode())
+                n_before += 1
+        films.write(b"\n]\n")
     return [out / "vectors.safetensors", out / "trailers.json"]
 
 
-def _mmx(out: Path, data: _Contents) -> list[Path]:
+def _mmx(out: Path, groups: Groups, rows: Mapping[str, JsonObject]) -> list[Path]:
     """A stream of movie records; beside the authors' keys each has trailer_id and title."""
-    by_film: dict[str, dict[int, dict[str, np.ndarray]]] = {r.trailer_id: {} for r in data.records}
-    for name, found in data.vectors.items():
-        for trailer_id, scene, vector in _rows(data.records, found):
-            by_film[trailer_id].setdefault(scene, {})[f"{name}-embeddings"] = vector
-    buffer = io.BytesIO()
-    for record in data.records:
-        film = data.films.get(record.trailer_id)
-        own = by_film[record.trailer_id]
-        pickle.dump(
-            {
-                "label": (list(film.genres) if film else [], film.year if film else None),
-                "path": record.path,
-                "trailer_id": record.trailer_id,
-                "title": film.title if film else record.trailer_id,
-                "scenes": {f"{s.scene:03d}": {"0": own.get(s.scene, {})} for s in data.scenes[record.trailer_id]},
-            },
-            buffer,
-            protocol=4,
-        )
-    write_bytes(out / "vectors.pkl", buffer.getvalue())
+    with written_whole(out / "vectors.pkl") as file:
+        for group in groups:
+            for record, scenes in zip(group.records, _scene_by_scene(group), strict=True):
+                row = rows[record.trailer_id]
+                movie = {
+                    "label": (row["genres"], row["year"]),
+                    "path": record.path,
+                    "trailer_id": record.trailer_id,
+                    "title": row["title"],
+                    "scenes": {f"{scene:03d}": {"0": vectors} for scene, vectors in scenes.items()},
+                }
+                pickle.dump(movie, file, protocol=4)
     return [out / "vectors.pkl"]
 
 
-def _rows(records: Sequence[TrailerRecord], found: SceneVectors) -> Iterator[tuple[str, int, np.ndarray]]:
-    for i, record in enumerate(records):
-        for row in range(found.offsets[i], found.offsets[i + 1]):
-            yield record.trailer_id, int(found.scenes[row]), found.vectors[row]
+def _scene_by_scene(group: Group) -> Iterator[dict[int, dict[str, np.ndarray]]]:
+    """For each trailer the vectors of each scene, by the names that the authors give experts."""
+    for i, times in enumerate(group.times_s):
+        scenes: dict[int, dict[str, np.ndarray]] = {scene: {} for scene in range(len(times))}
+        for name, found in group.vectors.items():
+            for row in range(found.offsets[i], found.offsets[i + 1]):
+                scenes[int(found.scenes[row])][f"{name}-embeddings"] = found.vectors[row]
+        yield scenes

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cinegrain.artifacts import RUN_FILE, write_text
+from cinegrain.config import Settings
 from cinegrain.errors import DataError, StoreError
-from cinegrain.media.files import text_path
 from cinegrain.pipeline.catalog import Matched, load_matched, save_matched
 from cinegrain.pipeline.convert import convert
 from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.sources import verified
 from cinegrain.store.location import Location
 from cinegrain.store.merge import CopyingWriter
 from cinegrain.store.reader import EmbeddingDataset
@@ -41,27 +42,30 @@ class Merged:
     doubled: tuple[str, ...]
 
 
-def dataset_folder(place: Path) -> Source:
-    """Where the dataset of a run lies, or the folder itself.
+def dataset_folder(place: Source) -> Source:
+    """Where the dataset of a run lies, or the place itself.
+
+    Args:
+        place: A run folder, or a dataset: a folder, or an address that Lance reads.
 
     Raises:
         StoreError: If there is none.
     """
-    for folder in (place, Run(place).dataset):
+    for folder in (place, Run(place).dataset) if isinstance(place, Path) else (place,):
         if Location(folder).has_info():
             return folder
     raise StoreError(f"{place} is neither a run with a dataset nor a dataset (no {INFO_FILE}).")
 
 
-def open_dataset(place: Path) -> Opened:
+def open_dataset(place: Source) -> Opened:
     """Opens the dataset of a run, or one on its own.
 
     Raises:
         StoreError: If there is none, or it is damaged.
     """
     folder = dataset_folder(place)
-    parents = (place, *([folder.resolve().parent] if isinstance(folder, Path) else []))
-    run = next((parent for parent in parents if (parent / RUN_FILE).is_file()), None)
+    beside = folder.resolve().parent if isinstance(folder, Path) else place
+    run = next((path for path in (place, beside) if isinstance(path, Path) and (path / RUN_FILE).is_file()), None)
     catalog = Run(run).catalog if run else None
     films = load_matched(catalog).trailers if catalog is not None and catalog.is_file() else ()
     return Opened(folder, EmbeddingDataset(folder), run, {film.trailer_id: film for film in films})
@@ -94,17 +98,18 @@ def dataset_info(opened: Opened) -> JsonObject:
     }
 
 
-def verify_dataset(place: Path) -> Verified:
-    """Every check there is.
+def verify_dataset(place: Source) -> Verified:
+    """Every check there is; films at addresses are compared by size and time, and by content where the time is another.
 
     Raises:
         StoreError: If there is no dataset, or one of another version.
     """
-    return verify(dataset_folder(place), source_path=text_path)
+    settings = Settings()
+    return verify(dataset_folder(place), is_unchanged=lambda record: verified(record, settings))
 
 
 def write_card(opened: Opened, out: Path | None = None) -> Path:
-    """Writes the dataset's card beside it.
+    """Writes the dataset's card beside it; for a dataset elsewhere into its run, or here.
 
     Raises:
         StoreError: If the place cannot be written.

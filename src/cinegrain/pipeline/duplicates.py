@@ -5,16 +5,20 @@ slid into place.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from cinegrain.errors import MediaError, StoreError
+from cinegrain.config import ExtractSettings
+from cinegrain.errors import CinegrainError, StoreError
+from cinegrain.media.clock import Deadline
 from cinegrain.media.reader import TrailerReader
+from cinegrain.media.remote import local_copy, source
 from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.progress import Watcher
+from cinegrain.store.groups import Groups
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.types import SOUND_RATE_HZ, Bool, Float32, Float64
 
@@ -25,6 +29,8 @@ _ENVELOPE_HZ = 20
 _BANDS = 8
 _MIN_OVERLAP_S = 2.0
 _MAX_ENVELOPE_S = 1800.0
+ALL_PAIRS_BELOW = 1500
+_NEAREST = 30
 _BLOCK = 512
 
 
@@ -50,8 +56,8 @@ class DuplicatePair:
 @dataclass(frozen=True, eq=False)
 class _Film:
     trailer_id: str
-    path: Path
-    vectors: Float64  # unit rows, (s, d)
+    path: str
+    vectors: Float32  # unit rows, (s, d)
     seconds: Float64  # (s,)
 
 
@@ -86,33 +92,58 @@ def _load(dataset: EmbeddingDataset) -> list[_Film]:
     expert = next((card["name"] for card in dataset.cards if card["modality"] == "image"), None)
     if expert is None:
         raise StoreError("Finding duplicates needs an image expert in the dataset. Extract with the preset light.")
-    ids = [record.trailer_id for record in dataset.trailers]
-    found = dataset.vectors(expert, ids)
-    vectors = found.vectors.astype(np.float64)
-    vectors -= vectors.mean(axis=0)  # what all pictures share says nothing
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     films = []
-    for i, record in enumerate(dataset.trailers):
-        rows = slice(found.offsets[i], found.offsets[i + 1])
-        lengths = {scene.scene: scene.end_s - scene.start_s for scene in dataset.scenes(record.trailer_id)}
-        seconds = np.array([lengths[int(s)] for s in found.scenes[rows]])
-        films.append(_Film(record.trailer_id, Path(record.path), vectors[rows], seconds))
-    return films
+    for group in Groups(dataset):
+        found = group.vectors[expert]
+        for i, record in enumerate(group.records):
+            rows = slice(found.offsets[i], found.offsets[i + 1])
+            seconds = np.diff(group.times_s[i], axis=1)[found.scenes[rows], 0]
+            films.append(_Film(record.trailer_id, record.path, found.vectors[rows].astype(np.float32), seconds))
+    n_scenes = sum(len(film.vectors) for film in films)
+    common = sum((film.vectors.sum(axis=0, dtype=np.float64) for film in films), np.zeros(1)) / max(n_scenes, 1)
+    for film in films:
+        film.vectors[:] -= common  # what all pictures share says nothing
+        film.vectors[:] /= np.maximum(np.linalg.norm(film.vectors, axis=1, keepdims=True), 1e-12)
+    return [film for film in films if len(film.vectors)]
 
 
 def _candidates(films: Sequence[_Film]) -> list[tuple[int, int, float]]:
     """Pairs that share enough scene time by picture."""
     found = []
-    with_pictures = [i for i, film in enumerate(films) if len(film.vectors)]
-    for place, i in enumerate(with_pictures):
-        for j in with_pictures[place + 1 :]:
-            shared = shared_time(films[i].vectors, films[i].seconds, films[j].vectors, films[j].seconds)
-            if shared >= MIN_SHARED:
-                found.append((i, j, shared))
+    for i, j in likely_pairs([film.vectors.mean(axis=0) for film in films]):
+        shared = shared_time(films[i].vectors, films[i].seconds, films[j].vectors, films[j].seconds)
+        if shared >= MIN_SHARED:
+            found.append((i, j, shared))
     return found
 
 
-def shared_time(a: Float64, a_seconds: Float64, b: Float64, b_seconds: Float64) -> float:
+def likely_pairs(means: Sequence[Float32], *, all_below: int = ALL_PAIRS_BELOW) -> Iterator[tuple[int, int]]:
+    """Pairs worth a closer look: all of them among few films, else each film's nearest by the mean of its scenes.
+
+    Half of a film has a mean that is far nearer to the whole's than those of other films are.
+
+    Args:
+        means: One vector a film, each of shape (d,).
+        all_below: From so many films on only the nearest are looked at.
+
+    Yields:
+        i < j, in order.
+    """
+    n = len(means)
+    if n < all_below:
+        yield from itertools.combinations(range(n), 2)
+        return
+    units = np.stack(means)
+    units /= np.maximum(np.linalg.norm(units, axis=1, keepdims=True), 1e-12)
+    pairs: set[tuple[int, int]] = set()
+    for start in range(0, n, _BLOCK):
+        cosine = units[start : start + _BLOCK] @ units.T
+        nearest = np.argpartition(-cosine, _NEAREST, axis=1)[:, : _NEAREST + 1]  # itself is one of them
+        pairs |= {(min(i, j), max(i, j)) for i, row in enumerate(nearest.tolist(), start) for j in row if i != j}
+    yield from sorted(pairs)
+
+
+def shared_time(a: Float32, a_seconds: Float64, b: Float32, b_seconds: Float64) -> float:
     """Share of the shorter film's scene time whose scenes the longer one has as well.
 
     Args:
@@ -127,20 +158,30 @@ def shared_time(a: Float64, a_seconds: Float64, b: Float64, b_seconds: Float64) 
     return float(a_seconds[best >= MIN_SCENE_COSINE].sum() / a_seconds.sum())
 
 
-def _envelope_of(path: Path) -> Float64 | None:
+def _envelope_of(path: str) -> Float64 | None:
     """Loudness over time of a film; None if it has no sound, or cannot be read any more."""
+    try:
+        place = source(path)
+        if isinstance(place, Path):
+            return _heard(place)
+        deadline = Deadline(MediaSettings().time_limit_s)
+        limit = ExtractSettings().download_limit_bytes
+        with local_copy(place, limit_bytes=limit, deadline=deadline, on_progress=lambda: None) as copy:
+            return _heard(copy)
+    except CinegrainError:
+        return None
+
+
+def _heard(path: Path) -> Float64 | None:
     parts: list[Float64] = []
     seconds = 0.0
-    try:
-        with TrailerReader(path, MediaSettings(frame_fps=0.1, flow_fps=0.1)) as reader:
-            for scene in reader.scenes():
-                sound = scene.sound if scene.sound is not None else np.zeros(round(scene.duration_s * SOUND_RATE_HZ))
-                parts.append(envelope(sound.astype(np.float32)))
-                seconds += scene.duration_s
-                if seconds > _MAX_ENVELOPE_S:
-                    break
-    except MediaError:
-        return None
+    with TrailerReader(path, MediaSettings(frame_fps=0.1, flow_fps=0.1)) as reader:
+        for scene in reader.scenes():
+            sound = scene.sound if scene.sound is not None else np.zeros(round(scene.duration_s * SOUND_RATE_HZ))
+            parts.append(envelope(sound.astype(np.float32)))
+            seconds += scene.duration_s
+            if seconds > _MAX_ENVELOPE_S:
+                break
     whole = np.concatenate(parts) if parts else np.zeros((0, _BANDS))
     return whole if len(whole) and np.ptp(whole) > 0 else None
 

@@ -9,24 +9,21 @@ from pathlib import Path
 
 from cinegrain.artifacts import key_of, write_csv
 from cinegrain.config import ExtractSettings, Settings, save_settings, to_plain
-from cinegrain.errors import MediaError
 from cinegrain.experts.base import ExpertCard
 from cinegrain.experts.registry import expert_cards, load_networks, resolve_experts
 from cinegrain.experts.runtime import quantised_for
 from cinegrain.experts.weights import WeightFile, cache_folder, fetch
-from cinegrain.media.clock import Deadline
-from cinegrain.media.files import file_sha256
-from cinegrain.media.remote import local_copy, remote_stamp, source_text
+from cinegrain.media.remote import source_text
 from cinegrain.pipeline.embed import EmbeddedTrailer, cut_weights, load_cut_finder
 from cinegrain.pipeline.jobs import Engine, Failed, Job, Outcome, WorkerSetup
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Watcher
 from cinegrain.pipeline.ray_engine import embed_on_ray
+from cinegrain.pipeline.sources import is_unchanged, stamp_of
 from cinegrain.pipeline.workers import embed_all
 from cinegrain.store.location import dataset_url
-from cinegrain.store.schema import TrailerRecord
 from cinegrain.store.writer import DatasetWriter
-from cinegrain.types import Source, Trailer
+from cinegrain.types import Trailer
 
 # Settings that only experts with one kind of need depend on, by how their names begin.
 _OWN_SETTINGS = {"frames": "frame_", "flow": "flow_", "sound": "silence_", "clips": "clip_"}
@@ -191,7 +188,7 @@ def _still_failing(rows: Sequence[FailureRow], trailers: Sequence[Trailer]) -> d
     return {
         row.trailer_id: row
         for row in rows
-        if row.trailer_id in paths and _stamp(paths[row.trailer_id]) == (row.size_bytes, row.modified_ns)
+        if row.trailer_id in paths and stamp_of(paths[row.trailer_id]) == (row.size_bytes, row.modified_ns)
     }
 
 
@@ -214,7 +211,7 @@ def _work(
             continue
         record = writer.records.get(trailer.trailer_id)
         missing = tuple(experts)
-        if record is not None and record.experts and _unchanged(record, trailer.path, settings):
+        if record is not None and record.experts and is_unchanged(record, trailer.path, settings):
             missing = tuple(name for name in experts if name not in record.experts)
         elif record is not None:
             stale.append(trailer.trailer_id)
@@ -224,28 +221,7 @@ def _work(
     return work
 
 
-def _unchanged(record: TrailerRecord, path: Source, settings: Settings) -> bool:
-    stamp = _stamp(path)
-    if stamp == (record.size_bytes, record.modified_ns):
-        return True
-    if stamp[0] != record.size_bytes:
-        return False
-    if isinstance(path, Path):
-        return file_sha256(path) == record.sha256
-    limit_bytes, deadline = settings.extract.download_limit_bytes, Deadline(settings.media.time_limit_s)
-    with local_copy(path, limit_bytes=limit_bytes, deadline=deadline, on_progress=lambda: None) as copy:
-        return file_sha256(copy) == record.sha256
-
-
-def _stamp(path: Source) -> tuple[int, int]:
-    try:
-        if not isinstance(path, Path):
-            return remote_stamp(path)
-        status = path.stat()
-    except (OSError, MediaError):
-        return (-1, -1)
-    return (status.st_size, status.st_mtime_ns)
-
-
 def _failure(outcome: Failed) -> FailureRow:
-    return FailureRow(outcome.job.trailer_id, source_text(outcome.job.path), outcome.reason, *_stamp(outcome.job.path))
+    return FailureRow(
+        outcome.job.trailer_id, source_text(outcome.job.path), outcome.reason, *stamp_of(outcome.job.path)
+    )

@@ -3,23 +3,18 @@
 import io
 import json
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from cinegrain.artifacts import write_bytes
-from cinegrain.store.reader import EmbeddingDataset
-from cinegrain.store.schema import TrailerRecord
+from cinegrain.artifacts import written_whole
+from cinegrain.store.groups import Group, Groups
 from cinegrain.types import JsonObject
 
-FILMS_A_SHARD = 256
 
-
-def write_shards(
-    out: Path, dataset: EmbeddingDataset, rows: Mapping[str, JsonObject], *, films_a_shard: int = FILMS_A_SHARD
-) -> list[Path]:
-    """Writes trailers-000000.tar and so on; memory holds one shard.
+def write_shards(out: Path, groups: Groups, rows: Mapping[str, JsonObject]) -> list[Path]:
+    """Writes trailers-000000.tar and so on, one a group.
 
     A sample is a film: KEY.json (its record, titles and genres, and for each expert the scene of each row),
     KEY.scenes.npy (start and end in seconds, shape (s, 2)) and KEY.EXPERT.npy (vectors, shape (rows, d)). Keys are
@@ -27,42 +22,35 @@ def write_shards(
 
     Args:
         out: The folder.
-        dataset: What to write.
+        groups: What to write.
         rows: A film's record by trailer_id.
-        films_a_shard: Films in one tar file.
 
     Returns:
         The files.
     """
     paths = []
-    for number, start in enumerate(range(0, len(dataset.trailers), films_a_shard)):
-        group = dataset.trailers[start : start + films_a_shard]
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-            for position, name, content in _members(dataset, rows, group):
-                info = tarfile.TarInfo(f"{start + position:09d}.{name}")
-                info.size = len(content)
-                archive.addfile(info, io.BytesIO(content))
+    n_before = 0
+    for number, group in enumerate(groups):
         paths.append(out / f"trailers-{number:06d}.tar")
-        write_bytes(paths[-1], buffer.getvalue())
+        with written_whole(paths[-1]) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+            for position, name, content in _members(group, rows):
+                info = tarfile.TarInfo(f"{n_before + position:09d}.{name}")
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+        n_before += len(group.records)
     return paths
 
 
-def _members(
-    dataset: EmbeddingDataset, rows: Mapping[str, JsonObject], group: Sequence[TrailerRecord]
-) -> Iterator[tuple[int, str, bytes]]:
+def _members(group: Group, rows: Mapping[str, JsonObject]) -> Iterator[tuple[int, str, bytes]]:
     """Position in the shard, file name after the key, content; a sample's files stand together, as readers expect."""
-    ids = [record.trailer_id for record in group]
-    found = {card["name"]: dataset.vectors(card["name"], ids) for card in dataset.cards}
-    for position, trailer_id in enumerate(ids):
-        own = {name: slice(v.offsets[position], v.offsets[position + 1]) for name, v in found.items()}
-        scene_of_row = {name: found[name].scenes[rows_of].tolist() for name, rows_of in own.items()}
-        record = {**rows[trailer_id], "scene_of_row": scene_of_row}
-        yield position, "json", json.dumps(record, ensure_ascii=True).encode()
-        times = [[scene.start_s, scene.end_s] for scene in dataset.scenes(trailer_id)]
-        yield position, "scenes.npy", _npy(np.array(times, np.float64).reshape(-1, 2))
+    for position, (record, times) in enumerate(zip(group.records, group.times_s, strict=True)):
+        own = {name: slice(v.offsets[position], v.offsets[position + 1]) for name, v in group.vectors.items()}
+        scene_of_row = {name: group.vectors[name].scenes[rows_of].tolist() for name, rows_of in own.items()}
+        row = {**rows[record.trailer_id], "scene_of_row": scene_of_row}
+        yield position, "json", json.dumps(row, ensure_ascii=True).encode()
+        yield position, "scenes.npy", _npy(times)
         for name, rows_of in own.items():
-            yield position, f"{name}.npy", _npy(found[name].vectors[rows_of])
+            yield position, f"{name}.npy", _npy(group.vectors[name].vectors[rows_of])
 
 
 def _npy(array: np.ndarray) -> bytes:

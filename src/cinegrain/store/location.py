@@ -22,7 +22,7 @@ def dataset_url(text: str) -> Url:
     """
     if not text.startswith(WRITABLE) or "::" in text:
         raise ConfigError(
-            f"A dataset is written into the run folder, or to {', '.join(WRITABLE)}; found {text!r}. "
+            f"A dataset lies in a folder, or where Lance writes: {', '.join(WRITABLE)}; found {text!r}. "
             "Leave extract.dataset empty, or name a place such as s3://bucket/dataset."
         )
     return Url(text.rstrip("/"))

@@ -107,7 +107,15 @@ class EmbeddingDataset:
         rows = self._read(SCENES, ["scene", "start_s", "end_s", "thumbnail"], where).to_pylist()
         return sorted((SceneRow(**row) for row in rows), key=lambda scene: scene.scene)
 
-    def _read(self, table: str, columns: list[str], where: str | None) -> pa.Table:
+    def table(self, table: str) -> lance.LanceDataset:
+        """A table as Lance opens it.
+
+        Raises:
+            StoreError: If nothing has been written yet.
+        """
         if not self._location.has_table(table):
             raise StoreError(f"{self._location} holds no trailer yet. Run `cinegrain extract` to its end.")
-        return lance.dataset(self._location.table(table)).to_table(columns=columns, filter=where)
+        return lance.dataset(self._location.table(table))
+
+    def _read(self, table: str, columns: list[str], where: str | None) -> pa.Table:
+        return self.table(table).to_table(columns=columns, filter=where)

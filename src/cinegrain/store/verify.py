@@ -1,11 +1,9 @@
 """Looks for faults in a dataset: every shape, every value, every scene, and the files that it came from."""
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import lance
 import numpy as np
@@ -49,12 +47,13 @@ class Verified:
     faults: tuple[Fault, ...]
 
 
-def verify(folder: Source, *, source_path: Callable[[str], Path] = Path) -> Verified:
+def verify(folder: Source, *, is_unchanged: Callable[[TrailerRecord], bool | None]) -> Verified:
     """Checks a whole dataset, in memory bounded by its tables of scenes and ids.
 
     Args:
         folder: The dataset.
-        source_path: From a record's path to the file; files that are gone are counted, not faulted.
+        is_unchanged: Whether a trailer's file is still the one it was; None if it is not there any more. Those are
+            counted, not faulted.
 
     Raises:
         StoreError: If there is no dataset, or one of another version.
@@ -69,7 +68,7 @@ def verify(folder: Source, *, source_path: Callable[[str], Path] = Path) -> Veri
     records = _trailers(location, cards, faults)
     scenes, n_scenes = _scenes(location, records, faults)
     n_vectors = _embeddings(location, records, scenes, cards, faults)
-    checked, gone = _sources(records, source_path, faults)
+    checked, gone = _sources(records, is_unchanged, faults)
     return Verified(len(records), n_scenes, n_vectors, checked, gone, tuple(faults))
 
 
@@ -179,24 +178,18 @@ def _finite(vectors: pa.ListArray) -> list[bool]:
 
 
 def _sources(
-    records: Mapping[str, TrailerRecord], source_path: Callable[[str], Path], faults: list[Fault]
+    records: Mapping[str, TrailerRecord], is_unchanged: Callable[[TrailerRecord], bool | None], faults: list[Fault]
 ) -> tuple[int, int]:
-    digests: dict[str, str | None] = {}
+    """How many files were compared, and how many are not there."""
+    found: dict[tuple[str, str], bool | None] = {}
     for record in records.values():
-        if record.path not in digests:
-            digests[record.path] = _sha256(source_path(record.path))
-        found = digests[record.path]
-        if found is not None and found != record.sha256:
+        file = (record.path, record.sha256)
+        if file not in found:
+            found[file] = is_unchanged(record)
+        if found[file] is False:
             faults.append(Fault("source has changed", record.trailer_id, f"{record.path} is no longer the same file"))
-    gone = sum(digest is None for digest in digests.values())
-    return len(digests) - gone, gone
-
-
-def _sha256(path: Path) -> str | None:
-    if not path.is_file():
-        return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    gone = {path for (path, _), same in found.items() if same is None}
+    return len({path for path, _ in found} - gone), len(gone)
 
 
 def _batches(

@@ -1,0 +1,109 @@
+"""Reads a dataset some hundred trailers at a time, so that memory does not grow with it."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import lance
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cinegrain.store.reader import EmbeddingDataset, SceneVectors
+from cinegrain.store.schema import EMBEDDINGS, SCENES, TrailerRecord
+from cinegrain.types import Float64, Int64
+
+TRAILERS_AT_ONCE = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Some trailers, and everything of them but words and thumbnails.
+
+    Attributes:
+        records: n trailers in the order of their ids.
+        times_s: Start and end of each one's scenes in seconds, n arrays of shape (s, 2).
+        vectors: By expert, as for `EmbeddingDataset.vectors`.
+    """
+
+    records: Sequence[TrailerRecord]
+    times_s: Sequence[Float64]
+    vectors: Mapping[str, SceneVectors]
+
+
+class Groups:
+    """A dataset's trailers in groups, each read by itself; may be gone through again.
+
+    Memory holds one group, and for each row of the tables four bytes that say whose it is and eight that say where it
+    stands.
+    """
+
+    def __init__(self, dataset: EmbeddingDataset, *, trailers_at_once: int = TRAILERS_AT_ONCE) -> None:
+        """Looks up where every row stands.
+
+        Args:
+            dataset: What to read.
+            trailers_at_once: How many make a group.
+
+        Raises:
+            StoreError: If the dataset holds nothing yet.
+        """
+        self._dataset, self._size = dataset, trailers_at_once
+        self._scenes = _Rows(dataset.table(SCENES), dataset.trailers)
+        self._embeddings = _Rows(dataset.table(EMBEDDINGS), dataset.trailers)
+
+    def shapes(self) -> dict[str, tuple[int, int]]:
+        """Number and length of each expert's vectors, over all groups."""
+        ids = pa.array([record.trailer_id for record in self._dataset.trailers], pa.string())
+        counts: Counter[str] = Counter()
+        for batch in self._dataset.table(EMBEDDINGS).to_batches(columns=["trailer_id", "expert"]):
+            experts = batch["expert"].filter(pc.is_in(batch["trailer_id"], ids))
+            counts.update({row["values"]: row["counts"] for row in pc.value_counts(experts).to_pylist()})
+        return {card["name"]: (counts[card["name"]], card["dimension"]) for card in self._dataset.cards}
+
+    def __iter__(self) -> Iterator[Group]:
+        for start in range(0, len(self._dataset.trailers), self._size):
+            yield self._group(start, min(start + self._size, len(self._dataset.trailers)))
+
+    def _group(self, start: int, stop: int) -> Group:
+        owner, scenes = self._scenes.read(start, stop, ["scene", "start_s", "end_s"])
+        order = np.lexsort((scenes["scene"].to_numpy(), owner))
+        times = np.stack([scenes["start_s"].to_numpy(), scenes["end_s"].to_numpy()], axis=1)[order]
+        ends = np.cumsum(np.bincount(owner, minlength=stop - start))
+        found = self._embeddings.read(start, stop, ["expert", "scene", "vector"])
+        vectors = {
+            card["name"]: _vectors(card["name"], card["dimension"], *found, n=stop - start)
+            for card in self._dataset.cards
+        }
+        return Group(self._dataset.trailers[start:stop], np.split(times, ends[:-1]), vectors)
+
+
+class _Rows:
+    """Where each trailer's rows stand in a table; those of one trailer need not stand together."""
+
+    def __init__(self, table: lance.LanceDataset, trailers: Sequence[TrailerRecord]) -> None:
+        self._table = table
+        position = {record.trailer_id: i for i, record in enumerate(trailers)}
+        parts = [np.zeros(0, np.int32)]
+        for batch in table.to_batches(columns=["trailer_id"]):
+            names = batch["trailer_id"].dictionary_encode()
+            known = np.array([position.get(name, -1) for name in names.dictionary.to_pylist()], np.int32)
+            parts.append(known[names.indices.to_numpy()])
+        self._owner = np.concatenate(parts)
+        self._order = np.argsort(self._owner, kind="stable")
+        self._offsets = np.searchsorted(self._owner, np.arange(len(trailers) + 1), sorter=self._order)
+
+    def read(self, start: int, stop: int, columns: list[str]) -> tuple[Int64, pa.Table]:
+        """Rows of the trailers start..stop-1 as they stand, and for each which of these trailers has it."""
+        rows = np.sort(self._order[self._offsets[start] : self._offsets[stop]])
+        return self._owner[rows].astype(np.int64) - start, self._table.take(rows.tolist(), columns=columns)
+
+
+def _vectors(expert: str, dimension: int, owner: Int64, rows: pa.Table, *, n: int) -> SceneVectors:
+    mine = pc.equal(rows["expert"], expert).to_numpy()
+    own, scenes = owner[mine], rows["scene"].to_numpy()[mine].astype(np.int64)
+    flat = pc.list_flatten(rows["vector"].filter(pa.array(mine)).combine_chunks())
+    vectors = np.asarray(flat.to_numpy(zero_copy_only=False), np.float16).reshape(-1, dimension)
+    order = np.lexsort((scenes, own))
+    counts = np.bincount(own, minlength=n)
+    return SceneVectors(vectors[order], scenes[order], np.concatenate([[0], np.cumsum(counts)]))
