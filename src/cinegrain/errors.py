@@ -27,3 +27,11 @@ class WeightsError(CinegrainError):
 
 class DataError(CinegrainError):
     """The data cannot support what was asked, for example fewer than two genres."""
+
+
+class EditError(CinegrainError):
+    """An edit that the atlas cannot take."""
+
+
+class ConflictError(EditError):
+    """Somebody else edited the atlas meanwhile."""

@@ -5,7 +5,20 @@ from typing import Annotated
 import typer
 
 from cinegrain import __version__
-from cinegrain.cli import answer, dataset, demo, doctor, evaluate, experts, export, run, settings, simulate, stages
+from cinegrain.cli import (
+    answer,
+    atlas,
+    dataset,
+    demo,
+    doctor,
+    evaluate,
+    experts,
+    export,
+    run,
+    settings,
+    simulate,
+    stages,
+)
 from cinegrain.cli.console import set_up_logging
 
 app = typer.Typer(
@@ -29,6 +42,7 @@ app.command("report", rich_help_panel="Stage by stage")(stages.report)
 app.command("predict", rich_help_panel="Ask")(answer.predict)
 app.command("similar", rich_help_panel="Ask")(answer.similar)
 app.command("explain", rich_help_panel="Ask")(answer.explain)
+app.add_typer(atlas.app, name="atlas", rich_help_panel="Correct")
 app.command("evaluate", rich_help_panel="Measure, take away")(evaluate.evaluate)
 app.command("ablate", rich_help_panel="Measure, take away")(evaluate.ablate)
 app.command("export", rich_help_panel="Measure, take away")(export.export)

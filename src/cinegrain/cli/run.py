@@ -121,12 +121,14 @@ def pairs(given: list[str], flag: str) -> dict[str, str]:
 def headline(folder: Path) -> dict[str, Any]:
     """The few figures that everybody asks for."""
     from cinegrain.artifacts import read_json
+    from cinegrain.pipeline.atlas import open_atlas
+    from cinegrain.pipeline.layout import Run
 
-    metrics, atlas = read_json(folder / "metrics.json"), read_json(folder / "atlas.json")
+    metrics, cards = read_json(folder / "metrics.json"), open_atlas(Run(folder)).cards
     coarse = metrics["coarse"]
     return {
         "genres": metrics["n_genres"],
-        "subgenres": [{"id": s["id"], "name": s["name"], "size": s["size"]} for s in atlas["subgenres"]],
+        "subgenres": [{"id": s["id"], "name": s["name"], "size": s["size"]} for s in cards],
         "test_films": coarse["n_films"],
         "test_map": coarse["map_macro"],
         "test_map_interval": [coarse["map_low"], coarse["map_high"]],

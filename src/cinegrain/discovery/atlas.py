@@ -1,11 +1,13 @@
 """The atlas: every sub-genre of a run with its card."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from cinegrain.discovery.clustering import Clustering
+from cinegrain.discovery.edits import same_name, subgenre_id
 from cinegrain.discovery.naming import Term, TermCounts, distinctive_terms, label_words
 from cinegrain.discovery.stability import Stability
 from cinegrain.types import Bool, Float64
@@ -27,7 +29,7 @@ class SubGenre:
     """A named cluster.
 
     Attributes:
-        id: Short and stable within the run.
+        id: Short; the same sub-genre keeps it through later discoveries, and no other ever gets it.
         name: Parent genre and distinctive words.
         terms: Words that set it apart, best first.
         size: Number of members.
@@ -36,7 +38,8 @@ class SubGenre:
         members: All members, nearest first.
         modes: Share of each mode in what sets it apart; adds up to 1.
         cohesion: Mean cosine similarity of members to the centre.
-        stability: Mean over other seeds of the best Jaccard overlap with one of their clusters, 0..1.
+        stability: Mean over other seeds of the best Jaccard overlap with one of their clusters, 0..1; None for a
+            group that people put together, which no search can find again.
         stability_subsamples: The same over searches that saw 80 % of the films.
     """
 
@@ -49,8 +52,8 @@ class SubGenre:
     members: tuple[str, ...]
     modes: dict[str, float]
     cohesion: float
-    stability: float
-    stability_subsamples: float
+    stability: float | None
+    stability_subsamples: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +75,7 @@ def build_atlas(
     modes: Sequence[str],
     terms: TermCounts,
     stability: Stability,
+    ids: Sequence[str] = (),
 ) -> Atlas:
     """Names and describes clusters.
 
@@ -84,35 +88,71 @@ def build_atlas(
         modes: Modality of each expert, length e.
         terms: Words of the n trailers.
         stability: How well its clusters come back.
+        ids: Of the clusters, length k; S01, S02 and so on if not given.
     """
-    n, e, d = encoded.shape
-    points = unit_rows(encoded)
-    similarity = points @ clustering.centroids.T
-    blocks = points.reshape(n, e, d)
-    centres = clustering.centroids.reshape(-1, e, d)
+    films = Films(encoded, tuple(trailer_ids), tuple(genres), labels, tuple(modes), terms)
     found: list[SubGenre] = []
-    for cluster in range(len(centres)):
+    for cluster, centre in enumerate(clustering.centroids):
         inside = clustering.labels == cluster
-        members = np.flatnonzero(inside)[np.argsort(-similarity[inside, cluster], kind="stable")]
-        parents = _parents(labels[inside], genres)
-        background = _background(inside, labels, genres, parents)
-        words = distinctive_terms(terms, inside, background)
-        found.append(
-            SubGenre(
-                id=f"S{cluster + 1:02d}",
-                name=_unique_name(parents, words, {s.name for s in found}),
-                terms=words,
-                size=len(members),
-                parents=parents,
-                exemplars=tuple(trailer_ids[i] for i in members[:_N_EXEMPLARS]),
-                members=tuple(trailer_ids[i] for i in members),
-                modes=_mode_shares(blocks, centres[cluster], inside, modes),
-                cohesion=float(similarity[inside, cluster].mean()),
-                stability=float(stability.seeds[cluster]),
-                stability_subsamples=float(stability.subsamples[cluster]),
-            )
-        )
+        card = describe(films, inside, centre, id=ids[cluster] if ids else subgenre_id(cluster + 1))
+        name = unique_name(card.parents, card.terms, {same_name(s.name) for s in found})
+        seeds, subsamples = float(stability.seeds[cluster]), float(stability.subsamples[cluster])
+        found.append(replace(card, name=name, stability=seeds, stability_subsamples=subsamples))
     return Atlas(tuple(found), clustering, stability)
+
+
+@dataclass(frozen=True, eq=False)
+class Films:
+    """What sub-genres are described by.
+
+    Attributes:
+        encoded: Gated vectors, shape (n, e, d).
+        trailer_ids: Length n.
+        genres: Names, length g.
+        labels: Shape (n, g).
+        modes: Modality of each expert, length e.
+        terms: Words of the n trailers.
+    """
+
+    encoded: Float64
+    trailer_ids: tuple[str, ...]
+    genres: tuple[str, ...]
+    labels: Bool
+    modes: tuple[str, ...]
+    terms: TermCounts
+
+    @cached_property
+    def points(self) -> Float64:
+        """Unit rows, shape (n, e * d)."""
+        return unit_rows(self.encoded)
+
+
+def describe(films: Films, inside: Bool, centre: Float64, *, id: str) -> SubGenre:  # noqa: A002 (as the field)
+    """A card for any group of films, still without a name and with its stability not measured.
+
+    Args:
+        films: All n films.
+        inside: The group, shape (n,); at least one.
+        centre: Its centre, a unit vector of shape (e * d,).
+        id: Its id.
+    """
+    similarity = films.points @ centre
+    members = np.flatnonzero(inside)[np.argsort(-similarity[inside], kind="stable")]
+    parents = _parents(films.labels[inside], films.genres)
+    background = _background(inside, films.labels, films.genres, parents)
+    return SubGenre(
+        id=id,
+        name="",
+        terms=distinctive_terms(films.terms, inside, background),
+        size=len(members),
+        parents=parents,
+        exemplars=tuple(films.trailer_ids[i] for i in members[:_N_EXEMPLARS]),
+        members=tuple(films.trailer_ids[i] for i in members),
+        modes=_mode_shares(films.points.reshape(films.encoded.shape), centre, inside, films.modes),
+        cohesion=float(similarity[inside].mean()),
+        stability=None,
+        stability_subsamples=None,
+    )
 
 
 def unit_rows(encoded: Float64) -> Float64:
@@ -138,7 +178,7 @@ def _background(inside: Bool, labels: Bool, genres: Sequence[str], parents: Sequ
 
 def _mode_shares(blocks: Float64, centre: Float64, inside: Bool, modes: Sequence[str]) -> dict[str, float]:
     """How much nearer members are to the centre than others are, mode by mode, as shares."""
-    similarity = np.einsum("ned,ed->ne", blocks, centre)
+    similarity = np.einsum("ned,ed->ne", blocks, centre.reshape(blocks.shape[1:]))
     gap = similarity[inside].mean(axis=0) - (similarity[~inside].mean(axis=0) if (~inside).any() else 0.0)
     gap = np.maximum(gap, 0.0)
     total = float(gap.sum())
@@ -149,18 +189,24 @@ def _mode_shares(blocks: Float64, centre: Float64, inside: Bool, modes: Sequence
     return result
 
 
-def _unique_name(parents: Sequence[Parent], terms: Sequence[Term], taken: set[str]) -> str:
-    """`Horror: wind, candle, static camera`; a further word is added until no other sub-genre has the name."""
+def unique_name(parents: Sequence[Parent], terms: Sequence[Term], taken: Collection[str]) -> str:
+    """`Horror: wind, candle, static camera`; a further word is added until no other sub-genre has the name.
+
+    Args:
+        parents: Of the sub-genre.
+        terms: Its words.
+        taken: Names of others, as `same_name` gives them.
+    """
     parent = next((p.genre for p in parents if p.share >= _PARENT_SHARE), "Mixed")
     for n in range(3, len(terms) + 1):
         words = label_words(terms, n)
         name = f"{parent}: {', '.join(w[0].lower() + w[1:] for w in words)}" if words else parent
-        if name not in taken:
+        if same_name(name) not in taken:
             return name
     words = label_words(terms)
     base = f"{parent}: {', '.join(w[0].lower() + w[1:] for w in words)}" if words else parent
     number = 2
     name = base
-    while name in taken:
+    while same_name(name) in taken:
         name, number = f"{base} ({number})", number + 1
     return name

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from cinegrain.artifacts import read_json
 from cinegrain.config import Settings, load_settings
 from cinegrain.discovery.atlas import unit_rows
 from cinegrain.errors import ConfigError, StoreError
@@ -18,7 +17,7 @@ from cinegrain.explain.influence import mode_influence
 from cinegrain.explain.neighbours import mode_contributions, nearest
 from cinegrain.media.cuts import CutFinder
 from cinegrain.media.files import path_text, plain_text
-from cinegrain.pipeline.discover import Corpus, load_corpus
+from cinegrain.pipeline.atlas import Corpus, corpus_of, open_atlas
 from cinegrain.pipeline.embed import EmbeddedTrailer, embed_trailer, load_cut_finder
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.rows import N_WORDS, calibrated_influence, genre_answers
@@ -73,9 +72,10 @@ class Answers:
         self._familiarity = (
             Familiarity.from_bytes(kept.read_bytes(), self.coarse.spec.experts) if kept.is_file() else None
         )
-        self.corpus: Corpus = load_corpus(run)
-        self.atlas: JsonObject = read_json(run.atlas)
-        self.rows: list[JsonObject] = read_json(run.trailers)
+        atlas = open_atlas(run)
+        self.corpus: Corpus = corpus_of(atlas)
+        self.atlas: JsonObject = atlas.json
+        self.rows: list[JsonObject] = atlas.rows
         self._networks: list[Network] = []
         self._cut_finder: CutFinder | None = None
 

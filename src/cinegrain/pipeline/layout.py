@@ -82,6 +82,21 @@ class Run:
         return self.folder / "atlas.json"
 
     @property
+    def ids(self) -> Path:
+        """Every sub-genre that was ever found, so that ids stay."""
+        return self.folder / "ids.json"
+
+    @property
+    def edits(self) -> Path:
+        """The log of people's edits."""
+        return self.folder / "edits.jsonl"
+
+    @property
+    def arrivals(self) -> Path:
+        """Films that were put into the atlas after discovery."""
+        return self.folder / "arrivals.safetensors"
+
+    @property
     def embeddings(self) -> Path:
         """Their centres and every trailer's gated vectors."""
         return self.folder / "embeddings.safetensors"

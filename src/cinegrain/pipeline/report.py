@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from cinegrain.artifacts import read_json, write_text
+from cinegrain.pipeline.atlas import open_atlas
 from cinegrain.pipeline.extract import read_failures
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import OnStep, Watcher
@@ -19,7 +20,8 @@ def make_report(run: Run, watcher: Watcher) -> None:
     Raises:
         StoreError: If an artifact is missing or damaged, or the report cannot be written.
     """
-    trailers, atlas, metrics = read_json(run.trailers), read_json(run.atlas), read_json(run.metrics)
+    joined, metrics = open_atlas(run), read_json(run.metrics)
+    atlas, trailers = joined.json, [row for row in joined.rows if row["subgenre"]]
     dataset = EmbeddingDataset(run.dataset)
     wanted = wanted_pictures(atlas, trailers)
     with watcher.stage("Report") as on_step:

@@ -107,7 +107,7 @@ class SubGenreCard:
     members: tuple[Film, ...]
     modes: tuple[tuple[str, float], ...]
     cohesion: float
-    stability: float
+    stability: float | None
 
 
 @dataclass(frozen=True)

@@ -87,8 +87,10 @@ def cohesion(value: float, size: int) -> str:
     return "only faintly alike"
 
 
-def stability(value: float) -> str:
-    """What the overlap with other seeds' clusters says."""
+def stability(value: float | None) -> str:
+    """What the overlap with other seeds' clusters says; a group that people put together has none."""
+    if value is None:
+        return "put together by people"
     for least, said in ((0.85, "comes back"), (0.65, "mostly comes back"), (0.45, "comes back in part")):
         if value >= least:
             return said

@@ -1,0 +1,254 @@
+"""`cinegrain atlas`: a person has the last word on sub-genres, and keeps it."""
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from cinegrain.cli.console import err, out, print_json
+from cinegrain.cli.options import JsonFlag, RunArgument, guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cinegrain.discovery.edits import Entry
+    from cinegrain.pipeline.atlas import RunAtlas
+    from cinegrain.pipeline.edit import Editor
+
+app = typer.Typer(help="See and correct sub-genres; every edit is kept, and can be undone.", no_args_is_help=True)
+
+SubGenre = Annotated[str, typer.Argument(help="A sub-genre's id, such as S03.", show_default=False)]
+Films = Annotated[list[str], typer.Argument(help="Films, by id or title.", show_default=False)]
+By = Annotated[str | None, typer.Option("--by", help="Who edits.", show_default="your name on this machine")]
+Why = Annotated[str, typer.Option("--why", help="The reason, kept with the edit.", show_default=False)]
+Seen = Annotated[
+    int | None,
+    typer.Option(
+        "--version",
+        min=0,
+        help="The version that you saw in `show`: the edit is refused if somebody edited the atlas since.",
+        show_default=False,
+    ),
+]
+Name = Annotated[str, typer.Option("--name", help="Its name; otherwise its words name it.", show_default=False)]
+
+
+@app.command("show")
+@guarded
+def show(
+    run: RunArgument,
+    subgenre: Annotated[
+        str | None, typer.Argument(help="One sub-genre in full, such as S03.", show_default=False)
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """The sub-genres as they are now, or one of them with its films."""
+    atlas = _open(run)
+    cards = [card for card in atlas.cards if subgenre in (None, card["id"])]
+    if subgenre is not None and not cards:
+        from cinegrain.errors import EditError
+
+        raise EditError(f"There is no sub-genre {subgenre!r}. The atlas has {', '.join(c['id'] for c in atlas.cards)}.")
+    if as_json:
+        print_json(cards[0] if subgenre else atlas.json)
+        return
+    if subgenre is not None:
+        _show_one(atlas, cards[0])
+        return
+    table = Table(box=None, padding=(0, 2))
+    for column in ("id", "films", "name", ""):
+        table.add_column(column, justify="right" if column == "films" else "left")
+    for card in cards:
+        table.add_row(card["id"], str(card["size"]), escape(card["name"]), _marks(card))
+    out.print(table)
+    if atlas.edited.unplaced:
+        out.print(f"{len(atlas.edited.unplaced)} new films fit nowhere yet.")
+    out.print(f"version {atlas.version}", highlight=False)
+
+
+@app.command("rename")
+@guarded
+def rename(
+    run: RunArgument,
+    subgenre: SubGenre,
+    name: Annotated[str, typer.Argument(help="The new name.", show_default=False)],
+    by: By = None,
+    why: Why = "",
+    version: Seen = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Give a sub-genre a name that no later discovery replaces."""
+    _tell(run, [_editor(run, by, why, version).rename(subgenre, name)], as_json)
+
+
+@app.command("merge")
+@guarded
+def merge(
+    run: RunArgument,
+    into: Annotated[str, typer.Argument(help="The sub-genre that stays.", show_default=False)],
+    others: Annotated[list[str], typer.Argument(help="Those that become part of it.", show_default=False)],
+    by: By = None,
+    why: Why = "",
+    version: Seen = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make sub-genres one, now and in later discoveries."""
+    _tell(run, [_editor(run, by, why, version).merge(into, others)], as_json)
+
+
+@app.command("split")
+@guarded
+def split(
+    run: RunArgument,
+    subgenre: SubGenre,
+    films: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Films to take out, by id or title; none: the part that is most of its own.", show_default=False
+        ),
+    ] = None,
+    name: Name = "",
+    by: By = None,
+    why: Why = "",
+    version: Seen = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Take films out of a sub-genre into a new one."""
+    atlas = _open(run)
+    chosen = _films(atlas, films) if films else atlas.halves(subgenre)[1]
+    _tell(run, [_editor(run, by, why, version).split(subgenre, chosen, name)], as_json)
+
+
+@app.command("move")
+@guarded
+def move(
+    run: RunArgument,
+    films: Films,
+    to: Annotated[str, typer.Option("--to", help="Where to, such as S03.", show_default=False)],
+    by: By = None,
+    why: Why = "",
+    version: Seen = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Put films into another sub-genre."""
+    _tell(run, [_editor(run, by, why, version).move(_films(_open(run), films), to)], as_json)
+
+
+@app.command("lock")
+@guarded
+def lock(
+    run: RunArgument,
+    subgenre: SubGenre,
+    off: Annotated[bool, typer.Option("--off", help="Unlock it.")] = False,
+    by: By = None,
+    why: Why = "",
+    version: Seen = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Keep a sub-genre's films and name through later discoveries, and from further edits."""
+    editor = _editor(run, by, why, version)
+    _tell(run, [editor.unlock(subgenre) if off else editor.lock(subgenre)], as_json)
+
+
+@app.command("undo")
+@guarded
+def undo(
+    run: RunArgument,
+    entries: Annotated[
+        list[str] | None,
+        typer.Argument(help="Edits, such as E0004; none: the last that stands.", show_default=False),
+    ] = None,
+    by: By = None,
+    why: Why = "",
+    version: Seen = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Take edits back; an undo is an edit too and can be undone."""
+    _tell(run, _editor(run, by, why, version).undo(entries or []), as_json)
+
+
+@app.command("history")
+@guarded
+def history(run: RunArgument, as_json: JsonFlag = False) -> None:
+    """Every edit: who, when, what, why, and whether it stands."""
+    from cinegrain.pipeline.edit import history_rows
+
+    rows = history_rows(_open(run))
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        out.print("Nobody has edited this atlas yet.")
+        return
+    table = Table(box=None, padding=(0, 2))
+    for column in ("edit", "when (UTC)", "who", "what", "why", ""):
+        table.add_column(column, no_wrap=column in ("edit", "when (UTC)"))
+    for row in rows:
+        table.add_row(
+            row["id"], row["at"][:16].replace("T", " "), *(escape(row[c]) for c in ("by", "said", "why", "state"))
+        )
+    out.print(table)
+
+
+def _open(run: Path) -> "RunAtlas":
+    """The atlas; what is odd with its log is told."""
+    from cinegrain.pipeline.atlas import open_atlas
+    from cinegrain.pipeline.layout import Run
+
+    atlas = open_atlas(Run.open(run))
+    for line in atlas.oddities:
+        err.print(f"[yellow]note:[/] {escape(line)}", highlight=False, soft_wrap=True)
+    return atlas
+
+
+def _editor(run: Path, by: str | None, why: str, version: int | None) -> "Editor":
+    from cinegrain.pipeline.edit import Editor
+    from cinegrain.pipeline.layout import Run
+
+    return Editor(Run.open(run), by or _me(), why, version)
+
+
+def _me() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "somebody"
+
+
+def _films(atlas: "RunAtlas", named: "Sequence[str]") -> list[str]:
+    return [atlas.find(name) for name in named]
+
+
+def _tell(run: Path, entries: "Sequence[Entry]", as_json: bool) -> None:
+    from cinegrain.pipeline.edit import as_json as plain
+
+    if as_json:
+        print_json({"version": entries[-1].number, "entries": [plain(entry) for entry in entries]})
+        return
+    for entry in entries:
+        out.print(f"{entry.id}: {escape(entry.by)} {escape(entry.said)}", highlight=False, soft_wrap=True)
+    err.print(
+        f"[dim]Undo with `cinegrain atlas undo {escape(str(run))} {entries[-1].id}`.[/]",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _marks(card: dict[str, Any]) -> str:
+    marks = ["locked"] * card["locked"] + ["edited"] * card["edited"]
+    return ", ".join(marks + [f"{card['arrived']} new"] * bool(card["arrived"]))
+
+
+def _show_one(atlas: "RunAtlas", card: dict[str, Any]) -> None:
+    out.print(f"[bold]{card['id']}  {escape(card['name'])}[/]  {_marks(card)}", highlight=False)
+    if card["former"]:
+        out.print(f"also: {escape('; '.join(card['former']))}", highlight=False)
+    genres = ", ".join(f"{p['genre']} {p['share']:.0%}" for p in card["parents"][:5])
+    out.print(f"genres: {escape(genres) or 'none is learned'}", highlight=False)
+    out.print(f"words: {escape(', '.join(t['word'] for t in card['terms'])) or 'none'}", highlight=False)
+    titles = {row["trailer_id"]: row["title"] for row in atlas.rows}
+    for trailer_id in card["members"]:
+        out.print(f"  {escape(trailer_id)}  {escape(titles[trailer_id])}", highlight=False, soft_wrap=True)
