@@ -76,7 +76,7 @@ def measured(part: str, run: Run, wanted: SimulateSettings, epochs: int) -> dict
     if part == "simulate":
         simulate(run.folder, wanted, Settings(), Silent())
     elif part == "pool":
-        mapped_arrays(run, ids(wanted), EXPERTS)
+        mapped_arrays(run, ids(wanted), EXPERTS, key=str(wanted))
     else:
         row |= trained(run, wanted, epochs)
     row["seconds"] = round(time.perf_counter() - start, 1)
@@ -90,7 +90,7 @@ def ids(wanted: SimulateSettings) -> list[str]:
 
 def trained(run: Run, wanted: SimulateSettings, epochs: int) -> dict[str, Any]:
     world = make_world(wanted)
-    arrays = mapped_arrays(run, ids(wanted), EXPERTS)
+    arrays = mapped_arrays(run, ids(wanted), EXPERTS, key=str(wanted))
     labels: Bool = np.zeros((wanted.trailers, len(world.genres)), dtype=bool)
     for number in range(wanted.trailers):
         labels[number] = world.membership[draw_film(world, number).genre_set]

@@ -6,7 +6,7 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -64,14 +64,18 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n")
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, each: Callable[[JsonObject], Any] | None = None) -> Any:
     """Reads a JSON artifact.
+
+    Args:
+        path: The file.
+        each: What becomes of an object as soon as it is read, the inner ones first.
 
     Raises:
         StoreError: If it is missing or damaged.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), object_hook=each)
     except FileNotFoundError as error:
         raise StoreError(f"{path} is missing. Run the stage that makes it, or `cinegrain run` for all.") from error
     except (OSError, ValueError) as error:

@@ -26,16 +26,17 @@ def test_mapped_arrays_are_the_means_of_the_scenes_in_any_order(
     simulate(tmp_path / "run", wanted, Settings(), Silent())
     run = Run(tmp_path / "run")
     data = load_data(run, load_matched(run.catalog).trailers, EXPERTS)
+    expected = {name: data.arrays.means(name) for name in EXPERTS}
     chosen = np.random.default_rng(0).permutation(50)[:40]
-    arrays = mapped_arrays(run, [data.trailers[i].trailer_id for i in chosen], EXPERTS)
+    arrays = mapped_arrays(run, [data.trailers[i].trailer_id for i in chosen], EXPERTS, key="40")
     for name in EXPERTS:
         assert isinstance(arrays.experts[name].vectors, np.memmap)
         # float16 rows are stored as they are; means of several are float32.
-        np.testing.assert_allclose(arrays.means(name), data.arrays.means(name)[chosen], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(arrays.means(name), expected[name][chosen], rtol=1e-5, atol=1e-6)
         assert np.isnan(arrays.means(name)).any(), "some trailers lack the mode"
     assert arrays.pooled() is arrays
     stamp = (run.folder / "pooled" / f"{EXPERTS[0]}.npy").stat().st_mtime_ns
-    mapped_arrays(run, [data.trailers[i].trailer_id for i in chosen], EXPERTS)
+    mapped_arrays(run, [data.trailers[i].trailer_id for i in chosen], EXPERTS, key="40")
     assert (run.folder / "pooled" / f"{EXPERTS[0]}.npy").stat().st_mtime_ns == stamp, "not pooled again"
-    other = mapped_arrays(run, [data.trailers[i].trailer_id for i in chosen[:9]], EXPERTS)
+    other = mapped_arrays(run, [data.trailers[i].trailer_id for i in chosen[:9]], EXPERTS, key="9")
     assert len(other.means(EXPERTS[0])) == 9

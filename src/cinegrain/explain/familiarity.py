@@ -12,6 +12,8 @@ from cinegrain.types import Float32, Float64, Int64
 
 MAX_FILMS = 2_000
 """Training films kept to compare with; more are drawn from at random."""
+MAX_JUDGED = 20_000
+"""Validation films that are judged to learn what is usual; more are drawn from at random."""
 QUANTILE = 0.95
 """Share of the validation films that count as familiar."""
 _NEAREST = 3
@@ -98,6 +100,13 @@ class Familiarity:
             raise StoreError(f"The model's training films are damaged: {error!r}. Train or export it again.") from error
 
 
+def films_to_compare(train: Int64, val: Int64, *, seed: int = 0) -> tuple[Int64, Int64]:
+    """The training and the validation films that `fit_familiarity` looks at, sorted; it needs no others' means."""
+    chance = np.random.default_rng(seed)
+    kept, judged = chance.permutation(train)[:MAX_FILMS], chance.permutation(val)[:MAX_JUDGED]
+    return np.sort(kept), np.sort(judged)
+
+
 def fit_familiarity(means: Mapping[str, Float32], train: Int64, val: Int64, *, seed: int = 0) -> Familiarity:
     """Learns what is usual.
 
@@ -110,7 +119,7 @@ def fit_familiarity(means: Mapping[str, Float32], train: Int64, val: Int64, *, s
     Source: nearest neighbours as in Sun et al. 2022, Out-of-Distribution Detection with Deep Nearest Neighbors,
     arXiv:2204.06507, on each expert's own vectors.
     """
-    kept = np.sort(np.random.default_rng(seed).permutation(train)[:MAX_FILMS])
+    kept, val = films_to_compare(train, val, seed=seed)
     modes = {}
     for name, vectors in means.items():
         there = vectors[kept][~np.isnan(vectors[kept, 0])]

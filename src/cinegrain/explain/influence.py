@@ -45,6 +45,8 @@ def mode_influence(model: GenreModel, batch: SceneBatch) -> Influence:
     logits = model.classify(model.encode_pooled(tiled, masks))
     values = logits.reshape(len(coalitions), n, -1).double().numpy()  # (c, n, g)
     phi = shapley_values(values)  # (e, n, g)
+    # A product of matrices may round a row differently in another place, so that a mode without a say gets 1e-9.
+    phi = np.where(present.T[..., None].numpy(), phi, 0.0)
     return Influence(np.moveaxis(phi, 0, 1), values[-1], values[0, 0] if n else np.zeros(values.shape[2]))
 
 

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cinegrain.models.dropout import ByteDropout
+
 
 class Fusion(nn.Module, ABC):
     """Joins the pooled vectors of e experts: `forward` gives one vector an expert, `readout` what a head reads.
@@ -63,7 +65,7 @@ class Projection(nn.Module):
     def __init__(self, dimensions: Mapping[str, int], *, width: int, dropout: float) -> None:
         super().__init__()
         self.maps = nn.ModuleDict({name: nn.Linear(d, width) for name, d in dimensions.items()})
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = ByteDropout(dropout)
 
     def forward(self, pooled: Mapping[str, Tensor], present: Tensor) -> Tensor:
         """Shape (n, e, width) from (n, d_e) by expert; zero where absent."""
@@ -81,7 +83,7 @@ class ConcatFusion(Fusion):
         super().__init__(dimensions, width=width, dropout=dropout)
         self.experts, self.n_features = tuple(dimensions), width
         self.project = Projection(dimensions, width=width, dropout=dropout)
-        self.dropout = nn.Dropout(max(dropout, 0.5) if dropout else 0.0)
+        self.dropout = ByteDropout(max(dropout, 0.5) if dropout else 0.0)
 
     def forward(self, pooled: Mapping[str, Tensor], present: Tensor) -> Tensor:
         """See `Fusion.forward`."""

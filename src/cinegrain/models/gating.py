@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cinegrain.models.dropout import ByteDropout
 from cinegrain.models.fusion import Fusion, unit_rows
 
 
@@ -38,7 +39,7 @@ class CollaborativeGating(Fusion):
         self.pair = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU(), nn.Linear(width, width))  # g
         self.context = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))  # h
         self.own = nn.Linear(width, width, bias=False)  # W'
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = ByteDropout(dropout)
 
     def forward(self, pooled: Mapping[str, Tensor], present: Tensor) -> Tensor:
         """Gated embeddings.

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from cinegrain.models.dropout import ByteDropout
 from cinegrain.models.fusion import Fusion, unit_rows
 
 
@@ -32,7 +33,7 @@ class TransformerFusion(Fusion):
         self.project = nn.ModuleDict({name: nn.Linear(d, width) for name, d in dimensions.items()})
         self.modality = nn.Parameter(torch.randn(len(dimensions), width) * 0.02)
         self.film = nn.Parameter(torch.randn(width) * 0.02)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = ByteDropout(dropout)
         heads = next(h for h in range(max(1, width // 32), 0, -1) if width % h == 0)
         layer = nn.TransformerEncoderLayer(
             width, heads, 2 * width, dropout / 3, "gelu", batch_first=True, norm_first=True

@@ -26,7 +26,6 @@ from cinegrain.pipeline.trained import Trained, load_trained
 from cinegrain.pipeline.workers import die_with_parent
 from cinegrain.report.document import document_html, document_markdown
 from cinegrain.training.coarse import train_coarse
-from cinegrain.training.data import TrailerArrays
 from cinegrain.training.infer import encode_all, genre_probabilities
 from cinegrain.types import Bool, Float64, JsonObject
 
@@ -151,7 +150,7 @@ def train_cell(folder: Path, key: str, cell: Cell) -> None:
     trained = _loaded(folder)
     settings, data, split = load_settings(Run.open(folder).settings), trained.data, trained.split
     names = members(trained.model.spec.experts, cell.subset)
-    arrays = TrailerArrays({name: data.arrays.experts[name] for name in names})
+    arrays = data.arrays.only(names)
     spec = ModelSpec(arrays.dimensions, {n: data.modalities[n] for n in names}, data.genres, settings.model)
     result = train_coarse(arrays, data.labels, split, spec, settings.train, seed=cell.seed)
     probabilities = genre_probabilities(result.model, encode_all(result.model, arrays, split.test))

@@ -1,8 +1,10 @@
 """Brings a folder of videos and a catalogue together."""
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 
 from cinegrain.artifacts import read_json, write_json
@@ -12,6 +14,9 @@ from cinegrain.media.remote import find_remote_videos, source, source_name, sour
 from cinegrain.places import is_address
 from cinegrain.readers.table import CatalogRow, read_catalog
 from cinegrain.types import JsonObject, Source, Trailer, Url
+
+_FILM = {field.name for field in fields(Trailer)}
+_source = lru_cache(maxsize=1024)(source)
 
 
 @dataclass(frozen=True)
@@ -105,16 +110,20 @@ def load_matched(path: Path) -> Matched:
     Raises:
         StoreError: If the run has none yet.
     """
-    found = read_json(path)
-    return Matched(tuple(_trailer(item) for item in found["trailers"]), tuple(found["notes"]))
+    found = read_json(path, _trailer)
+    return Matched(tuple(found["trailers"]), tuple(found["notes"]))
 
 
 def _plain(trailer: Trailer) -> JsonObject:
     return {**asdict(trailer), "path": source_text(trailer.path)}
 
 
-def _trailer(item: JsonObject) -> Trailer:
-    return Trailer(**{**item, "path": source(item["path"]), "genres": tuple(item["genres"])})
+def _trailer(item: JsonObject) -> Trailer | JsonObject:
+    """A film as soon as it is read, so that a million of them are never plain data all at once; anything else as is."""
+    if item.keys() != _FILM:
+        return item
+    genres = tuple(map(sys.intern, item["genres"]))  # a few words for all films
+    return Trailer(**{**item, "path": _source(item["path"]), "genres": genres})
 
 
 def catalog_text(trailer: Trailer, columns: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
-"""A run's scene means as files mapped from disk, for more trailers than fit into memory."""
+"""A run's vectors as training reads them: scenes when they are asked for, scene means as files mapped from disk."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -8,10 +9,38 @@ from cinegrain.artifacts import is_current, key_of, write_json
 from cinegrain.pipeline.layout import Run
 from cinegrain.store.location import Location
 from cinegrain.store.pool import pool_scenes
+from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.data import ExpertArray, TrailerArrays
+from cinegrain.types import Trailer
 
 
-def mapped_arrays(run: Run, trailer_ids: Sequence[str], experts: Sequence[str]) -> TrailerArrays:
+class StoredScenes(Mapping[str, ExpertArray]):
+    """All scenes of some trailers by expert; an expert's are read into memory when they are first asked for."""
+
+    def __init__(self, dataset: EmbeddingDataset, names: Sequence[str], trailers: Sequence[Trailer]) -> None:
+        self._dataset, self._names, self._trailers = dataset, tuple(names), trailers
+        self._read: dict[str, ExpertArray] = {}
+
+    @cached_property
+    def _ids(self) -> list[str]:
+        return [trailer.trailer_id for trailer in self._trailers]
+
+    def __getitem__(self, name: str) -> ExpertArray:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._read:
+            found = self._dataset.vectors(name, self._ids)
+            self._read[name] = ExpertArray(found.vectors, found.scenes, found.offsets)
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def mapped_arrays(run: Run, trailer_ids: Sequence[str], experts: Sequence[str], *, key: str) -> TrailerArrays:
     """One vector for each trailer and expert, mapped from `RUN/pooled`; pooled there first, if that is not done.
 
     For networks that pool by the mean, training on these is training on the scenes. Memory holds ids and row numbers;
@@ -21,6 +50,7 @@ def mapped_arrays(run: Run, trailer_ids: Sequence[str], experts: Sequence[str]) 
         run: The run.
         trailer_ids: n trailers, in the order wanted.
         experts: Whose vectors.
+        key: Stands for these trailers and their files.
 
     Raises:
         StoreError: If there is no dataset, or the run folder cannot be written.
@@ -31,11 +61,11 @@ def mapped_arrays(run: Run, trailer_ids: Sequence[str], experts: Sequence[str]) 
     arrays = {}
     for name in experts:
         note, file, rows = (folder / f"{name}.{kind}" for kind in ("json", "npy", "present.npy"))
-        key = key_of("pooled", cards[name]["key"], key_of(*trailer_ids))
-        if not is_current(note, key):
+        own = key_of("pooled", cards[name]["key"], key)
+        if not is_current(note, own):
             note.unlink(missing_ok=True)
             np.save(rows, pool_scenes(run.dataset, name, cards[name]["dimension"], trailer_ids, file))
-            write_json(note, {"key": key})
+            write_json(note, {"key": own})
         present = np.load(rows)
         vectors = np.load(file, mmap_mode="r")
         offsets = np.concatenate([[0], np.cumsum(present)])

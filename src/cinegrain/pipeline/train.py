@@ -1,18 +1,24 @@
 """The training stages: the coarse genre model, and its self-supervised fine-tuning."""
 
+import hashlib
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import compress
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from cinegrain.artifacts import is_current, key_of, write_bytes
 from cinegrain.config import Settings, to_plain
 from cinegrain.errors import DataError
-from cinegrain.explain.familiarity import fit_familiarity
+from cinegrain.explain.familiarity import films_to_compare, fit_familiarity
 from cinegrain.metrics.multilabel import best_thresholds
 from cinegrain.models.genre_model import ModelSpec
 from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.pooled import StoredScenes, mapped_arrays
 from cinegrain.pipeline.progress import Watcher
 from cinegrain.pipeline.provenance import provenance
 from cinegrain.pipeline.sure import FAMILIARITY_FILE
@@ -20,9 +26,9 @@ from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.calibrate import fit_calibration
 from cinegrain.training.checkpoint import CARD_FILE, load_model, save_model
 from cinegrain.training.coarse import train_coarse
-from cinegrain.training.data import ExpertArray, TrailerArrays
+from cinegrain.training.data import TrailerArrays
 from cinegrain.training.finetune import NothingToContrastError, finetune
-from cinegrain.training.infer import encode_all, genre_probabilities
+from cinegrain.training.infer import predict_genres
 from cinegrain.training.split import split_by_title
 from cinegrain.types import Bool, Int64, Trailer
 
@@ -70,6 +76,9 @@ class RunData:
 def load_data(run: Run, trailers: Sequence[Trailer], experts: Sequence[str]) -> RunData:
     """Reads a run's dataset for the films of its catalogue.
 
+    Scenes are read when they are first asked for, one expert at a time; scene means are files mapped from disk, so that
+    what needs no more than those takes little memory however many films there are.
+
     Args:
         run: The run.
         trailers: The films.
@@ -80,25 +89,35 @@ def load_data(run: Run, trailers: Sequence[Trailer], experts: Sequence[str]) -> 
         DataError: If it holds none of the films, or fewer than two genres with at least two films.
     """
     dataset = EmbeddingDataset(run.dataset)
-    records = {record.trailer_id: record for record in dataset.trailers}
-    seen = {name for name, record in records.items() if set(experts) <= set(record.experts)}
-    have = tuple(trailer for trailer in trailers if trailer.trailer_id in seen)
+    seen = dataset.seen_by(experts)
+    place = pc.index_in(pa.array([trailer.trailer_id for trailer in trailers], pa.string()), seen["trailer_id"])
+    have = tuple(compress(trailers, pc.is_valid(place).to_pylist()))
     if not have:
         raise DataError("No film of the catalogue could be read; see failures.csv.")
-    ids = [trailer.trailer_id for trailer in have]
+    found = seen.take(place.drop_null())  # in the order of `have`
     cards = [card for card in dataset.cards if card["name"] in experts]
-    arrays = {}
-    for card in cards:
-        found = dataset.vectors(card["name"], ids)
-        arrays[card["name"]] = ExpertArray(found.vectors, found.scenes, found.offsets)
+    names = [card["name"] for card in cards]
+    films = _key(zip(found["trailer_id"].to_pylist(), found["sha256"].to_pylist(), strict=True))
+
+    def means() -> TrailerArrays:
+        ids = [trailer.trailer_id for trailer in have]
+        return mapped_arrays(run, ids, names, key=films)
+
     genres, left_out = _learnable(have)
     labels = np.array([[genre in trailer.genres for genre in genres] for trailer in have], dtype=bool)
-    key = key_of(
-        [(card["name"], card["key"]) for card in cards],
-        [(t.trailer_id, records[t.trailer_id].sha256, t.title, t.genres) for t in have],
-    )
+    key = key_of([(card["name"], card["key"]) for card in cards], films, _key((t.title, t.genres) for t in have))
     modalities = {card["name"]: card["modality"] for card in cards}
-    return RunData(have, TrailerArrays(arrays), modalities, genres, labels.reshape(len(have), -1), left_out, key)
+    scenes = StoredScenes(dataset, tuple(names), have) if pc.max(found["n_scenes"]).as_py() > 1 else means().experts
+    arrays = TrailerArrays(scenes, means)
+    return RunData(have, arrays, modalities, genres, labels.reshape(len(have), -1), left_out, key)
+
+
+def _key(rows: Iterable[object]) -> str:
+    """Stands for any number of rows of plain data; they are not held in memory."""
+    whole = hashlib.sha256()
+    for row in rows:
+        whole.update(json.dumps(row).encode() + b"\n")
+    return whole.hexdigest()[:16]
 
 
 def _learnable(trailers: Sequence[Trailer]) -> tuple[tuple[str, ...], dict[str, int]]:
@@ -137,7 +156,7 @@ def train(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> str:
             data.arrays, data.labels, split, spec, settings.train, seed=settings.seed, on_epoch=on_step
         )
     ids = [trailer.trailer_id for trailer in data.trailers]
-    on_val = genre_probabilities(result.model, encode_all(result.model, data.arrays, split.val))
+    on_val = predict_genres(result.model, data.arrays, split.val)
     calibration = fit_calibration(data.labels[split.val], on_val)
     extra = {
         "key": key,
@@ -148,8 +167,10 @@ def train(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> str:
         "split": {part: [ids[i] for i in getattr(split, part)] for part in ("train", "val", "test")},
         "provenance": provenance(settings.seed),
     }
-    means = {name: data.arrays.means(name) for name in data.arrays.experts}
-    familiarity = fit_familiarity(means, split.train, split.val, seed=settings.seed)
+    kept, judged = films_to_compare(split.train, split.val, seed=settings.seed)
+    rows = np.concatenate([kept, judged])
+    means = {name: data.arrays.means(name, rows) for name in data.arrays.experts}
+    familiarity = fit_familiarity(means, np.arange(len(kept)), np.arange(len(kept), len(rows)), seed=settings.seed)
     write_bytes(run.coarse / FAMILIARITY_FILE, familiarity.to_bytes())
     save_model(run.coarse, result.model, extra)
     return key

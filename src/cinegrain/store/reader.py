@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import lance
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from cinegrain.errors import StoreError
 from cinegrain.store.location import Location
-from cinegrain.store.schema import EMBEDDINGS, SCENES, SceneRow, TrailerRecord, check_format
+from cinegrain.store.schema import EMBEDDINGS, SCENES, SCHEMAS, TRAILERS, SceneRow, TrailerRecord, check_format
 from cinegrain.store.writer import read_trailers
 from cinegrain.types import Concept, Int64, JsonObject, Source
 
@@ -55,7 +56,25 @@ class EmbeddingDataset:
             raise StoreError(f"{folder} holds no embedding dataset. Make one with `cinegrain extract`.")
         self.info: JsonObject = self._location.read_info()
         check_format(self.info, folder)
-        self.trailers: tuple[TrailerRecord, ...] = tuple(sorted(read_trailers(folder), key=lambda t: t.trailer_id))
+        self._folder = folder
+
+    @cached_property
+    def trailers(self) -> tuple[TrailerRecord, ...]:
+        """Every whole trailer, sorted by id."""
+        return tuple(sorted(read_trailers(self._folder), key=lambda t: t.trailer_id))
+
+    def seen_by(self, experts: Sequence[str]) -> pa.Table:
+        """The trailers that all the given experts have seen, in any order: `trailer_id`, `sha256`, `n_scenes`.
+
+        Unlike `trailers` this stays small for millions of them.
+        """
+        columns = ["trailer_id", "sha256", "n_scenes"]
+        if not self._location.has_table(TRAILERS):
+            return SCHEMAS[TRAILERS].empty_table().select(columns)
+        table = lance.dataset(self._location.table(TRAILERS)).to_table(columns=[*columns, "experts"])
+        joined = pc.binary_join(table["experts"], ",")
+        good = [names for names in joined.unique().to_pylist() if set(experts) <= set(names.split(","))]
+        return table.select(columns).filter(pc.is_in(joined, value_set=pa.array(good, pa.string())))
 
     @property
     def cards(self) -> list[JsonObject]:

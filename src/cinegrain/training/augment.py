@@ -17,11 +17,14 @@ def drop_modes(batch: SceneBatch, share: float, generator: torch.Generator) -> S
         generator: Source of chance.
     """
     names = list(batch.masks)
-    present = batch.present(names)  # (n, e)
-    kept = present & (torch.rand(present.shape, generator=generator) >= share)
-    nothing = ~kept.any(dim=1)
-    kept[nothing] = present[nothing]
+    kept = drop_present(batch.present(names), share, generator)
     return batch.keep_experts({name: kept[:, i] for i, name in enumerate(names)})
+
+
+def drop_present(present: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """`drop_modes` for the mask alone, shape (n, e)."""
+    kept = present & (torch.rand(present.shape, generator=generator) >= share)
+    return torch.where(kept.any(dim=1, keepdim=True), kept, present)
 
 
 def mix_films(

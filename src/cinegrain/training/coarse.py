@@ -14,12 +14,11 @@ from torch.optim.swa_utils import AveragedModel
 from cinegrain.losses.asymmetric import asymmetric_loss
 from cinegrain.losses.class_balanced import class_balance, class_balanced_bce
 from cinegrain.metrics.multilabel import best_thresholds, macro_ap
-from cinegrain.models.batch import SceneBatch
 from cinegrain.models.genre_model import GenreModel, ModelSpec
 from cinegrain.models.settings import for_films
-from cinegrain.training.augment import drop_modes, mix_films
+from cinegrain.training.augment import drop_present, mix_films
 from cinegrain.training.data import TrailerArrays
-from cinegrain.training.infer import predict_genres
+from cinegrain.training.infer import pool_films, predict_genres
 from cinegrain.training.settings import TrainSettings
 from cinegrain.training.split import Split
 from cinegrain.types import Bool, Float64, Int64
@@ -79,8 +78,6 @@ def train_coarse(
     model = GenreModel(replace(spec, settings=for_films(spec.settings, len(split.train))))
     model.set_statistics(arrays.statistics(split.train))
     model.set_prior(torch.from_numpy(labels[split.train].mean(axis=0)))
-    if model.pools_means:
-        arrays = arrays.pooled()
     averaged = _averaged(model, settings.averaging)
     kept = averaged.module
     assert isinstance(kept, GenreModel)
@@ -142,26 +139,26 @@ class _Step:
     settings: TrainSettings
     chance: torch.Generator
 
-    def __call__(self, batch: SceneBatch, target: Tensor) -> float:
-        """Mean loss of the batch; target has shape (n, g)."""
-        batch = drop_modes(batch, self.settings.mode_dropout, self.chance)
-        present = batch.present(self.model.spec.experts)
-        pooled, shares = mix_films(self.model.pool(batch), present, target, self.settings.mixup, self.chance)
+    def __call__(self, arrays: TrailerArrays, rows: Int64, target: Tensor) -> Tensor:
+        """Mean loss of some films; target has shape (n, g)."""
+        pooled, present = pool_films(self.model, arrays, rows)
+        present = drop_present(present, self.settings.mode_dropout, self.chance)
+        pooled, shares = mix_films(pooled, present, target, self.settings.mixup, self.chance)
         logits = self.model.classify_members(self.model.encode_pooled(pooled, present))  # (m, n, g)
         loss = self.genre_loss(logits, shares.expand_as(logits))
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         self.averaged.update_parameters(self.model)
-        return float(loss.detach())
+        return loss.detach()
 
 
 def _train_epoch(step: _Step, arrays: TrailerArrays, target: Tensor, films: Int64) -> float:
     step.model.train()
     order = films[torch.randperm(len(films), generator=step.chance).numpy()]
     parts = [order[start : start + step.settings.batch] for start in range(0, len(order), step.settings.batch)]
-    total = sum(step(arrays.batch(rows), target[rows]) * len(rows) for rows in parts)
-    return total / len(order)
+    losses = torch.stack([step(arrays, rows, target[rows]) * len(rows) for rows in parts])
+    return float(losses.double().sum()) / len(order)
 
 
 def _validate(

@@ -1,6 +1,6 @@
 """Scene vectors of all trailers, in memory or mapped from disk, and padded batches from them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -37,14 +37,27 @@ class ExpertArray:
 
 @dataclass(frozen=True, eq=False)
 class TrailerArrays:
-    """Vectors of n trailers by expert name."""
+    """Vectors of n trailers by expert name.
+
+    Attributes:
+        experts: All scenes; may be a mapping that reads an expert's only when it is asked for.
+        means_from: Gives the same trailers with one vector each, the mean over scenes, if there is a better way than
+            computing it from `experts`.
+    """
 
     experts: Mapping[str, ExpertArray]
+    means_from: Callable[[], "TrailerArrays"] | None = None
 
     @property
     def dimensions(self) -> dict[str, int]:
         """Vector length by expert."""
-        return {name: array.vectors.shape[1] for name, array in self.experts.items()}
+        return {name: array.vectors.shape[1] for name, array in self.pooled().experts.items()}
+
+    def only(self, names: Sequence[str]) -> "TrailerArrays":
+        """The same trailers as some experts see them."""
+        means = self.pooled().experts
+        chosen = TrailerArrays({name: means[name] for name in names})
+        return TrailerArrays(_Some(self.experts, tuple(names)), lambda: chosen)
 
     def batch(self, trailers: Int64) -> SceneBatch:
         """Padded batch of the given trailers; position on the scene axis is the scene's index.
@@ -74,20 +87,64 @@ class TrailerArrays:
 
     @cached_property
     def _pooled(self) -> "TrailerArrays":
+        if self.means_from is not None:
+            return self.means_from()
         if all(array.counts.max(initial=0) <= 1 for array in self.experts.values()):
             return self
         return TrailerArrays({name: _pool(array) for name, array in self.experts.items()})
 
-    def means(self, name: str) -> Float32:
-        """Mean vector of each trailer for one expert, shape (n, d_e); NaN where it has none."""
+    def mean_batch(self, trailers: Int64) -> tuple[dict[str, Tensor], Tensor]:
+        """Scene means of the given trailers, gathered without padding.
+
+        Args:
+            trailers: Row numbers, shape (n,).
+
+        Returns:
+            By expert shape (n, d_e), float32, some other trailer's where there is none; and which there are, shape
+            (n, e), columns in the order of the experts.
+        """
+        means, present = {}, []
+        for name, array in self.pooled().experts.items():
+            starts = array.offsets[trailers]
+            present.append(array.offsets[trailers + 1] > starts)
+            if not len(array.vectors):
+                means[name] = torch.zeros(len(trailers), array.vectors.shape[1])
+                continue
+            rows = np.minimum(starts, len(array.vectors) - 1)
+            means[name] = torch.from_numpy(array.vectors[rows]).float()
+        return means, torch.from_numpy(np.stack(present, axis=1))
+
+    def means(self, name: str, trailers: Int64 | None = None) -> Float32:
+        """Mean vector of each trailer (or of the given ones) for one expert, shape (n, d_e); NaN where it has none."""
         array = self.pooled().experts[name]
-        result = np.full((len(array.counts), array.vectors.shape[1]), np.nan, dtype=np.float32)
-        result[array.counts > 0] = array.vectors
+        chosen = np.arange(len(array.counts)) if trailers is None else trailers
+        there = array.counts[chosen] > 0
+        result = np.full((len(chosen), array.vectors.shape[1]), np.nan, dtype=np.float32)
+        result[there] = array.vectors[array.offsets[chosen[there]]]
         return result
 
     def statistics(self, trailers: Int64) -> dict[str, tuple[Tensor, Tensor]]:
         """Mean and standard deviation of trailer means by expert, each (d_e,), over the given trailers."""
         return {name: _moments(array, trailers) for name, array in self.pooled().experts.items()}
+
+
+@dataclass(frozen=True)
+class _Some(Mapping[str, ExpertArray]):
+    """Some entries of a mapping, in another order; none is looked up before it is asked for."""
+
+    whole: Mapping[str, ExpertArray]
+    names: tuple[str, ...]
+
+    def __getitem__(self, name: str) -> ExpertArray:
+        if name not in self.names:
+            raise KeyError(name)
+        return self.whole[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 def _pool(array: ExpertArray) -> ExpertArray:

@@ -11,13 +11,28 @@ from cinegrain.types import Float64, Int64
 _BATCH = 256
 
 
+def pool_films(model: GenreModel, arrays: TrailerArrays, trailers: Int64) -> tuple[dict[str, Tensor], Tensor]:
+    """What `GenreModel.encode_pooled` takes for some trailers: pooled vectors (n, size) by expert, and a mask (n, e).
+
+    Where the network takes the mean, the scenes themselves are not touched.
+    """
+    names = model.spec.experts
+    if not model.pools_means:
+        batch = arrays.batch(trailers)
+        return model.pool(batch), batch.present(names)
+    means, present = arrays.mean_batch(trailers)
+    columns = [list(means).index(name) for name in names]
+    return {name: model.standardise(name, means[name]) for name in names}, present[:, columns]
+
+
 @torch.inference_mode()
 def encode_all(model: GenreModel, arrays: TrailerArrays, trailers: Int64) -> Tensor:
     """Gated vectors of the given trailers, shape (n, e, d), in evaluation mode."""
     model.eval()
-    if model.pools_means:
-        arrays = arrays.pooled()
-    parts = [model.encode(arrays.batch(trailers[i : i + _BATCH])) for i in range(0, len(trailers), _BATCH)]
+    parts = [
+        model.encode_pooled(*pool_films(model, arrays, trailers[i : i + _BATCH]))
+        for i in range(0, len(trailers), _BATCH)
+    ]
     return torch.cat(parts)
 
 
