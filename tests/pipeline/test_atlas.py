@@ -4,6 +4,7 @@ import csv
 import json
 import multiprocessing as mp
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,8 +58,16 @@ class Listener(Silent):
         self.heard.append(line)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_figures() -> Iterator[None]:
+    """The figures of a run, of which none is asked for here, take most of a discovery's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cinegrain.pipeline.discover.measure", lambda *_: {})
+        yield
+
+
 @pytest.fixture(scope="module")
-def discovered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def discovered(no_figures: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = planted_run(tmp_path_factory.mktemp("atlas"), n=90)
     everything = load_matched(run.catalog)
     save_matched(run.catalog, Matched(everything.trailers[:80], ()))  # ten come later

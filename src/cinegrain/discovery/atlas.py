@@ -12,7 +12,8 @@ from cinegrain.discovery.naming import Term, TermCounts, distinctive_terms, labe
 from cinegrain.discovery.stability import Stability
 from cinegrain.types import Bool, Float64
 
-_PARENT_SHARE = 0.5
+_PARENT_SHARE, _PAIR_SHARE = 0.5, 0.35
+_N_KEYWORDS = 3
 _N_EXEMPLARS = 5
 
 
@@ -31,7 +32,8 @@ class SubGenre:
     Attributes:
         id: Short; the same sub-genre keeps it through later discoveries, and no other ever gets it.
         name: Parent genre and distinctive words.
-        terms: Words that set it apart, best first.
+        keywords: Three words for it, each saying something else.
+        terms: All words that set it apart, best first.
         size: Number of members.
         parents: Genres of the members, most frequent first.
         exemplars: The members nearest to the centre.
@@ -45,6 +47,7 @@ class SubGenre:
 
     id: str
     name: str
+    keywords: tuple[str, ...]
     terms: tuple[Term, ...]
     size: int
     parents: tuple[Parent, ...]
@@ -95,7 +98,7 @@ def build_atlas(
     for cluster, centre in enumerate(clustering.centroids):
         inside = clustering.labels == cluster
         card = describe(films, inside, centre, id=ids[cluster] if ids else subgenre_id(cluster + 1))
-        name = unique_name(card.parents, card.terms, {same_name(s.name) for s in found})
+        name = unique_name(card.parents, card.terms, {name_key(s.name) for s in found})
         seeds, subsamples = float(stability.seeds[cluster]), float(stability.subsamples[cluster])
         found.append(replace(card, name=name, stability=seeds, stability_subsamples=subsamples))
     return Atlas(tuple(found), clustering, stability)
@@ -140,10 +143,12 @@ def describe(films: Films, inside: Bool, centre: Float64, *, id: str) -> SubGenr
     members = np.flatnonzero(inside)[np.argsort(-similarity[inside], kind="stable")]
     parents = _parents(films.labels[inside], films.genres)
     background = _background(inside, films.labels, films.genres, parents)
+    words = distinctive_terms(films.terms, inside, background)
     return SubGenre(
         id=id,
         name="",
-        terms=distinctive_terms(films.terms, inside, background),
+        keywords=label_words(words, _N_KEYWORDS, genre=main_genre(parents)),
+        terms=words,
         size=len(members),
         parents=parents,
         exemplars=tuple(films.trailer_ids[i] for i in members[:_N_EXEMPLARS]),
@@ -190,23 +195,39 @@ def _mode_shares(blocks: Float64, centre: Float64, inside: Bool, modes: Sequence
 
 
 def unique_name(parents: Sequence[Parent], terms: Sequence[Term], taken: Collection[str]) -> str:
-    """`Horror: wind, candle, static camera`; a further word is added until no other sub-genre has the name.
+    """`Horror: wind, candle, static camera`; other and further words are tried until no other sub-genre has the name.
 
     Args:
         parents: Of the sub-genre.
         terms: Its words.
-        taken: Names of others, as `same_name` gives them.
+        taken: Names of others, as `name_key` gives them.
     """
-    parent = next((p.genre for p in parents if p.share >= _PARENT_SHARE), "Mixed")
-    for n in range(3, len(terms) + 1):
-        words = label_words(terms, n)
-        name = f"{parent}: {', '.join(w[0].lower() + w[1:] for w in words)}" if words else parent
-        if same_name(name) not in taken:
-            return name
-    words = label_words(terms)
-    base = f"{parent}: {', '.join(w[0].lower() + w[1:] for w in words)}" if words else parent
-    number = 2
-    name = base
-    while same_name(name) in taken:
-        name, number = f"{base} ({number})", number + 1
-    return name
+    parent = main_genre(parents)
+    words = label_words(terms, len(terms), genre=parent)
+    tries = [words[:3], *((*words[:2], word) for word in words[3:]), *(words[:n] for n in range(4, len(words) + 1))]
+    names = [f"{parent}: {', '.join(some)}" if some else parent for some in tries]
+    number = 1
+    while True:
+        for name in names:
+            name = f"{name} ({number})" if number > 1 else name
+            if name_key(name) not in taken:
+                return name
+        names, number = names[:1], number + 1
+
+
+def main_genre(parents: Sequence[Parent]) -> str:
+    """The genre that at least half of the films have; else two that many have; else `Mixed`."""
+    if parents and parents[0].share >= _PARENT_SHARE:
+        return parents[0].genre
+    many = [parent.genre for parent in parents[:2] if parent.share >= _PAIR_SHARE]
+    return " & ".join(many) if len(many) == 2 else "Mixed"
+
+
+def name_key(name: str) -> str:
+    """What two names share if a person would take them for one: also the same words in another order.
+
+    >>> name_key("War: gunfire, desert") == name_key("war: Desert, gunfire")
+    True
+    """
+    first, colon, words = same_name(name).partition(": ")
+    return first + colon + ", ".join(sorted(words.split(", ")))

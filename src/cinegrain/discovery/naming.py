@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cinegrain.discovery.plain_words import head, stems
 from cinegrain.types import Bool, Float64
 
 _FLOOR = 1e-3  # share of a mode's words that an unseen word is given
@@ -83,12 +84,19 @@ def _shares(scores: Float64) -> Float64:
     return np.asarray(means / max(float(means.sum()), 1e-12))
 
 
-def label_words(terms: Sequence[Term], n: int = 3) -> tuple[str, ...]:
-    """The words of a label: the best ones, at most two from one mode, none that repeats another."""
+def label_words(terms: Sequence[Term], n: int = 3, *, genre: str = "") -> tuple[str, ...]:
+    """The words of a label: the best ones, at most two from one mode, none that says what another or the genre says.
+
+    Args:
+        terms: Best first.
+        n: How many at most.
+        genre: Whose name is not to be repeated.
+    """
     chosen: list[Term] = []
     for term in terms:
         same_mode = sum(other.mode == term.mode for other in chosen)
-        if same_mode < _PER_MODE and not any(_alike(term.word, other.word) for other in chosen):
+        said = [genre, *(other.word for other in chosen)]
+        if same_mode < _PER_MODE and not any(_alike(term.word, other) for other in said if other):
             chosen.append(term)
         if len(chosen) == n:
             break
@@ -96,6 +104,6 @@ def label_words(terms: Sequence[Term], n: int = 3) -> tuple[str, ...]:
 
 
 def _alike(a: str, b: str) -> bool:
-    """Whether one phrase says what the other says, as `Music` and `Sad music` do."""
-    words_a, words_b = set(a.casefold().replace(",", "").split()), set(b.casefold().replace(",", "").split())
-    return words_a <= words_b or words_b <= words_a
+    """Whether one phrase says what the other says, as `music` and `sad music` do, or `dog` and `dogs`."""
+    words_a, words_b = stems(a), stems(b)
+    return words_a <= words_b or words_b <= words_a or head(a) == head(b)

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from cinegrain.artifacts import read_json, write_csv
 from cinegrain.config import load_settings
-from cinegrain.discovery.atlas import Films, Parent, describe, unique_name, unit_rows
+from cinegrain.discovery.atlas import Films, Parent, describe, name_key, unique_name, unit_rows
 from cinegrain.discovery.edits import counted, same_name
 from cinegrain.discovery.edits_replay import Base, Edited, Group, replay
 from cinegrain.discovery.kmeans import spherical_kmeans
@@ -71,13 +71,13 @@ class RunAtlas:
 
         Besides: `edited` (by people, in name or films), `locked`, `former` names, `arrived` (films that came later).
         """
-        taken = {same_name(group.name) for group in self.edited.groups}
+        taken = {name_key(group.name) for group in self.edited.groups if group.name}
         cards = []
         for group in self.edited.groups:
             as_found = group.id not in self._put_together
             card = _with_arrivals(self._found[group.id], group) if as_found else self._describe(group)
             name = group.name or _name(card, taken)
-            taken.add(same_name(name))
+            taken.add(name_key(name))
             about = {"name": name, "edited": bool(group.named_by) or not as_found, "locked": group.locked}
             arrived = len(set(group.members) & set(self.arrivals.home))
             cards.append({**card, **about, "former": list(group.former), "arrived": arrived})

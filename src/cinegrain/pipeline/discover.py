@@ -46,7 +46,9 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
     if tuned_card["coarse_key"] != coarse_card["key"]:
         raise StoreError("The genre model was trained anew since fine-tuning. Run `cinegrain finetune` first.")
     text = [(t.trailer_id, t.year, sorted(t.text.items())) for t in data.trailers]
-    key = key_of("atlas with ids", data.key, tuned_card["key"], settings.seed, to_plain(settings.discover), text)
+    key = key_of(
+        "atlas with ids, plain words", data.key, tuned_card["key"], settings.seed, to_plain(settings.discover), text
+    )
     if is_current(run.atlas, key):
         return key
     log = read_log(run.edits)

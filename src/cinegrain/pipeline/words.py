@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from cinegrain.discovery.naming import TermCounts
+from cinegrain.discovery.plain_words import plain_words, text_words
 from cinegrain.pipeline.catalog import catalog_text
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.types import Concept, Trailer
@@ -47,18 +48,20 @@ def best_words(words: Mapping[str, float], n: int) -> list[Concept]:
 def term_counts(
     trailers: Sequence[Trailer], concepts: dict[str, dict[str, dict[str, float]]], text_columns: str
 ) -> TermCounts:
-    """All words of the trailers in their order, catalogue text as the mode `text`."""
+    """All words of the trailers in their order, in plain form; catalogue text is the mode `text`."""
     rows = [
         {
             (mode, word): score
             for mode, words in concepts.get(trailer.trailer_id, {}).items()
-            for word, score in words.items()
+            for word, score in plain_words(mode, words).items()
         }
         for trailer in trailers
     ]
     texts = [catalog_text(trailer, text_columns.split(",")) for trailer in trailers]
     if sum(bool(re.search(r"\w", text)) for text in texts) >= _MIN_TEXTS:
-        vectoriser = TfidfVectorizer(stop_words="english", min_df=2, token_pattern=r"(?u)\b[^\W\d_]{3,}\b")
+        vectoriser = TfidfVectorizer(
+            preprocessor=text_words, stop_words="english", min_df=2, token_pattern=r"(?u)\b[^\W\d_]{3,}\b"
+        )
         try:
             weights = vectoriser.fit_transform(texts).tocoo()
         except ValueError:  # no word that two films share
