@@ -1,11 +1,15 @@
-"""How well every way of joining modes finds coarse genres, beside baselines without a network.
+"""How well every way of joining modes finds coarse genres, beside baselines without a network: one table.
 
-    python benchmarks/coarse.py [--json] [--quick] [--text] [--models NAMES] [--run RUN] [--out FILE]
+    python benchmarks/coarse.py [--json] [--quick] [--data NAMES] [--models NAMES] [--out FILE] [--markdown FILE]
+                                [--demo RUN] [--simulated RUN] [--scenes RUN]
 
-Data: MMTF-14K trailers (train to val), with --text their plots as a further expert; or with --run the films of any run
-(the demo, a simulated dataset), split by title. Every choice (strength, width, dropout, epochs) is made by
-cross-validation among the training films, for the baselines as for our own; the held-out films are scored once for
-each seed. Figures are means and standard deviations over seeds.
+Data: `mmtf` (real trailers, train to val) and `mmtf-text` (their plots as a further expert) from ../shared/data;
+`demo`, any finished run (`cinegrain demo`); `simulated`, a run of `cinegrain simulate` by its scene means, and
+`scenes`, a smaller one by its scenes, for the models that read scenes. Without --data, all that are given or there.
+
+Settings of every model, baselines included, are chosen without a look at the held-out films: by cross-validation in
+the training films on mmtf, on validation films (as in `cinegrain train`) elsewhere. Figures are means and standard
+deviations over seeds; on the demo each seed is another split, elsewhere another start of the same.
 """
 
 import argparse
@@ -13,216 +17,156 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
-from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 from sklearn.metrics import average_precision_score
 
 from cinegrain.artifacts import write_text
 from cinegrain.metrics.multilabel import macro_ap
-from cinegrain.models.genre_model import ModelSpec
-from cinegrain.models.settings import ModelSettings
-from cinegrain.training.coarse import train_coarse
-from cinegrain.training.data import TrailerArrays
-from cinegrain.training.infer import encode_all, genre_probabilities
-from cinegrain.training.logistic import LogisticSettings, logistic_probabilities
-from cinegrain.training.settings import TrainSettings
-from cinegrain.training.split import Split
-from cinegrain.types import Float64, Int64
-from mmtf import FOLDER, GenreData, load
+from cinegrain.types import Bool, Float64
+from coarse_data import Task, demo, mmtf, simulated
+from coarse_models import DEFAULT, Choice, Effort, Logistic, Network, candidates, choose
+from coarse_table import markdown
+from mmtf import FOLDER
+
+FULL = Effort(folds=3, epochs=60, patience=10, seeds=5, choices=5)
+QUICK = Effort(folds=2, epochs=2, patience=2, seeds=2, choices=1)
+LARGE = {"epochs": 20, "patience": 3, "choices": 2}  # what changes where an epoch takes seconds
+LARGE_FILMS = 5_000
+ORACLE = "oracle (knows the generating means)"
 
 
-@dataclass(frozen=True)
-class Effort:
-    """How much work goes into the table."""
+def rows(load: Callable[[int], Task], names: Sequence[str], effort: Effort, *, scenes_only: bool) -> Iterator[Any]:
+    """One row a model.
 
-    folds: int
-    epochs: int
-    seeds: int
-
-
-FULL, QUICK = Effort(folds=3, epochs=60, seeds=5), Effort(folds=2, epochs=2, seeds=2)
-EPOCH_STEP = 5
-
-
-class Choice(Protocol):
-    """One setting of a model that cross-validation may choose."""
-
-    def curve(self, data: GenreData, train: Int64, held: Int64, effort: Effort, /) -> list[tuple["Choice", float]]:
-        """Macro mAP on held-out films of this choice, and of its variants that come for free."""
-
-    def probabilities(self, data: GenreData, train: Int64, held: Int64, seed: int, /) -> Float64:
-        """Genre probabilities of held-out films, shape (m, g)."""
-
-
-@dataclass(frozen=True)
-class Logistic:
-    """Logistic regression on scene means."""
-
-    settings: LogisticSettings
-
-    def curve(self, data: GenreData, train: Int64, held: Int64, _effort: Effort) -> list[tuple[Choice, float]]:
-        return [(self, macro_ap(data.labels[held], self.probabilities(data, train, held, 0)))]
-
-    def probabilities(self, data: GenreData, train: Int64, held: Int64, _seed: int) -> Float64:
-        return logistic_probabilities(data.arrays, data.labels, train, held, self.settings)
+    Args:
+        load: The task by seed.
+        names: Models; all if empty.
+        effort: How much work.
+        scenes_only: Leave out models that read only scene means, but the default.
+    """
+    task = load(0)
+    if len(task.train) + len(task.held) > LARGE_FILMS and effort is FULL:
+        effort = replace(effort, **LARGE)
+    models = candidates(task, effort)
+    epochs = 0
+    for name, candidate in models.items():
+        wanted = name in names if names else not scenes_only or candidate.scenes or name == DEFAULT
+        if not wanted and not (name == DEFAULT and task.val is None):
+            continue
+        start = time.process_time()
+        if candidate.like and epochs:
+            choice, inner = replace(candidate.choices[0], epochs=epochs), None  # type: ignore[type-var]
+        else:
+            choice, inner = choose(candidate, task, effort)
+        if name == DEFAULT and isinstance(choice, Network):
+            epochs = choice.epochs
+        if wanted:
+            yield _row(name, choice, inner, load, effort) | {"cpu_s": round(time.process_time() - start, 1)}
+    if task.oracle is not None and (not names or ORACLE in names):
+        yield {"data": task.name, "model": ORACLE} | _figures([task.labels[task.held]], [task.oracle])
 
 
-@dataclass(frozen=True)
-class Network:
-    """A fusion network, trained for a fixed number of epochs."""
-
-    model: ModelSettings
-    train: TrainSettings
-    experts: tuple[str, ...] = ()
-
-    def curve(self, data: GenreData, train: Int64, held: Int64, effort: Effort) -> list[tuple[Choice, float]]:
-        longest = replace(self.train, epochs=effort.epochs)
-        history = self._fit(data, train, held, longest, 0).history
-        step = min(EPOCH_STEP, effort.epochs)
-        return [
-            (replace(self, train=replace(self.train, epochs=e.epoch + 1)), e.val_map or 0.0)
-            for e in history
-            if (e.epoch + 1) % step == 0
-        ]
-
-    def probabilities(self, data: GenreData, train: Int64, held: Int64, seed: int) -> Float64:
-        model = self._fit(data, train, held, self.train, seed).model
-        return genre_probabilities(model, encode_all(model, self._arrays(data), held))
-
-    def _arrays(self, data: GenreData) -> TrailerArrays:
-        names = self.experts or tuple(data.arrays.experts)
-        return TrailerArrays({name: data.arrays.experts[name] for name in names})
-
-    def _fit(self, data: GenreData, train: Int64, held: Int64, settings: TrainSettings, seed: int) -> Any:
-        arrays = self._arrays(data)
-        spec = ModelSpec(arrays.dimensions, data.modalities, data.genres, self.model)
-        return train_coarse(arrays, data.labels, Split(train, held, held), spec, settings, seed=seed)
-
-
-def candidates(data: GenreData, *, quick: bool = False) -> dict[str, Sequence[Choice]]:
-    """Every model with the settings among which cross-validation chooses; `quick` leaves no choice."""
-    plain = TrainSettings(patience=0, batch=64, averaging=0.0)
-    ours = TrainSettings(patience=0, batch=64)
-    one = ModelSettings(members=1)
-    strengths = (0.01,) if quick else (0.001, 0.003, 0.01, 0.03, 0.1)
-    concat = [Network(replace(one, fusion="concat", width=w, dropout=d), plain) for w in (64, 256) for d in (0.3, 0.5)][
-        : 1 if quick else None
-    ]
-    found: dict[str, Sequence[Choice]] = {
-        "logistic regression": [Logistic(LogisticSettings(c, late=False)) for c in strengths],
-        "late-fused logistic regressions": [Logistic(LogisticSettings(c, late=True)) for c in strengths],
-        "concat + MLP": concat,
-        "gating (default)": [Network(ModelSettings(), ours)],
-        "gating, with mixup": [Network(ModelSettings(), replace(ours, mixup=1.0))],
-        "gating, one network, plain training": [Network(replace(one, width=128, dropout=0.3), plain)],
-        "gated units": [Network(ModelSettings(fusion="units"), ours)],
-        "concat + MLP, trained as the default": [Network(ModelSettings(fusion="concat"), ours)],
-        "late fusion": [Network(ModelSettings(fusion="late"), ours)],
-        "transformer": [Network(replace(one, fusion="transformer"), ours)],
+def _row(name: str, choice: Choice, inner: float | None, load: Callable[[int], Task], effort: Effort) -> dict[str, Any]:
+    truths, found = [], []
+    for seed in range(effort.seeds):
+        task = load(seed)
+        if seed and isinstance(choice, Logistic) and task is load(0):
+            break  # the regression has no chance in it
+        truths.append(task.labels[task.held])
+        found.append(choice.probabilities(task, effort, seed))
+    chosen = {
+        "n_train": len(task.train),
+        "n_held_out": len(task.held),
+        "chosen_by_macro_map": None if inner is None else round(inner, 4),
+        "chosen": asdict(choice),  # type: ignore[call-overload]
+        "most_epochs": effort.epochs,
     }
-    if any((array.offsets[1:] - array.offsets[:-1]).max(initial=0) > 1 for array in data.arrays.experts.values()):
-        for pooling in ("attention", "netvlad"):
-            found[f"gating, {pooling} pooling"] = [Network(ModelSettings(pooling=pooling), ours)]
-    for name in data.arrays.experts:
-        found[f"only {name}"] = [Network(ModelSettings(fusion="concat"), ours, (name,))]
-    for loss in ("asymmetric", "balanced"):
-        found[f"gating, {loss} loss"] = [Network(ModelSettings(), replace(ours, loss=loss))]
+    return {"data": task.name, "model": name} | _figures(truths, found) | chosen
+
+
+def _figures(truths: Sequence[Bool], found: Sequence[Float64]) -> dict[str, Any]:
+    macro, micro = [], []
+    for truth, p in zip(truths, found, strict=True):
+        scored = truth.any(axis=0)
+        macro.append(macro_ap(truth, p))
+        micro.append(float(average_precision_score(truth[:, scored], p[:, scored], average="micro")))
+    return {
+        "macro_map": round(float(np.mean(macro)), 4),
+        "macro_map_deviation": round(float(np.std(macro)), 4),
+        "micro_map": round(float(np.mean(micro)), 4),
+        "micro_map_deviation": round(float(np.std(micro)), 4),
+        "seeds": len(found),
+    }
+
+
+def _tasks(args: argparse.Namespace) -> dict[str, Callable[[int], Task]]:
+    """What there is to measure on; each is read once."""
+    wanted = [name for name in args.data.split(",") if name]
+    found: dict[str, Callable[[int], Task]] = {}
+
+    def once(name: str, there: bool, how: str, load: Callable[[int], Task], *, by_seed: bool = False) -> None:
+        if wanted and name not in wanted:
+            return
+        if not there:
+            print(f"skipped {name}: {how}", file=sys.stderr)
+            return
+        kept: dict[int, Task] = {}
+
+        def cached(seed: int) -> Task:
+            key = seed if by_seed else 0
+            if key not in kept:
+                kept[key] = load(key)
+            return kept[key]
+
+        found[name] = cached
+
+    real = (args.folder / "items.csv").is_file()
+    once("mmtf", real, f"{args.folder} holds no items.csv", lambda _: mmtf(args.folder, with_text=False))
+    once("mmtf-text", real, f"{args.folder} holds no items.csv", lambda _: mmtf(args.folder, with_text=True))
+    once("demo", args.demo is not None, "give --demo RUN", lambda seed: demo(args.demo, seed), by_seed=True)
+    means, scenes = args.simulated is not None, args.scenes is not None
+    once("simulated", means, "give --simulated RUN", lambda _: simulated(args.simulated, scenes=False))
+    once("scenes", scenes, "give --scenes RUN", lambda _: simulated(args.scenes, scenes=True))
     return found
 
 
-def choose(choices: Sequence[Choice], data: GenreData, effort: Effort) -> tuple[Choice, float]:
-    """The choice with the best mean macro mAP over folds of the training films, and that mean."""
-    folds = MultilabelStratifiedKFold(effort.folds, shuffle=True, random_state=0)
-    parts = list(folds.split(data.train[:, None], data.labels[data.train].astype(int)))
-    scores: dict[Choice, list[float]] = {}
-    for choice in choices:
-        for rest, held in parts:
-            for variant, score in choice.curve(data, data.train[rest], data.train[held], effort):
-                scores.setdefault(variant, []).append(score)
-    best = max(scores, key=lambda variant: np.mean(scores[variant]))
-    return best, float(np.mean(scores[best]))
-
-
-def table(data: GenreData, names: Sequence[str], effort: Effort) -> Iterator[dict[str, Any]]:
-    """One row a model."""
-    models = candidates(data, quick=effort is QUICK)
-    truth = data.labels[data.held]
-    for name in names or models:
-        start = time.process_time()
-        choice, inner = choose(models[name], data, effort)
-        n_seeds = 1 if isinstance(choice, Logistic) else effort.seeds  # the regression has no chance in it
-        found = [choice.probabilities(data, data.train, data.held, seed) for seed in range(n_seeds)]
-        macro = [macro_ap(truth, p) for p in found]
-        scored = truth.any(axis=0)
-        micro = [float(average_precision_score(truth[:, scored], p[:, scored], average="micro")) for p in found]
-        yield {
-            "data": data.name,
-            "model": name,
-            "macro_map": round(float(np.mean(macro)), 4),
-            "macro_map_deviation": round(float(np.std(macro)), 4),
-            "micro_map": round(float(np.mean(micro)), 4),
-            "micro_map_deviation": round(float(np.std(micro)), 4),
-            "cross_validated_macro_map": round(inner, 4),
-            "seeds": n_seeds,
-            "chosen": asdict(choice),  # type: ignore[call-overload]
-            "cpu_s": round(time.process_time() - start, 1),
-        }
-
-
-def from_run(folder: Path) -> GenreData:
-    """The films of a finished run; a fifth of the titles is held out, the rest trains."""
-    from cinegrain.config import SETTINGS_FILE, load_settings
-    from cinegrain.experts.registry import expert_names
-    from cinegrain.pipeline.catalog import load_matched
-    from cinegrain.pipeline.layout import Run
-    from cinegrain.pipeline.train import load_data
-    from cinegrain.training.split import split_by_title
-
-    run = Run.open(folder)
-    settings = load_settings(*[f for f in [folder / SETTINGS_FILE] if f.is_file()])
-    data = load_data(run, load_matched(run.catalog).trailers, expert_names(settings.extract.experts))
-    rows = data.labelled
-    split = split_by_title([data.trailers[i].title for i in rows], data.labels[rows], settings.split, seed=0)
-    train = rows[np.concatenate([split.train, split.val])]
-    return GenreData(folder.name, data.arrays, data.modalities, data.genres, data.labels, train, rows[split.test])
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--folder", type=Path, default=FOLDER)
-    parser.add_argument("--run", type=Path, help="a run folder instead of MMTF")
-    parser.add_argument("--text", action="store_true", help="plots as a further expert")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="", help="names joined by commas")
     parser.add_argument("--models", default="", help="names joined by ;")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="of the real trailers' features")
+    parser.add_argument("--demo", type=Path, help="a finished run")
+    parser.add_argument("--simulated", type=Path, help="a simulated run, read by its scene means")
+    parser.add_argument("--scenes", type=Path, help="a small simulated run, read by its scenes")
     parser.add_argument("--quick", action="store_true", help="a smoke test in under a minute; its figures mean nothing")
     parser.add_argument("--json", action="store_true", help="one JSON object a row")
-    parser.add_argument("--out", type=Path, help="JSON lines, rewritten after every row")
+    parser.add_argument("--out", type=Path, help="JSON lines; rows of other data and models that it holds are kept")
+    parser.add_argument("--markdown", type=Path, help="the table of all rows in --out, to read")
     args = parser.parse_args()
-    if args.run is None and not (args.folder / "items.csv").is_file():
-        print(f"skipped: {args.folder} holds no items.csv", file=sys.stderr)
-        return
     torch.set_num_threads(1)
-    data = from_run(args.run) if args.run else load(args.folder, with_text=args.text)
     names = [name.strip() for name in args.models.split(";") if name.strip()]
-    if args.quick and not names:
-        names = list(candidates(data))[:4]
     machine = {"python": platform.python_version(), **{name: version(name) for name in ("torch", "scikit-learn")}}
-    lines = []
-    for row in table(data, names, QUICK if args.quick else FULL):
-        row["n_train"], row["n_held_out"], row["versions"] = len(data.train), len(data.held), machine
-        lines.append(json.dumps(row))
-        if args.json:
-            print(lines[-1], flush=True)
-        else:
-            print(f"{row['model']:<42}{row['macro_map']:.3f} ± {row['macro_map_deviation']:.3f}", flush=True)
-        if args.out:
-            write_text(args.out, "\n".join(lines) + "\n")
+    lines = {}
+    if args.out and args.out.is_file():
+        kept = map(json.loads, args.out.read_text(encoding="utf-8").splitlines())
+        lines = {(row["data"], row["model"]): row for row in kept}
+    for source, load in _tasks(args).items():
+        for row in rows(load, names, QUICK if args.quick else FULL, scenes_only=source == "scenes"):
+            row["versions"] = machine
+            lines[row["data"], row["model"]] = row
+            shown = f"{row['data']:<28}{row['model']:<42}{row['macro_map']:.3f} ± {row['macro_map_deviation']:.3f}"
+            print(json.dumps(row) if args.json else shown, flush=True)
+            if args.out:
+                write_text(args.out, "".join(json.dumps(line) + "\n" for line in lines.values()))
+    if args.markdown:
+        write_text(args.markdown, markdown(list(lines.values())))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.preprocessing import QuantileTransformer
 
+from cinegrain.artifacts import key_of
 from cinegrain.experts.weights import WeightFile, cache_folder, fetch
 from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.types import Bool, Float32, Int64
@@ -102,9 +103,18 @@ def _texts(path: Path, ids: list[int]) -> ExpertArray:
     texts = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     text_of = {int(item["itemId"]): item["rest"] for item in texts if item["rest"].strip()}
     there = [item in text_of for item in ids]
-    vectors = embed_texts([text_of[item] for item in ids if item in text_of])
+    vectors = _kept_texts([text_of[item] for item in ids if item in text_of])
     offsets = np.concatenate([[0], np.cumsum(there)]).astype(np.int64)
     return ExpertArray(vectors, np.zeros(len(vectors), dtype=np.int64), offsets)
+
+
+def _kept_texts(texts: list[str]) -> Float32:
+    """`embed_texts`, remembered beside the weights: it takes a minute."""
+    file = cache_folder() / f"texts-{key_of(texts, WEIGHTS.sha256, MAX_TOKENS)}.npy"
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.save(file, embed_texts(texts))
+    return np.asarray(np.load(file), dtype=np.float32)
 
 
 def embed_texts(texts: list[str], *, batch: int = 32) -> Float32:

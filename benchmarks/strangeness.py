@@ -26,7 +26,7 @@ from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.provenance import provenance
 from cinegrain.pipeline.train import RunData, load_data
 from cinegrain.training.coarse import train_coarse
-from cinegrain.training.infer import encode_all, genre_probabilities
+from cinegrain.training.infer import predict_genres
 from cinegrain.training.settings import SplitSettings, TrainSettings
 from cinegrain.training.split import Split, split_by_title
 from cinegrain.types import Float64
@@ -41,7 +41,7 @@ def scores(data: RunData, left_out: int, epochs: int) -> tuple[dict[str, Float64
     genres = tuple(np.delete(np.array(data.genres), left_out).tolist())
     spec = ModelSpec(data.arrays.dimensions, data.modalities, genres, ModelSettings())
     result = train_coarse(data.arrays, labels, split, spec, TrainSettings(epochs=epochs), seed=0)
-    p = genre_probabilities(result.model, encode_all(result.model, data.arrays, data.everything))
+    p = predict_genres(result.model, data.arrays, data.everything)
     means = {name: data.arrays.means(name) for name in data.arrays.experts}
     judged = fit_familiarity(means, split.train, split.val).judge(means)
     # log(1 + exp(logit)) = -log(1 - p): the joint energy of Wang et al. 2021, arXiv:2109.14162

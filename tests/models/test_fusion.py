@@ -22,9 +22,9 @@ EVERY = [(f, p) for f, p in product(FUSIONS, POOLINGS) if f != "transformer" or 
 N, S = 5, 4
 
 
-def make(fusion: str, pooling: str, *, members: int = 2) -> GenreModel:
+def make(fusion: str, pooling: str, *, members: int = 2, share: float = -1.0) -> GenreModel:
     torch.manual_seed(0)
-    settings = ModelSettings(fusion=fusion, pooling=pooling, width=8, members=members, dropout=0.3)
+    settings = ModelSettings(fusion=fusion, pooling=pooling, width=8, members=members, dropout=0.3, linear_share=share)
     model = GenreModel(ModelSpec(DIMENSIONS, {name: name for name in DIMENSIONS}, GENRES, settings))
     g = torch.Generator().manual_seed(1)
     model.set_statistics(
@@ -121,7 +121,7 @@ def test_members_are_judged_apart_and_answer_together(batch: SceneBatch) -> None
     model = make("gating", "mean", members=3)
     each = model.classify_members(model.encode(batch))
     assert each.shape == (3, N, 3)
-    torch.testing.assert_close(model(batch), each.mean(dim=0))
+    torch.testing.assert_close(model.classify(model.encode(batch)), each.mean(dim=0))
     assert (each[0] - each[1]).abs().max() > 1e-3
     model.zero_grad()
     each[1].sum().backward()  # type: ignore[no-untyped-call]
@@ -166,6 +166,41 @@ def test_late_fusion_is_the_weighted_mean_of_single_answers() -> None:
     weight = torch.exp(fusion.weights) * PRESENT
     expected = (alone * (weight / weight.sum(dim=1, keepdim=True))[..., None]).sum(dim=1)
     torch.testing.assert_close(fusion.readout(fusion(POOLED, PRESENT)) @ head, expected, atol=1e-6, rtol=1e-5)
+
+
+def test_the_linear_classifier_has_its_share_and_is_a_sum_over_experts(batch: SceneBatch) -> None:
+    model = make("gating", "mean", share=0.3)
+    means = {k: np.stack([slow_mean(v[i], batch.masks[k][i]) for i in range(N)]) for k, v in batch.vectors.items()}
+    linear = np.tile(model.head.bias.detach().double().numpy(), (N, 1))
+    for name, x in means.items():
+        mean, scale = (model.get_buffer(f"{kind}_{name}").double().numpy() for kind in ("mean", "scale"))
+        weight = model.state_dict()[f"linear.maps.{name}.weight"].double().numpy()
+        linear += np.nan_to_num((x - mean) * scale) @ weight.T
+    gated = model.classify(model.encode(batch)).detach().double().numpy()
+    np.testing.assert_allclose(model(batch).detach().numpy(), 0.7 * gated + 0.3 * linear, atol=1e-5)
+    assert model.linear is not None
+    squares = sum(float(p.detach().double().square().sum()) for p in model.linear.parameters())
+    assert model.linear.penalty().item() == pytest.approx(squares / 2 / len(GENRES), rel=1e-5)
+    assert make("gating", "mean", share=0.0).linear is None
+
+
+def test_the_linear_classifier_leaves_the_embedding_alone(batch: SceneBatch) -> None:
+    model = make("gating", "mean")
+    before = model.encode(batch)
+    assert model.linear is not None
+    with torch.no_grad():
+        for parameter in model.linear.parameters():
+            parameter.mul_(-3)
+    assert model.encode(batch).equal(before)
+    model.zero_grad()
+    model.answers(model.pool(batch), batch.present(list(DIMENSIONS)))[-1].sum().backward()  # type: ignore[no-untyped-call]
+    assert all(p.grad is None or not p.grad.any() for p in model.members.parameters())
+
+
+def slow_mean(scenes: Tensor, there: Tensor) -> np.ndarray:
+    """NaN without any."""
+    kept = scenes[there].double().numpy()
+    return kept.mean(axis=0) if len(kept) else np.full(scenes.shape[1], np.nan)
 
 
 def slow_attention(pooling: ScenePooling, scenes: Tensor) -> np.ndarray:
@@ -221,15 +256,23 @@ def test_what_is_left_open_goes_by_the_number_of_films() -> None:
     assert small.width < large.width
     assert small.members > large.members
     assert small.dropout > large.dropout
-    assert for_films(ModelSettings(width=7, members=2, dropout=0.0), 100) == ModelSettings(
-        width=7, members=2, dropout=0.0
-    )
+    given = ModelSettings(width=7, members=2, dropout=0.0, linear_share=0.0)
+    assert for_films(given, 100) == given
+    assert 0 < for_films(ModelSettings(), 100).linear_share < 1
+    assert for_films(ModelSettings(fusion="transformer"), 100).linear_share == 0
     assert [row.films for row in BY_FILMS] == sorted(row.films for row in BY_FILMS)
 
 
 @pytest.mark.parametrize(
     "settings",
-    [{"fusion": "magic"}, {"pooling": "max"}, {"fusion": "transformer", "pooling": "netvlad"}, {"width": -1}],
+    [
+        {"linear_share": 1.0},
+        {"fusion": "transformer", "linear_share": 0.5},
+        {"fusion": "magic"},
+        {"pooling": "max"},
+        {"fusion": "transformer", "pooling": "netvlad"},
+        {"width": -1},
+    ],
 )
 def test_impossible_settings_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ConfigError):

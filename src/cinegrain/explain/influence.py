@@ -42,7 +42,7 @@ def mode_influence(model: GenreModel, batch: SceneBatch) -> Influence:
     coalitions = torch.from_numpy(coalition_masks(e))  # (c, e)
     masks = (present[None] & coalitions[:, None]).reshape(-1, e)  # (c * n, e)
     tiled = {name: x.repeat(len(coalitions), 1) for name, x in pooled.items()}
-    logits = model.classify(model.encode_pooled(tiled, masks))
+    logits = model.logits(tiled, masks)
     values = logits.reshape(len(coalitions), n, -1).double().numpy()  # (c, n, g)
     phi = shapley_values(values)  # (e, n, g)
     # A product of matrices may round a row differently in another place, so that a mode without a say gets 1e-9.

@@ -11,6 +11,7 @@ from cinegrain.models.batch import SceneBatch
 from cinegrain.models.fusion import ConcatFusion, Fusion, GatedUnits, LateFusion
 from cinegrain.models.gating import CollaborativeGating
 from cinegrain.models.head import MemberHead
+from cinegrain.models.linear import LinearPath
 from cinegrain.models.pooling import make_pooling
 from cinegrain.models.settings import ModelSettings, for_films
 from cinegrain.models.transformer import TransformerFusion
@@ -51,7 +52,8 @@ class GenreModel(nn.Module):
     """Standardise, pool over scenes, fuse, classify; m networks side by side, whose logits are averaged.
 
     `encode` gives what the heads see: for each expert the vectors of all members, end to end. The trailer embedding is
-    their concatenation at unit length.
+    their concatenation at unit length. A linear classifier on the pooled vectors has its share of the answer, not of
+    the embedding.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -74,6 +76,7 @@ class GenreModel(nn.Module):
         members = [fusion(sizes, width=shape.width, dropout=shape.dropout) for _ in range(shape.members)]
         self.members = nn.ModuleList(members)
         self.head = MemberHead(shape.members, members[0].n_features, len(spec.genres))
+        self.linear = LinearPath(sizes, len(spec.genres)) if shape.linear_share > 0 else None
 
     @property
     def encoded_width(self) -> int:
@@ -97,6 +100,10 @@ class GenreModel(nn.Module):
         """
         with torch.no_grad():
             self.head.bias.copy_(torch.logit(shares, eps=1e-2))
+
+    def set_linear_share(self, share: float) -> None:
+        """Gives the linear classifier another share of the answer, above 0 and below 1."""
+        self.spec = replace(self.spec, settings=replace(self.spec.settings, linear_share=share))
 
     def standardise(self, name: str, values: Tensor) -> Tensor:
         """One expert's vectors (..., d_e) in the scale of the training films."""
@@ -133,19 +140,41 @@ class GenreModel(nn.Module):
         return self.encode_pooled(self.pool(batch), batch.present(self.spec.experts))
 
     def classify_members(self, encoded: Tensor) -> Tensor:
-        """Genre logits of every member, shape (m, n, g), from `encode`'s output; training judges each on its own."""
+        """Genre logits of every member, shape (m, n, g), from `encode`'s output."""
         parts = encoded.chunk(len(self.members), dim=2)
         readouts = [member.readout(part) for member, part in zip(self.members, parts, strict=True)]  # type: ignore[operator]
         logits: Tensor = self.head(torch.stack(readouts))
         return logits
 
     def classify(self, encoded: Tensor) -> Tensor:
-        """Genre logits, shape (n, g), from `encode`'s output: the members' mean."""
+        """Genre logits of the gated networks alone, shape (n, g), from `encode`'s output: the members' mean."""
         return self.classify_members(encoded).mean(dim=0)
+
+    def answers(self, pooled: Mapping[str, Tensor], present: Tensor) -> Tensor:
+        """Logits of every member, then of the linear classifier if there is one; training judges each on its own.
+
+        Args:
+            pooled: `pool`'s output.
+            present: Shape (n, e), columns in the order of the spec.
+
+        Returns:
+            Shape (m, n, g) or (m + 1, n, g).
+        """
+        members = self.classify_members(self.encode_pooled(pooled, present))
+        if self.linear is None:
+            return members
+        return torch.cat([members, (self.linear(pooled, present) + self.head.bias)[None]])
+
+    def logits(self, pooled: Mapping[str, Tensor], present: Tensor) -> Tensor:
+        """Genre logits, shape (n, g): the members' mean, and the linear classifier with its share."""
+        answers = self.answers(pooled, present)
+        share = self.spec.settings.linear_share
+        members = answers[: len(self.members)].mean(dim=0)
+        return members if self.linear is None else (1 - share) * members + share * answers[-1]
 
     def forward(self, batch: SceneBatch) -> Tensor:
         """Genre logits, shape (n, g)."""
-        return self.classify(self.encode(batch))
+        return self.logits(self.pool(batch), batch.present(self.spec.experts))
 
 
 def trailer_embedding(encoded: Tensor) -> Tensor:

@@ -24,6 +24,10 @@ class ModelSettings:
     dropout: float = field(
         default=-1.0, metadata={"help": "Share of input values dropped in training; below 0 is by number of films."}
     )
+    linear_share: float = field(
+        default=-1.0,
+        metadata={"help": "Share of a linear classifier in the answer; 0 is none, below 0 is chosen on validation."},
+    )
 
     def __post_init__(self) -> None:
         if self.fusion not in FUSIONS:
@@ -32,11 +36,17 @@ class ModelSettings:
             raise ConfigError(f"model.pooling must be one of {', '.join(POOLINGS)}; found {self.pooling!r}.")
         if self.fusion == "transformer" and self.pooling != "mean":
             raise ConfigError("model.fusion transformer reads the scenes itself; leave model.pooling at mean.")
-        if self.width < 0 or self.members < 0 or self.dropout > 0.9:
+        if self.fusion == "transformer" and self.linear_share > 0:
+            raise ConfigError("model.fusion transformer reads the scenes itself; leave out model.linear_share.")
+        if self.width < 0 or self.members < 0 or self.dropout > 0.9 or self.linear_share >= 1:
             raise ConfigError(
-                "model.width and model.members must be at least 0 and model.dropout at most 0.9; "
-                f"found {self.width}, {self.members}, {self.dropout}."
+                "model.width and model.members must be at least 0, model.dropout at most 0.9 and model.linear_share "
+                f"below 1; found {self.width}, {self.members}, {self.dropout}, {self.linear_share}."
             )
+
+
+LINEAR_SHARE = 0.3
+"""The linear classifier's, while training and where no validation films choose it."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,7 @@ class SizeDefaults:
 
 BY_FILMS = (
     SizeDefaults(300, 32, 4, 0.5, 0.1),
-    SizeDefaults(5_000, 64, 4, 0.3, 0.05),
+    SizeDefaults(5_000, 64, 4, 0.5, 0.05),
     SizeDefaults(50_000, 128, 2, 0.2, 0.05),
     SizeDefaults(float("inf"), 256, 1, 0.1, 0.01),
 )
@@ -66,8 +76,10 @@ def size_defaults(n_films: int) -> SizeDefaults:
 def for_films(settings: ModelSettings, n_films: int) -> ModelSettings:
     """The settings with everything that was left open filled in for this number of training films."""
     chosen = size_defaults(n_films)
+    share = 0.0 if settings.fusion == "transformer" else LINEAR_SHARE
     return replace(
         settings,
+        linear_share=settings.linear_share if settings.linear_share >= 0 else share,
         width=settings.width or chosen.width,
         members=settings.members or chosen.members,
         dropout=settings.dropout if settings.dropout >= 0 else chosen.dropout,

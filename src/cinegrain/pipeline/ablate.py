@@ -26,7 +26,7 @@ from cinegrain.pipeline.trained import Trained, load_trained
 from cinegrain.pipeline.workers import die_with_parent
 from cinegrain.report.document import document_html, document_markdown
 from cinegrain.training.coarse import train_coarse
-from cinegrain.training.infer import encode_all, genre_probabilities
+from cinegrain.training.infer import predict_genres
 from cinegrain.types import Bool, Float64, JsonObject
 
 MAX_EXPERTS = 6
@@ -153,7 +153,7 @@ def train_cell(folder: Path, key: str, cell: Cell) -> None:
     arrays = data.arrays.only(names)
     spec = ModelSpec(arrays.dimensions, {n: data.modalities[n] for n in names}, data.genres, settings.model)
     result = train_coarse(arrays, data.labels, split, spec, settings.train, seed=cell.seed)
-    probabilities = genre_probabilities(result.model, encode_all(result.model, arrays, split.test))
+    probabilities = predict_genres(result.model, arrays, split.test)
     ap = genre_aps(data.labels[split.test], probabilities)
     write_json(
         folder / "ablation" / "cells" / cell.file_name,

@@ -27,7 +27,7 @@ from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.calibrate import Calibration
 from cinegrain.training.checkpoint import load_model
 from cinegrain.training.data import ExpertArray, TrailerArrays
-from cinegrain.training.infer import encode_all, genre_probabilities
+from cinegrain.training.infer import encode_all, predict_genres
 from cinegrain.types import Float64, JsonObject
 
 
@@ -132,7 +132,7 @@ class Answers:
         """Genres with reasons, sub-genre, words, neighbours and missing modes of one film."""
         batch = film.arrays.batch(np.arange(1))
         influence = calibrated_influence(mode_influence(self.coarse, batch), self._calibration)
-        raw = genre_probabilities(self.coarse, encode_all(self.coarse, film.arrays, np.arange(1)))
+        raw = predict_genres(self.coarse, film.arrays, np.arange(1))
         probabilities = self._calibration.apply(raw)[0]
         present = batch.present(self.coarse.spec.experts)[0].tolist()
         genres = genre_answers(self.coarse, probabilities, self._coarse_card["thresholds"], influence.values[0])

@@ -17,6 +17,7 @@ from cinegrain.pipeline.report import most_telling
 from cinegrain.pipeline.trained import Trained, load_trained
 from cinegrain.report.document import document_html, document_markdown
 from cinegrain.store.reader import EmbeddingDataset
+from cinegrain.training.calibrate import KINDS
 from cinegrain.types import Bool, Float64, JsonObject
 
 _SCORES = ("ap", "precision", "recall", "f1")
@@ -92,7 +93,7 @@ def evaluation_figures(trained: Trained, *, n_mistakes: int) -> JsonObject:
         "n_films_by_part": {part: len(getattr(trained.split, part)) for part in ("train", "val", "test")},
         "genres": genres,
         "calibration": {
-            "genres_by_kind": {k: list(trained.calibration.kinds).count(k) for k in ("own", "shared", "none")},
+            "genres_by_kind": {k: list(trained.calibration.kinds).count(k) for k in KINDS},
             "uncalibrated": _reliability(truth, raw),
             "calibrated": _reliability(truth, probabilities),
         },

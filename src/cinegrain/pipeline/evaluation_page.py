@@ -75,7 +75,7 @@ def _calibration(found: JsonObject) -> Section:
         f"Expected calibration error {number(after['ece'], 3)}; the network's own probabilities had "
         f"{number(before['ece'], 3)}. {count(kinds['own'], 'genre')} had validation films enough for a line of "
         f"{'its' if kinds['own'] == 1 else 'their'} own (Platt), {kinds['shared']} share one temperature, "
-        f"{kinds['none']} could not be calibrated."
+        f"{kinds['held']} had too few, and are drawn towards the genre's share of the training films."
     )
     series = {
         "the network's own": (before["said"], before["true"]),

@@ -1,6 +1,7 @@
 """A trained genre model as an ONNX graph, layer by layer."""
 
 from collections.abc import Callable, Mapping
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,8 @@ def save_graph(model: GenreModel, path: Path) -> None:
     g = _Graph()
     here = g.add("Cast", PRESENT, to=_FLOAT)  # (n, e)
     weights = {name: value.detach().double().numpy() for name, value in model.state_dict().items()}
-    total = ""
+    total = _linear(g, weights, spec.experts, settings.linear_share) if model.linear is not None else ""
+    share = (1 - settings.linear_share if total else 1) / len(model.members)
     for number in range(len(model.members)):
         part = {
             name.removeprefix(f"members.{number}."): value
@@ -51,7 +53,7 @@ def save_graph(model: GenreModel, path: Path) -> None:
         }
         encoded = [_project(g, weights, part, name, i) for i, name in enumerate(spec.experts)]
         readout = _FUSIONS[settings.fusion](g, part, g.stack(encoded), here)
-        logits = g.linear(readout, weights["head.weight"][number] / len(model.members), None)
+        logits = g.linear(readout, weights["head.weight"][number] * share, None)
         total = g.add("Add", total, logits) if total else logits
     g.add("Add", total, g.constant(weights["head.bias"].astype(np.float32)), output=LOGITS)
     g.save(
@@ -106,6 +108,19 @@ def _project(g: _Graph, weights: _Weights, part: _Weights, name: str, column: in
     x = g.add("Where", there, mean_input(name), g.constant(np.float32(0)))
     x = g.linear(x, weight * scale, bias - weight @ (mean * scale))
     return g.add("Where", there, x, g.constant(np.float32(0)))
+
+
+def _linear(g: _Graph, weights: _Weights, experts: tuple[str, ...], share: float) -> str:
+    """See LinearPath; each expert's part times the share."""
+    parts = []
+    for column, name in enumerate(experts):
+        mean, scale = weights[f"mean_{name}"], weights[f"scale_{name}"]
+        there = g.add("Gather", PRESENT, g.constant(np.array([column], dtype=np.int64)), axis=1)  # (n, 1)
+        # The mean stands for what is absent, which is exactly nothing once it is scaled.
+        x = g.add("Where", there, mean_input(name), g.constant(mean[None].astype(np.float32)))
+        x = g.add("Mul", g.add("Add", x, g.constant(-mean.astype(np.float32))), g.constant(scale.astype(np.float32)))
+        parts.append(g.linear(x, weights[f"linear.maps.{name}.weight"] * share, None))
+    return reduce(lambda a, b: g.add("Add", a, b), parts)
 
 
 def _gating(g: _Graph, part: _Weights, projected: str, here: str) -> str:

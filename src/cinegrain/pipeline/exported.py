@@ -92,7 +92,7 @@ class ExportedModel:
         influence = np.zeros((n, e, len(self.genres)))
         if e <= MAX_PLAYERS:
             values = np.stack([self.logits(means, present & some) for some in coalition_masks(e)])  # (c, n, g)
-            influence = self.calibration.scale(np.moveaxis(shapley_values(values), 0, 1))
+            influence = self.calibration.scale(np.moveaxis(shapley_values(values), 0, 1)) * present[..., None]
         return GenreAnswer(self.calibration.apply_logits(raw), influence)
 
     def answer(self, path: Path) -> JsonObject:

@@ -15,7 +15,7 @@ from cinegrain.metrics.retrieval import retrieval_scores
 from cinegrain.models.genre_model import GenreModel
 from cinegrain.pipeline.train import RunData
 from cinegrain.training.calibrate import fit_calibration
-from cinegrain.training.infer import encode_all, genre_probabilities
+from cinegrain.training.infer import encode_all, predict_genres
 from cinegrain.types import Int64, JsonObject
 
 _MAX_RETRIEVAL = 20_000  # films whose full ranking fits in memory
@@ -41,8 +41,7 @@ def measure(data: RunData, coarse: ModelAndCard, finetuned: ModelAndCard, influe
         part: np.array([position[t] for t in ids if t in position], dtype=np.int64)
         for part, ids in card["split"].items()
     }
-    test, val = parts["test"], parts["val"]
-    if not len(test) or not len(val):
+    if not len(parts["test"]) or not len(parts["val"]):
         raise DataError("The films held back are no longer in the run. Train again with `cinegrain train`.")
     by_genre = influence_by_genre(influence, data.labels)  # (e, g)
     return {
@@ -52,8 +51,8 @@ def measure(data: RunData, coarse: ModelAndCard, finetuned: ModelAndCard, influe
         "films_by_genre": dict(zip(data.genres, data.labels.sum(axis=0).tolist(), strict=True)),
         "genres_left_out": data.left_out,
         "split": {part: len(ids) for part, ids in card["split"].items()},
-        "coarse": _scores(coarse[0], data, val, test),
-        "finetuned": _scores(finetuned[0], data, val, test),
+        "coarse": _scores(coarse[0], data, parts),
+        "finetuned": _scores(finetuned[0], data, parts),
         "influence": {
             genre: dict(zip(data.modes, by_genre[:, j].tolist(), strict=True)) for j, genre in enumerate(data.genres)
         },
@@ -66,10 +65,11 @@ def measure(data: RunData, coarse: ModelAndCard, finetuned: ModelAndCard, influe
     }
 
 
-def _scores(model: GenreModel, data: RunData, val: Int64, test: Int64) -> JsonObject:
+def _scores(model: GenreModel, data: RunData, parts: Parts) -> JsonObject:
     """Scores on test films; calibration and thresholds come from validation films."""
-    raw_val, raw_test = (genre_probabilities(model, encode_all(model, data.arrays, part)) for part in (val, test))
-    calibration = fit_calibration(data.labels[val], raw_val)
+    train, val, test = parts["train"], parts["val"], parts["test"]
+    raw_val, raw_test = (predict_genres(model, data.arrays, part) for part in (val, test))
+    calibration = fit_calibration(data.labels[val], raw_val, data.labels[train])
     thresholds = best_thresholds(data.labels[val], calibration.apply(raw_val))
     truth, on_test = data.labels[test], calibration.apply(raw_test)
     scores = asdict(multilabel_scores(truth, on_test, thresholds, data.genres))

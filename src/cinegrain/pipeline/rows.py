@@ -13,7 +13,7 @@ from cinegrain.pipeline.train import RunData
 from cinegrain.pipeline.words import best_words
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.calibrate import Calibration
-from cinegrain.training.infer import encode_all, genre_probabilities
+from cinegrain.training.infer import predict_genres
 from cinegrain.types import Float64, JsonObject
 
 N_WORDS = 8
@@ -53,7 +53,7 @@ def trailer_rows(
     """
     calibration = Calibration.from_card(card, len(data.genres))
     influence = calibrated_influence(_influence(model, data), calibration)
-    probabilities = calibration.apply(genre_probabilities(model, encode_all(model, data.arrays, data.everything)))
+    probabilities = calibration.apply(predict_genres(model, data.arrays, data.everything))
     records = {record.trailer_id: record for record in dataset.trailers}
     present = np.stack([np.diff(a.offsets) > 0 for a in data.arrays.experts.values()], axis=1)
     part_of = {trailer_id: part for part, ids in card["split"].items() for trailer_id in ids}

@@ -142,7 +142,7 @@ def train(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> str:
         DataError: If there are too few films.
     """
     parts = [to_plain(part) for part in (settings.split, settings.model, settings.train)]
-    key = key_of("coarse, calibrated, familiar", data.key, settings.seed, *parts)
+    key = key_of("coarse, calibrated, familiar, held back", data.key, settings.seed, *parts)
     if is_current(run.coarse / CARD_FILE, key):
         return key
     rows = data.labelled
@@ -157,7 +157,7 @@ def train(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> str:
         )
     ids = [trailer.trailer_id for trailer in data.trailers]
     on_val = predict_genres(result.model, data.arrays, split.val)
-    calibration = fit_calibration(data.labels[split.val], on_val)
+    calibration = fit_calibration(data.labels[split.val], on_val, data.labels[split.train])
     extra = {
         "key": key,
         "calibration": calibration.to_json(),

@@ -11,7 +11,7 @@ from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.train import RunData, load_data
 from cinegrain.training.calibrate import Calibration
 from cinegrain.training.checkpoint import load_model
-from cinegrain.training.infer import encode_all, genre_probabilities
+from cinegrain.training.infer import predict_genres
 from cinegrain.training.split import Split
 from cinegrain.types import Float64, Int64, JsonObject
 
@@ -43,7 +43,7 @@ class Trained:
 
     def raw(self, films: Int64) -> Float64:
         """The network's own probabilities, shape (n, g)."""
-        return genre_probabilities(self.model, encode_all(self.model, self.data.arrays, films))
+        return predict_genres(self.model, self.data.arrays, films)
 
 
 def load_trained(run: Run) -> Trained:

@@ -7,11 +7,14 @@ import numpy as np
 from cinegrain.errors import ShapeError
 from cinegrain.types import Bool, Float64, JsonObject
 
-OWN, SHARED, NONE = "own", "shared", "none"
+KINDS = OWN, SHARED, HELD = "own", "shared", "held"
+_NONE = "none"
 MIN_OF_EACH = 10
 """Validation films with and without a genre that it needs for a line of its own."""
 MIN_POSITIVES_IN_ALL = 20
 """Positives over all genres that the shared temperature needs."""
+EVIDENCE = 10.0
+"""Training films with a genre (or without, if those are fewer) at which half of what the network says is believed."""
 _STEEPEST = 10.0  # a slope beyond this has seen no error, and would claim certainty
 _EPS = 1e-7
 
@@ -23,7 +26,8 @@ class Calibration:
     Attributes:
         slopes: Shape (g,), > 0.
         offsets: Shape (g,).
-        kinds: Of each genre: `own` line (Platt), `shared` temperature of all genres, or `none` (as the network says).
+        kinds: Of each genre: `own` line (Platt), `shared` temperature of all genres, `held` back towards the genre's
+            share of the training films, or `none` (an older card).
     """
 
     slopes: Float64
@@ -64,43 +68,60 @@ class Calibration:
 
 def uncalibrated(n_genres: int) -> Calibration:
     """Leaves probabilities as they are."""
-    return Calibration(np.ones(n_genres), np.zeros(n_genres), (NONE,) * n_genres)
+    return Calibration(np.ones(n_genres), np.zeros(n_genres), (_NONE,) * n_genres)
 
 
-def fit_calibration(truth: Bool, probabilities: Float64) -> Calibration:
+def fit_calibration(truth: Bool, probabilities: Float64, trained_on: Bool) -> Calibration:
     """Learns the lines on films that did not train the network.
 
     A genre with MIN_OF_EACH films with and without it gets Platt's line; the others one temperature shared by all
-    genres; with fewer than MIN_POSITIVES_IN_ALL positives nothing is changed.
+    genres. With fewer than MIN_POSITIVES_IN_ALL positives nothing can be learned, and a network that has seen few
+    films says too much: its logits are drawn to the genre's share of the training films, the more the fewer they were.
 
     Args:
         truth: Shape (n, g).
         probabilities: The network's own, shape (n, g).
+        trained_on: Genres of the training films, shape (t, g).
 
     Raises:
-        ShapeError: If the shapes differ.
+        ShapeError: If the shapes do not fit.
 
     Source: Platt 1999, Probabilistic Outputs for Support Vector Machines, section 2.2 (targets kept off 0 and 1).
     """
-    if truth.shape != probabilities.shape or truth.ndim != 2:
-        raise ShapeError(f"truth {truth.shape} and probabilities {probabilities.shape} must be one (n, g).")
-    n_genres = truth.shape[1]
-    result = uncalibrated(n_genres)
+    if truth.shape != probabilities.shape or truth.ndim != 2 or trained_on.shape[1:] != truth.shape[1:]:
+        raise ShapeError(
+            f"truth {truth.shape} and probabilities {probabilities.shape} must be one (n, g), "
+            f"trained_on {trained_on.shape} have as many genres."
+        )
+    result = hold_back(trained_on)
     if truth.sum() < MIN_POSITIVES_IN_ALL or truth.all():
         return result
     logits = _logit(probabilities)
     shared, _ = _line(truth.ravel(), logits.ravel(), with_offset=False)
     slopes, offsets = result.slopes.copy(), result.offsets.copy()
     kinds = list(result.kinds)
-    for j in range(n_genres):
+    for j in range(truth.shape[1]):
         positives = int(truth[:, j].sum())
         own = min(positives, len(truth) - positives) >= MIN_OF_EACH
         slope, offset = _line(truth[:, j], logits[:, j], with_offset=True) if own else (0.0, 0.0)
         if 0 < slope <= _STEEPEST:
             slopes[j], offsets[j], kinds[j] = slope, offset, OWN
         elif 0 < shared <= _STEEPEST:
-            slopes[j], kinds[j] = shared, SHARED
+            slopes[j], offsets[j], kinds[j] = shared, 0.0, SHARED
     return Calibration(slopes, offsets, tuple(kinds))
+
+
+def hold_back(trained_on: Bool) -> Calibration:
+    """Logits drawn to the genres' shares: of m training films with a genre, a part m / (m + EVIDENCE) is believed.
+
+    Args:
+        trained_on: Genres of the training films, shape (t, g).
+    """
+    positives = trained_on.sum(axis=0)
+    fewer = np.minimum(positives, len(trained_on) - positives)
+    slopes = np.maximum(fewer, 0.5) / (np.maximum(fewer, 0.5) + EVIDENCE)  # above 0, so that order is kept
+    prior = _logit((positives + 1) / (len(trained_on) + 2))
+    return Calibration(slopes, (1 - slopes) * prior, (HELD,) * len(slopes))
 
 
 def _line(truth: Bool, logits: Float64, *, with_offset: bool) -> tuple[float, float]:

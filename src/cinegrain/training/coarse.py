@@ -20,6 +20,7 @@ from cinegrain.training.augment import drop_present, mix_films
 from cinegrain.training.data import TrailerArrays
 from cinegrain.training.infer import pool_films, predict_genres
 from cinegrain.training.settings import TrainSettings
+from cinegrain.training.share import choose_share
 from cinegrain.training.split import Split
 from cinegrain.types import Bool, Float64, Int64
 
@@ -61,7 +62,9 @@ def train_coarse(
 ) -> CoarseResult:
     """Trains on the genre loss, stopped early on the validation films' macro mAP.
 
-    Each member of the network has its own loss. What is validated and kept is the running mean of the weights.
+    Each member of the network has its own loss, and so has the linear classifier. What is validated and kept is the
+    running mean of the weights. Unless the settings say it, the linear classifier's share is chosen on the validation
+    films; without patience nothing is chosen on them.
 
     Args:
         arrays: Vectors of n films.
@@ -106,6 +109,8 @@ def train_coarse(
     assert best is not None
     model.load_state_dict(best[2])
     model.eval()
+    if model.linear is not None and spec.settings.linear_share < 0 and settings.patience:
+        model.set_linear_share(choose_share(model, arrays, labels, split.val))
     probabilities = predict_genres(model, arrays, split.val)
     return CoarseResult(model, best_thresholds(labels[split.val], probabilities), tuple(history), best[1])
 
@@ -144,8 +149,10 @@ class _Step:
         pooled, present = pool_films(self.model, arrays, rows)
         present = drop_present(present, self.settings.mode_dropout, self.chance)
         pooled, shares = mix_films(pooled, present, target, self.settings.mixup, self.chance)
-        logits = self.model.classify_members(self.model.encode_pooled(pooled, present))  # (m, n, g)
+        logits = self.model.answers(pooled, present)  # (m, n, g)
         loss = self.genre_loss(logits, shares.expand_as(logits))
+        if self.model.linear is not None:
+            loss = loss + self.settings.ridge / len(logits) * self.model.linear.penalty()
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()

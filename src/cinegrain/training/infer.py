@@ -37,16 +37,11 @@ def encode_all(model: GenreModel, arrays: TrailerArrays, trailers: Int64) -> Ten
 
 
 @torch.inference_mode()
-def genre_probabilities(model: GenreModel, encoded: Tensor) -> Float64:
-    """Shape (n, g), from `encode_all`'s output."""
-    return np.asarray(torch.sigmoid(model.classify(encoded)).numpy(), dtype=np.float64)
-
-
-@torch.inference_mode()
 def predict_genres(model: GenreModel, arrays: TrailerArrays, trailers: Int64) -> Float64:
     """Probabilities of the given trailers, shape (n, g), in evaluation mode; keeps nothing else of them in memory."""
+    model.eval()
     parts = [
-        genre_probabilities(model, encode_all(model, arrays, trailers[i : i + _BATCH]))
-        for i in range(0, len(trailers), _BATCH)
+        model.logits(*pool_films(model, arrays, trailers[i : i + _BATCH])) for i in range(0, len(trailers), _BATCH)
     ]
-    return np.concatenate(parts)
+    logits = torch.cat(parts) if parts else torch.zeros(0, len(model.spec.genres))
+    return np.asarray(torch.sigmoid(logits).numpy(), dtype=np.float64)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from cinegrain.errors import ConfigError
 from cinegrain.models.settings import size_defaults
 
+RIDGE = 300.0
+"""Ridge penalty of the linear classifier times the number of training films: 1 / C of a logistic regression."""
 LOSSES = ("bce", "asymmetric", "balanced")
 
 
@@ -39,6 +41,10 @@ class TrainSettings:
     weight_decay: float = field(
         default=-1.0, metadata={"help": "Weight decay of AdamW; below 0 is by number of films."}
     )
+    ridge: float = field(
+        default=-1.0,
+        metadata={"help": "Ridge penalty of the linear classifier; below 0 is by number of films."},
+    )
     loss: str = field(default="bce", metadata={"help": "Genre loss: " + ", ".join(LOSSES) + "."})
     averaging: float = field(
         default=0.99, metadata={"help": "Share of the running mean of weights kept at each step; 0 is no averaging."}
@@ -61,7 +67,7 @@ class TrainSettings:
     def for_films(self, n_films: int) -> "TrainSettings":
         """These settings with what was left open filled in for this number of training films."""
         decay = self.weight_decay if self.weight_decay >= 0 else size_defaults(n_films).weight_decay
-        return replace(self, weight_decay=decay)
+        return replace(self, weight_decay=decay, ridge=self.ridge if self.ridge >= 0 else RIDGE / n_films)
 
 
 @dataclass(frozen=True)

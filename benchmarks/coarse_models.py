@@ -1,0 +1,175 @@
+"""The models of `benchmarks/coarse.py`, and the settings that each may choose from without seeing held-out films."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
+
+from cinegrain.metrics.multilabel import macro_ap
+from cinegrain.models.genre_model import ModelSpec
+from cinegrain.models.settings import ModelSettings
+from cinegrain.training.coarse import CoarseResult, train_coarse
+from cinegrain.training.data import TrailerArrays
+from cinegrain.training.infer import predict_genres
+from cinegrain.training.logistic import LogisticSettings, logistic_probabilities
+from cinegrain.training.settings import TrainSettings
+from cinegrain.training.split import Split
+from cinegrain.types import Float64, Int64
+from coarse_data import Task
+
+EPOCH_STEP = 5
+_STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much work goes into a table.
+
+    Attributes:
+        folds: Of cross-validation, where a task has no validation films.
+        epochs: At most.
+        patience: Epochs without gain before training stops, where a task has validation films.
+        seeds: Networks trained for each figure.
+        choices: Settings tried for each baseline, at most.
+    """
+
+    folds: int
+    epochs: int
+    patience: int
+    seeds: int
+    choices: int
+
+
+class Choice(Protocol):
+    """One setting of a model."""
+
+    def tried(self, task: Task, train: Int64, held: Int64, effort: Effort, /) -> Sequence[tuple["Choice", float]]:
+        """Macro mAP on `held` of this setting, and of its variants that come for free."""
+
+    def probabilities(self, task: Task, effort: Effort, seed: int, /) -> Float64:
+        """Genre probabilities of the task's held-out films, shape (m, g)."""
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """Logistic regression on scene means."""
+
+    settings: LogisticSettings
+
+    def tried(self, task: Task, train: Int64, held: Int64, _effort: Effort) -> Sequence[tuple[Choice, float]]:
+        found = logistic_probabilities(task.arrays, task.labels, train, held, self.settings)
+        return [(self, macro_ap(task.labels[held], found))]
+
+    def probabilities(self, task: Task, _effort: Effort, _seed: int) -> Float64:
+        return logistic_probabilities(task.arrays, task.labels, task.train, task.held, self.settings)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network; `epochs` is 0 where validation films stop the training."""
+
+    model: ModelSettings
+    train: TrainSettings
+    experts: tuple[str, ...] = ()
+    epochs: int = 0
+
+    def tried(self, task: Task, train: Int64, held: Int64, effort: Effort) -> Sequence[tuple[Choice, float]]:
+        if task.val is not None:
+            result = self._fit(task, Split(train, held, held), effort, 0)
+            return [(self, result.history[result.best_epoch].val_map or 0.0)]
+        longest = replace(self, epochs=effort.epochs)
+        history = longest._fit(task, Split(train, held, held), effort, 0).history
+        step = min(EPOCH_STEP, effort.epochs)
+        return [(replace(self, epochs=e.epoch + 1), e.val_map or 0.0) for e in history if (e.epoch + 1) % step == 0]
+
+    def probabilities(self, task: Task, effort: Effort, seed: int) -> Float64:
+        val = task.held if task.val is None else task.val  # without patience nothing is chosen on them
+        result = self._fit(task, Split(task.train, val, task.held), effort, seed)
+        return predict_genres(result.model, self._arrays(task), task.held)
+
+    def _arrays(self, task: Task) -> TrailerArrays:
+        return TrailerArrays({name: task.arrays.experts[name] for name in self.experts or task.arrays.experts})
+
+    def _fit(self, task: Task, split: Split, effort: Effort, seed: int) -> CoarseResult:
+        arrays = self._arrays(task)
+        spec = ModelSpec(arrays.dimensions, task.modalities, task.genres, self.model)
+        settings = replace(self.train, epochs=effort.epochs, patience=effort.patience, min_epochs=1)
+        if task.val is None:
+            settings = replace(self.train, epochs=self.epochs, patience=0)
+        return train_coarse(arrays, task.labels, split, spec, settings, seed=seed)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model of the table.
+
+    Attributes:
+        choices: Settings to choose from.
+        like: Model whose chosen number of epochs it takes over instead of choosing; "" if it chooses itself.
+        scenes: Whether it reads scenes rather than their means.
+    """
+
+    choices: Sequence[Choice]
+    like: str = ""
+    scenes: bool = False
+
+
+Candidates: TypeAlias = Mapping[str, Candidate]
+DEFAULT = "gating (default)"
+
+
+def candidates(task: Task, effort: Effort) -> Candidates:
+    """Every model of the table, in its order."""
+    plain, ours = TrainSettings(batch=64, averaging=0.0), TrainSettings(batch=64)
+    alone = ModelSettings(members=1, linear_share=0.0)
+    mlps = [Network(replace(alone, fusion="concat", width=w, dropout=d), plain) for w, d in _MLPS[: effort.choices]]
+    middle = len(_STRENGTHS) // 2
+    strengths = sorted(_STRENGTHS, key=lambda c: abs(_STRENGTHS.index(c) - middle))[: effort.choices]
+    found = {
+        "logistic regression": Candidate([Logistic(LogisticSettings(c, late=False)) for c in strengths]),
+        "late-fused logistic regressions": Candidate([Logistic(LogisticSettings(c, late=True)) for c in strengths]),
+        "concat + MLP": Candidate(mlps),
+        DEFAULT: Candidate([Network(ModelSettings(), ours)]),
+        "gating, without linear classifier": Candidate([Network(ModelSettings(linear_share=0.0), ours)]),
+        "gating, one network, plain training": Candidate([Network(replace(alone, width=128, dropout=0.3), plain)]),
+        "gated units": Candidate([Network(ModelSettings(fusion="units"), ours)], like=DEFAULT),
+        "concat + MLP, trained as the default": Candidate([Network(ModelSettings(fusion="concat"), ours)], DEFAULT),
+        "late fusion": Candidate([Network(ModelSettings(fusion="late"), ours)], like=DEFAULT),
+        "gating, mixup": Candidate([Network(ModelSettings(), replace(ours, mixup=1.0))], like=DEFAULT),
+    }
+    for loss in ("asymmetric", "balanced"):
+        found[f"gating, {loss} loss"] = Candidate([Network(ModelSettings(), replace(ours, loss=loss))], like=DEFAULT)
+    for name in task.arrays.experts:
+        found[f"only {name}"] = Candidate([Network(ModelSettings(), ours, (name,))], like=DEFAULT)
+    transformer = Network(ModelSettings(fusion="transformer", members=1), ours)
+    found["transformer over scene tokens"] = Candidate([transformer], like=DEFAULT, scenes=True)
+    if task.has_scenes:
+        for pooling in ("attention", "netvlad"):
+            found[f"gating, {pooling} pooling"] = Candidate(
+                [Network(ModelSettings(pooling=pooling), ours)], scenes=True
+            )
+    return found
+
+
+_MLPS = ((64, 0.5), (256, 0.5), (64, 0.3), (256, 0.3))
+
+
+def choose(candidate: Candidate, task: Task, effort: Effort) -> tuple[Choice, float | None]:
+    """The setting with the best macro mAP on films that are not judged, and that mAP; None where there is no choice."""
+    if task.val is not None:
+        if len(candidate.choices) == 1:
+            return candidate.choices[0], None
+        parts = [(task.train, task.val)]
+    else:
+        folds = MultilabelStratifiedKFold(effort.folds, shuffle=True, random_state=0)
+        found = folds.split(task.train[:, None], task.labels[task.train].astype(int))
+        parts = [(task.train[rest], task.train[held]) for rest, held in found]
+    scores: dict[Choice, list[float]] = {}
+    for choice in candidate.choices:
+        for train, held in parts:
+            for variant, score in choice.tried(task, train, held, effort):
+                scores.setdefault(variant, []).append(score)
+    best = max(scores, key=lambda variant: np.mean(scores[variant]))
+    return best, float(np.mean(scores[best]))

@@ -1,0 +1,41 @@
+"""A linear genre classifier on all modes' pooled vectors, beside the gated networks."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+
+class LinearPath(nn.Module):
+    """Sum over the experts that are there of V_e x_e; an absent expert adds exactly nothing.
+
+    It starts at zero, and a ridge penalty draws it back there: with that it is logistic regression.
+    """
+
+    def __init__(self, dimensions: Mapping[str, int], n_genres: int) -> None:
+        """Makes the maps.
+
+        Args:
+            dimensions: Length of the pooled vector by expert name; its order is the order of the mask's columns.
+            n_genres: Number of logits.
+        """
+        super().__init__()
+        self.maps = nn.ModuleDict({name: nn.Linear(d, n_genres, bias=False) for name, d in dimensions.items()})
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, pooled: Mapping[str, Tensor], present: Tensor) -> Tensor:
+        """Logits without the bias, shape (n, g), from (n, d_e) by expert and the mask (n, e)."""
+        nothing = torch.zeros((), dtype=torch.float32)
+        parts = [
+            layer(torch.where(present[:, i : i + 1], pooled[name], nothing))
+            for i, (name, layer) in enumerate(self.maps.items())
+        ]
+        total: Tensor = torch.stack(parts).sum(dim=0)
+        return total
+
+    def penalty(self) -> Tensor:
+        """Half the sum of squared weights, the mean over genres."""
+        weights = list(self.parameters())
+        squares: Tensor = torch.stack([w.square().sum() for w in weights]).sum()
+        return squares / (2 * len(weights[0]))
