@@ -35,7 +35,7 @@ from coarse_models import DEFAULT, Choice, Effort, Logistic, Network, candidates
 from coarse_table import markdown
 from mmtf import FOLDER
 
-FULL = Effort(folds=3, epochs=60, patience=10, seeds=5, choices=5)
+FULL = Effort(folds=3, epochs=80, patience=10, seeds=5, choices=5)
 QUICK = Effort(folds=2, epochs=2, patience=2, seeds=2, choices=1)
 LARGE = {"epochs": 20, "patience": 3, "choices": 2}  # what changes where an epoch takes seconds
 LARGE_FILMS = 5_000
@@ -55,18 +55,21 @@ def rows(load: Callable[[int], Task], names: Sequence[str], effort: Effort, *, s
     if len(task.train) + len(task.held) > LARGE_FILMS and effort is FULL:
         effort = replace(effort, **LARGE)
     models = candidates(task, effort)
-    epochs = 0
+    like: Network | None = None  # the default as chosen
     for name, candidate in models.items():
         wanted = name in names if names else not scenes_only or candidate.scenes or name == DEFAULT
         if not wanted and not (name == DEFAULT and task.val is None):
             continue
         start = time.process_time()
-        if candidate.like and epochs:
-            choice, inner = replace(candidate.choices[0], epochs=epochs), None  # type: ignore[type-var]
+        first = candidate.choices[0]
+        if candidate.like and like is not None and isinstance(first, Network):
+            share = like.model.linear_share if first.model.fusion != "transformer" else 0.0
+            model = replace(first.model, linear_share=share)
+            choice, inner = replace(first, model=model, epochs=like.epochs), None
         else:
             choice, inner = choose(candidate, task, effort)
-        if name == DEFAULT and isinstance(choice, Network):
-            epochs = choice.epochs
+        if name == DEFAULT and isinstance(choice, Network) and task.val is None:
+            like = choice
         if wanted:
             yield _row(name, choice, inner, load, effort) | {"cpu_s": round(time.process_time() - start, 1)}
     if task.oracle is not None and (not names or ORACLE in names):

@@ -15,11 +15,12 @@ from cinegrain.training.data import TrailerArrays
 from cinegrain.training.infer import predict_genres
 from cinegrain.training.logistic import LogisticSettings, logistic_probabilities
 from cinegrain.training.settings import TrainSettings
+from cinegrain.training.share import SHARES, share_losses
 from cinegrain.training.split import Split
 from cinegrain.types import Float64, Int64
 from coarse_data import Task
 
-EPOCH_STEP = 5
+EPOCH_STEP = 10
 _STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1)
 
 
@@ -42,11 +43,19 @@ class Effort:
     choices: int
 
 
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """Macro mAP of a setting and of its variants that come for free; log losses at each of SHARES, if it has one."""
+
+    scores: Sequence[tuple["Choice", float]]
+    shares: Float64 | None = None
+
+
 class Choice(Protocol):
     """One setting of a model."""
 
-    def tried(self, task: Task, train: Int64, held: Int64, effort: Effort, /) -> Sequence[tuple["Choice", float]]:
-        """Macro mAP on `held` of this setting, and of its variants that come for free."""
+    def tried(self, task: Task, train: Int64, held: Int64, effort: Effort, /) -> Tried:
+        """How good it is on `held`."""
 
     def probabilities(self, task: Task, effort: Effort, seed: int, /) -> Float64:
         """Genre probabilities of the task's held-out films, shape (m, g)."""
@@ -58,9 +67,9 @@ class Logistic:
 
     settings: LogisticSettings
 
-    def tried(self, task: Task, train: Int64, held: Int64, _effort: Effort) -> Sequence[tuple[Choice, float]]:
+    def tried(self, task: Task, train: Int64, held: Int64, _effort: Effort) -> Tried:
         found = logistic_probabilities(task.arrays, task.labels, train, held, self.settings)
-        return [(self, macro_ap(task.labels[held], found))]
+        return Tried([(self, macro_ap(task.labels[held], found))])
 
     def probabilities(self, task: Task, _effort: Effort, _seed: int) -> Float64:
         return logistic_probabilities(task.arrays, task.labels, task.train, task.held, self.settings)
@@ -75,14 +84,18 @@ class Network:
     experts: tuple[str, ...] = ()
     epochs: int = 0
 
-    def tried(self, task: Task, train: Int64, held: Int64, effort: Effort) -> Sequence[tuple[Choice, float]]:
+    def tried(self, task: Task, train: Int64, held: Int64, effort: Effort) -> Tried:
         if task.val is not None:
             result = self._fit(task, Split(train, held, held), effort, 0)
-            return [(self, result.history[result.best_epoch].val_map or 0.0)]
-        longest = replace(self, epochs=effort.epochs)
-        history = longest._fit(task, Split(train, held, held), effort, 0).history
+            return Tried([(self, result.history[result.best_epoch].val_map or 0.0)])
+        result = replace(self, epochs=effort.epochs)._fit(task, Split(train, held, held), effort, 0)
         step = min(EPOCH_STEP, effort.epochs)
-        return [(replace(self, epochs=e.epoch + 1), e.val_map or 0.0) for e in history if (e.epoch + 1) % step == 0]
+        scores = [
+            (replace(self, epochs=e.epoch + 1), e.val_map or 0.0) for e in result.history if (e.epoch + 1) % step == 0
+        ]
+        chosen = self.model.linear_share < 0 and result.model.linear is not None
+        shares = share_losses(result.model, self._arrays(task), task.labels, held) if chosen else None
+        return Tried(scores, shares)
 
     def probabilities(self, task: Task, effort: Effort, seed: int) -> Float64:
         val = task.held if task.val is None else task.val  # without patience nothing is chosen on them
@@ -167,9 +180,17 @@ def choose(candidate: Candidate, task: Task, effort: Effort) -> tuple[Choice, fl
         found = folds.split(task.train[:, None], task.labels[task.train].astype(int))
         parts = [(task.train[rest], task.train[held]) for rest, held in found]
     scores: dict[Choice, list[float]] = {}
+    shares: dict[ModelSettings, list[Float64]] = {}
     for choice in candidate.choices:
         for train, held in parts:
-            for variant, score in choice.tried(task, train, held, effort):
+            tried = choice.tried(task, train, held, effort)
+            for variant, score in tried.scores:
                 scores.setdefault(variant, []).append(score)
+            if tried.shares is not None and isinstance(choice, Network):
+                shares.setdefault(choice.model, []).append(tried.shares)
     best = max(scores, key=lambda variant: np.mean(scores[variant]))
-    return best, float(np.mean(scores[best]))
+    score = float(np.mean(scores[best]))
+    if isinstance(best, Network) and best.model in shares:
+        share = SHARES[int(np.argmin(np.mean(shares[best.model], axis=0)))]
+        best = replace(best, model=replace(best.model, linear_share=share))
+    return best, score
