@@ -61,6 +61,7 @@ def rows(load: Callable[[int], Task], names: Sequence[str], effort: Effort, *, s
         if not wanted and not (name == DEFAULT and task.val is None):
             continue
         start = time.process_time()
+        choice: Choice
         first = candidate.choices[0]
         if candidate.like and like is not None and isinstance(first, Network):
             share = like.model.linear_share if first.model.fusion != "transformer" else 0.0

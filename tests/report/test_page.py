@@ -34,6 +34,19 @@ def _page_data(page: Page) -> JsonObject:
     return loaded
 
 
+def test_reliability_is_drawn_where_it_was_measured(make_artifacts: Make) -> None:
+    given = make_artifacts()
+    page = Page(render(given))
+    (figure,) = _page_data(page)["charts"]["reliability"]
+    drawn = {trace["name"]: (trace["x"], trace["y"]) for trace in figure["data"]}
+    assert drawn["calibrated"] == ([0.2, 0.7], [0.2, 0.7])
+    assert "calibration error on the test films 0.040, the network’s own 0.090" in page.text
+    before = {name: value for name, value in given.metrics["coarse"].items() if name != "reliability"}
+    older = Page(render(replace(given, metrics={**given.metrics, "coarse": before})))
+    assert _page_data(older)["charts"]["reliability"] == []
+    assert "calibration error" not in older.text
+
+
 def test_everything_of_the_run_is_on_the_page(make_artifacts: Make) -> None:
     given = make_artifacts()
     page = Page(render(given))

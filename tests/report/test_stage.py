@@ -57,6 +57,15 @@ def run(tmp_path: Path) -> Run:
     return run
 
 
+def test_pages_made_before_are_linked_and_others_are_not(run: Run) -> None:
+    (run.folder / "evaluation").mkdir()
+    (run.folder / "evaluation" / "evaluation.html").write_text("made before")
+    make_report(run, Steps())
+    html = run.report.read_text(encoding="utf-8")
+    assert 'href="evaluation/evaluation.html"' in html
+    assert "ablation.html" not in html
+
+
 def test_report_is_made_from_the_folder(run: Run) -> None:
     watcher = Steps()
     make_report(run, watcher)

@@ -56,12 +56,12 @@ def test_few_films_are_not_shouted_about() -> None:
     assert found.kinds == ("held",) * 2
     loud, quiet = found.apply(np.array([[0.93, 0.93], [0.02, 0.02]]))
     share = (trained_on.sum(axis=0) + 1) / 10
-    assert (loud < 0.75).all()
-    assert (quiet > 0.1).all()
+    assert (loud < 0.78).all()
+    assert (quiet > 0.08).all()
     assert ((quiet < share) & (share < loud)).all(), "it still says which film is the likelier one"
-    # A network that says the genre's share says it still; what it adds counts m / (m + 10).
+    # A network that says the genre's share says it still; what it adds counts m / (m + 5).
     np.testing.assert_allclose(found.apply(share[None])[0], share, atol=1e-9)
-    np.testing.assert_allclose(found.slopes, [2 / 12, 3 / 13])
+    np.testing.assert_allclose(found.slopes, [2 / 7, 3 / 8])
 
 
 def test_the_more_films_the_more_is_believed() -> None:
@@ -70,8 +70,8 @@ def test_the_more_films_the_more_is_believed() -> None:
         trained_on[:n, j] = True
     found = hold_back(trained_on)
     assert (np.diff(found.slopes) > 0).all()
-    assert 0 < found.slopes[0] < 0.06
-    assert found.slopes[3] > 0.97
+    assert 0 < found.slopes[0] < 0.1
+    assert found.slopes[3] > 0.98
     assert np.isfinite(found.offsets).all()
 
 

@@ -73,7 +73,16 @@ def _scores(model: GenreModel, data: RunData, parts: Parts) -> JsonObject:
     thresholds = best_thresholds(data.labels[val], calibration.apply(raw_val))
     truth, on_test = data.labels[test], calibration.apply(raw_test)
     scores = asdict(multilabel_scores(truth, on_test, thresholds, data.genres))
-    return {**scores, "ece": reliability(truth, on_test).ece, "ece_uncalibrated": reliability(truth, raw_test).ece}
+    said = {"the network's own": reliability(truth, raw_test), "calibrated": reliability(truth, on_test)}
+    return {
+        **scores,
+        "ece": said["calibrated"].ece,
+        "ece_uncalibrated": said["the network's own"].ece,
+        "reliability": {
+            name: {"said": found.said[found.counts > 0].tolist(), "true": found.true[found.counts > 0].tolist()}
+            for name, found in said.items()
+        },
+    }
 
 
 def _embedding_scores(model: GenreModel, data: RunData, parts: Parts) -> JsonObject:

@@ -13,6 +13,11 @@ from cinegrain.report.page import render
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.schema import SceneRow
 
+_PAGES = {
+    "evaluation (intervals, confusion, worst mistakes)": "evaluation/evaluation.html",
+    "ablation (every combination of modes)": "ablation/ablation.html",
+}
+
 
 def make_report(run: Run, watcher: Watcher) -> None:
     """Writes report.html, always anew: that is quicker than to be sure that nothing changed.
@@ -40,6 +45,7 @@ def make_report(run: Run, watcher: Watcher) -> None:
                 settings=run.settings.read_text(encoding="utf-8") if run.settings.is_file() else "",
                 thumbnails=thumbnails,
                 recovery=read_json(run.recovery) if run.recovery.is_file() else None,
+                pages={title: place for title, place in _PAGES.items() if (run.folder / place).is_file()},
             )
         )
         write_text(run.report, html)

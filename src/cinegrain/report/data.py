@@ -36,6 +36,7 @@ class Artifacts:
         settings: settings.toml as it stands.
         thumbnails: JPEG of each film that is to have a picture, by trailer id.
         recovery: How well planted sub-genres were found; None where nothing was planted.
+        pages: Further pages of the run, from its folder: title to address.
     """
 
     metrics: JsonObject
@@ -47,6 +48,7 @@ class Artifacts:
     settings: str
     thumbnails: Mapping[str, bytes] = field(default_factory=dict)
     recovery: Sequence[JsonObject] | None = None
+    pages: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from plotly.offline import get_plotlyjs
 
 from cinegrain.report import figures, words
 from cinegrain.report.data import Artifacts, Film, Group, ReportView, build_view
+from cinegrain.report.document_figures import reliability_chart
 from cinegrain.types import JsonObject
 
 _SCRIPTS = ("theme.js", "charts.js", "panel.js", "map.js", "films.js")
@@ -75,7 +76,16 @@ def _charts(metrics: JsonObject) -> dict[str, list[figures.Chart]]:
         "coarse": figures.coarse_charts(history["coarse"], metrics["best_epoch"]) if history["coarse"] else [],
         "finetuned": figures.finetune_charts(history["finetuned"]) if history["finetuned"] else [],
         "choice": figures.choice_charts(choice["curve"], choice["k"]) if choice["curve"] else [],
+        "reliability": _reliability(metrics["coarse"].get("reliability")),
     }
+
+
+def _reliability(found: JsonObject | None) -> list[figures.Chart]:
+    """What was said against what was true; nothing for a run that was measured before this was kept."""
+    if found is None:
+        return []
+    series = {name: (line["said"], line["true"]) for name, line in found.items()}
+    return [reliability_chart(series, "Of the pairs with a probability of 0.3, about 30 % should be true.")]
 
 
 def _page_data(view: ReportView, charts: dict[str, list[figures.Chart]]) -> JsonObject:

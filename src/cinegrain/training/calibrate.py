@@ -13,7 +13,7 @@ MIN_OF_EACH = 10
 """Validation films with and without a genre that it needs for a line of its own."""
 MIN_POSITIVES_IN_ALL = 20
 """Positives over all genres that the shared temperature needs."""
-EVIDENCE = 10.0
+EVIDENCE = 5.0
 """Training films with a genre (or without, if those are fewer) at which half of what the network says is believed."""
 _STEEPEST = 10.0  # a slope beyond this has seen no error, and would claim certainty
 _EPS = 1e-7
