@@ -31,7 +31,7 @@ from cinegrain.artifacts import write_text
 from cinegrain.metrics.multilabel import macro_ap
 from cinegrain.types import Bool, Float64
 from coarse_data import Task, demo, mmtf, simulated
-from coarse_models import DEFAULT, Choice, Effort, Logistic, Network, candidates, choose
+from coarse_models import DEFAULT, Choice, Effort, Logistic, Network, candidates, choose, network_from
 from coarse_table import markdown
 from mmtf import FOLDER
 
@@ -42,24 +42,33 @@ LARGE_FILMS = 5_000
 ORACLE = "oracle (knows the generating means)"
 
 
-def rows(load: Callable[[int], Task], names: Sequence[str], effort: Effort, *, scenes_only: bool) -> Iterator[Any]:
+def rows(
+    load: Callable[[int], Task], names: Sequence[str], effort: Effort, known: Sequence[Any], *, scenes_only: bool
+) -> Iterator[Any]:
     """One row a model.
 
     Args:
         load: The task by seed.
         names: Models; all if empty.
         effort: How much work.
+        known: Rows of an earlier call; models that are trained as the default take its settings from there.
         scenes_only: Leave out models that read only scene means, but the default.
     """
     task = load(0)
     if len(task.train) + len(task.held) > LARGE_FILMS and effort is FULL:
         effort = replace(effort, **LARGE)
     models = candidates(task, effort)
-    like: Network | None = None  # the default as chosen
-    for name, candidate in models.items():
-        wanted = name in names if names else not scenes_only or candidate.scenes or name == DEFAULT
-        if not wanted and not (name == DEFAULT and task.val is None):
-            continue
+    if names:
+        wanted = [name for name in models if name in names]
+    else:
+        wanted = [name for name in models if not scenes_only or models[name].scenes or name == DEFAULT]
+    like: Network | None = None  # the default as chosen by cross-validation
+    if task.val is None and DEFAULT not in wanted and any(models[name].like for name in wanted):
+        earlier = [row["chosen"] for row in known if (row["data"], row["model"]) == (task.name, DEFAULT)]
+        chosen = network_from(earlier[0]) if earlier else choose(models[DEFAULT], task, effort)[0]
+        like = chosen if isinstance(chosen, Network) else None
+    for name in wanted:
+        candidate = models[name]
         start = time.process_time()
         choice: Choice
         first = candidate.choices[0]
@@ -71,8 +80,7 @@ def rows(load: Callable[[int], Task], names: Sequence[str], effort: Effort, *, s
             choice, inner = choose(candidate, task, effort)
         if name == DEFAULT and isinstance(choice, Network) and task.val is None:
             like = choice
-        if wanted:
-            yield _row(name, choice, inner, load, effort) | {"cpu_s": round(time.process_time() - start, 1)}
+        yield _row(name, choice, inner, load, effort) | {"cpu_s": round(time.process_time() - start, 1)}
     if task.oracle is not None and (not names or ORACLE in names):
         yield {"data": task.name, "model": ORACLE} | _figures([task.labels[task.held]], [task.oracle])
 
@@ -162,7 +170,8 @@ def main() -> None:
         kept = map(json.loads, args.out.read_text(encoding="utf-8").splitlines())
         lines = {(row["data"], row["model"]): row for row in kept}
     for source, load in _tasks(args).items():
-        for row in rows(load, names, QUICK if args.quick else FULL, scenes_only=source == "scenes"):
+        effort, known = QUICK if args.quick else FULL, list(lines.values())
+        for row in rows(load, names, effort, known, scenes_only=source == "scenes"):
             row["versions"] = machine
             lines[row["data"], row["model"]] = row
             shown = f"{row['data']:<28}{row['model']:<42}{row['macro_map']:.3f} ± {row['macro_map_deviation']:.3f}"

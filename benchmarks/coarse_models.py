@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
@@ -112,6 +112,12 @@ class Network:
         if task.val is None:
             settings = replace(self.train, epochs=self.epochs, patience=0)
         return train_coarse(arrays, task.labels, split, spec, settings, seed=seed)
+
+
+def network_from(chosen: Mapping[str, Any]) -> Network:
+    """A network's setting from a row of results."""
+    model, train = ModelSettings(**chosen["model"]), TrainSettings(**chosen["train"])
+    return Network(model, train, tuple(chosen["experts"]), chosen["epochs"])
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve, precision_recall_fscore_support
 
 from cinegrain.errors import ShapeError
+from cinegrain.metrics.intervals import Interval, mean_intervals
 from cinegrain.types import Bool, Float64
 
 FEWEST_FOR_INTERVAL = 10
@@ -44,6 +45,7 @@ class MultilabelScores:
         f1_weighted: Weighted by the number of positives.
         genres: One entry a genre.
         left_out: Genres without a positive among these films; they are in no mean.
+        intervals: 95 % intervals of all these means by their names here; None with too few films.
     """
 
     n_films: int
@@ -59,6 +61,7 @@ class MultilabelScores:
     f1_weighted: float
     genres: tuple[GenreScore, ...]
     left_out: tuple[str, ...]
+    intervals: dict[str, Interval] | None = None
 
 
 def multilabel_scores(
@@ -103,7 +106,8 @@ def multilabel_scores(
     t, p, d = truth[:, scored], probabilities[:, scored], decided[:, scored]
     some = bool(scored.any())
     enough = some and len(truth) >= FEWEST_FOR_INTERVAL
-    low, high = _bootstrap_interval(t, p, n_bootstrap, seed) if enough else (None, None)
+    found = mean_intervals(t, p, d, n_bootstrap=n_bootstrap, seed=seed) if enough else None
+    low, high = found["map_macro"] if found else (None, None)
     labelled = t.any(axis=1)
 
     def ap(average: str) -> float | None:
@@ -123,6 +127,7 @@ def multilabel_scores(
         f1_weighted=float(f1_score(t, d, average="weighted", zero_division=0)) if some else 0.0,
         genres=genres,
         left_out=tuple(name for name, has in zip(names, scored, strict=True) if not has),
+        intervals=found,
     )
 
 
@@ -132,13 +137,6 @@ def macro_ap(truth: Bool, probabilities: Float64) -> float:
     if not scored.any():
         return float("nan")
     return float(average_precision_score(truth[:, scored], probabilities[:, scored], average="macro"))
-
-
-def _bootstrap_interval(truth: Bool, probabilities: Float64, n: int, seed: int) -> tuple[float, float]:
-    rng = np.random.default_rng(seed)
-    rows = rng.integers(0, len(truth), size=(n, len(truth)))
-    low, high = np.nanpercentile([macro_ap(truth[r], probabilities[r]) for r in rows], [2.5, 97.5])
-    return float(low), float(high)
 
 
 def best_thresholds(

@@ -49,8 +49,12 @@ def _interval(figures: JsonObject) -> str:
 def _means(figures: JsonObject) -> Section:
     left_out = figures["left_out"]
     text = f"No test film has {listed(left_out)}; they are in no mean." if left_out else "Every genre has a test film."
-    rows = tuple((said, figures[key]) for key, said in _MEANS)
-    return Section("Over all genres", text, (Table(("score", "on test films"), rows, digits=3),))
+    intervals = figures["intervals"] or {}
+    rows = tuple(
+        (said, figures[key], "–".join(number(x, 3) for x in intervals[key]) if intervals else "–")
+        for key, said in _MEANS
+    )
+    return Section("Over all genres", text, (Table(("score", "on test films", "95 %"), rows, digits=3),))
 
 
 def _genres(figures: JsonObject) -> Section:
