@@ -73,7 +73,7 @@ def test_conversions_do_not_depend_on_the_size_of_groups(
 ) -> None:
     ids = [record.trailer_id for record in dataset.trailers]
     for size in (3, 100):
-        monkeypatch.setattr("cinegrain.pipeline.convert.Groups", lambda d, s=size: Groups(d, trailers_at_once=s))
+        monkeypatch.setattr("cinegrain.pipeline.convert.TRAILERS_AT_ONCE", size)
         for form in ("parquet", "safetensors"):
             convert(dataset, {}, form, tmp_path / f"{form}{size}")
         tensors = load_file(tmp_path / f"safetensors{size}" / "vectors.safetensors")

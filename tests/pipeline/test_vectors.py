@@ -286,8 +286,8 @@ def test_shards_are_read_by_the_library_they_are_for(done: tuple[Path, dict[str,
     assert CliRunner().invoke(app, args).exit_code == 0
     ids = [t.trailer_id for t in dataset.trailers]
     rows = {name: {"trailer_id": name, "genres": ["Drama"]} for name in ids}
-    small = write_shards(tmp_path, Groups(dataset, trailers_at_once=7), rows)
-    assert len(small) == -(-len(ids) // 7)
+    small = write_shards(tmp_path, Groups(dataset, trailers_at_once=2), rows)
+    assert len(small) == -(-len(ids) // 8)
     wanted = dataset.vectors("avf", ids).vectors
     for shards in (sorted((tmp_path / "w").glob("*.tar")), small):
         samples = list(WebDataset([str(path) for path in shards], shardshuffle=False).decode())

@@ -15,6 +15,7 @@ from cinegrain.cli import (
     experts,
     export,
     run,
+    search,
     settings,
     simulate,
     stages,
@@ -41,6 +42,7 @@ app.command("discover", rich_help_panel="Stage by stage")(stages.discover)
 app.command("report", rich_help_panel="Stage by stage")(stages.report)
 app.command("predict", rich_help_panel="Ask")(answer.predict)
 app.command("similar", rich_help_panel="Ask")(answer.similar)
+app.command("search", rich_help_panel="Ask")(search.search)
 app.command("explain", rich_help_panel="Ask")(answer.explain)
 app.add_typer(atlas.app, name="atlas", rich_help_panel="Correct")
 app.command("evaluate", rich_help_panel="Measure, take away")(evaluate.evaluate)

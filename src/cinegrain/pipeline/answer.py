@@ -8,18 +8,15 @@ import numpy as np
 
 from cinegrain.config import Settings, load_settings
 from cinegrain.discovery.atlas import unit_rows
-from cinegrain.errors import ConfigError, StoreError
-from cinegrain.experts.base import Network
-from cinegrain.experts.registry import load_networks
-from cinegrain.experts.weights import cache_folder
+from cinegrain.errors import StoreError
 from cinegrain.explain.familiarity import Familiarity
 from cinegrain.explain.influence import mode_influence
 from cinegrain.explain.neighbours import mode_contributions, nearest
-from cinegrain.media.cuts import CutFinder
 from cinegrain.media.files import path_text, plain_text
 from cinegrain.pipeline.atlas import Corpus, corpus_of, open_atlas
-from cinegrain.pipeline.embed import EmbeddedTrailer, embed_trailer, load_cut_finder
+from cinegrain.pipeline.embed import EmbeddedTrailer
 from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.new_films import NewFilms
 from cinegrain.pipeline.rows import N_WORDS, calibrated_influence, genre_answers
 from cinegrain.pipeline.sure import FAMILIARITY_FILE, how_sure
 from cinegrain.pipeline.words import best_words, word_strength
@@ -76,8 +73,7 @@ class Answers:
         self.corpus: Corpus = corpus_of(atlas)
         self.atlas: JsonObject = atlas.json
         self.rows: list[JsonObject] = atlas.rows
-        self._networks: list[Network] = []
-        self._cut_finder: CutFinder | None = None
+        self._new_films = NewFilms(run, self.settings, self.coarse.spec.experts)
 
     @property
     def modes(self) -> list[str]:
@@ -110,15 +106,7 @@ class Answers:
             MediaError: If it cannot be read.
             ConfigError: If the run was made from vectors computed elsewhere.
         """
-        experts = self.coarse.spec.experts
-        if not self._networks:
-            self._check_films_can_be_read()
-            runtime = self.settings.extract.runtime(threads=self.settings.extract.n_workers)
-            self._networks = load_networks(experts, cache_folder(), runtime)
-            self._cut_finder = load_cut_finder(self.settings.media, cache_folder(), runtime)
-        found = embed_trailer(
-            str(path), path, self._networks, experts, self.settings.media, cut_finder=self._cut_finder
-        )
+        found = self._new_films.embed(path)
         arrays = _arrays_of(found, self.coarse.spec.dimensions)
         encoded = encode_all(self.finetuned, arrays, np.arange(1)).double().numpy()[0]
         facts = {
@@ -178,15 +166,6 @@ class Answers:
             }
             for n in nearest(query, corpus, top_k=top_k, exclude=exclude)
         ]
-
-    def _check_films_can_be_read(self) -> None:
-        cards = EmbeddingDataset(self.run.dataset).cards
-        if any(card["name"] in self.coarse.spec.experts and card["needs"] == "vectors" for card in cards):
-            raise ConfigError(
-                "This run was made from vectors computed elsewhere, so nothing here can make them from a video. Ask "
-                "about the run's own films with `cinegrain explain`; for new films make a run from videos, or one "
-                "with the new films' vectors beside the old ones."
-            )
 
     def _subgenre(self, encoded: Float64) -> JsonObject:
         distances = 1 - (unit_rows(encoded[None]) @ self.corpus.centroids.T)[0]

@@ -16,7 +16,7 @@ from cinegrain.artifacts import write_json, written_whole
 from cinegrain.errors import ConfigError, StoreError
 from cinegrain.pipeline.shards import write_shards
 from cinegrain.pipeline.tensor_file import TensorFile
-from cinegrain.store.groups import Group, Groups
+from cinegrain.store.groups import TRAILERS_AT_ONCE, Group, Groups
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.schema import TrailerRecord
 from cinegrain.types import JsonObject, Trailer
@@ -48,7 +48,7 @@ def convert(dataset: EmbeddingDataset, films: Mapping[str, Trailer], form: str, 
     write_json(info, {**dataset.info, "converted_to": form})
     writers = {"parquet": _parquet, "safetensors": _safetensors, "webdataset": write_shards, "mmx": _mmx}
     rows = {record.trailer_id: film_row(record, films) for record in dataset.trailers}
-    return [*writers[form](out, Groups(dataset), rows), info]
+    return [*writers[form](out, Groups(dataset, trailers_at_once=TRAILERS_AT_ONCE), rows), info]
 
 
 def film_row(record: TrailerRecord, films: Mapping[str, Trailer]) -> JsonObject:

@@ -1,6 +1,7 @@
 """A dataset as WebDataset: numbered tar files of some hundred films each, which training reads one after the other."""
 
 import io
+import itertools
 import json
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -12,9 +13,11 @@ from cinegrain.artifacts import written_whole
 from cinegrain.store.groups import Group, Groups
 from cinegrain.types import JsonObject
 
+GROUPS_A_SHARD = 4
+
 
 def write_shards(out: Path, groups: Groups, rows: Mapping[str, JsonObject]) -> list[Path]:
-    """Writes trailers-000000.tar and so on, one a group.
+    """Writes trailers-000000.tar and so on, GROUPS_A_SHARD groups in each.
 
     A sample is a film: KEY.json (its record, titles and genres, and for each expert the scene of each row),
     KEY.scenes.npy (start and end in seconds, shape (s, 2)) and KEY.EXPERT.npy (vectors, shape (rows, d)). Keys are
@@ -28,16 +31,17 @@ def write_shards(out: Path, groups: Groups, rows: Mapping[str, JsonObject]) -> l
     Returns:
         The files.
     """
-    paths = []
+    paths: list[Path] = []
     n_before = 0
-    for number, group in enumerate(groups):
-        paths.append(out / f"trailers-{number:06d}.tar")
+    for first in (left := iter(groups)):
+        paths.append(out / f"trailers-{len(paths):06d}.tar")
         with written_whole(paths[-1]) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-            for position, name, content in _members(group, rows):
-                info = tarfile.TarInfo(f"{n_before + position:09d}.{name}")
-                info.size = len(content)
-                tar.addfile(info, io.BytesIO(content))
-        n_before += len(group.records)
+            for group in itertools.chain([first], itertools.islice(left, GROUPS_A_SHARD - 1)):
+                for position, name, content in _members(group, rows):
+                    info = tarfile.TarInfo(f"{n_before + position:09d}.{name}")
+                    info.size = len(content)
+                    tar.addfile(info, io.BytesIO(content))
+                n_before += len(group.records)
     return paths
 
 

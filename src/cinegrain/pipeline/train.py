@@ -89,15 +89,9 @@ def load_data(run: Run, trailers: Sequence[Trailer], experts: Sequence[str]) -> 
         DataError: If it holds none of the films, or fewer than two genres with at least two films.
     """
     dataset = EmbeddingDataset(run.dataset)
-    seen = dataset.seen_by(experts)
-    place = pc.index_in(pa.array([trailer.trailer_id for trailer in trailers], pa.string()), seen["trailer_id"])
-    have = tuple(compress(trailers, pc.is_valid(place).to_pylist()))
-    if not have:
-        raise DataError("No film of the catalogue could be read; see failures.csv.")
-    found = seen.take(place.drop_null())  # in the order of `have`
+    have, found, films = seen_films(dataset, trailers, experts)
     cards = [card for card in dataset.cards if card["name"] in experts]
     names = [card["name"] for card in cards]
-    films = _key(zip(found["trailer_id"].to_pylist(), found["sha256"].to_pylist(), strict=True))
 
     def means() -> TrailerArrays:
         ids = [trailer.trailer_id for trailer in have]
@@ -110,6 +104,23 @@ def load_data(run: Run, trailers: Sequence[Trailer], experts: Sequence[str]) -> 
     scenes = StoredScenes(dataset, tuple(names), have) if pc.max(found["n_scenes"]).as_py() > 1 else means().experts
     arrays = TrailerArrays(scenes, means)
     return RunData(have, arrays, modalities, genres, labels.reshape(len(have), -1), left_out, key)
+
+
+def seen_films(
+    dataset: EmbeddingDataset, trailers: Sequence[Trailer], experts: Sequence[str]
+) -> tuple[tuple[Trailer, ...], pa.Table, str]:
+    """The films that all of some experts have seen, the dataset's rows of them in their order, and a key for both.
+
+    Raises:
+        DataError: If there are none.
+    """
+    seen = dataset.seen_by(experts)
+    place = pc.index_in(pa.array([trailer.trailer_id for trailer in trailers], pa.string()), seen["trailer_id"])
+    have = tuple(compress(trailers, pc.is_valid(place).to_pylist()))
+    if not have:
+        raise DataError("No film of the catalogue could be read; see failures.csv.")
+    found = seen.take(place.drop_null())
+    return have, found, _key(zip(found["trailer_id"].to_pylist(), found["sha256"].to_pylist(), strict=True))
 
 
 def _key(rows: Iterable[object]) -> str:

@@ -13,7 +13,7 @@ from cinegrain.store.reader import EmbeddingDataset, SceneVectors
 from cinegrain.store.schema import EMBEDDINGS, SCENES, TrailerRecord
 from cinegrain.types import Float64, Int64
 
-TRAILERS_AT_ONCE = 256
+TRAILERS_AT_ONCE = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,19 +38,27 @@ class Groups:
     stands.
     """
 
-    def __init__(self, dataset: EmbeddingDataset, *, trailers_at_once: int = TRAILERS_AT_ONCE) -> None:
+    def __init__(
+        self,
+        dataset: EmbeddingDataset,
+        *,
+        trailers_at_once: int = TRAILERS_AT_ONCE,
+        experts: Sequence[str] | None = None,
+    ) -> None:
         """Looks up where every row stands.
 
         Args:
             dataset: What to read.
             trailers_at_once: How many make a group.
+            experts: Whose vectors; all if not given.
 
         Raises:
             StoreError: If the dataset holds nothing yet.
         """
         self._dataset, self._size = dataset, trailers_at_once
+        self._cards = [card for card in dataset.cards if experts is None or card["name"] in experts]
         self._scenes = _Rows(dataset.table(SCENES), dataset.trailers)
-        self._embeddings = _Rows(dataset.table(EMBEDDINGS), dataset.trailers)
+        self._embeddings = _Rows(dataset.table(EMBEDDINGS), dataset.trailers, [card["name"] for card in self._cards])
 
     def shapes(self) -> dict[str, tuple[int, int]]:
         """Number and length of each expert's vectors, over all groups."""
@@ -59,7 +67,10 @@ class Groups:
         for batch in self._dataset.table(EMBEDDINGS).to_batches(columns=["trailer_id", "expert"]):
             experts = batch["expert"].filter(pc.is_in(batch["trailer_id"], ids))
             counts.update({row["values"]: row["counts"] for row in pc.value_counts(experts).to_pylist()})
-        return {card["name"]: (counts[card["name"]], card["dimension"]) for card in self._dataset.cards}
+        return {card["name"]: (counts[card["name"]], card["dimension"]) for card in self._cards}
+
+    def __len__(self) -> int:
+        return -(-len(self._dataset.trailers) // self._size)
 
     def __iter__(self) -> Iterator[Group]:
         for start in range(0, len(self._dataset.trailers), self._size):
@@ -72,8 +83,7 @@ class Groups:
         ends = np.cumsum(np.bincount(owner, minlength=stop - start))
         found = self._embeddings.read(start, stop, ["expert", "scene", "vector"])
         vectors = {
-            card["name"]: _vectors(card["name"], card["dimension"], *found, n=stop - start)
-            for card in self._dataset.cards
+            card["name"]: _vectors(card["name"], card["dimension"], *found, n=stop - start) for card in self._cards
         }
         return Group(self._dataset.trailers[start:stop], np.split(times, ends[:-1]), vectors)
 
@@ -81,14 +91,20 @@ class Groups:
 class _Rows:
     """Where each trailer's rows stand in a table; those of one trailer need not stand together."""
 
-    def __init__(self, table: lance.LanceDataset, trailers: Sequence[TrailerRecord]) -> None:
+    def __init__(
+        self, table: lance.LanceDataset, trailers: Sequence[TrailerRecord], experts: Sequence[str] | None = None
+    ) -> None:
         self._table = table
         position = {record.trailer_id: i for i, record in enumerate(trailers)}
         parts = [np.zeros(0, np.int32)]
-        for batch in table.to_batches(columns=["trailer_id"]):
+        for batch in table.to_batches(columns=["trailer_id", *(["expert"] if experts is not None else [])]):
             names = batch["trailer_id"].dictionary_encode()
             known = np.array([position.get(name, -1) for name in names.dictionary.to_pylist()], np.int32)
-            parts.append(known[names.indices.to_numpy()])
+            owner = known[names.indices.to_numpy()]
+            if experts is not None:
+                wanted = pc.is_in(batch["expert"], pa.array(list(experts), pa.string()))
+                owner[~wanted.to_numpy(zero_copy_only=False)] = -1
+            parts.append(owner)
         self._owner = np.concatenate(parts)
         self._order = np.argsort(self._owner, kind="stable")
         self._offsets = np.searchsorted(self._owner, np.arange(len(trailers) + 1), sorter=self._order)

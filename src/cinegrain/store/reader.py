@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from cinegrain.errors import StoreError
 from cinegrain.store.location import Location
 from cinegrain.store.schema import EMBEDDINGS, SCENES, SCHEMAS, TRAILERS, SceneRow, TrailerRecord, check_format
-from cinegrain.store.writer import read_trailers
+from cinegrain.store.writer import quoted, read_trailers
 from cinegrain.types import Concept, Int64, JsonObject, Source
+
+_FEW = 64  # trailers that are asked for by name, not sought among all rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +97,10 @@ class EmbeddingDataset:
         if dimension is None:
             known = ", ".join(card["name"] for card in self.cards)
             raise StoreError(f"The dataset has no expert {expert!r}. It has: {known}.")
-        table = self._read(EMBEDDINGS, ["trailer_id", "scene", "vector"], f"expert = '{expert}'")
+        where = f"expert = {quoted([expert])}"
+        if len(trailer_ids) <= _FEW:
+            where += f" AND trailer_id IN ({quoted(trailer_ids)})" if trailer_ids else " AND false"
+        table = self._read(EMBEDDINGS, ["trailer_id", "scene", "vector"], where)
         position = {trailer_id: i for i, trailer_id in enumerate(trailer_ids)}
         owner = np.array([position.get(t, -1) for t in table["trailer_id"].to_pylist()], dtype=np.int64)
         scenes = table["scene"].to_numpy().astype(np.int64)

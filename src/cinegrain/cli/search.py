@@ -1,0 +1,111 @@
+"""`cinegrain search`."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from cinegrain.cli.console import err, out, print_json, watcher
+from cinegrain.cli.options import JsonFlag, RunArgument, TopK, guarded
+from cinegrain.errors import ConfigError
+from cinegrain.types import MODALITIES
+
+WORDS = "words"
+_EACH = "A film by id or title, or a video file"
+
+
+def _film(help_: str, *names: str) -> Any:
+    return typer.Option(*names, help=help_, show_default=False, rich_help_panel="What for")
+
+
+@guarded
+def search(
+    run: RunArgument,
+    like: Annotated[list[str] | None, _film(f"{_EACH}, to be like on the whole; may be repeated.", "--like")] = None,
+    sounds_like: Annotated[list[str] | None, _film("... to sound like.", "--sounds-like")] = None,
+    looks_like: Annotated[list[str] | None, _film("... to look like.", "--looks-like")] = None,
+    moves_like: Annotated[list[str] | None, _film("... to move and be cut like.", "--moves-like")] = None,
+    set_like: Annotated[list[str] | None, _film("... to be set in places like.", "--set-like")] = None,
+    subgenre: Annotated[str | None, _film("Like the films of this sub-genre, by id or name.", "--subgenre")] = None,
+    words: Annotated[str | None, _film("Words that fit, such as 'helicopter, desert'.", "--words")] = None,
+    at_s: Annotated[
+        float | None, _film("Like one scene: that of the films named above at this moment, in seconds.", "--at")
+    ] = None,
+    weights: Annotated[
+        str | None,
+        _film(
+            "For --like, --subgenre and --words, such as 'audio=2,image=1,words=0.5'; modes not named: 0.", "--weights"
+        ),
+    ] = None,
+    scenes: Annotated[bool, typer.Option("--scenes", help="Find scenes, with their times, instead of films.")] = False,
+    top_k: TopK = 10,
+    as_json: JsonFlag = False,
+) -> None:
+    """Find films, or scenes, that sound like this one, look like that one, and show what these words say."""
+    from cinegrain.pipeline.layout import Run
+    from cinegrain.pipeline.search import search_films, search_scenes
+    from cinegrain.pipeline.search_library import open_library
+    from cinegrain.pipeline.search_query import Like, LikeSubgenre, make_query
+
+    by_mode, word_weight = _weights(weights)
+    alone = {"audio": sounds_like, "image": looks_like, "motion": moves_like, "location": set_like}
+    likes: list[Like | LikeSubgenre] = [Like(film, by_mode, at_s) for film in like or []]
+    likes += [Like(film, {mode: 1.0}, at_s) for mode, films in alone.items() for film in films or []]
+    likes += [LikeSubgenre(subgenre, by_mode)] if subgenre is not None else []
+    asked = [word.strip() for word in (words or "").split(",") if word.strip()]
+    library = open_library(Run.open(run), watcher())
+    query = make_query(library, likes, words=asked, word_weight=word_weight)
+    found = (search_scenes if scenes else search_films)(library, query, watcher(), top_k=top_k)
+    notes = [] if query.words is None else list(query.words.notes)
+    if as_json:
+        print_json({"scenes" if scenes else "films": found, "notes": notes})
+        return
+    for note in notes:
+        err.print(f"[yellow]note:[/] {escape(note)}", highlight=False)
+    out.print(_table(found))
+
+
+def _weights(text: str | None) -> tuple[dict[str, float], float]:
+    """Weights of the modes, and of words.
+
+    Raises:
+        ConfigError: If the text cannot be read.
+    """
+    if text is None:
+        return dict.fromkeys(MODALITIES, 1.0), 1.0
+    found: dict[str, float] = {}
+    for item in text.split(","):
+        name, _, number = (part.strip() for part in item.partition("="))
+        try:
+            found[name] = float(number)
+        except ValueError:
+            found[name] = -1.0
+        if name not in (*MODALITIES, WORDS) or not 0 <= found[name] < float("inf"):
+            raise ConfigError(
+                f"--weights must be like 'audio=2,image=1', numbers from 0 on for {', '.join(MODALITIES)} and {WORDS}; "
+                f"found {item.strip()!r}."
+            )
+    modes = {mode: weight for mode, weight in found.items() if mode != WORDS}
+    return modes or dict.fromkeys(MODALITIES, 1.0), found.get(WORDS, 1.0)
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, padding=(0, 2))
+    modes = [mode for mode in MODALITIES if rows and mode in rows[0]["modes"]]
+    with_times, with_words = bool(rows) and "start_s" in rows[0], any(row["words"] for row in rows)
+    for column in ("title", "genres"):
+        table.add_column(column, no_wrap=True, max_width=32)
+    for column in (*(["from s", "to s"] if with_times else []), "score", *modes):
+        table.add_column(column, justify="right", no_wrap=True)
+    if with_words:
+        table.add_column("words", max_width=40)
+    for row in rows:
+        times = [f"{row['start_s']:.1f}", f"{row['end_s']:.1f}"] if with_times else []
+        parts = [f"{row['modes'][mode]:.2f}" for mode in modes]
+        words = (
+            [", ".join(f"{w['word']} ({w['mode']} {w['score']:.2f})" for w in row["words"][:3])] if with_words else []
+        )
+        cells = [row["title"], ", ".join(row["genres"]), *times, f"{row['score']:.2f}", *parts, *words]
+        table.add_row(*map(escape, cells))
+    return table
