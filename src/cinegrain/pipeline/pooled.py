@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from cinegrain.artifacts import is_current, key_of, write_json
+from cinegrain.artifacts import is_current, key_of, write_bytes, write_json
 from cinegrain.pipeline.layout import Run
 from cinegrain.store.location import Location
 from cinegrain.store.pool import pool_scenes
@@ -60,13 +60,14 @@ def mapped_arrays(run: Run, trailer_ids: Sequence[str], experts: Sequence[str], 
     folder.mkdir(exist_ok=True)
     arrays = {}
     for name in experts:
-        note, file, rows = (folder / f"{name}.{kind}" for kind in ("json", "npy", "present.npy"))
+        note, file, rows = (folder / f"{name}.{kind}" for kind in ("json", "npy", "present"))
         own = key_of("pooled", cards[name]["key"], key)
         if not is_current(note, own):
             note.unlink(missing_ok=True)
-            np.save(rows, pool_scenes(run.dataset, name, cards[name]["dimension"], trailer_ids, file))
+            present = pool_scenes(run.dataset, name, cards[name]["dimension"], trailer_ids, file)
+            write_bytes(rows, np.packbits(present).tobytes())
             write_json(note, {"key": own})
-        present = np.load(rows)
+        present = np.unpackbits(np.fromfile(rows, dtype=np.uint8), count=len(trailer_ids)).astype(bool)
         vectors = np.load(file, mmap_mode="r")
         offsets = np.concatenate([[0], np.cumsum(present)])
         arrays[name] = ExpertArray(vectors, np.zeros(len(vectors), dtype=np.int64), offsets)

@@ -1,5 +1,6 @@
 """Pools an expert's scenes to one vector a trailer in a file that is mapped from disk, whatever their number."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def pool_scenes(place: Source, expert: str, dimension: int, trailer_ids: Sequenc
     present = counts > 0
     row = np.cumsum(present) - 1
     kind = np.float16 if counts.max(initial=0) <= 1 else np.float32
-    part = out.with_name(f".{out.name}.part")
+    part = out.with_name(f".{out.name}.{os.getpid()}.part")  # two processes may pool the same at once
     try:
         pooled = np.lib.format.open_memmap(part, mode="w+", dtype=kind, shape=(int(present.sum()), dimension))
         for owner, vectors in _batches(place, expert, ids, order, with_vectors=True):
