@@ -1,20 +1,20 @@
-"""Trailers a second of a training epoch: ours, and a plain loop over one file a trailer; same network, same batches.
+"""Trailers a second of training: ours, and a plain loop over one file a trailer; same network, same batches.
 
     python benchmarks/training.py [--json] [--quick] [--trailers 8800] [--threads 2] [--scratch FOLDER]
 
 A corpus at the paper's scale is simulated, stored as a run, and written once more as one .npz a trailer. Then each way
-of feeding the same network runs in a process of its own, in turn, `--rounds` times; the fastest epoch counts, for other
-work on the machine can only slow one down:
+of training the same network runs in a process of its own, in turn, `--rounds` times; medians are given.
 
-plain    torch's DataLoader over the .npz files (float16, uncompressed), padded in Python, with 0 and with 2 workers
-scenes   this project's padded batches of scenes, for networks that look at every scene
-pooled   this project's batches of scene means, for networks that take the mean: what `cinegrain train` uses
-train    `train_coarse` itself: augmentation, averaged weights and validation included
+plain    torch's DataLoader over the .npz files (float16, uncompressed), padded in Python, with 0 and with 2 workers;
+         forward, loss, backward, AdamW and nothing else; at our batch size and at 32, over a third of the trailers
+train    `train_coarse`: an epoch with everything it does (mode dropout, averaged weights, validation), a trailer
+         counted once, though a quarter as many are validated
+plain attention, train attention    the same for a network that looks at every scene, over 1,500 trailers
 
-Beside the time on the clock stands processor time, workers included, which other work on the machine moves less (with
-one thread; several ones wait for each other actively). A step is forward, loss, backward and AdamW, alike for the first
-three. "assembly" is the epoch's share spent making batches; "matrix" is the share of the processor time in matrix
-products, by torch's profiler over 20 steps of their own.
+Beside the time on the clock stands processor time, workers included, which other work on the machine moves less.
+"matrix" is the share of an epoch's time on the clock in matrix products: their time, by torch's profiler in an epoch of
+its own, over the time of an epoch without it. "assembly" is the share of a plain epoch spent waiting for batches.
+Memory is the process's peak, and the largest worker's.
 """
 
 import argparse
@@ -22,11 +22,12 @@ import importlib.metadata
 import json
 import os
 import platform
+import resource
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,16 +54,23 @@ from cinegrain.training.settings import TrainSettings
 from cinegrain.training.split import Split
 from cinegrain.types import MODALITIES
 
-BATCH = 32
 EXPERTS = [expert_name(mode) for mode in MODALITIES]
-WAYS = ("plain 0", "plain 2", "scenes", "pooled", "train")
+WAYS = (
+    "plain 0 workers batch 32",
+    "plain 0 workers",
+    "plain 2 workers",
+    "train",
+    "plain 2 workers attention",
+    "train attention",
+)
 MATRIX_OPS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::_addmm_activation")
+PLAIN_SHARE, ATTENTION_TRAILERS, EPOCHS = 3, 1500, 4
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--quick", action="store_true", help="few trailers, under a minute")
+    parser.add_argument("--quick", action="store_true", help="few trailers, once")
     parser.add_argument("--trailers", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2, help="of the network")
@@ -76,30 +84,29 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         scratch = args.scratch or Path(folder)
         n_scenes = prepare(scratch, trailers)
-        rows = [run_alone(way, scratch, args.threads) for _ in range(rounds) for way in WAYS]
-    best = [max((r for r in rows if r["way"] == way), key=lambda r: r["trailers_per_s"]) for way in WAYS]
-    field = [row for row in best if row["way"].startswith("plain")]
-    clock, cpu = (max(row[name] for row in field) for name in ("trailers_per_s", "trailers_per_cpu_s"))
+        found = [run_alone(way, scratch, args.threads) for _ in range(rounds) for way in WAYS]
+    rows = [middle([row for row in found if row["way"] == way]) for way in WAYS]
+    for row in rows:
+        kind = "attention" in row["way"]
+        field = [r for r in rows if r["way"].startswith("plain") and ("attention" in r["way"]) == kind]
+        for name in ("trailers_per_s", "trailers_per_cpu_s"):
+            row[f"times_plain_{name.removeprefix('trailers_per_')}"] = round(row[name] / max(r[name] for r in field), 1)
     result = {
         "machine": machine(),
         "corpus": {"trailers": trailers, "scenes": n_scenes, "dimensions": 4736, "seed": 0},
-        "batch": BATCH,
         "rounds": rounds,
         "threads": args.threads,
-        "rows": [
-            {
-                **row,
-                "times_plain": round(row["trailers_per_s"] / clock, 1),
-                "times_plain_cpu": round(row["trailers_per_cpu_s"] / cpu, 1),
-            }
-            for row in best
-        ],
+        "rows": rows,
     }
-    if args.json:
-        print(json.dumps(result, indent=2))
-    else:
-        for row in result["rows"]:
-            print(row)
+    print(json.dumps(result, indent=2) if args.json else "\n".join(map(str, rows)))
+
+
+def middle(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The median of every figure."""
+    return {
+        name: round(statistics.median(row[name] for row in rows), 3) if isinstance(value, float | int) else value
+        for name, value in rows[0].items()
+    }
 
 
 def machine() -> dict[str, Any]:
@@ -152,31 +159,45 @@ def run_alone(way: str, scratch: Path, threads: int) -> dict[str, Any]:
 def measure(way: str, scratch: Path, threads: int) -> dict[str, Any]:
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    row: dict[str, Any] = {"way": way}
-    if way == "train":
-        row |= measure_train(load(scratch))
-    else:
-        start = time.perf_counter()
-        n, batches, model = plain(scratch, int(way[-1])) if way.startswith("plain") else ours(scratch, way)
-        row["setup_s"] = round(time.perf_counter() - start, 1)
-        optimiser = torch.optim.AdamW(model.parameters(), fused=True)
-        for batch, target in batches(2):  # warm up
-            step(model, optimiser, batch, target)
-        start, cpu, stepping = time.perf_counter(), cpu_s(), 0.0
-        for batch, target in batches(0):
-            began = time.perf_counter()
-            step(model, optimiser, batch, target)
-            stepping += time.perf_counter() - began
-        seconds, cpu = time.perf_counter() - start, cpu_s() - cpu
-        row |= {
-            "epoch_s": round(seconds, 2),
-            "trailers_per_s": round(n / seconds),
-            "trailers_per_cpu_s": round(n / cpu),
-            "assembly_share": round(1 - stepping / seconds, 3),
-            "matrix_share": round(matrix_share(model, optimiser, batches), 3),
-        }
-    row["peak_mb"] = peak_mb()
-    return row
+    row = measure_train(way, load(scratch)) if way.startswith("train") else measure_plain(way, scratch)
+    worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1000
+    return {"way": way, **row, "peak_mb": peak_mb(), "peak_worker_mb": worker if "2 workers" in way else 0}
+
+
+def pooling(way: str) -> str:
+    return "attention" if way.endswith("attention") else "mean"
+
+
+def measure_plain(way: str, scratch: Path) -> dict[str, Any]:
+    start = time.perf_counter()
+    files = Files(scratch / "npz")
+    n_train = round(0.6 * len(files))
+    shape = for_films(ModelSettings(pooling=pooling(way)), n_train)
+    dimensions = {name: files[0][name].shape[1] for name in EXPERTS}
+    modalities = {name: name.partition("_")[0] for name in dimensions}
+    model = GenreModel(ModelSpec(dimensions, modalities, tuple(read_json(scratch / "genres.json")), shape))
+    batch = 32 if way.endswith("32") else TrainSettings().for_films(n_train).batch
+    files.paths = files.paths[: ATTENTION_TRAILERS if pooling(way) == "attention" else len(files) // PLAIN_SHARE]
+    loader = DataLoader(files, batch, shuffle=True, num_workers=int(way.split()[1]), collate_fn=collate)
+    optimiser = torch.optim.AdamW(model.parameters(), fused=True)
+    setup = time.perf_counter() - start
+    for n, (scenes, target) in enumerate(loader):  # warm up
+        step(model, optimiser, scenes, target)
+        if n == 2:
+            break
+    start, cpu, stepping = time.perf_counter(), cpu_s(), 0.0
+    for scenes, target in loader:
+        began = time.perf_counter()
+        step(model, optimiser, scenes, target)
+        stepping += time.perf_counter() - began
+    seconds, cpu = time.perf_counter() - start, cpu_s() - cpu
+    return {
+        "batch": batch,
+        "setup_s": round(setup, 1),
+        "trailers_per_s": round(len(files) / seconds),
+        "trailers_per_cpu_s": round(len(files) / cpu),
+        "assembly_share": round(1 - stepping / seconds, 3),
+    }
 
 
 def step(model: GenreModel, optimiser: torch.optim.Optimizer, batch: SceneBatch, target: Tensor) -> None:
@@ -184,31 +205,6 @@ def step(model: GenreModel, optimiser: torch.optim.Optimizer, batch: SceneBatch,
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
-
-
-Batches = Callable[[int], Iterator[tuple[SceneBatch, Tensor]]]
-
-
-def network(genres: tuple[str, ...], dimensions: dict[str, int], n: int) -> GenreModel:
-    modalities = {name: name.partition("_")[0] for name in dimensions}
-    return GenreModel(ModelSpec(dimensions, modalities, genres, for_films(ModelSettings(), n)))
-
-
-def ours(scratch: Path, way: str) -> tuple[int, Batches, GenreModel]:
-    data = load(scratch)
-    arrays = data.arrays.pooled() if way == "pooled" else data.arrays
-    model = network(data.genres, data.arrays.dimensions, len(data.trailers))
-    model.set_statistics(data.arrays.statistics(data.everything))
-    target = torch.from_numpy(data.labels.astype(np.float32))
-
-    def batches(limit: int) -> Iterator[tuple[SceneBatch, Tensor]]:
-        order = torch.randperm(len(target)).numpy()
-        starts = range(0, len(order), BATCH)
-        for start in starts[:limit] if limit else starts:
-            rows = order[start : start + BATCH]
-            yield arrays.batch(rows), target[rows]
-
-    return len(target), batches, model
 
 
 class Files(Dataset[dict[str, np.ndarray]]):
@@ -225,7 +221,7 @@ class Files(Dataset[dict[str, np.ndarray]]):
             return {name: found[name] for name in found.files}
 
 
-def collate(items: list[dict[str, np.ndarray]]) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
+def collate(items: list[dict[str, np.ndarray]]) -> tuple[SceneBatch, Tensor]:
     """Pads in Python, trailer by trailer."""
     vectors, masks = {}, {}
     longest = max(int(item[f"{name}_scenes"].max(initial=-1)) for item in items for name in EXPERTS) + 1
@@ -237,56 +233,39 @@ def collate(items: list[dict[str, np.ndarray]]) -> tuple[dict[str, Tensor], dict
             padded[i, scenes] = torch.from_numpy(item[name]).float()
             mask[i, scenes] = True
         vectors[name], masks[name] = padded, mask
-    return vectors, masks, torch.from_numpy(np.stack([item["labels"] for item in items])).float()
+    return SceneBatch(vectors, masks), torch.from_numpy(np.stack([item["labels"] for item in items])).float()
 
 
-def plain(scratch: Path, workers: int) -> tuple[int, Batches, GenreModel]:
-    files = Files(scratch / "npz")
-    dimensions = {name: files[0][name].shape[1] for name in EXPERTS}
-    model = network(tuple(read_json(scratch / "genres.json")), dimensions, len(files))
-    loader = DataLoader(files, BATCH, shuffle=True, num_workers=workers, collate_fn=collate)
-
-    def batches(limit: int) -> Iterator[tuple[SceneBatch, Tensor]]:
-        for done, (vectors, masks, target) in enumerate(loader):
-            if limit and done == limit:
-                break
-            yield SceneBatch(vectors, masks), target
-
-    return len(files), batches, model
-
-
-def matrix_share(model: GenreModel, optimiser: torch.optim.Optimizer, batches: Batches) -> float:
-    with profile(activities=[ProfilerActivity.CPU]) as profiled:
-        for batch, target in batches(20):
-            step(model, optimiser, batch, target)
-    events = profiled.key_averages()
-    total = sum(event.self_cpu_time_total for event in events)
-    return float(sum(event.self_cpu_time_total for event in events if event.key in MATRIX_OPS) / total)
-
-
-def measure_train(data: RunData) -> dict[str, Any]:
+def measure_train(way: str, data: RunData) -> dict[str, Any]:
     start = time.perf_counter()
     order = np.random.default_rng(0).permutation(len(data.trailers))
+    if pooling(way) == "attention":
+        order = order[:ATTENTION_TRAILERS]
     held = len(order) // 5
     split = Split(np.sort(order[2 * held :]), np.sort(order[:held]), np.sort(order[held : 2 * held]))
-    spec = ModelSpec(data.arrays.dimensions, data.modalities, data.genres, ModelSettings())
+    spec = ModelSpec(data.arrays.dimensions, data.modalities, data.genres, ModelSettings(pooling=pooling(way)))
+    batch = TrainSettings().for_films(round(0.6 * len(data.trailers))).batch
+    settings = TrainSettings(epochs=EPOCHS + 1, min_epochs=1, batch=batch)
     ends: list[tuple[float, float]] = []
-    settings = TrainSettings(epochs=4, min_epochs=1, batch=BATCH)
-    train_coarse(
-        data.arrays,
-        data.labels,
-        split,
-        spec,
-        settings,
-        seed=0,
-        on_epoch=lambda *_: ends.append((time.perf_counter(), cpu_s())),
-    )
-    seconds, cpu = np.diff(ends, axis=0).min(axis=0)
+    matrix = profile(activities=[ProfilerActivity.CPU])
+
+    def on_epoch(done: int, total: int, line: str) -> None:
+        del total, line
+        ends.append((time.perf_counter(), cpu_s()))
+        if done == EPOCHS:
+            matrix.start()
+        elif done == EPOCHS + 1:
+            matrix.stop()
+
+    train_coarse(data.arrays, data.labels, split, spec, settings, seed=0, on_epoch=on_epoch)
+    seconds, cpu = np.median(np.diff(ends[:EPOCHS], axis=0), axis=0)
+    products = sum(e.self_cpu_time_total for e in matrix.key_averages() if e.key in MATRIX_OPS) / 1e6
     return {
+        "batch": batch,
         "setup_s": round(ends[0][0] - start - seconds, 1),
-        "epoch_s": round(seconds, 2),
         "trailers_per_s": round(len(split.train) / seconds),
         "trailers_per_cpu_s": round(len(split.train) / cpu),
+        "matrix_share": round(products / seconds, 3),
     }
 
 
@@ -297,7 +276,7 @@ def cpu_s() -> float:
 
 
 def peak_mb() -> int:
-    """Most memory of this process; workers of the plain loop come on top."""
+    """Most memory of this process."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) // 1000
 

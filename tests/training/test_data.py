@@ -5,6 +5,7 @@ import torch
 from cinegrain.models.genre_model import GenreModel, ModelSpec
 from cinegrain.models.settings import ModelSettings
 from cinegrain.training import data
+from cinegrain.training.coarse import even_batches
 from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.infer import encode_all, predict_genres
 
@@ -104,3 +105,50 @@ def test_encoding_many_films_equals_one_padded_batch(pooling: str) -> None:
     np.testing.assert_allclose(probabilities, torch.sigmoid(logits).numpy(), rtol=1e-5, atol=1e-7)
     scenes = encode_all(model, arrays.pooled(), rows)
     assert torch.allclose(scenes, expected, rtol=1e-4, atol=1e-5) == (pooling == "mean")
+
+
+def test_batches_of_similar_length_hold_every_film_once() -> None:
+    rng = np.random.default_rng(0)
+    films = rng.permutation(1000)[:700]
+    lengths = np.minimum(10 + rng.exponential(16, size=1000), 60).astype(np.int64)
+    first, again, other = (
+        even_batches(films, 16, lengths[films], torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)
+    )
+    assert np.sort(np.concatenate(first)).tolist() == np.sort(films).tolist()
+    assert sorted(map(len, first)) == [12, *[16] * 43]
+    assert [part.tolist() for part in first] == [part.tolist() for part in again]
+    assert [part.tolist() for part in first] != [part.tolist() for part in other]
+
+    def padded(batches: list[np.ndarray]) -> int:
+        return sum(len(part) * int(lengths[part].max()) for part in batches)
+
+    plain = [films[start : start + 16] for start in range(0, 700, 16)]
+    assert padded(first) < 0.7 * padded(plain)
+    places = np.array([lengths[part].mean() for part in first])
+    assert np.abs(np.corrcoef(places, np.arange(len(places)))[0, 1]) < 0.4, "long films do not come together"
+
+
+def test_lengths_are_the_scene_axis_of_a_film_alone() -> None:
+    arrays = films(COUNTS)
+    assert arrays.lengths.tolist() == [arrays.batch(np.array([i])).masks["sound"].shape[1] for i in range(8)]
+
+
+def test_some_experts_keep_the_means_and_read_nothing() -> None:
+    arrays = films(COUNTS)
+
+    class Unread(dict[str, ExpertArray]):
+        def __getitem__(self, name: str) -> ExpertArray:
+            raise AssertionError("scenes were read")
+
+    stored = TrailerArrays(Unread(arrays.experts), arrays.pooled)
+    one = stored.only(["picture"])
+    assert list(one.experts) == ["picture"]
+    assert one.dimensions == {"picture": arrays.dimensions["picture"]}
+    np.testing.assert_array_equal(one.means("picture"), arrays.means("picture"))
+    rows = np.array([5, 2, 7])
+    np.testing.assert_array_equal(one.means("picture", rows), arrays.means("picture")[rows])
+    means, present = one.mean_batch(rows)
+    assert present[:, 0].tolist() == [True, True, False]
+    np.testing.assert_array_equal(means["picture"][:2].numpy(), arrays.means("picture")[rows[:2]])
+    with pytest.raises(AssertionError, match="scenes were read"):
+        one.batch(rows)

@@ -56,12 +56,22 @@ def extract(
 @with_settings("seed", "split", "model", "train")
 @guarded
 def train(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None, as_json: JsonFlag = False) -> None:
-    """Train the coarse genre model on an extracted run."""
-    from cinegrain.pipeline.train import train as train_stage
+    """Train the coarse genre model on an extracted run.
 
-    opened, data, settings = _open(run, config, flags)
-    train_stage(opened, data, settings, watcher())
-    _print_model(opened.coarse, as_json)
+    Several processes train together: accelerate launch --num_processes 2 -m cinegrain train RUN
+    """
+    from cinegrain.pipeline.progress import Silent
+    from cinegrain.pipeline.train import train as train_stage
+    from cinegrain.training.devices import launched_devices
+
+    devices = launched_devices()
+    with devices.main_first():  # it makes files that the others read
+        opened, data, settings = _open(run, config, flags)
+        data.arrays.pooled()
+    train_stage(opened, data, settings, watcher() if devices.is_main else Silent(), devices)
+    devices.finish()
+    if devices.is_main:
+        _print_model(opened.coarse, as_json)
 
 
 @with_settings("seed", "finetune")

@@ -107,7 +107,7 @@ class GenreModel(nn.Module):
 
     def standardise(self, name: str, values: Tensor) -> Tensor:
         """One expert's vectors (..., d_e) in the scale of the training films."""
-        return (values - self.get_buffer(f"mean_{name}")) * self.get_buffer(f"scale_{name}")
+        return (values - self.get_buffer(f"mean_{name}")).mul_(self.get_buffer(f"scale_{name}"))
 
     def pool(self, batch: SceneBatch) -> dict[str, Tensor]:
         """Scaled and pooled vectors x_e by expert, shape (n, size); what stands for an absent expert is finite.

@@ -26,9 +26,8 @@ class LinearPath(nn.Module):
 
     def forward(self, pooled: Mapping[str, Tensor], present: Tensor) -> Tensor:
         """Logits without the bias, shape (n, g), from (n, d_e) by expert and the mask (n, e)."""
-        nothing = torch.zeros((), dtype=torch.float32)
         parts = [
-            layer(torch.where(present[:, i : i + 1], pooled[name], nothing))
+            torch.where(present[:, i : i + 1], layer(pooled[name]), 0.0)
             for i, (name, layer) in enumerate(self.maps.items())
         ]
         total: Tensor = torch.stack(parts).sum(dim=0)

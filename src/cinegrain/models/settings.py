@@ -58,13 +58,15 @@ class SizeDefaults:
     members: int
     dropout: float
     weight_decay: float
+    batch: int
+    learning_rate: float
 
 
 BY_FILMS = (
-    SizeDefaults(300, 32, 4, 0.5, 0.1),
-    SizeDefaults(5_000, 64, 4, 0.5, 0.05),
-    SizeDefaults(50_000, 128, 2, 0.2, 0.05),
-    SizeDefaults(float("inf"), 256, 1, 0.1, 0.01),
+    SizeDefaults(300, 32, 4, 0.5, 0.1, 32, 1e-3),
+    SizeDefaults(5_000, 64, 4, 0.5, 0.05, 32, 1e-3),
+    SizeDefaults(50_000, 128, 2, 0.2, 0.05, 128, 2e-3),
+    SizeDefaults(float("inf"), 256, 1, 0.1, 0.01, 1024, 2e-3),
 )
 
 

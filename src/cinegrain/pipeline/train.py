@@ -27,6 +27,7 @@ from cinegrain.training.calibrate import fit_calibration
 from cinegrain.training.checkpoint import CARD_FILE, load_model, save_model
 from cinegrain.training.coarse import train_coarse
 from cinegrain.training.data import TrailerArrays
+from cinegrain.training.devices import ALONE, Devices
 from cinegrain.training.finetune import NothingToContrastError, finetune
 from cinegrain.training.infer import predict_genres
 from cinegrain.training.split import split_by_title
@@ -143,8 +144,15 @@ def _learnable(trailers: Sequence[Trailer]) -> tuple[tuple[str, ...], dict[str, 
     return genres, {genre: n for genre, n in sorted(counts.items()) if n < MIN_FILMS_PER_GENRE}
 
 
-def train(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> str:
+def train(run: Run, data: RunData, settings: Settings, watcher: Watcher, devices: Devices = ALONE) -> str:
     """Trains the coarse model unless it is there for exactly these inputs.
+
+    Args:
+        run: The run.
+        data: Its films.
+        settings: Of split, network and training.
+        watcher: Sees epochs pass.
+        devices: The processes that train together, each of which calls this; the main one writes.
 
     Returns:
         The model's key.
@@ -164,8 +172,10 @@ def train(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> str:
     spec = ModelSpec(data.arrays.dimensions, data.modalities, data.genres, settings.model)
     with watcher.stage("Genre model") as on_step:
         result = train_coarse(
-            data.arrays, data.labels, split, spec, settings.train, seed=settings.seed, on_epoch=on_step
+            data.arrays, data.labels, split, spec, settings.train, seed=settings.seed, on_epoch=on_step, devices=devices
         )
+    if not devices.is_main:
+        return key
     ids = [trailer.trailer_id for trailer in data.trailers]
     on_val = predict_genres(result.model, data.arrays, split.val)
     calibration = fit_calibration(data.labels[split.val], on_val, data.labels[split.train])

@@ -15,7 +15,7 @@ from cinegrain.store.schema import EMBEDDINGS
 from cinegrain.store.writer import quoted
 from cinegrain.types import Bool, Int64, Source
 
-_ROWS = 16_384  # read at once
+_ROWS = 4096  # read at once
 
 
 def pool_scenes(place: Source, expert: str, dimension: int, trailer_ids: Sequence[str], out: Path) -> Bool:
@@ -47,9 +47,9 @@ def pool_scenes(place: Source, expert: str, dimension: int, trailer_ids: Sequenc
         pooled = np.lib.format.open_memmap(part, mode="w+", dtype=kind, shape=(int(present.sum()), dimension))
         for owner, vectors in _batches(place, expert, ids, order, with_vectors=True):
             films, column = np.unique(owner, return_inverse=True)
-            weights = 1 / counts[owner]
+            weights = (1 / counts[owner]).astype(np.float32)
             mix = sparse.csr_array((weights, (column, np.arange(len(owner)))), shape=(len(films), len(owner)))
-            pooled[row[films]] += (mix @ vectors.reshape(-1, dimension).astype(np.float64)).astype(kind)
+            pooled[row[films]] += (mix @ vectors.reshape(-1, dimension).astype(np.float32)).astype(kind)
         pooled.flush()
         del pooled
         part.replace(out)
@@ -71,7 +71,12 @@ def _batches(
         place_in_order = np.minimum(np.searchsorted(ids, names, sorter=order), len(ids) - 1)
         owner = order[place_in_order]
         known = ids[owner] == names
-        yield owner[known], _flat(batch["vector"].filter(pa.array(known))) if with_vectors else np.zeros(0)
+        if not with_vectors:
+            yield owner[known], np.zeros(0)
+        elif known.all():
+            yield owner, _flat(batch["vector"])
+        else:
+            yield owner[known], _flat(batch["vector"].filter(pa.array(known)))
 
 
 def _flat(vectors: pa.ListArray) -> np.ndarray:

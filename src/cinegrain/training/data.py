@@ -71,12 +71,21 @@ class TrailerArrays:
         masks: dict[str, Tensor] = {}
         for name, (row, owner, scene) in rows.items():
             array = self.experts[name]
-            padded = np.zeros((len(trailers), max(1, longest), array.vectors.shape[1]), dtype=array.vectors.dtype)
+            padded = np.zeros((len(trailers), max(1, longest), array.vectors.shape[1]), dtype=np.float32)
             mask = np.zeros(padded.shape[:2], dtype=bool)
-            padded[owner, scene] = array.vectors[row]
+            padded[owner, scene] = array.vectors[row]  # converted here, in one go and only where there is something
             mask[owner, scene] = True
-            vectors[name], masks[name] = torch.from_numpy(padded).float(), torch.from_numpy(mask)
+            vectors[name], masks[name] = torch.from_numpy(padded), torch.from_numpy(mask)
         return SceneBatch(vectors, masks)
+
+    @cached_property
+    def lengths(self) -> Int64:
+        """Length of the scene axis that a batch of each trailer alone would have, shape (n,)."""
+        result = np.ones(len(next(iter(self.experts.values())).counts), dtype=np.int64)
+        for array in self.experts.values():
+            there = np.flatnonzero(array.counts)
+            np.maximum.at(result, there, np.maximum.reduceat(array.scenes, array.offsets[there]) + 1)
+        return result
 
     def pooled(self) -> "TrailerArrays":
         """The same trailers with one scene each: the mean of their scenes. Computed once.

@@ -36,8 +36,8 @@ class TrainSettings:
             "help": "Stop after so many epochs without a better validation mAP; 0 trains all epochs, keeps the last."
         },
     )
-    batch: int = field(default=32, metadata={"help": "Films in one step."})
-    learning_rate: float = field(default=1e-3, metadata={"help": "Step size of AdamW."})
+    batch: int = field(default=0, metadata={"help": "Films in one step; 0 is by number of films."})
+    learning_rate: float = field(default=0.0, metadata={"help": "Step size of AdamW; 0 is by number of films."})
     weight_decay: float = field(
         default=-1.0, metadata={"help": "Weight decay of AdamW; below 0 is by number of films."}
     )
@@ -55,9 +55,9 @@ class TrainSettings:
     mode_dropout: float = field(default=0.1, metadata={"help": "Chance that a film loses a mode in one step."})
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.batch, self.min_epochs) < 1 or self.patience < 0 or self.learning_rate <= 0:
+        if min(self.epochs, self.min_epochs) < 1 or min(self.patience, self.batch, self.learning_rate) < 0:
             raise ConfigError(
-                "train.epochs, .min_epochs, .batch and .learning_rate must be above 0, .patience at least 0."
+                "train.epochs and .min_epochs must be above 0, .batch, .learning_rate and .patience at least 0."
             )
         if not (0 <= self.mode_dropout < 1 and 0 <= self.averaging < 1 and 0 <= self.mixup <= 1):
             raise ConfigError("train.mode_dropout and .averaging must be within 0..1, below 1; .mixup within 0..1.")
@@ -66,8 +66,14 @@ class TrainSettings:
 
     def for_films(self, n_films: int) -> "TrainSettings":
         """These settings with what was left open filled in for this number of training films."""
-        decay = self.weight_decay if self.weight_decay >= 0 else size_defaults(n_films).weight_decay
-        return replace(self, weight_decay=decay, ridge=self.ridge if self.ridge >= 0 else RIDGE / n_films)
+        usual = size_defaults(n_films)
+        return replace(
+            self,
+            batch=self.batch or usual.batch,
+            learning_rate=self.learning_rate or usual.learning_rate,
+            weight_decay=self.weight_decay if self.weight_decay >= 0 else usual.weight_decay,
+            ridge=self.ridge if self.ridge >= 0 else RIDGE / n_films,
+        )
 
 
 @dataclass(frozen=True)
