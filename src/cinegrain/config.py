@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cinegrain.artifacts import write_text
-from cinegrain.discovery.settings import DiscoverSettings
+from cinegrain.discovery.settings import AssignSettings, DiscoverSettings
 from cinegrain.errors import ConfigError
 from cinegrain.experts.runtime import Engine, Precision, Runtime
 from cinegrain.media.settings import MediaSettings
@@ -87,6 +87,7 @@ class Settings:
     train: TrainSettings = field(default_factory=TrainSettings)
     finetune: FinetuneSettings = field(default_factory=FinetuneSettings)
     discover: DiscoverSettings = field(default_factory=DiscoverSettings)
+    assign: AssignSettings = field(default_factory=AssignSettings)
 
 
 @dataclass(frozen=True)

@@ -64,8 +64,11 @@ def show(
     for card in cards:
         table.add_row(card["id"], str(card["size"]), escape(card["name"]), _marks(card))
     out.print(table)
-    if atlas.edited.unplaced:
-        out.print(f"{len(atlas.edited.unplaced)} new films fit nowhere yet.")
+    unplaced = atlas.edited.unplaced
+    if unplaced:
+        out.print(f"fits nowhere: {escape(', '.join(unplaced[:5]))}{' and more' * (len(unplaced) > 5)}", soft_wrap=True)
+    if atlas.proposals:
+        out.print(f"proposed: {', '.join(one['id'] for one in atlas.proposals)}; see `cinegrain assign RUN`")
     out.print(f"version {atlas.version}", highlight=False)
 
 
@@ -151,6 +154,26 @@ def lock(
     """Keep a sub-genre's films and name through later discoveries, and from further edits."""
     editor = _editor(run, by, why, version)
     _tell(run, [editor.unlock(subgenre) if off else editor.lock(subgenre)], as_json)
+
+
+@app.command("accept")
+@guarded
+def accept(
+    run: RunArgument,
+    proposal: Annotated[str, typer.Argument(help="A proposal of `cinegrain assign`, such as P1.", show_default=False)],
+    name: Name = "",
+    by: By = None,
+    why: Why = "",
+    version: Seen = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make a proposed group of new films a sub-genre."""
+    from cinegrain.errors import EditError
+
+    proposals = {one["id"]: one for one in _open(run).proposals}
+    if proposal not in proposals:
+        raise EditError(f"There is no proposal {proposal!r}; there is {', '.join(proposals) or 'none just now'}.")
+    _tell(run, [_editor(run, by, why, version).accept(proposals[proposal]["trailers"], name)], as_json)
 
 
 @app.command("undo")

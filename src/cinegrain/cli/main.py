@@ -7,6 +7,7 @@ import typer
 from cinegrain import __version__
 from cinegrain.cli import (
     answer,
+    assign,
     atlas,
     dataset,
     demo,
@@ -44,7 +45,8 @@ app.command("predict", rich_help_panel="Ask")(answer.predict)
 app.command("similar", rich_help_panel="Ask")(answer.similar)
 app.command("search", rich_help_panel="Ask")(search.search)
 app.command("explain", rich_help_panel="Ask")(answer.explain)
-app.add_typer(atlas.app, name="atlas", rich_help_panel="Correct")
+app.command("assign", rich_help_panel="Correct, add films")(assign.assign)
+app.add_typer(atlas.app, name="atlas", rich_help_panel="Correct, add films")
 app.command("evaluate", rich_help_panel="Measure, take away")(evaluate.evaluate)
 app.command("ablate", rich_help_panel="Measure, take away")(evaluate.ablate)
 app.command("export", rich_help_panel="Measure, take away")(export.export)

@@ -25,7 +25,7 @@ Out = Annotated[Path, typer.Option("--out", help="Run folder to make, or to go o
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try files again that failed before.")]
 
 
-@with_settings("seed", "extract", "media", "split", "model", "train", "finetune", "discover")
+@with_settings("seed", "extract", "media", "split", "model", "train", "finetune", "discover", "assign")
 @guarded
 def run(
     out_folder: Out,

@@ -24,10 +24,12 @@ class Base:
     Attributes:
         home: Where each trailer was put; "" for a new film that fits nowhere.
         names: What discovery calls each of its sub-genres.
+        otherwise: For films whose home is a sub-genre that people made: where they go if it is undone.
     """
 
     home: Mapping[str, str]
     names: Mapping[str, str]
+    otherwise: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,9 @@ def settle(base: Base, asked: Wishes) -> Edited:
     unplaced: list[str] = []
     for trailer, home in base.home.items():
         wanted = asked.places.get(trailer)
-        place = wanted[0] if wanted is not None and asked.resolve(wanted[0]) in there else home
-        place = asked.resolve(place)
+        if asked.resolve(home) not in there:
+            home = base.otherwise.get(trailer, "")
+        place = asked.resolve(wanted[0] if wanted is not None and asked.resolve(wanted[0]) in there else home)
         if place:
             members.setdefault(place, []).append(trailer)
         else:

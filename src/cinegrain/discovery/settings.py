@@ -36,3 +36,25 @@ class DiscoverSettings:
             raise ConfigError("discover.k and .k_max must be at least 0, .k_min 2 and .restarts 1.")
         if min(self.stability_seeds, self.stability_subsamples) < 1:
             raise ConfigError("discover.stability_seeds and .stability_subsamples must be at least 1.")
+
+
+@dataclass(frozen=True)
+class AssignSettings:
+    """How new films are put into an atlas."""
+
+    nowhere: float = field(
+        default=0.99,
+        metadata={"help": "A film fits nowhere if it is farther out than this share of a sub-genre's own films."},
+    )
+    loose: float = field(
+        default=0.75,
+        metadata={"help": "Films farther out than this share fit loosely: new sub-genres are looked for among them."},
+    )
+    min_films: int = field(default=8, metadata={"help": "Fewest new films that make a new sub-genre."})
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.loose <= self.nowhere <= 1 or self.min_films < 2:
+            raise ConfigError(
+                "assign.loose and assign.nowhere must be shares, the first no larger than the second, and "
+                f"assign.min_films at least 2; found {self.loose}, {self.nowhere} and {self.min_films}."
+            )

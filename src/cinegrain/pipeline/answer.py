@@ -12,7 +12,7 @@ from cinegrain.errors import StoreError
 from cinegrain.explain.familiarity import Familiarity
 from cinegrain.explain.influence import mode_influence
 from cinegrain.explain.neighbours import mode_contributions, nearest
-from cinegrain.media.files import path_text, plain_text
+from cinegrain.media.files import path_text, plain_text, text_path
 from cinegrain.pipeline.atlas import Corpus, corpus_of, open_atlas
 from cinegrain.pipeline.embed import EmbeddedTrailer
 from cinegrain.pipeline.layout import Run
@@ -69,10 +69,10 @@ class Answers:
         self._familiarity = (
             Familiarity.from_bytes(kept.read_bytes(), self.coarse.spec.experts) if kept.is_file() else None
         )
-        atlas = open_atlas(run)
-        self.corpus: Corpus = corpus_of(atlas)
-        self.atlas: JsonObject = atlas.json
-        self.rows: list[JsonObject] = atlas.rows
+        self.joined = open_atlas(run)
+        self.corpus: Corpus = corpus_of(self.joined)
+        self.atlas: JsonObject = self.joined.json
+        self.rows: list[JsonObject] = self.joined.rows
         self._new_films = NewFilms(run, self.settings, self.coarse.spec.experts)
 
     @property
@@ -106,7 +106,19 @@ class Answers:
             MediaError: If it cannot be read.
             ConfigError: If the run was made from vectors computed elsewhere.
         """
-        found = self._new_films.embed(path)
+        return self.as_film(self._new_films.embed(path))
+
+    def look(self, path: Path, trailer_id: str) -> EmbeddedTrailer:
+        """What the experts make of a file.
+
+        Raises:
+            MediaError: If it cannot be read.
+            ConfigError: If the run was made from vectors computed elsewhere.
+        """
+        return self._new_films.embed(path, trailer_id)
+
+    def as_film(self, found: EmbeddedTrailer) -> Film:
+        """A looked-at file put through the models."""
         arrays = _arrays_of(found, self.coarse.spec.dimensions)
         encoded = encode_all(self.finetuned, arrays, np.arange(1)).double().numpy()[0]
         facts = {
@@ -114,6 +126,7 @@ class Answers:
             "n_scenes": found.record.n_scenes,
             "flags": list(found.record.flags),
         }
+        path = text_path(found.record.path)
         return Film(path_text(path), plain_text(path.stem), arrays, encoded, None, self._words_of(found), facts)
 
     def predict(self, film: Film, *, top_k: int) -> JsonObject:

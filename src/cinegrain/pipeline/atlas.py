@@ -10,21 +10,22 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from cinegrain.artifacts import read_json, write_csv
-from cinegrain.config import load_settings
+from cinegrain.config import Settings, load_settings
 from cinegrain.discovery.atlas import Films, Parent, describe, name_key, unique_name, unit_rows
 from cinegrain.discovery.edits import counted, same_name
-from cinegrain.discovery.edits_replay import Base, Edited, Group, replay
+from cinegrain.discovery.edits_replay import Base, Edited, Group, replay, wishes
 from cinegrain.discovery.kmeans import spherical_kmeans
 from cinegrain.discovery.naming import Term
+from cinegrain.discovery.newcomers import Fit, Gathering, gather, learn_fit
 from cinegrain.errors import EditError, StoreError
-from cinegrain.pipeline.arrivals import Arrivals, read_arrivals
+from cinegrain.pipeline.arrivals import NO_ARRIVALS, Arrivals, read_arrivals
 from cinegrain.pipeline.catalog import load_matched
 from cinegrain.pipeline.edit_log import EditLog, read_log
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.registry import as_base
 from cinegrain.pipeline.rows import TABLE_COLUMNS, table_row
 from cinegrain.pipeline.words import term_counts
-from cinegrain.types import Bool, Float64, JsonObject, Trailer
+from cinegrain.types import Bool, Float64, Int64, JsonObject, Trailer
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,7 @@ class RunAtlas:
         log: The edits.
         base: What the edits start from.
         edited: What they make of it.
+        left_out: A sentence if films that came later were placed for another discovery and are not shown.
     """
 
     run: Run
@@ -48,6 +50,7 @@ class RunAtlas:
     log: EditLog
     base: Base
     edited: Edited
+    left_out: tuple[str, ...] = ()
 
     @property
     def version(self) -> int:
@@ -87,12 +90,16 @@ class RunAtlas:
     def centroids(self) -> Float64:
         """Unit rows, shape (k, e * d), in the order of the cards."""
         row = {card["id"]: i for i, card in enumerate(self.found["subgenres"])}
-        centres = self._arrays["centroids"].astype(np.float64)
         found = [
-            self._centre(group) if group.id in self._put_together else centres[row[group.id]]
+            self._centre(group) if group.id in self._put_together else self.found_centroids[row[group.id]]
             for group in self.edited.groups
         ]
         return np.array(found).reshape(len(found), -1)
+
+    @cached_property
+    def found_centroids(self) -> Float64:
+        """Unit rows, shape (k, e * d), in the order of discovery's cards."""
+        return self._arrays["centroids"].astype(np.float64)
 
     @cached_property
     def trailer_ids(self) -> tuple[str, ...]:
@@ -127,7 +134,7 @@ class RunAtlas:
     def oddities(self) -> list[str]:
         """Sentences about damage to the log and about edits that have nothing to hold on to."""
         waiting = [f"{w.entry.id} ({w.entry.said}) is kept but waits: {w.because}" for w in self.edited.waiting]
-        return [*self.log.damage, *waiting]
+        return [*self.log.damage, *waiting, *self.left_out]
 
     def find(self, name: str) -> str:
         """The id of a film named by id or title.
@@ -160,6 +167,51 @@ class RunAtlas:
         labels = spherical_kmeans(unit_rows(self.encoded[rows]), 2, seed=0).labels
         bigger, smaller = (tuple(self.trailer_ids[i] for i in rows[labels == part]) for part in (0, 1))
         return bigger, smaller
+
+    @cached_property
+    def fit(self) -> Fit:
+        """What distances are usual, by the films of discovery; centres in the order of the cards."""
+        n_found, of = len(self.found_rows), self.edited.group_of
+        place = {group.id: i for i, group in enumerate(self.edited.groups)}
+        labels = np.array([place.get(of.get(trailer, ""), -1) for trailer in self.trailer_ids], dtype=np.int64)
+        settled = np.unique(labels[:n_found])
+        labels[n_found:] = np.where(np.isin(labels[n_found:], settled), -1, labels[n_found:])
+        held_out = np.zeros(len(labels), dtype=bool)
+        held_out[:n_found] = [row["split"] in ("val", "test") for row in self.found_rows]
+        return learn_fit(unit_rows(self.encoded), labels, self.centroids, held_out, self._settings.assign)
+
+    @cached_property
+    def proposals(self) -> list[JsonObject]:
+        """New sub-genres that films which came later make: `id`, `name`, `keywords`, `size`, `apartness`, `trailers`.
+
+        Films that a person placed, and those in locked sub-genres, take no part.
+        """
+        placed = wishes(self.log.entries).places
+        open_ = {group.id for group in self.edited.groups if not group.locked} | {""}
+        of, n_found = self.edited.group_of, len(self.found_rows)
+        rows = np.array(
+            [
+                n_found + i
+                for i, row in enumerate(self.arrivals.rows)
+                if row["trailer_id"] not in placed and of.get(row["trailer_id"], "") in open_
+            ],
+            dtype=np.int64,
+        )
+        if not len(rows):
+            return []
+        found = gather(unit_rows(self.encoded[rows]), self.fit, self._settings.assign)
+        return [self._proposal(f"P{number}", rows[one.rows], one) for number, one in enumerate(found, start=1)]
+
+    def _proposal(self, id_: str, rows: Int64, gathering: Gathering) -> JsonObject:
+        trailers = tuple(self.trailer_ids[row] for row in rows)
+        card = self._describe(Group(id_, "", "", (), False, trailers))
+        name = _name(card, {name_key(other["name"]) for other in self.cards})
+        about = {"keywords": card["keywords"], "terms": card["terms"], "size": len(trailers)}
+        return {"id": id_, "name": name, **about, "apartness": gathering.apartness, "trailers": list(trailers)}
+
+    @cached_property
+    def _settings(self) -> Settings:
+        return load_settings(self.run.settings) if self.run.settings.is_file() else Settings()
 
     @cached_property
     def _found(self) -> dict[str, JsonObject]:
@@ -207,7 +259,7 @@ class RunAtlas:
             row["trailer_id"]: {mode: {w["name"]: w["score"] for w in words} for mode, words in row["concepts"].items()}
             for row in rows
         }
-        columns = load_settings(self.run.settings).discover.text_columns
+        columns = self._settings.discover.text_columns
         genres = tuple(self.found["genres"])
         labels: Bool = np.array([[genre in row["genres"] for genre in genres] for row in rows], dtype=bool)
         return Films(
@@ -242,8 +294,15 @@ def join_atlas(
         log: The edits.
     """
     later = arrivals.without([row["trailer_id"] for row in found_rows])
+    left_out: tuple[str, ...] = ()
+    if later.rows and later.placed_for != found["key"]:
+        left_out = (
+            f"{len(later.rows)} films came after an earlier discovery and have no place in this one yet. "
+            "Place them with `cinegrain assign RUN`, without any file.",
+        )
+        later = NO_ARRIVALS
     base = as_base(found["subgenres"], later)
-    return RunAtlas(run, found, found_rows, later, log, base, replay(base, log.entries))
+    return RunAtlas(run, found, found_rows, later, log, base, replay(base, log.entries), left_out)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from cinegrain.discovery.layout import map_layout
 from cinegrain.discovery.stability import repeat_search, stability, with_calibrated_membership
 from cinegrain.errors import StoreError
 from cinegrain.pipeline.arrivals import read_arrivals
+from cinegrain.pipeline.assign import place_again
 from cinegrain.pipeline.atlas import RunAtlas, join_atlas, write_table
 from cinegrain.pipeline.edit_log import read_log
 from cinegrain.pipeline.layout import Run
@@ -103,6 +104,7 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
     for line in _losses(known, joined):
         watcher.say(line)
     write_json(run.atlas, content)
+    place_again(run, watcher)
     return key
 
 

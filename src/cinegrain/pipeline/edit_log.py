@@ -71,13 +71,17 @@ def read_log(path: Path) -> EditLog:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, name: str = ".edits.lock") -> Iterator[None]:
     """Keeps every other process from editing this run meanwhile.
+
+    Args:
+        folder: The run.
+        name: Of the lock; work that takes long has one of its own.
 
     Raises:
         StoreError: If somebody else is at it for half a minute, or the folder may not be written.
     """
-    lock = FileLock(folder / ".edits.lock", timeout=_WAIT_S)
+    lock = FileLock(folder / name, timeout=_WAIT_S)
     try:
         lock.acquire()
     except Timeout as error:

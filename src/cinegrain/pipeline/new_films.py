@@ -22,8 +22,12 @@ class NewFilms:
         self._networks: list[Network] = []
         self._cut_finder: CutFinder | None = None
 
-    def embed(self, path: Path) -> EmbeddedTrailer:
+    def embed(self, path: Path, trailer_id: str = "") -> EmbeddedTrailer:
         """Looks at a file and listens to it.
+
+        Args:
+            path: The file.
+            trailer_id: Key of the result; its path if not given.
 
         Raises:
             MediaError: If it cannot be read.
@@ -35,7 +39,7 @@ class NewFilms:
             self._networks = load_networks(self._experts, cache_folder(), runtime)
             self._cut_finder = load_cut_finder(self._settings.media, cache_folder(), runtime)
         media, finder = self._settings.media, self._cut_finder
-        return embed_trailer(str(path), path, self._networks, self._experts, media, cut_finder=finder)
+        return embed_trailer(trailer_id or str(path), path, self._networks, self._experts, media, cut_finder=finder)
 
     def _check_films_can_be_read(self) -> None:
         cards = EmbeddingDataset(self._run.dataset).cards

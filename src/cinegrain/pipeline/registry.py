@@ -25,7 +25,7 @@ def as_base(subgenres: Sequence[JsonObject], arrivals: Arrivals) -> Base:
     """
     home = {trailer: card["id"] for card in subgenres for trailer in card["members"]}
     names = {card["id"]: card["name"] for card in subgenres}
-    return Base({**{t: id_ for t, id_ in arrivals.home.items() if t not in home}, **home}, names)
+    return Base({**{t: id_ for t, id_ in arrivals.home.items() if t not in home}, **home}, names, arrivals.otherwise)
 
 
 def highest_ever(run: Run, subgenres: Sequence[JsonObject]) -> int:

@@ -120,15 +120,16 @@ def genre_answers(
 
 
 def table_row(row: JsonObject) -> JsonObject:
-    """The same in short, for a table to take away."""
+    """The same in short, for a table to take away; a film that fits nowhere has no sub-genre."""
+    subgenre = row["subgenre"] or {"id": "", "name": "", "distance": None}
     return {
         "trailer_id": row["trailer_id"],
         "title": row["title"],
         "genres": "|".join(row["genres"]),
         "predicted_genres": "|".join(g["name"] for g in row["predicted"] if g["decided"]),
-        "subgenre_id": row["subgenre"]["id"],
-        "subgenre": row["subgenre"]["name"],
-        "distance": f"{row['subgenre']['distance']:.4f}",
+        "subgenre_id": subgenre["id"],
+        "subgenre": subgenre["name"],
+        "distance": "" if subgenre["distance"] is None else f"{subgenre['distance']:.4f}",
     }
 
 

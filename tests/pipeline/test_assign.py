@@ -1,0 +1,214 @@
+"""New films in a run: placed without training, kept, proposed as new sub-genres, and placed again after discovery."""
+
+import csv
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.pipeline.conftest import Cinegrain
+
+from cinegrain.artifacts import read_json
+from cinegrain.config import Settings, load_settings, save_settings
+from cinegrain.demo.corpus import CorpusFiles
+from cinegrain.discovery.settings import DiscoverSettings
+from cinegrain.errors import EditError, StoreError
+from cinegrain.models.settings import ModelSettings
+from cinegrain.pipeline.answer import Answers
+from cinegrain.pipeline.arrivals import read_arrivals
+from cinegrain.pipeline.assign import assign, assign_stored
+from cinegrain.pipeline.atlas import open_atlas
+from cinegrain.pipeline.catalog import Matched, load_matched, save_matched
+from cinegrain.pipeline.dataset import verify_dataset
+from cinegrain.pipeline.discover import discover
+from cinegrain.pipeline.edit import Editor
+from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.progress import Silent
+from cinegrain.pipeline.report import make_report
+from cinegrain.pipeline.train import fine_tune, load_data, train
+from cinegrain.pipeline.vectors import VectorOptions, fill_dataset
+from cinegrain.readers.choose import open_vectors
+from cinegrain.training.settings import FinetuneSettings, TrainSettings
+
+N_KINDS, N_OLD, N_NEW, N_STRANGE = 6, 180, 24, 24
+NEW = [f"{i}" for i in range(N_OLD, N_OLD + N_NEW)]
+STRANGE = [f"{i}" for i in range(N_OLD + N_NEW, N_OLD + N_NEW + N_STRANGE)]
+GENRES = ("Comedy", "Horror", "War")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_figures() -> Iterator[None]:
+    """The figures of a run, of which none is asked for here, take most of a discovery's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cinegrain.pipeline.discover.measure", lambda *_: {})
+        yield
+
+
+def write_vectors(folder: Path) -> None:
+    """Films of six sub-genres of three genres; of a seventh, a War film like no other; and scattered strangers."""
+    rng = np.random.default_rng(0)
+    kind = np.concatenate([np.arange(N_OLD) % N_KINDS, np.full(N_NEW, N_KINDS), np.full(N_STRANGE, 0)])
+    strange = np.arange(len(kind)) >= N_OLD + N_NEW
+    genre = np.minimum(kind, N_KINDS - 1) // 2
+    columns = {}
+    for name, d in (("image", 24), ("audio", 16)):
+        genres, kinds = rng.normal(size=(3, d)), rng.normal(size=(N_KINDS + 1, d))
+        values = genres[genre] + 1.5 * kinds[kind]
+        values[strange] = 2.5 * rng.normal(size=(strange.sum(), d))
+        columns[name] = (values + 0.5 * rng.normal(size=values.shape)).astype(np.float32)
+    np.savez(folder / "v.npz", itemId=np.arange(len(kind)), **columns)
+    with (folder / "films.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["itemId", "title", "genres"])
+        writer.writerows([i, f"Film {i}", GENRES[genre[i]]] for i in range(len(kind)))
+
+
+def rediscover(run: Run, *, seed: int = 0) -> None:
+    settings = load_settings(run.settings)
+    data = load_data(run, load_matched(run.catalog).trailers, tuple(settings.extract.experts.split(",")))
+    train(run, data, settings, Silent())
+    fine_tune(run, data, settings, Silent())
+    discover(run, data, replace(settings, seed=seed), Silent())
+
+
+@pytest.fixture(scope="module")
+def trained(no_figures: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("assign")
+    write_vectors(folder)
+    run = Run.open(folder / "run", create=True)
+    fill_dataset(run, open_vectors(folder / "v.npz", folder / "films.csv"), Settings(), Silent(), VectorOptions())
+    settings = replace(
+        load_settings(run.settings),
+        model=ModelSettings(width=16, dropout=0.1),
+        train=TrainSettings(epochs=25, min_epochs=5, learning_rate=5e-3),
+        finetune=FinetuneSettings(epochs=1),
+        discover=DiscoverSettings(k=N_KINDS, k_min=5, k_max=6, restarts=3, stability_seeds=1, stability_subsamples=1),
+    )
+    save_settings(settings, run.folder)
+    everything = load_matched(run.catalog)
+    save_matched(run.folder / "all.json", everything)
+    late = {*NEW, *STRANGE}
+    save_matched(run.catalog, Matched(tuple(t for t in everything.trailers if t.trailer_id not in late), ()))
+    rediscover(run)
+    return run.folder
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Run:
+    shutil.copytree(trained, tmp_path / "run")
+    return Run.open(tmp_path / "run")
+
+
+def test_a_planted_sub_genre_is_proposed_and_becomes_one(run: Run) -> None:
+    assign_stored(run, [*NEW, *STRANGE])
+    atlas = open_atlas(run)
+    assert len(atlas.rows) == N_OLD + N_NEW + N_STRANGE
+    assert len(atlas.proposals) == 1
+    proposed = set(atlas.proposals[0]["trailers"])
+    assert len(proposed & set(NEW)) >= 0.8 * N_NEW
+    assert len(proposed - set(NEW)) <= 0.1 * len(proposed)
+    entry = Editor(run, "anna", expected=0).accept(atlas.proposals[0]["trailers"], "A kind of its own")
+    assert entry.operation.new == "S07"  # type: ignore[union-attr]
+    after = open_atlas(run)
+    assert set(after.edited.by_id["S07"].members) == proposed
+    assert after.proposals == []
+    card = next(card for card in after.cards if card["id"] == "S07")
+    assert (card["name"], card["arrived"], card["size"]) == ("A kind of its own", len(proposed), len(proposed))
+    with run.table.open(encoding="utf-8", newline="") as file:
+        table = {row["trailer_id"]: row["subgenre"] for row in csv.DictReader(file)}
+    assert {t for t, name in table.items() if name == "A kind of its own"} == proposed
+    near = Answers(run).similar(Answers(run).film(NEW[0]), top_k=5)
+    assert len({n["trailer_id"] for n in near} & set(NEW)) >= 3, "films that came later are found as well"
+    Editor(run, "anna").undo()
+    assert open_atlas(run).proposals == atlas.proposals
+
+
+def test_scattered_strangers_are_not_proposed_and_are_said_to_fit_nowhere(run: Run) -> None:
+    rows = assign_stored(run, STRANGE)
+    atlas = open_atlas(run)
+    assert atlas.proposals == []
+    assert set(atlas.edited.unplaced) == {row["trailer_id"] for row in rows if row["subgenre"] is None}
+    assert len(atlas.edited.unplaced) >= 0.7 * N_STRANGE
+    for row in rows:
+        assert (row["subgenre"] is None) == (row["nearest"]["distance"] > row["nearest"]["limit"])
+    with pytest.raises(EditError, match="no sub-genre 'S99'"):
+        Editor(run, "anna").move([atlas.edited.unplaced[0]], "S99")
+    Editor(run, "anna").move([atlas.edited.unplaced[0]], "S01")
+    assert open_atlas(run).edited.group_of[atlas.edited.unplaced[0]] == "S01"
+
+
+def test_films_that_came_later_are_placed_again_by_a_new_discovery(run: Run) -> None:
+    assign_stored(run, NEW)
+    before = open_atlas(run)
+    Editor(run, "anna").accept(before.proposals[0]["trailers"], "A kind of its own")
+    members = set(open_atlas(run).edited.by_id["S07"].members)
+    rediscover(run, seed=3)
+    after = open_atlas(run)
+    assert after.found["key"] != before.found["key"]
+    assert not after.oddities
+    assert set(after.edited.by_id["S07"].members) == members
+    assert after.edited.by_id["S07"].name == "A kind of its own"
+    assert len(after.rows) == N_OLD + N_NEW
+    save_matched(run.catalog, load_matched(run.folder / "all.json"))  # now the catalogue has them
+    rediscover(run, seed=3)
+    joined = open_atlas(run)
+    assert read_arrivals(run).rows == ()
+    assert len(joined.rows) == N_OLD + N_NEW + N_STRANGE
+    assert members <= set(joined.edited.by_id["S07"].members)
+
+
+def test_a_film_in_a_split_off_part_goes_back_when_the_split_is_undone(run: Run) -> None:
+    source = open_atlas(run).cards[0]["id"]
+    split = Editor(run, "anna").split(source, open_atlas(run).halves(source)[1])
+    answers = Answers(run)
+    inside = open_atlas(run).edited.by_id[split.operation.new].members[0]  # type: ignore[union-attr]
+    arrivals = assign_stored(run, [NEW[0]])
+    row = {**arrivals[0], "subgenre": {"id": split.operation.new, "name": "", "distance": 0.1}, "otherwise": source}  # type: ignore[union-attr]
+    from cinegrain.pipeline.arrivals import Arrivals, write_arrivals
+
+    old = read_arrivals(run)
+    write_arrivals(run, Arrivals((row,), old.encoded, old.placed_for))
+    assert answers.joined.version == 1
+    assert open_atlas(run).edited.group_of[NEW[0]] == split.operation.new  # type: ignore[union-attr]
+    Editor(run, "anna").undo()
+    assert open_atlas(run).edited.group_of[NEW[0]] == open_atlas(run).edited.group_of[inside] == source
+
+
+def test_what_the_dataset_does_not_hold_is_refused(run: Run) -> None:
+    with pytest.raises(StoreError, match="holds no 'nobody'"):
+        assign_stored(run, ["nobody"])
+    assert assign_stored(run, ["3"]) == (), "a film of the catalogue is there already"
+    run.arrivals.write_bytes(b"damaged")
+    with pytest.raises(StoreError, match="cannot be read"):
+        open_atlas(run)
+
+
+def test_files_are_looked_at_once_and_kept(
+    finished: Path, corpus: CorpusFiles, cinegrain: Cinegrain, tmp_path: Path
+) -> None:
+    from tests.pipeline.test_run import stem_copy
+
+    run = Run.open(Path(shutil.copytree(finished, tmp_path / "run")))
+    source = sorted(corpus.videos.glob("*.mp4"))[0]
+    (tmp_path / "new").mkdir()
+    film = stem_copy(source, tmp_path / "new" / "a new film é.mp4", audio=False)
+    (tmp_path / "new" / "broken.mp4").write_bytes(b"no film")
+    done = cinegrain("assign", run.folder, tmp_path / "new", source, "--json")
+    assert done.code == 3, done.err
+    found = done.json
+    assert [row["trailer_id"] for row in found["films"]] == ["a new film é.mp4"]
+    assert found["there"] == [{"path": str(source), "trailer_id": source.stem}]
+    assert [Path(f["path"]).name for f in found["failures"]] == ["broken.mp4"]
+    assert found["films"][0]["missing"] == ["audio"]
+    assert assign(run, [film], Silent()).there == ((film, film.name),)
+    atlas = open_atlas(run)
+    assert atlas.trailer_ids[-1] == film.name
+    where = atlas.edited.group_of.get(film.name)
+    assert where or film.name in atlas.edited.unplaced
+    make_report(run, Silent())
+    assert (film.name in run.report.read_text()) == bool(where)
+    assert film.name in atlas.json["unplaced"] or any(film.name in card["members"] for card in atlas.cards)
+    assert verify_dataset(run.folder).faults == ()
+    assert read_json(run.catalog)["trailers"][0]["trailer_id"] != film.name
