@@ -207,7 +207,7 @@ def _check_consequences(before: Edited, after: Edited, entry: Entry) -> None:
     for group in before.groups:
         still = now.get(group.id)
         unlocked = still is not None and not still.locked
-        same = still is not None and (still.members, still.name) == (group.members, group.name)
+        same = still is not None and (still.members, still.named_by) == (group.members, group.named_by)
         if group.locked and not unlocked and not same:
             raise EditError(
                 f"That would change {named(group)}, which is locked. Unlock it first: `lock {group.id} --off`."
