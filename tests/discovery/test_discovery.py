@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cinegrain.discovery.atlas import build_atlas, unit_rows
+from cinegrain.discovery.atlas import Films, build_atlas, unit_rows
 from cinegrain.discovery.choose_k import choose_k
 from cinegrain.discovery.kmeans import kmeans_clusterer, spherical_kmeans
 from cinegrain.discovery.layout import map_layout
@@ -10,6 +10,8 @@ from cinegrain.discovery.settings import DiscoverSettings
 from cinegrain.discovery.stability import Stability
 from cinegrain.errors import DataError
 from cinegrain.metrics.clustering import cluster_scores
+
+NO_GENRES = np.zeros((120, 3), dtype=bool)
 
 
 def planted(k: int = 6, n: int = 120, noise: float = 0.8, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -48,7 +50,7 @@ def test_order_of_trailers_changes_names_of_clusters_only() -> None:
 
 def test_silhouette_finds_the_planted_number_and_shows_its_curve() -> None:
     points, _ = planted(k=6)
-    choice = choose_k(points, 3, DiscoverSettings(), cluster=kmeans_clusterer(5), seed=0)
+    choice = choose_k(points[:, None], NO_GENRES, DiscoverSettings(), cluster=kmeans_clusterer(5), seed=0)
     assert choice.k == 6
     assert [p.k for p in choice.curve] == list(range(2, 13))
     assert max(choice.curve, key=lambda p: p.silhouette).k == 6
@@ -57,12 +59,12 @@ def test_silhouette_finds_the_planted_number_and_shows_its_curve() -> None:
 
 
 def test_asked_for_k_is_taken() -> None:
-    choice = choose_k(planted()[0], 3, DiscoverSettings(k=4), cluster=kmeans_clusterer(2), seed=0)
+    choice = choose_k(planted()[0][:, None], NO_GENRES, DiscoverSettings(k=4), cluster=kmeans_clusterer(2), seed=0)
     assert (choice.k, choice.criterion) == (4, "asked for")
     with pytest.raises(DataError, match="only 120"):
-        choose_k(planted()[0], 3, DiscoverSettings(k=121), cluster=kmeans_clusterer(2), seed=0)
+        choose_k(planted()[0][:, None], NO_GENRES, DiscoverSettings(k=121), cluster=kmeans_clusterer(2), seed=0)
     with pytest.raises(DataError, match="at least 3"):
-        choose_k(planted()[0][:2], 3, DiscoverSettings(), cluster=kmeans_clusterer(2), seed=0)
+        choose_k(planted()[0][:2, None], NO_GENRES[:2], DiscoverSettings(), cluster=kmeans_clusterer(2), seed=0)
 
 
 def counts() -> TermCounts:
@@ -106,14 +108,12 @@ def test_cards_say_what_the_data_hold() -> None:
     labels = np.stack([truth < 2, truth >= 2], axis=1)
     terms = TermCounts.from_trailers([{("audio", f"sound {t}"): 0.5, ("image", "face"): 0.2} for t in truth])
     clustering = spherical_kmeans(points, 4, seed=0)
+    films = Films(
+        points.reshape(80, 2, 16), tuple(f"t{i}" for i in range(80)), ("A", "B"), labels, ("audio", "image"), terms
+    )
     atlas = build_atlas(
-        points.reshape(80, 2, 16),
+        films,
         clustering,
-        trailer_ids=[f"t{i}" for i in range(80)],
-        genres=("A", "B"),
-        labels=labels,
-        modes=("audio", "image"),
-        terms=terms,
         stability=Stability(np.ones(4), np.full(4, 0.5), 1.0, 0.5),
     )
     assert len({s.name for s in atlas.subgenres}) == 4
@@ -139,13 +139,15 @@ def test_the_mode_that_sets_apart_is_named() -> None:
     )
     clustering = spherical_kmeans(unit_rows(encoded), 2, seed=0)
     atlas = build_atlas(
-        encoded,
+        Films(
+            encoded,
+            tuple(str(i) for i in range(60)),
+            ("A",),
+            np.ones((60, 1), bool),
+            ("audio", "image"),
+            TermCounts.from_trailers([{}] * 60),
+        ),
         clustering,
-        trailer_ids=[str(i) for i in range(60)],
-        genres=("A",),
-        labels=np.ones((60, 1), bool),
-        modes=("audio", "image"),
-        terms=TermCounts.from_trailers([{}] * 60),
         stability=Stability(np.ones(2), np.ones(2), 1.0, 1.0),
     )
     assert all(s.modes["audio"] > 0.9 for s in atlas.subgenres)

@@ -1,27 +1,46 @@
-"""How many sub-genres: a stated criterion over a range, shown as a curve."""
+"""How many sub-genres: silhouette, stability and gap over a range, a stated rule, and the curve it was used on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import t
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
-from cinegrain.discovery.clustering import Clusterer
+from cinegrain.discovery.clustering import Clusterer, canonical_order
+from cinegrain.discovery.null_films import NullFilms
 from cinegrain.discovery.settings import DiscoverSettings
 from cinegrain.errors import DataError
-from cinegrain.types import Float64
+from cinegrain.types import Bool, Float64, Int64
 
-_SILHOUETTE_SAMPLE = 5000
-_CURVE_SEEDS = 3
+COMES_BACK = 0.75
+_MOST_FILMS = 1500  # that the curve is measured on
+_SEEDS, _REFERENCES = 3, 8
+_FIRST_TRIED, _NEAR_TRIED = 14, 4
 
 
 @dataclass(frozen=True)
 class KPoint:
-    """One k: mean cosine silhouette (-1..1) and mean ARI between seeds (stability, at most 1)."""
+    """One number of sub-genres.
+
+    Attributes:
+        k: The number.
+        silhouette: Mean cosine silhouette, -1..1.
+        stability: Mean ARI between seeds, at most 1.
+        gap: Log of the scatter around centres in films by chance, less that found.
+        chance: The gap stays below this in 95 of 100 data sets by chance.
+    """
 
     k: int
     silhouette: float
     stability: float
+    gap: float
+    chance: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the groups come back, and stand out of what genres and chance explain."""
+        return self.stability >= COMES_BACK and self.gap > self.chance
 
 
 @dataclass(frozen=True)
@@ -33,55 +52,125 @@ class KChoice:
     curve: tuple[KPoint, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """The films that the curve is measured on, and the same without groups, all as unit rows (n, d)."""
+
+    points: Float64
+    reduced: Float64
+    chance: tuple[Float64, ...]
+
+
 def choose_k(
-    points: Float64,
-    n_genres: int,
+    encoded: Float64,
+    labels: Bool,
     settings: DiscoverSettings,
     *,
     cluster: Clusterer,
     seed: int,
     on_step: Callable[[int, int, str], None] | None = None,
 ) -> KChoice:
-    """The k with the best silhouette, or the one asked for; the curve is there either way.
+    """The best silhouette among numbers whose groups hold, or the number asked for; the curve is there either way.
+
+    Groups hold if they come back (mean ARI between seeds at least 0.75) and if their gap is more than 95 of 100 data
+    sets reach that have the same genres and no groups within them. Where none holds, the best silhouette is taken and
+    said to be so. About 14 numbers are tried first, then those between the best one and its neighbours.
 
     Args:
-        points: Unit rows, shape (n, d).
-        n_genres: Sets the default range.
-        settings: Range and effort.
-        cluster: Finds the groups.
-        seed: Of the clusterer and of the silhouette's sample.
+        encoded: Gated vectors, shape (n, e, d).
+        labels: Genres, shape (n, g); their number sets the default range.
+        settings: Range.
+        cluster: Finds the groups; a quick one will do.
+        seed: Of all chance.
         on_step: Called with (done, total, a line to show).
 
     Raises:
         DataError: If there are fewer than three trailers, or k exceeds their number.
+
+    Source: Rousseeuw 1987 (silhouette); Tibshirani, Walther and Hastie 2001 (gap), with references from `NullFilms`.
     """
-    n = len(points)
+    n = len(encoded)
     if n < 3:
         raise DataError(f"Sub-genres need at least 3 trailers with embeddings; there are {n}.")
     if settings.k > n:
         raise DataError(f"discover.k is {settings.k}, but there are only {n} trailers.")
-    highest = settings.k_max or min(4 * max(n_genres, 2), n // 3)
+    highest = settings.k_max or min(4 * max(labels.shape[1], 2), n // 3)
     highest = max(min(highest, n - 1), settings.k_min if settings.k_min < n else 2)
-    tried = _spread(min(settings.k_min, highest), highest)
-    curve = []
-    for done, k in enumerate(tried, start=1):
-        curve.append(_measure(points, k, cluster, seed))
-        if on_step:
-            on_step(done, len(tried), f"k = {k}, silhouette {curve[-1].silhouette:.3f}")
+    sample = _sample(encoded, labels, seed)
+    highest = min(highest, len(sample.points) - 1)
+    tried = _spread(min(settings.k_min, highest), highest, _FIRST_TRIED)
+    curve: dict[int, KPoint] = {}
+    while tried:
+        for k in tried:
+            curve[k] = _measure(sample, k, cluster, seed)
+            if on_step:
+                on_step(len(curve), len(curve) + tried[::-1].index(k), f"k = {k}, silhouette {curve[k].silhouette:.3f}")
+        tried = _between(curve)
+    points = tuple(curve[k] for k in sorted(curve))
     if settings.k:
-        return KChoice(settings.k, "asked for", tuple(curve))
-    best = max(curve, key=lambda point: point.silhouette)
-    return KChoice(best.k, "best mean cosine silhouette", tuple(curve))
+        return KChoice(settings.k, "asked for", points)
+    return best_number(points)
 
 
-def _spread(low: int, high: int, most: int = 30) -> list[int]:
-    """All numbers of a range, or about `most` spread over it."""
-    return sorted({round(k) for k in np.linspace(low, high, min(most, high - low + 1))})
+def best_number(curve: Sequence[KPoint]) -> KChoice:
+    """Applies the rule of `choose_k` to a curve."""
+    holding = [point for point in curve if point.holds]
+    best = max(holding or curve, key=lambda point: point.silhouette)
+    if holding:
+        return KChoice(best.k, "the best silhouette of those that come back and stand out of chance", tuple(curve))
+    why = "the best silhouette; at no number do groups both come back and stand out of chance"
+    return KChoice(best.k, why, tuple(curve))
 
 
-def _measure(points: Float64, k: int, cluster: Clusterer, seed: int) -> KPoint:
-    runs = [cluster(points, k, seed=seed + i).labels for i in range(_CURVE_SEEDS)]
+def _sample(encoded: Float64, labels: Bool, seed: int) -> _Sample:
+    flat = encoded.reshape(len(encoded), -1)
+    rows: Int64 = canonical_order(flat)
+    rng = np.random.default_rng(seed)
+    if len(rows) > _MOST_FILMS:
+        rows = rows[np.sort(rng.choice(len(rows), _MOST_FILMS, replace=False))]
+    null = NullFilms([encoded[rows, expert] for expert in range(encoded.shape[1])], labels[rows])
+    return _Sample(_unit(flat[rows]), _unit(null.points), tuple(_unit(null.draw(rng)) for _ in range(_REFERENCES)))
+
+
+def _unit(rows: Float64) -> Float64:
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))
+
+
+def _spread(low: int, high: int, most: int) -> list[int]:
+    """All numbers of a range, or about `most` with even ratios between them."""
+    if high - low < most:
+        return list(range(low, high + 1))
+    return sorted({round(k) for k in np.geomspace(low, high, most)})
+
+
+def _between(curve: dict[int, KPoint]) -> list[int]:
+    """Numbers not tried yet between the best one and its neighbours, at most four on either side."""
+    tried = sorted(curve)
+    at = tried.index(best_number([curve[k] for k in tried]).k)
+    found = set()
+    for low, high in ((tried[max(at - 1, 0)], tried[at]), (tried[at], tried[min(at + 1, len(tried) - 1)])):
+        if high - low > 1:
+            found |= set(_spread(low + 1, high - 1, _NEAR_TRIED))
+    return sorted(found)
+
+
+def _measure(sample: _Sample, k: int, cluster: Clusterer, seed: int) -> KPoint:
+    runs = [cluster(sample.points, k, seed=seed + i).labels for i in range(_SEEDS)]
     pairs = [adjusted_rand_score(a, b) for i, a in enumerate(runs) for b in runs[:i]]
-    sample = _SILHOUETTE_SAMPLE if len(points) > _SILHOUETTE_SAMPLE else None
-    silhouette = silhouette_score(points, runs[0], metric="cosine", sample_size=sample, random_state=seed)
-    return KPoint(k, float(silhouette), float(np.mean(pairs)))
+    several = 1 < runs[0].max() + 1 < len(sample.points)
+    silhouette = silhouette_score(sample.points, runs[0], metric="cosine") if several else -1.0
+    found = _log_scatter(sample.reduced, k, cluster, seed)
+    by_chance = np.array([_log_scatter(rows, k, cluster, seed) for rows in sample.chance])
+    spread = float(by_chance.std(ddof=1)) * np.sqrt(1 + 1 / len(by_chance))
+    return KPoint(
+        k,
+        float(silhouette),
+        float(np.mean(pairs)),
+        float(by_chance.mean()) - found,
+        float(t.ppf(0.95, len(by_chance) - 1) * spread),
+    )
+
+
+def _log_scatter(points: Float64, k: int, cluster: Clusterer, seed: int) -> float:
+    """Log of the mean cosine distance to the own centre."""
+    return float(np.log(max(1 - cluster(points, k, seed=seed).objective, 1e-12)))

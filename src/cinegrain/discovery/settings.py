@@ -22,6 +22,13 @@ class DiscoverSettings:
         default="plot,synopsis,overview,description,summary,tagline,keywords,tags",
         metadata={"help": "Catalogue columns whose words may name sub-genres, joined by commas."},
     )
+    nuisance_columns: str = field(
+        default="studio,studios,distributor,production_company,production_companies,company,network,country,language",
+        metadata={
+            "help": "Catalogue columns that should not make a sub-genre, joined by commas; tested beside year, length, "
+            "aspect, brightness and loudness."
+        },
+    )
     stability_seeds: int = field(
         default=10, metadata={"help": "Repeats with other seeds that each sub-genre's stability is measured over."}
     )

@@ -1,25 +1,31 @@
 """The discovery stage: sub-genres, and everything that is known of each trailer."""
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 
 import numpy as np
 from safetensors.numpy import save
 
 from cinegrain.artifacts import is_current, key_of, write_bytes, write_json
 from cinegrain.config import Settings, to_plain
-from cinegrain.discovery.atlas import Atlas, build_atlas, unit_rows
+from cinegrain.discovery.atlas import Atlas, Films, build_atlas, unit_rows
 from cinegrain.discovery.choose_k import KChoice, choose_k
 from cinegrain.discovery.clusterers import make_clusterer
+from cinegrain.discovery.hierarchy import with_finer
 from cinegrain.discovery.identity import Known, carry_over
 from cinegrain.discovery.layout import map_layout
 from cinegrain.discovery.stability import repeat_search, stability, with_calibrated_membership
+from cinegrain.discovery.structure import GenreStructure, genre_structures, said_of, said_of_all
+from cinegrain.discovery.trust import with_verdicts
 from cinegrain.errors import StoreError
 from cinegrain.pipeline.arrivals import read_arrivals
 from cinegrain.pipeline.assign import place_again
 from cinegrain.pipeline.atlas import RunAtlas, join_atlas, write_table
 from cinegrain.pipeline.edit_log import read_log
+from cinegrain.pipeline.expert_blocks import ExpertBlocks
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.measure import measure
+from cinegrain.pipeline.nuisances import nuisance_variables
 from cinegrain.pipeline.progress import Watcher
 from cinegrain.pipeline.provenance import provenance
 from cinegrain.pipeline.registry import read_known, write_known
@@ -30,6 +36,8 @@ from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.checkpoint import load_model
 from cinegrain.training.infer import encode_all
 from cinegrain.types import JsonObject
+
+_QUICK = 1  # restarts on the curve, where many numbers are compared
 
 
 def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> str:
@@ -48,7 +56,12 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
         raise StoreError("The genre model was trained anew since fine-tuning. Run `cinegrain finetune` first.")
     text = [(t.trailer_id, t.year, sorted(t.text.items())) for t in data.trailers]
     key = key_of(
-        "atlas with ids, plain words", data.key, tuned_card["key"], settings.seed, to_plain(settings.discover), text
+        "atlas with ids, plain words, verdicts",
+        data.key,
+        tuned_card["key"],
+        settings.seed,
+        to_plain(settings.discover),
+        text,
     )
     if is_current(run.atlas, key):
         return key
@@ -60,45 +73,45 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
     dataset = EmbeddingDataset(run.dataset)
     concepts = trailer_concepts(dataset, data.modalities)
     trailer_ids = [trailer.trailer_id for trailer in data.trailers]
+    discovery, chosen = settings.discover, settings.seed
+    cluster = make_clusterer(discovery)
+    blocks = ExpertBlocks(data.arrays)
+    with watcher.stage("Structure within genres") as on_step:
+        structures = genre_structures(blocks, data.labels, data.genres, seed=chosen, on_step=on_step)
     with watcher.stage("Sub-genres") as on_step:
-        cluster = make_clusterer(settings.discover)
-        choice = choose_k(
-            points, len(data.genres), settings.discover, cluster=cluster, seed=settings.seed, on_step=on_step
-        )
-        clustering = cluster(points, choice.k, seed=settings.seed)
+        quick = make_clusterer(replace(discovery, restarts=min(discovery.restarts, _QUICK)))
+        choice = choose_k(encoded, data.labels, discovery, cluster=quick, seed=chosen, on_step=on_step)
+        clustering = cluster(points, choice.k, seed=chosen)
         repeats = repeat_search(
             points,
             len(clustering),
             cluster,
-            seed=settings.seed,
-            n_seeds=settings.discover.stability_seeds,
-            n_subsamples=settings.discover.stability_subsamples,
+            seed=chosen,
+            n_seeds=discovery.stability_seeds,
+            n_subsamples=discovery.stability_subsamples,
         )
-        if settings.discover.clusterer != "gaussian":  # the mixture has a posterior of its own
+        if discovery.clusterer != "gaussian":  # the mixture has a posterior of its own
             clustering = with_calibrated_membership(clustering, points, repeats)
         carried = carry_over(points, clustering, trailer_ids, known)
+        words = term_counts(data.trailers, concepts, discovery.text_columns)
+        films = Films(encoded, tuple(trailer_ids), data.genres, data.labels, tuple(data.modes), words)
         atlas = build_atlas(
-            encoded,
-            carried.clustering,
-            ids=carried.ids,
-            trailer_ids=trailer_ids,
-            genres=data.genres,
-            labels=data.labels,
-            modes=data.modes,
-            terms=term_counts(data.trailers, concepts, settings.discover.text_columns),
-            stability=stability(carried.clustering.labels, repeats),
+            films, carried.clustering, ids=carried.ids, stability=stability(carried.clustering.labels, repeats)
         )
-        layout = map_layout(points, seed=settings.seed)
+        records = {record.trailer_id: record for record in dataset.trailers}
+        nuisances = nuisance_variables(data.trailers, records, discovery.nuisance_columns)
+        atlas = with_verdicts(atlas, data.labels, data.genres, structures, nuisances, seed=chosen)
+        atlas = with_finer(atlas, films, blocks, cluster, seed=chosen)
+        layout = map_layout(points, seed=chosen)
     found = Found(atlas, encoded, layout, concepts)
     rows, influence = trailer_rows(data, dataset, coarse, coarse_card, found)
-    write_bytes(
-        run.embeddings, save({"encoded": encoded.astype(np.float32), "centroids": carried.clustering.centroids})
-    )
+    places = {name: getattr(atlas.clustering, name) for name in ("centroids", "weights", "biases")}
+    write_bytes(run.embeddings, save({"encoded": encoded.astype(np.float32), **places}))
     write_json(run.trailers, rows)
     figures = measure(data, (coarse, coarse_card), (finetuned, tuned_card), influence)
     write_json(run.metrics, {**figures, "choice_of_k": asdict(choice), "provenance": provenance(settings.seed)})
     write_known(run, known, carried, [subgenre.name for subgenre in atlas.subgenres], trailer_ids, tuned_card["key"])
-    content = _atlas_json(atlas, choice, data, key, settings.seed)
+    content = _atlas_json(atlas, choice, structures, sorted(nuisances), data, key, settings.seed)
     joined = join_atlas(run, content, rows, read_arrivals(run), log)
     write_table(joined)
     for line in _losses(known, joined):
@@ -114,12 +127,26 @@ def _losses(known: Known, atlas: RunAtlas) -> list[str]:
     return [f"{id_} was not found again; its id is not given to another" for id_ in gone] + atlas.oddities
 
 
-def _atlas_json(atlas: Atlas, choice: KChoice, data: RunData, key: str, seed: int) -> JsonObject:
+def _atlas_json(
+    atlas: Atlas,
+    choice: KChoice,
+    structures: Sequence[GenreStructure],
+    tested: Sequence[str],
+    data: RunData,
+    key: str,
+    seed: int,
+) -> JsonObject:
     return {
         "key": key,
         "k": choice.k,
         "criterion": choice.criterion,
         "curve": [asdict(point) for point in choice.curve],
+        "stability": {"seeds_ari": atlas.stability.ari_seeds, "subsamples_ari": atlas.stability.ari_subsamples},
+        "structure": {
+            "said": said_of_all(structures),
+            "genres": [asdict(structure) | {"said": said_of(structure)} for structure in structures],
+        },
+        "tested_as_causes": list(tested),
         "genres": list(data.genres),
         "modes": data.modes,
         "subgenres": [asdict(subgenre) for subgenre in atlas.subgenres],

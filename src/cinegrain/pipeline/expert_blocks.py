@@ -1,0 +1,31 @@
+"""What the experts see of films, without any training."""
+
+import numpy as np
+
+from cinegrain.discovery.atlas import unit_rows
+from cinegrain.training.data import TrailerArrays
+from cinegrain.types import Float64, Int64
+
+_MOST_FILMS = 5000
+
+
+class ExpertBlocks:
+    """Standardised scene means of each expert at unit length; zeros where a film has none."""
+
+    def __init__(self, arrays: TrailerArrays) -> None:
+        """Measures mean and deviation of every value on at most 5,000 films, evenly spread."""
+        self._arrays = arrays
+        n = len(next(iter(arrays.pooled().experts.values())).counts)
+        rows = np.arange(0, n, -(-n // _MOST_FILMS), dtype=np.int64)
+        self._scale = {
+            name: (mean.numpy().astype(np.float64), deviation.numpy().astype(np.float64))
+            for name, (mean, deviation) in arrays.statistics(rows).items()
+        }
+
+    def __call__(self, rows: Int64) -> list[Float64]:
+        """One expert's rows each, shape (n, d_e), for some films."""
+        blocks = []
+        for name, (mean, deviation) in self._scale.items():
+            scaled = (self._arrays.means(name, rows).astype(np.float64) - mean) / deviation
+            blocks.append(unit_rows(np.nan_to_num(scaled)[:, None]))
+        return blocks
