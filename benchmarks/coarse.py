@@ -16,6 +16,7 @@ import argparse
 import json
 import platform
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -30,7 +31,7 @@ from sklearn.metrics import average_precision_score
 from cinegrain.artifacts import write_text
 from cinegrain.metrics.multilabel import macro_ap
 from cinegrain.types import Bool, Float64
-from coarse_data import Task, demo, mmtf, simulated
+from coarse_data import Task, demo, fewer, mmtf, simulated, tiny_simulation
 from coarse_models import DEFAULT, Choice, Effort, Logistic, Network, candidates, choose, network_from
 from coarse_table import markdown
 from mmtf import FOLDER
@@ -39,6 +40,7 @@ FULL = Effort(folds=3, epochs=80, patience=10, seeds=5, choices=5)
 QUICK = Effort(folds=2, epochs=2, patience=2, seeds=2, choices=1)
 LARGE = {"epochs": 20, "patience": 3, "choices": 2}  # what changes where an epoch takes seconds
 LARGE_FILMS = 5_000
+QUICK_FILMS = 120
 ORACLE = "oracle (knows the generating means)"
 
 
@@ -134,7 +136,7 @@ def _tasks(args: argparse.Namespace) -> dict[str, Callable[[int], Task]]:
         def cached(seed: int) -> Task:
             key = seed if by_seed else 0
             if key not in kept:
-                kept[key] = load(key)
+                kept[key] = fewer(load(key), QUICK_FILMS) if args.quick else load(key)
             return kept[key]
 
         found[name] = cached
@@ -169,6 +171,16 @@ def main() -> None:
     if args.out and args.out.is_file():
         kept = map(json.loads, args.out.read_text(encoding="utf-8").splitlines())
         lines = {(row["data"], row["model"]): row for row in kept}
+    with tempfile.TemporaryDirectory() as place:
+        if args.quick and args.scenes is None and args.simulated is None:
+            args.simulated = args.scenes = tiny_simulation(Path(place) / "run")
+        _measure(args, names, machine, lines)
+    if args.markdown:
+        write_text(args.markdown, markdown(list(lines.values())))
+
+
+def _measure(args: argparse.Namespace, names: Sequence[str], machine: Any, lines: dict[tuple[str, str], Any]) -> None:
+    """Prints every row and adds it to the lines."""
     for source, load in _tasks(args).items():
         effort, known = QUICK if args.quick else FULL, list(lines.values())
         for row in rows(load, names, effort, known, scenes_only=source == "scenes"):
@@ -178,8 +190,6 @@ def main() -> None:
             print(json.dumps(row) if args.json else shown, flush=True)
             if args.out:
                 write_text(args.out, "".join(json.dumps(line) + "\n" for line in lines.values()))
-    if args.markdown:
-        write_text(args.markdown, markdown(list(lines.values())))
 
 
 if __name__ == "__main__":

@@ -3,17 +3,19 @@
 import csv
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from cinegrain.config import SETTINGS_FILE, load_settings
+from cinegrain.config import SETTINGS_FILE, Settings, load_settings
 from cinegrain.experts.registry import expert_names
 from cinegrain.pipeline.catalog import load_matched
 from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.simulate import oracle_of, simulated_world, truth_file
+from cinegrain.pipeline.progress import Silent
+from cinegrain.pipeline.simulate import oracle_of, simulate, simulated_world, truth_file
 from cinegrain.pipeline.train import load_data
+from cinegrain.simulate.settings import SimulateSettings
 from cinegrain.store.pool import pool_scenes
 from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.settings import SplitSettings
@@ -109,6 +111,19 @@ def simulated(folder: Path, *, scenes: bool) -> Task:
     oracle = oracle_of(run, [ids[i] for i in split.test])[1]
     what = f"simulated, {world.settings.difficulty}" + ("" if len(ids) == 8800 else f", {len(ids)} trailers")
     return Task(what, arrays, modes, genres, labels, split.train, split.val, split.test, oracle)
+
+
+def fewer(task: Task, n: int) -> Task:
+    """The same with at most n films to learn from, and as many to judge."""
+    held = task.held[:n]
+    oracle = None if task.oracle is None else task.oracle[:n]
+    return replace(task, train=task.train[:n], val=None if task.val is None else task.val[:n], held=held, oracle=oracle)
+
+
+def tiny_simulation(folder: Path) -> Path:
+    """A run of 150 trailers for a smoke test."""
+    wanted = SimulateSettings(trailers=150, scale_dimensions=0.02, genres=5)
+    return simulate(folder, wanted, Settings(), Silent()).folder
 
 
 def _means(run: Run, expert: str, dimension: int, trailer_ids: Sequence[str]) -> ExpertArray:
