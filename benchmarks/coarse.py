@@ -40,7 +40,7 @@ FULL = Effort(folds=3, epochs=80, patience=10, seeds=5, choices=5)
 QUICK = Effort(folds=2, epochs=2, patience=2, seeds=2, choices=1)
 LARGE = {"epochs": 20, "patience": 3, "choices": 2}  # what changes where an epoch takes seconds
 LARGE_FILMS = 5_000
-QUICK_FILMS = 120
+QUICK_FILMS = 80
 ORACLE = "oracle (knows the generating means)"
 
 
@@ -75,8 +75,8 @@ def rows(
         choice: Choice
         first = candidate.choices[0]
         if candidate.like and like is not None and isinstance(first, Network):
-            share = like.model.linear_share if first.model.fusion != "transformer" else 0.0
-            model = replace(first.model, linear_share=share)
+            own = first.model.linear_share >= 0 or first.model.fusion == "transformer"
+            model = first.model if own else replace(first.model, linear_share=like.model.linear_share)
             choice, inner = replace(first, model=model, epochs=like.epochs), None
         else:
             choice, inner = choose(candidate, task, effort)
@@ -186,7 +186,7 @@ def _measure(args: argparse.Namespace, names: Sequence[str], machine: Any, lines
         for row in rows(load, names, effort, known, scenes_only=source == "scenes"):
             row["versions"] = machine
             lines[row["data"], row["model"]] = row
-            shown = f"{row['data']:<28}{row['model']:<42}{row['macro_map']:.3f} ± {row['macro_map_deviation']:.3f}"
+            shown = f"{row['data']:<32}{row['model']:<42}{row['macro_map']:.3f} ± {row['macro_map_deviation']:.3f}"
             print(json.dumps(row) if args.json else shown, flush=True)
             if args.out:
                 write_text(args.out, "".join(json.dumps(line) + "\n" for line in lines.values()))

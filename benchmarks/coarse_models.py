@@ -141,7 +141,8 @@ DEFAULT = "gating (default)"
 
 def candidates(task: Task, effort: Effort) -> Candidates:
     """Every model of the table, in its order."""
-    plain, ours = TrainSettings(batch=64, averaging=0.0), TrainSettings(batch=64)
+    batch = 0 if len(task.train) > 5_000 else 64  # 0 is the usual one for so many films
+    plain, ours = TrainSettings(batch=batch, averaging=0.0), TrainSettings(batch=batch)
     alone = ModelSettings(members=1, linear_share=0.0)
     mlps = [Network(replace(alone, fusion="concat", width=w, dropout=d), plain) for w, d in _MLPS[: effort.choices]]
     middle = len(_STRENGTHS) // 2
@@ -151,7 +152,7 @@ def candidates(task: Task, effort: Effort) -> Candidates:
         "late-fused logistic regressions": Candidate([Logistic(LogisticSettings(c, late=True)) for c in strengths]),
         "concat + MLP": Candidate(mlps),
         DEFAULT: Candidate([Network(ModelSettings(), ours)]),
-        "gating, without linear classifier": Candidate([Network(ModelSettings(linear_share=0.0), ours)]),
+        "gating, without linear classifier": Candidate([Network(ModelSettings(linear_share=0.0), ours)], like=DEFAULT),
         "gating, one network, plain training": Candidate([Network(replace(alone, width=128, dropout=0.3), plain)]),
         "gated units": Candidate([Network(ModelSettings(fusion="units"), ours)], like=DEFAULT),
         "concat + MLP, trained as the default": Candidate([Network(ModelSettings(fusion="concat"), ours)], DEFAULT),
