@@ -12,7 +12,7 @@ from cinegrain.types import Float32, Float64, Int64
 
 MAX_FILMS = 2_000
 """Training films kept to compare with; more are drawn from at random."""
-MAX_JUDGED = 20_000
+MAX_JUDGED = 5_000
 """Validation films that are judged to learn what is usual; more are drawn from at random."""
 QUANTILE = 0.95
 """Share of the validation films that count as familiar."""
