@@ -275,3 +275,49 @@ def _show_one(atlas: "RunAtlas", card: dict[str, Any]) -> None:
     titles = {row["trailer_id"]: row["title"] for row in atlas.rows}
     for trailer_id in card["members"]:
         out.print(f"  {escape(trailer_id)}  {escape(titles[trailer_id])}", highlight=False, soft_wrap=True)
+
+
+@app.command("export")
+@guarded
+def export(
+    run: RunArgument,
+    file: Annotated[
+        Path, typer.Argument(help="What to write: .csv, .json, or SKOS as .ttl, .rdf or .jsonld.", show_default=False)
+    ],
+    base: Annotated[
+        str, typer.Option("--base", help="SKOS: what every address begins with, such as https://my.archive/genres/.")
+    ] = "urn:cinegrain:atlas:",
+    language: Annotated[
+        str, typer.Option("--language", help="SKOS: language tag of the labels, such as en.", show_default=False)
+    ] = "",
+) -> None:
+    """Write the atlas to a file, for another system or to edit there and `import` again."""
+    from cinegrain.pipeline.atlas_import import write_sheet
+    from cinegrain.pipeline.atlas_sheet import sheet_of
+
+    atlas = _open(run)
+    write_sheet(file, sheet_of(atlas), base=base, language=language)
+    out.print(f"{len(atlas.cards)} sub-genres, version {atlas.version}: {file}", highlight=False, soft_wrap=True)
+
+
+@app.command("import")
+@guarded
+def import_(
+    run: RunArgument,
+    file: Annotated[Path, typer.Argument(help="An edited file of `atlas export`.", show_default=False)],
+    by: By = None,
+    why: Why = "",
+    version: Seen = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Take over what was changed in an exported file; each difference becomes an edit, all or none."""
+    from cinegrain.pipeline.atlas_import import import_sheet, read_sheet
+
+    sheet = read_sheet(file)
+    entries = import_sheet(_editor(run, by, why or f"import of {file.name}", version), sheet)
+    if entries:
+        _tell(run, entries, as_json)
+    elif as_json:
+        print_json({"version": _open(run).version, "entries": []})
+    else:
+        out.print("The file says what the atlas says already; nothing to do.")
