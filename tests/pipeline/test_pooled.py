@@ -1,9 +1,12 @@
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cinegrain.config import Settings
+from cinegrain.errors import StoreError
 from cinegrain.pipeline.catalog import load_matched
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.pooled import mapped_arrays
@@ -40,3 +43,30 @@ def test_mapped_arrays_are_the_means_of_the_scenes_in_any_order(
     assert (run.folder / "pooled" / f"{EXPERTS[0]}.npy").stat().st_mtime_ns == stamp, "not pooled again"
     other = mapped_arrays(run, [data.trailers[i].trailer_id for i in chosen[:9]], EXPERTS, key="9")
     assert len(other.means(EXPERTS[0])) == 9
+
+
+def test_a_full_disk_is_an_error_that_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulate(tmp_path / "run", SimulateSettings(trailers=20, scale_dimensions=0.02), Settings(), Silent())
+    run = Run(tmp_path / "run")
+    data = load_data(run, load_matched(run.catalog).trailers, EXPERTS)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(StoreError, match="No space left on device"):
+        data.arrays.pooled()
+    assert not list((run.folder / "pooled").iterdir())
+    monkeypatch.undo()
+    assert not np.isnan(data.arrays.means(EXPERTS[0])).all()
+
+
+def test_other_films_are_pooled_anew(tmp_path: Path) -> None:
+    simulate(tmp_path / "run", SimulateSettings(trailers=20, scale_dimensions=0.02), Settings(), Silent())
+    run = Run(tmp_path / "run")
+    films = load_matched(run.catalog).trailers
+    first = load_data(run, films, EXPERTS).arrays.means(EXPERTS[0])
+    fewer = load_data(run, films[5:], EXPERTS).arrays.means(EXPERTS[0])
+    np.testing.assert_array_equal(fewer, first[5:])
+    again = load_data(run, films, EXPERTS).arrays.means(EXPERTS[0])
+    np.testing.assert_array_equal(again, first)

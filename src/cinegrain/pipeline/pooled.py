@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from cinegrain.artifacts import is_current, key_of, write_bytes, write_json
+from cinegrain.errors import StoreError
 from cinegrain.pipeline.layout import Run
 from cinegrain.store.location import Location
 from cinegrain.store.pool import pool_scenes
@@ -57,7 +58,10 @@ def mapped_arrays(run: Run, trailer_ids: Sequence[str], experts: Sequence[str], 
     """
     cards = {card["name"]: card for card in Location(run.dataset).read_info()["experts"]}
     folder = run.folder / "pooled"
-    folder.mkdir(exist_ok=True)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"Cannot make {folder}: {error.strerror}. Use a run that you may write to.") from error
     arrays = {}
     for name in experts:
         note, file, rows = (folder / f"{name}.{kind}" for kind in ("json", "npy", "present"))

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import sparse
 
+from cinegrain.errors import StoreError
 from cinegrain.store.location import Location
 from cinegrain.store.schema import EMBEDDINGS
 from cinegrain.store.writer import quoted
@@ -33,6 +34,9 @@ def pool_scenes(place: Source, expert: str, dimension: int, trailer_ids: Sequenc
 
     Returns:
         Which trailers have a row, shape (n,).
+
+    Raises:
+        StoreError: If the file cannot be written.
     """
     ids = np.array([name.encode() for name in trailer_ids])  # a quarter of the room that Python's strings take
     order = np.argsort(ids)
@@ -45,6 +49,7 @@ def pool_scenes(place: Source, expert: str, dimension: int, trailer_ids: Sequenc
     part = out.with_name(f".{out.name}.{os.getpid()}.part")  # two processes may pool the same at once
     try:
         pooled = np.lib.format.open_memmap(part, mode="w+", dtype=kind, shape=(int(present.sum()), dimension))
+        _reserve(part)
         for owner, vectors in _batches(place, expert, ids, order, with_vectors=True):
             films, column = np.unique(owner, return_inverse=True)
             weights = (1 / counts[owner]).astype(np.float32)
@@ -53,9 +58,21 @@ def pool_scenes(place: Source, expert: str, dimension: int, trailer_ids: Sequenc
         pooled.flush()
         del pooled
         part.replace(out)
+    except OSError as error:
+        raise StoreError(
+            f"Cannot write {out}: {error.strerror or error}. Free some space there, or see that you may write, and "
+            "run the same command again."
+        ) from error
     finally:
         part.unlink(missing_ok=True)
     return present
+
+
+def _reserve(path: Path) -> None:
+    """Takes the file's room on disk now: on a full disk, writing to a mapped file with holes would kill the process."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _batches(
