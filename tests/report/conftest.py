@@ -109,7 +109,23 @@ def subgenre(subgenre_id: str, members: list[str], **changes: Any) -> JsonObject
         "modes": {"audio": 0.4, "location": 0.3, "motion": 0.2, "image": 0.1},
         "cohesion": 0.7,
         "stability": 0.9,
+        "stability_subsamples": 0.8,
+        "verdict": {
+            "kind": "artefact",
+            "said": "May be an artefact of loudness: a film of it is louder.",
+            "nuisances": [{"name": "loudness", "auc": 0.97, "higher": True, "p": 0.001, "value": "", "explains": True}],
+        },
+        "finer": [{"id": f"{subgenre_id}.1", "keywords": ["rain", "night"], "size": 1}],
     } | changes
+
+
+def atlas_of(*cards: JsonObject) -> JsonObject:
+    """atlas.json with these sub-genres, and Horror and Comedy looked into."""
+    row = {"n_films": 60, "n_genres": 1, "k": 2, "gap": 0.01, "chance": 0.03, "p": 0.4, "finer": False}
+    few = row | {"genre": "Comedy", "n_films": 7, "finer": None, "said": "Too few films."}
+    genres = [row | {"genre": "Horror", "said": "No finer structure was found inside Horror."}, few]
+    structure = {"said": "No finer structure was found inside any of 1 genres.", "finds": False, "genres": genres}
+    return {"subgenres": list(cards), "structure": structure, "tested_as_causes": ["loudness", "year"]}
 
 
 def score(genre: str, **changes: Any) -> JsonObject:
@@ -143,7 +159,7 @@ def scores(genres: list[JsonObject], **changes: Any) -> JsonObject:
 
 def metrics(genre_scores: list[JsonObject], **changes: Any) -> JsonObject:
     names = [g["genre"] for g in genre_scores]
-    curve = [{"k": k, "silhouette": 0.1 * k, "stability": 0.9} for k in (2, 3)]
+    curve = [{"k": k, "silhouette": 0.1 * k, "stability": 0.9, "gap": 0.1, "chance": 0.02} for k in (2, 3)]
     return {
         "n_films": 4,
         "n_labelled": 4,
@@ -183,7 +199,7 @@ def artifacts(**changes: Any) -> Artifacts:
     ids = [row["trailer_id"] for row in films]
     given: dict[str, Any] = {
         "metrics": metrics([score("Comedy"), score("Horror")]),
-        "atlas": {"subgenres": [subgenre("S01", ids[:3]), subgenre("S02", ids[3:])]},
+        "atlas": atlas_of(subgenre("S01", ids[:3]), subgenre("S02", ids[3:])),
         "trailers": films,
         "notes": ["catalogue row 'x.mp4' has no file in the folder and is left out"],
         "failures": [Failure("broken-1", "broken.mp4", "no pictures in it")],

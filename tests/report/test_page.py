@@ -12,7 +12,7 @@ from cinegrain.report.data import MANY_FILMS, Artifacts, Failure, wanted_picture
 from cinegrain.report.page import render
 from cinegrain.types import JsonObject
 
-from .conftest import Page, expert, film, metrics, score, scores, squeezed, subgenre
+from .conftest import Page, atlas_of, expert, film, metrics, score, scores, squeezed, subgenre
 
 Make = Callable[..., Artifacts]
 
@@ -82,7 +82,7 @@ def test_no_string_can_break_out(make_artifacts: Make, evil: str) -> None:
     names = ("name", "description", "concepts", "licence", "citation", "substitute_for")
     given = make_artifacts(
         trailers=[row],
-        atlas={"subgenres": [card]},
+        atlas=atlas_of(card),
         metrics=metrics([score(evil, ap=None)], genres_left_out={evil: 1}),
         notes=[evil],
         failures=[Failure(evil, evil, evil)],
@@ -158,7 +158,7 @@ def test_each_picture_is_embedded_once(make_artifacts: Make) -> None:
 
 
 def test_pictures_that_are_in_no_card_go_with_the_map(make_artifacts: Make) -> None:
-    given = make_artifacts(atlas={"subgenres": [subgenre("S01", [f"film-{i}.mp4" for i in range(4)])]})
+    given = make_artifacts(atlas=atlas_of(subgenre("S01", [f"film-{i}.mp4" for i in range(4)])))
     given.atlas["subgenres"][0]["exemplars"] = ["film-0.mp4"]
     given = replace(given, trailers=[row | {"subgenre": {"id": "S01"}} for row in given.trailers])
     films = _page_data(Page(render(given)))["films"]
@@ -238,9 +238,7 @@ def test_no_failures_and_no_notes(make_artifacts: Make) -> None:
 
 
 def test_one_sub_genre_of_one_film(make_artifacts: Make) -> None:
-    given = make_artifacts(
-        trailers=[film(0)], atlas={"subgenres": [subgenre("S01", ["film-0.mp4"], terms=[], parents=[])]}
-    )
+    given = make_artifacts(trailers=[film(0)], atlas=atlas_of(subgenre("S01", ["film-0.mp4"], terms=[], parents=[])))
     page = Page(render(given))
     assert "1 sub-genre in 1 trailer" in page.text
     assert "No word sets this group apart." in page.text
@@ -275,13 +273,13 @@ def test_films_table_tells_what_is_odd(make_artifacts: Make) -> None:
 @pytest.mark.parametrize(("number", "times"), [(0, 0), (1, 1)])
 def test_guesses_that_the_catalogue_does_not_give_are_in_italics(make_artifacts: Make, number: int, times: int) -> None:
     only = film(number, neighbours=[])  # film 0 is given Comedy, film 1 is not; both are thought to be one
-    atlas = {"subgenres": [subgenre("S01", [only["trailer_id"]])]}
+    atlas = atlas_of(subgenre("S01", [only["trailer_id"]]))
     html = render(make_artifacts(trailers=[only], atlas=atlas))
     assert html.count("<em><bdi>Comedy</bdi></em>") == times
 
 
 def test_many_films_carry_pictures_for_exemplars_only() -> None:
-    atlas = {"subgenres": [subgenre("S01", ["a", "b", "c", "d", "e", "f"])]}
+    atlas = atlas_of(subgenre("S01", ["a", "b", "c", "d", "e", "f"]))
     few, many = ([{"trailer_id": str(i)} for i in range(n)] for n in (MANY_FILMS, MANY_FILMS + 1))
     assert len(wanted_pictures(atlas, few)) == MANY_FILMS
     assert wanted_pictures(atlas, many) == ["a", "b", "c", "d", "e"]
@@ -292,3 +290,17 @@ def test_page_says_when_pictures_are_few(make_artifacts: Make, monkeypatch: pyte
     assert said not in Page(render(make_artifacts())).text
     monkeypatch.setattr("cinegrain.report.data.MANY_FILMS", 3)
     assert said in Page(render(make_artifacts())).text
+
+
+def test_a_card_says_what_to_think_of_its_sub_genre(make_artifacts: Callable[..., Artifacts]) -> None:
+    html = squeezed(render(make_artifacts()))
+    assert "An artefact?</strong> May be an artefact of loudness: a film of it is louder." in html
+    assert "No finer structure was found inside any of 1 genres." in html
+    assert "S01.1: rain, night" in html
+    assert "too few films to tell" in html
+
+
+def test_a_group_that_people_put_together_has_no_verdict(make_artifacts: Callable[..., Artifacts]) -> None:
+    card = subgenre("S01", ["film-0.mp4"], verdict=None, stability=None, stability_subsamples=None, finer=[])
+    html = render(make_artifacts(trailers=[film(0)], atlas=atlas_of(card)))
+    assert 'class="verdict' not in html

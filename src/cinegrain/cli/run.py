@@ -128,7 +128,16 @@ def headline(folder: Path) -> dict[str, Any]:
     coarse = metrics["coarse"]
     return {
         "genres": metrics["n_genres"],
-        "subgenres": [{"id": s["id"], "name": s["name"], "size": s["size"]} for s in cards],
+        "subgenres": [
+            {
+                "id": s["id"],
+                "name": s["name"],
+                "size": s["size"],
+                "verdict": (s["verdict"] or {"kind": "edited"})["kind"],
+            }
+            for s in cards
+        ],
+        "structure": read_json(folder / "atlas.json")["structure"]["said"],
         "test_films": coarse["n_films"],
         "test_map": coarse["map_macro"],
         "test_map_interval": [coarse["map_low"], coarse["map_high"]],

@@ -98,7 +98,9 @@ def discover(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None,
         print_json(figures)
         return
     for subgenre in figures["subgenres"]:
-        out.print(f"{subgenre['id']}  {subgenre['size']:4d} films  {subgenre['name']}", highlight=False, markup=False)
+        line = f"{subgenre['id']}  {subgenre['size']:4d} films  {subgenre['verdict']:8s}  {subgenre['name']}"
+        out.print(line, highlight=False, markup=False)
+    out.print(figures["structure"], highlight=False, markup=False, soft_wrap=True)
 
 
 @guarded

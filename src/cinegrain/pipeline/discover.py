@@ -144,6 +144,7 @@ def _atlas_json(
         "stability": {"seeds_ari": atlas.stability.ari_seeds, "subsamples_ari": atlas.stability.ari_subsamples},
         "structure": {
             "said": said_of_all(structures),
+            "finds": any(structure.finer for structure in structures),
             "genres": [asdict(structure) | {"said": said_of(structure)} for structure in structures],
         },
         "tested_as_causes": list(tested),

@@ -110,6 +110,9 @@ class SubGenreCard:
     modes: tuple[tuple[str, float], ...]
     cohesion: float
     stability: float | None
+    stability_subsamples: float | None
+    verdict: JsonObject | None
+    finer: tuple[JsonObject, ...]
 
 
 @dataclass(frozen=True)
@@ -234,6 +237,9 @@ def _subgenres(cards: Sequence[JsonObject], films: Sequence[Film], modes: Sequen
             modes=tuple((mode, card["modes"].get(mode, 0.0)) for mode in modes),
             cohesion=card["cohesion"],
             stability=card["stability"],
+            stability_subsamples=card["stability_subsamples"],
+            verdict=card["verdict"],
+            finer=tuple(card["finer"]),
         )
         for i, card in enumerate(cards)
     )

@@ -127,7 +127,7 @@ def finetune_charts(history: Sequence[JsonObject]) -> list[Chart]:
 
 
 def choice_charts(curve: Sequence[JsonObject], chosen: int) -> list[Chart]:
-    """Silhouette and stability for every number of sub-genres tried."""
+    """Silhouette, stability and gap for every number of sub-genres tried."""
     ks = [point["k"] for point in curve]
     charts = []
     for title, key, colour in (("Silhouette", "silhouette", "--line-a"), ("Stability (ARI)", "stability", "--line-b")):
@@ -136,6 +136,14 @@ def choice_charts(curve: Sequence[JsonObject], chosen: int) -> list[Chart]:
         said = f"{title} for {ks[0]} to {ks[-1]} sub-genres; at the {chosen} chosen it is {number(at_chosen)}."
         figure = _lines(ks, [(title, values, colour)], "number of sub-genres", chosen, "chosen")
         charts.append(Chart(title, said, figure))
+    gaps, chance = [point["gap"] for point in curve], [point["chance"] for point in curve]
+    above = [k for k, gap, limit in zip(ks, gaps, chance, strict=True) if gap > limit]
+    said = f"Gap for {ks[0]} to {ks[-1]} sub-genres; above what chance gives at {len(above)} of them, "
+    said += f"{'as' if chosen in above else 'not'} at the {chosen} chosen."
+    lines = [("gap", gaps, "--line-b"), ("95 % of chance", chance, "--line-a")]
+    figure = _lines(ks, lines, "number of sub-genres", chosen, "chosen")
+    figure["data"][1]["line"]["dash"] = "dash"
+    charts.append(Chart("Gap", said, figure))
     return charts
 
 

@@ -59,6 +59,8 @@ def templates() -> Environment:
     for said in (words.number, words.signed, words.percent, words.count, words.duration, words.listed, words.breakable):
         environment.filters[said.__name__] = said
     environment.globals["cohesion_in_words"] = words.cohesion
+    environment.globals["verdict_in_a_word"] = words.verdict_in_a_word
+    environment.filters["after_colon"] = words.after_colon
     environment.globals["stability_in_words"] = words.stability
     environment.globals["SMALL_TEST"] = words.SMALL_TEST
     return environment

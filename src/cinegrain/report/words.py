@@ -95,3 +95,23 @@ def stability(value: float | None) -> str:
         if value >= least:
             return said
     return "does not come back: tentative"
+
+
+def verdict_in_a_word(kind: str) -> str:
+    """What stands before the sentence of a verdict.
+
+    >>> verdict_in_a_word("artefact"), verdict_in_a_word("small")
+    ('An artefact?', 'Too small to judge.')
+    """
+    said = {"stable": "Stable.", "loose": "Loose.", "artefact": "An artefact?", "cut": "A cut?"}
+    return said.get(kind, "Too small to judge.")
+
+
+def after_colon(sentence: str) -> str:
+    """A verdict's sentence without the word that stands before it already.
+
+    >>> after_colon("Stable: it comes back."), after_colon("May be a cut.")
+    ('It comes back.', 'May be a cut.')
+    """
+    first, colon, rest = sentence.partition(": ")
+    return rest[:1].upper() + rest[1:] if colon and first in ("Stable", "Loose", "Too small to judge") else sentence
