@@ -5,9 +5,9 @@ import torch
 from cinegrain.models.genre_model import GenreModel, ModelSpec
 from cinegrain.models.settings import ModelSettings
 from cinegrain.training import data
-from cinegrain.training.coarse import even_batches
 from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.infer import encode_all, predict_genres
+from cinegrain.training.step import even_batches
 
 
 def films(counts: dict[str, list[int]], seed: int = 0, dtype: type = np.float16) -> TrailerArrays:

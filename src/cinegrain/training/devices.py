@@ -80,8 +80,7 @@ class LaunchedDevices(Devices):
 
     def total(self, values: Float64) -> Float64:
         """See `Devices.total`."""
-        mine = torch.from_numpy(values).to(self._accelerator.device)
-        return np.asarray(self._accelerator.reduce(mine, "sum").cpu().numpy())
+        return np.asarray(self._accelerator.reduce(torch.from_numpy(values), "sum").numpy())
 
     @contextmanager
     def main_first(self) -> Iterator[None]:
@@ -112,4 +111,4 @@ def launched_devices() -> Devices:
         raise ConfigError(
             f"Training in several processes needs the package accelerate: pip install 'cinegrain[devices]' ({error})."
         ) from error
-    return LaunchedDevices(Accelerator())
+    return LaunchedDevices(Accelerator(cpu=True))  # networks this small are quick on processors
