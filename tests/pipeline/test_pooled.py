@@ -41,6 +41,9 @@ def test_mapped_arrays_are_the_means_of_the_scenes_in_any_order(
     stamp = (run.folder / "pooled" / f"{EXPERTS[0]}.npy").stat().st_mtime_ns
     mapped_arrays(run, [data.trailers[i].trailer_id for i in chosen], EXPERTS, key="40")
     assert (run.folder / "pooled" / f"{EXPERTS[0]}.npy").stat().st_mtime_ns == stamp, "not pooled again"
+    (run.folder / "pooled" / f"{EXPERTS[0]}.present").unlink()
+    again = mapped_arrays(run, [data.trailers[i].trailer_id for i in chosen], EXPERTS, key="40")
+    np.testing.assert_array_equal(again.means(EXPERTS[0]), arrays.means(EXPERTS[0]))
     other = mapped_arrays(run, [data.trailers[i].trailer_id for i in chosen[:9]], EXPERTS, key="9")
     assert len(other.means(EXPERTS[0])) == 9
 

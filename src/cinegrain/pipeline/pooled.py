@@ -66,7 +66,7 @@ def mapped_arrays(run: Run, trailer_ids: Sequence[str], experts: Sequence[str], 
     for name in experts:
         note, file, rows = (folder / f"{name}.{kind}" for kind in ("json", "npy", "present"))
         own = key_of("pooled", cards[name]["key"], key)
-        if not is_current(note, own):
+        if not (is_current(note, own) and file.is_file() and rows.is_file()):
             note.unlink(missing_ok=True)
             present = pool_scenes(run.dataset, name, cards[name]["dimension"], trailer_ids, file)
             write_bytes(rows, np.packbits(present).tobytes())
