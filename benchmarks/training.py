@@ -7,12 +7,11 @@ of training the same network runs in a process of its own, in turn, `--rounds` t
 
 plain    torch's DataLoader over the .npz files (float16, uncompressed), padded in Python, with 0 and with 2 workers;
          forward, loss, backward, AdamW and nothing else; at our batch size and at 32, over a third of the trailers
-train    `train_coarse`: an epoch with everything it does (mode dropout, averaged weights)
-plain attention, train attention    the same for a network that looks at every scene, on the first 1,000 trailers
+train    `train_coarse`: an epoch with everything it does (mode dropout, averaged weights, validation), a trailer
+         counted once, though a quarter as many are validated
+plain attention, train attention    the same for a network that looks at every scene, over 1,500 trailers
 
-Both train on three trailers and then predict one, the shares of training and validation films; trailers a second are
-training trailers over the time of both. Beside the time on the clock stands processor time, workers included, which
-other work on the machine moves less.
+Beside the time on the clock stands processor time, workers included, which other work on the machine moves less.
 "matrix" is the share of an epoch's time on the clock in matrix products: their time, by torch's profiler in an epoch of
 its own, over the time of an epoch without it. "assembly" is the share of a plain epoch spent waiting for batches.
 Memory is the process's peak, and the largest worker's.
@@ -65,7 +64,7 @@ WAYS = (
     "train attention",
 )
 MATRIX_OPS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::_addmm_activation")
-PLAIN_SHARE, ATTENTION_TRAILERS, EPOCHS = 3, 1000, 4
+PLAIN_SHARE, ATTENTION_TRAILERS, EPOCHS = 3, 1500, 4
 
 
 def main() -> None:
@@ -85,7 +84,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         scratch = args.scratch or Path(folder)
         n_scenes = prepare(scratch, trailers)
-        prepare(scratch / "scenes", min(trailers, ATTENTION_TRAILERS))
         found = [run_alone(way, scratch, args.threads) for _ in range(rounds) for way in WAYS]
     rows = [middle([row for row in found if row["way"] == way]) for way in WAYS]
     for row in rows:
@@ -161,7 +159,6 @@ def run_alone(way: str, scratch: Path, threads: int) -> dict[str, Any]:
 def measure(way: str, scratch: Path, threads: int) -> dict[str, Any]:
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    scratch = scratch / "scenes" if pooling(way) == "attention" else scratch
     row = measure_train(way, load(scratch)) if way.startswith("train") else measure_plain(way, scratch)
     worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1000
     return {"way": way, **row, "peak_mb": peak_mb(), "peak_worker_mb": worker if "2 workers" in way else 0}
@@ -180,18 +177,12 @@ def measure_plain(way: str, scratch: Path) -> dict[str, Any]:
     modalities = {name: name.partition("_")[0] for name in dimensions}
     model = GenreModel(ModelSpec(dimensions, modalities, tuple(read_json(scratch / "genres.json")), shape))
     batch = 32 if way.endswith("32") else TrainSettings().for_films(n_train).batch
-    if pooling(way) == "mean":
-        files.paths = files.paths[: len(files) // PLAIN_SHARE]
-    held = Files(scratch / "npz")
-    held.paths, files.paths = files.paths[::4], [path for i, path in enumerate(files.paths) if i % 4]
-    loader, validation = (
-        DataLoader(part, batch, shuffle=part is files, num_workers=int(way.split()[1]), collate_fn=collate)
-        for part in (files, held)
-    )
+    files.paths = files.paths[: ATTENTION_TRAILERS if pooling(way) == "attention" else len(files) // PLAIN_SHARE]
+    loader = DataLoader(files, batch, shuffle=True, num_workers=int(way.split()[1]), collate_fn=collate)
     optimiser = torch.optim.AdamW(model.parameters(), fused=True)
     setup = time.perf_counter() - start
     for n, (scenes, target) in enumerate(loader):  # warm up
-        step(model.train(), optimiser, scenes, target)
+        step(model, optimiser, scenes, target)
         if n == 2:
             break
     start, cpu, stepping = time.perf_counter(), cpu_s(), 0.0
@@ -199,12 +190,6 @@ def measure_plain(way: str, scratch: Path) -> dict[str, Any]:
         began = time.perf_counter()
         step(model, optimiser, scenes, target)
         stepping += time.perf_counter() - began
-    model.eval()
-    with torch.inference_mode():
-        for scenes, _ in validation:
-            began = time.perf_counter()
-            model(scenes)
-            stepping += time.perf_counter() - began
     seconds, cpu = time.perf_counter() - start, cpu_s() - cpu
     return {
         "batch": batch,
@@ -254,10 +239,12 @@ def collate(items: list[dict[str, np.ndarray]]) -> tuple[SceneBatch, Tensor]:
 def measure_train(way: str, data: RunData) -> dict[str, Any]:
     start = time.perf_counter()
     order = np.random.default_rng(0).permutation(len(data.trailers))
+    if pooling(way) == "attention":
+        order = order[:ATTENTION_TRAILERS]
     held = len(order) // 5
     split = Split(np.sort(order[2 * held :]), np.sort(order[:held]), np.sort(order[held : 2 * held]))
     spec = ModelSpec(data.arrays.dimensions, data.modalities, data.genres, ModelSettings(pooling=pooling(way)))
-    batch = TrainSettings().for_films(len(split.train)).batch
+    batch = TrainSettings().for_films(round(0.6 * len(data.trailers))).batch
     settings = TrainSettings(epochs=EPOCHS + 1, min_epochs=1, batch=batch)
     ends: list[tuple[float, float]] = []
     matrix = profile(activities=[ProfilerActivity.CPU])

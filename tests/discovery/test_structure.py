@@ -40,6 +40,7 @@ def test_parts_are_found_in_the_genre_that_has_them_and_in_no_other() -> None:
     assert (b.finer, c.finer) == (False, False)
     assert said_of(a).startswith("Finer structure was found inside A (gap 0.")
     assert said_of(b).startswith("No finer structure was found inside B (gap ")
+    assert said_of_all((b,)) == said_of(b)
     assert said_of_all((a, b, c)) == "Finer structure was found inside 1 of 3 genres: A."
 
 

@@ -21,6 +21,7 @@ from cinegrain.media.files import path_text
 from cinegrain.pipeline.answer import Answers
 from cinegrain.pipeline.catalog import load_matched
 from cinegrain.pipeline.discover import discover
+from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.predict import Unread, check_out, predict_files, watch_folder, write_answers
 from cinegrain.pipeline.progress import Silent
 from cinegrain.pipeline.sure import how_sure
@@ -160,3 +161,15 @@ def test_a_run_from_vectors_says_why_it_cannot_look_at_a_film(tmp_path: Path) ->
     known = answers.predict(answers.film("7"), top_k=2)
     assert known["strangeness"]["score"] is not None
     assert {g["name"] for g in known["genres"]} == {"Comedy", "Horror", "War"}
+    check_what_is_said_of_sub_genres(run)
+
+
+def check_what_is_said_of_sub_genres(run: Run) -> None:
+    atlas, rows = read_json(run.atlas), read_json(run.trailers)
+    assert {card["verdict"]["kind"] for card in atlas["subgenres"]} <= {"stable", "loose", "artefact", "cut", "small"}
+    assert {row["genre"] for row in atlas["structure"]["genres"]} == {"Comedy", "Horror", "War"}
+    assert all(row["said"] for row in atlas["structure"]["genres"])
+    assert {"silhouette", "stability", "gap", "chance"} <= set(atlas["curve"][0])
+    for row in rows:
+        assert row["memberships"][0]["id"] == row["subgenre"]["id"]
+        assert sum(m["membership"] for m in row["memberships"]) <= 1.001

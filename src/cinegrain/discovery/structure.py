@@ -124,6 +124,8 @@ def said_of_all(structures: Sequence[GenreStructure]) -> str:
     finer = [structure.genre for structure in tested if structure.finer]
     if not tested:
         return f"No genre has the {_MIN_FILMS} films that it takes to look for finer structure."
+    if len(tested) == 1:
+        return said_of(tested[0])
     if not finer:
         return (
             f"No finer structure was found inside any of {len(tested)} genres: as far as these films tell, groups "

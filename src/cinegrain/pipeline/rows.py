@@ -19,6 +19,7 @@ from cinegrain.types import Float64, JsonObject
 N_WORDS = 8
 TABLE_COLUMNS = ("trailer_id", "title", "genres", "predicted_genres", "subgenre_id", "subgenre", "distance")
 _N_NEIGHBOURS = 5
+_N_MEMBERSHIPS, _LEAST_MEMBERSHIP = 3, 0.05
 _INFLUENCE_BATCH = 64
 
 
@@ -57,7 +58,9 @@ def trailer_rows(
     records = {record.trailer_id: record for record in dataset.trailers}
     present = np.stack([np.diff(a.offsets) > 0 for a in data.arrays.experts.values()], axis=1)
     part_of = {trailer_id: part for part, ids in card["split"].items() for trailer_id in ids}
-    distances = 1 - unit_rows(found.encoded) @ found.atlas.clustering.centroids.T
+    points = unit_rows(found.encoded)
+    distances = 1 - points @ found.atlas.clustering.centroids.T
+    memberships = found.atlas.clustering.membership(points)
     rows = []
     for i, trailer in enumerate(data.trailers):
         cluster = int(found.atlas.clustering.labels[i])
@@ -76,6 +79,7 @@ def trailer_rows(
                 "missing": [mode for mode, there in zip(data.modes, present[i], strict=True) if not there],
                 "predicted": genre_answers(model, probabilities[i], card["thresholds"], influence.values[i]),
                 "subgenre": {"id": subgenre.id, "name": subgenre.name, "distance": float(distances[i, cluster])},
+                "memberships": _likely(memberships[i], found.atlas),
                 "concepts": {
                     mode: [asdict(word) for word in best_words(words, N_WORDS)]
                     for mode, words in found.concepts.get(trailer.trailer_id, {}).items()
@@ -85,6 +89,16 @@ def trailer_rows(
             }
         )
     return rows, influence
+
+
+def _likely(membership: Float64, atlas: Atlas) -> list[JsonObject]:
+    """The sub-genres that a film most belongs to, at most three."""
+    best = np.argsort(-membership, kind="stable")[:_N_MEMBERSHIPS]
+    return [
+        {"id": atlas.subgenres[c].id, "membership": round(float(membership[c]), 4)}
+        for c in best
+        if membership[c] >= _LEAST_MEMBERSHIP
+    ]
 
 
 def calibrated_influence(influence: Influence, calibration: Calibration) -> Influence:
