@@ -22,7 +22,7 @@ demo: $(STAMP)  ## Set up, render a small film corpus and run everything on it (
 	$(BIN)/cinegrain demo --out runs/demo
 
 test: lint  ## Set up, lint, check types and import layers, run all tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 lint: $(STAMP)  ## Lint, types, import layers
 	$(BIN)/ruff check .

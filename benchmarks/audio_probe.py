@@ -9,6 +9,8 @@ folds; its strength is chosen on one of those, never on the fold that is scored.
 import argparse
 import csv
 import json
+import platform
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +50,9 @@ def main() -> None:
         "log-mel": probe(np.stack(list(map(mel, sounds))), labels, folds),
     }
     if args.json:
-        print(
-            json.dumps({"data": "ESC-10, folds " + ", ".join(sorted(set(folds))), "n": len(rows), "accuracy": results})
-        )
+        data = {"data": "ESC-10, folds " + ", ".join(sorted(set(folds))), "n": len(rows)}
+        versions = {name: version(name) for name in ("av", "numpy", "onnxruntime", "scikit-learn")}
+        print(json.dumps({**data, "accuracy": results, "python": platform.python_version(), "versions": versions}))
         return
     for name, found in results.items():
         print(f"{name:<20}{found['mean']:.3f} ± {found['deviation']:.3f}  by fold {found['by_fold']}")

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from cinegrain.cli.main import app
 from cinegrain.demo.corpus import CorpusFiles, render_corpus
 from cinegrain.demo.plan import CorpusSettings
 
@@ -54,6 +56,18 @@ def cinegrain() -> Cinegrain:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
         assert "Traceback" not in done.stderr, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def cinegrain_here() -> Cinegrain:
+    """Runs the same command inside this process, which has its libraries loaded: for what proves as much this way."""
+
+    def run(*args: object) -> Done:
+        done = CliRunner().invoke(app, [str(arg) for arg in args])
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return Done(done.exit_code, done.stdout, done.stderr)
 
     return run
 

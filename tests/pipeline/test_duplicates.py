@@ -92,7 +92,9 @@ def recut(source: Path, target: Path, *, skip_s: float, width: int) -> None:
         out.mux(audio.encode(None))
 
 
-def test_a_film_in_another_cut_size_and_container(corpus: CorpusFiles, cinegrain: Cinegrain, tmp_path: Path) -> None:
+def test_a_film_in_another_cut_size_and_container(
+    corpus: CorpusFiles, cinegrain_here: Cinegrain, tmp_path: Path
+) -> None:
     films = sorted(corpus.videos.glob("*.mp4"))[:5]
     folder = tmp_path / "films"
     folder.mkdir()
@@ -102,7 +104,7 @@ def test_a_film_in_another_cut_size_and_container(corpus: CorpusFiles, cinegrain
     catalog = tmp_path / "films.csv"
     catalog.write_text("file,genres\n" + "".join(f"{p.name},A\n" for p in sorted(folder.iterdir())))
     experts = ["--extract.experts", "image_efficientnet_lite0"]
-    done = cinegrain("extract", folder, "--catalog", catalog, "--out", tmp_path / "run", *experts)
+    done = cinegrain_here("extract", folder, "--catalog", catalog, "--out", tmp_path / "run", *experts)
     assert done.code == 0, done.err
     (pair,) = find_duplicates(EmbeddingDataset(tmp_path / "run" / "dataset"), Silent())
     assert {pair.a, pair.b} == {films[3].name, "again.mkv"}

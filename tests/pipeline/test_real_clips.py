@@ -57,7 +57,7 @@ def test_two_copies_of_one_scene_are_each_others_nearest(rows: dict[str, Any]) -
         assert nearest["score"] > rows[one]["neighbours"][1]["score"] + 0.1
 
 
-def test_they_are_the_only_near_duplicates(run: Path, cinegrain: Cinegrain) -> None:
-    (pair,) = cinegrain("dataset", "duplicates", run, "--json").json
+def test_they_are_the_only_near_duplicates(run: Path, cinegrain_here: Cinegrain) -> None:
+    (pair,) = cinegrain_here("dataset", "duplicates", run, "--json").json
     assert (pair["a"][:2], pair["b"][:2]) == ("04", "05")
     assert pair["offset_s"] == pytest.approx(0, abs=0.1)

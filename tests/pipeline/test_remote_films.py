@@ -64,10 +64,10 @@ def films(corpus: CorpusFiles, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture(scope="module")
-def here(films: Path, cinegrain: Cinegrain) -> Path:
+def here(films: Path, cinegrain_here: Cinegrain) -> Path:
     """The run over the folder, with which all others must agree."""
     out = films.parent / "run"
-    assert cinegrain("extract", films, "--catalog", films.parent / "films.csv", "--out", out, *EXPERTS).code == 0
+    assert cinegrain_here("extract", films, "--catalog", films.parent / "films.csv", "--out", out, *EXPERTS).code == 0
     return out
 
 
@@ -85,30 +85,30 @@ def assert_same(run: Path, other: Path) -> None:
 
 
 def test_a_bucket_gives_what_the_folder_gives(
-    films: Path, here: Path, s3: Any, cinegrain: Cinegrain, tmp_path: Path
+    films: Path, here: Path, s3: Any, cinegrain_here: Cinegrain, tmp_path: Path
 ) -> None:
     catalog = films.parent / "films.csv"
     for film in films.iterdir():
         s3.upload_file(str(film), "archive", f"trailers/deep/{film.name}")
     s3.put_object(Bucket="archive", Key="trailers/notes.txt", Body=b"no film")
     run = ("extract", "s3://archive/trailers", "--catalog", catalog, "--out", tmp_path / "b", *EXPERTS)
-    done = cinegrain(*run)
+    done = cinegrain_here(*run)
     assert done.code == 0, done.err
     assert done.json["new"] == N_FILMS
     assert_same(here, tmp_path / "b")
     paths = [row["path"] for row in rows(tmp_path / "b", TRAILERS)]
     assert all(path.startswith("s3://archive/trailers/deep/ä ") for path in paths)
 
-    assert cinegrain(*run).json["new"] == 0
+    assert cinegrain_here(*run).json["new"] == 0
     again, other = sorted(films.iterdir())[:2]
     s3.upload_file(str(again), "archive", f"trailers/deep/{again.name}")  # the same, at another time
     s3.put_object(Bucket="archive", Key=f"trailers/deep/{other.name}", Body=again.read_bytes())
-    assert cinegrain(*run).json["new"] == 1
+    assert cinegrain_here(*run).json["new"] == 1
     digests = {row["trailer_id"]: row["sha256"] for row in rows(tmp_path / "b", TRAILERS)}
     assert digests[again.stem] == digests[other.stem]
 
     def verified() -> tuple[int, int, int, list[str]]:
-        done = cinegrain("dataset", "verify", tmp_path / "b", "--json")
+        done = cinegrain_here("dataset", "verify", tmp_path / "b", "--json")
         faults = [fault["where"] for fault in done.json["faults"]]
         return done.code, done.json["n_files_checked"], done.json["n_files_gone"], faults
 
@@ -148,7 +148,7 @@ def test_what_cannot_be_had_is_a_failure_with_a_reason(
 
 
 def test_a_web_server_gives_what_the_folder_gives(
-    films: Path, here: Path, cinegrain: Cinegrain, tmp_path: Path
+    films: Path, here: Path, cinegrain_here: Cinegrain, tmp_path: Path
 ) -> None:
     pytest.importorskip("aiohttp", reason="SKIPPED: aiohttp is not installed")
     handler = partial(SimpleHTTPRequestHandler, directory=str(films))
@@ -159,7 +159,7 @@ def test_a_web_server_gives_what_the_folder_gives(
         (tmp_path / "web.csv").write_text("\n".join(["file,trailer_id,genres", *lines]), encoding="utf-8")
         (tmp_path / "empty").mkdir()
         run = ("extract", tmp_path / "empty", "--catalog", tmp_path / "web.csv", "--out", tmp_path / "b")
-        done = cinegrain(*run, *EXPERTS)
+        done = cinegrain_here(*run, *EXPERTS)
         server.shutdown()
     assert done.code == 0, done.err
     assert_same(here, tmp_path / "b")
@@ -181,10 +181,10 @@ def ftp(films: Path) -> Iterator[str]:
 
 
 def test_an_ftp_server_gives_what_the_folder_gives(
-    films: Path, here: Path, ftp: str, cinegrain: Cinegrain, tmp_path: Path
+    films: Path, here: Path, ftp: str, cinegrain_here: Cinegrain, tmp_path: Path
 ) -> None:
     catalog = films.parent / "films.csv"
-    done = cinegrain("extract", f"{ftp}/films", "--catalog", catalog, "--out", tmp_path / "b", *EXPERTS)
+    done = cinegrain_here("extract", f"{ftp}/films", "--catalog", catalog, "--out", tmp_path / "b", *EXPERTS)
     assert done.code == 0, done.err
     assert_same(here, tmp_path / "b")
     for row in rows(tmp_path / "b", TRAILERS):
@@ -220,12 +220,12 @@ def test_a_missing_package_is_named(address: str, package: str, tmp_path: Path) 
 
 
 def test_a_dataset_on_an_object_store_is_the_same_and_resumes(
-    films: Path, here: Path, s3: Any, cinegrain: Cinegrain, tmp_path: Path
+    films: Path, here: Path, s3: Any, cinegrain_here: Cinegrain, tmp_path: Path
 ) -> None:
     catalog = films.parent / "films.csv"
     command = ("extract", films, "--catalog", catalog, *EXPERTS)
     away = (*command, "--out", tmp_path / "b", "--extract.dataset", "s3://archive/sets/one")
-    assert cinegrain(*away).json["new"] == N_FILMS
+    assert cinegrain_here(*away).json["new"] == N_FILMS
     assert not (tmp_path / "b" / "dataset").exists()
     for table in (TRAILERS, SCENES, EMBEDDINGS):
         ours, theirs = (
@@ -235,12 +235,12 @@ def test_a_dataset_on_an_object_store_is_the_same_and_resumes(
         assert sorted(ours.to_table().to_pylist(), key=key) == sorted(theirs.to_table().to_pylist(), key=key)
 
     lance.dataset(f"s3://archive/sets/one/{TRAILERS}.lance").delete(f"trailer_id = '{min(films.iterdir()).stem}'")
-    again = cinegrain(*command, "--out", tmp_path / "b")  # the run remembers where its dataset is
+    again = cinegrain_here(*command, "--out", tmp_path / "b")  # the run remembers where its dataset is
     assert again.json["new"] == 1, again.err
-    checked = cinegrain("dataset", "verify", tmp_path / "b", "--json")
+    checked = cinegrain_here("dataset", "verify", tmp_path / "b", "--json")
     assert (checked.code, checked.json["n_trailers"]) == (0, N_FILMS), "orphans were swept, nothing is doubled"
     assert Location(Url("s3://archive/sets/one")).size_bytes() > 10_000
-    alone = cinegrain("dataset", "info", "s3://archive/sets/one", "--json")
+    alone = cinegrain_here("dataset", "info", "s3://archive/sets/one", "--json")
     assert (alone.code, alone.json["trailers"]) == (0, N_FILMS), "a dataset can be named by its address"
 
 

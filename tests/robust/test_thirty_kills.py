@@ -16,7 +16,7 @@ from tests.media.conftest import texture, tone, write_film
 from cinegrain.store.reader import EmbeddingDataset
 
 N_KILLS, N_FILMS, N_DIFFERENT = 30, 260, 8
-SETTINGS = ("--extract.experts", "motion_flow,audio_yamnet", "--extract.workers", "2", "--json")
+SETTINGS = ("--extract.experts", "motion_flow,audio_yamnet", "--extract.workers", "1", "--json")
 
 
 def films(folder: Path) -> Path:
