@@ -184,7 +184,9 @@ def start(corpus: CorpusFiles, out: Path) -> "subprocess.Popen[str]":
 
 def wait_for_films(out: Path, n: int) -> None:
     for _ in range(1200):
-        if len(list((out / "dataset" / "trailers.lance" / "_versions").glob("*"))) >= n:  # each commit is one film
+        if (
+            len(list((out / "dataset" / "trailers.lance" / "_versions").glob("*.manifest"))) >= n
+        ):  # each commit is one film
             return
         time.sleep(0.1)
     raise AssertionError("no film came")
