@@ -23,6 +23,8 @@ COMMANDS = (
     "predict",
     "similar",
     "explain",
+    "assign",
+    "atlas",
     "settings",
     "doctor",
 )
