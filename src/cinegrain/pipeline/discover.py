@@ -37,7 +37,7 @@ from cinegrain.training.checkpoint import load_model
 from cinegrain.training.infer import encode_all
 from cinegrain.types import JsonObject
 
-_QUICK = 1  # restarts on the curve, where many numbers are compared
+_QUICK = 3  # restarts on the curve, where many numbers are compared
 
 
 def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> str:

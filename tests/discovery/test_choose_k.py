@@ -1,0 +1,43 @@
+import numpy as np
+from tests.discovery.test_clusterers import planted, unit
+
+from cinegrain.discovery.choose_k import KPoint, best_number, choose_k
+from cinegrain.discovery.kmeans import kmeans_clusterer
+from cinegrain.discovery.settings import DiscoverSettings
+
+
+def test_the_rule_by_hand() -> None:
+    loose = KPoint(2, silhouette=0.9, stability=0.5, gap=0.3, chance=0.1)
+    chance = KPoint(3, silhouette=0.8, stability=1.0, gap=0.1, chance=0.1)
+    good = KPoint(4, silhouette=0.5, stability=0.75, gap=0.2, chance=0.1)
+    worse = KPoint(5, silhouette=0.4, stability=0.9, gap=0.4, chance=0.1)
+    assert best_number([loose, chance, good, worse]).k == 4
+    assert "come back and stand out" in best_number([loose, chance, good, worse]).criterion
+    none = best_number([loose, chance])
+    assert none.k == 2
+    assert "at no number" in none.criterion
+
+
+def test_planted_groups_hold_and_cuts_through_blobs_of_two_genres_do_not() -> None:
+    points, _ = planted(n=150)
+    no_genres = np.zeros((150, 2), dtype=bool)
+    found = choose_k(points[:, None], no_genres, DiscoverSettings(k_max=9), cluster=kmeans_clusterer(3), seed=0)
+    assert found.k == 6
+    assert "come back and stand out" in found.criterion
+    rng = np.random.default_rng(0)
+    genre = np.arange(150) % 2
+    blobs = unit(2 * np.eye(12)[genre] + 0.6 * rng.normal(size=(150, 12)))
+    labels = np.eye(2, dtype=bool)[genre]
+    found = choose_k(blobs[:, None], labels, DiscoverSettings(k_max=6), cluster=kmeans_clusterer(3), seed=0)
+    assert "at no number" in found.criterion, "the genres explain the two groups"
+
+
+def test_many_numbers_are_tried_in_even_ratios_and_then_near_the_best() -> None:
+    points, _ = planted(n=150)
+    many = np.zeros((150, 12), dtype=bool)
+    curve = choose_k(points[:, None], many, DiscoverSettings(), cluster=kmeans_clusterer(3), seed=0).curve
+    tried = [point.k for point in curve]
+    assert tried == sorted(set(tried))
+    assert (tried[0], tried[-1]) == (2, 48)
+    assert {5, 6, 7} <= set(tried)
+    assert len(tried) <= 24
