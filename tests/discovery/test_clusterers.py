@@ -160,5 +160,5 @@ def test_fewer_than_all_prototypes_are_merged() -> None:
 def test_prototypes_must_have_been_trained() -> None:
     with pytest.raises(ConfigError, match="trained none"):
         make_clusterer(DiscoverSettings(clusterer="prototypes"))
-    with pytest.raises(ConfigError, match="one of kmeans"):
+    with pytest.raises(ConfigError, match="one of genres"):
         DiscoverSettings(clusterer="magic")

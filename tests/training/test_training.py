@@ -199,10 +199,10 @@ def trained() -> tuple[TrailerArrays, Bool, GenreModel]:
 def test_finetuning_brings_views_of_one_film_together(trained: tuple[TrailerArrays, Bool, GenreModel]) -> None:
     arrays, labels, coarse = trained
     before = {k: v.clone() for k, v in coarse.state_dict().items()}
-    model, history = finetune(
-        coarse, arrays, labels, np.arange(70), FinetuneSettings(epochs=40, learning_rate=3e-3), seed=0
-    )
-    assert history[-1].contrast_loss < history[0].contrast_loss
+    settings = FinetuneSettings(method="contrast", epochs=40, learning_rate=3e-3)
+    found = finetune(coarse, arrays, labels, np.arange(70), settings, seed=0)
+    model, history = found.model, found.history
+    assert history[-1].figures["contrast_loss"] < history[0].figures["contrast_loss"]
     assert all(torch.equal(before[k], v) for k, v in coarse.state_dict().items()), "the coarse model is left alone"
     assert set(model.state_dict()) == set(before), "the projection head is dropped"
 
@@ -221,11 +221,11 @@ def test_finetuning_brings_views_of_one_film_together(trained: tuple[TrailerArra
 
 def test_genre_loss_is_kept_at_its_weight(trained: tuple[TrailerArrays, Bool, GenreModel]) -> None:
     arrays, labels, coarse = trained
-    kept, with_genre = finetune(
-        coarse, arrays, labels, np.arange(70), FinetuneSettings(epochs=25, genre_weight=3), seed=0
-    )
-    lost, without = finetune(coarse, arrays, labels, np.arange(70), FinetuneSettings(epochs=25, genre_weight=0), seed=0)
-    assert with_genre[-1].genre_loss < without[-1].genre_loss
+    settings = FinetuneSettings(method="contrast", epochs=25, genre_weight=3)
+    with_genre = finetune(coarse, arrays, labels, np.arange(70), settings, seed=0)
+    without = finetune(coarse, arrays, labels, np.arange(70), replace(settings, genre_weight=0), seed=0)
+    assert with_genre.history[-1].figures["genre_loss"] < without.history[-1].figures["genre_loss"]
+    kept, lost = with_genre.model, without.model
     decay = (lost.head.weight / coarse.head.weight).detach()
     assert float(decay.std()) < 1e-4, "without weight the head gets no gradient; only weight decay shrinks it evenly"
     assert float((kept.head.weight / coarse.head.weight).detach().std()) > 1e-2
@@ -238,7 +238,9 @@ def test_films_of_one_scene_cannot_be_contrasted() -> None:
     model = GenreModel(ModelSpec({"sound": 3}, {"sound": "audio"}, ("A", "B"), ModelSettings(width=4)))
     none = np.zeros(0, dtype=np.int64)
     with pytest.raises(DataError, match="two films with two scenes"):
-        finetune(model, arrays, np.zeros((6, 2), dtype=bool), none, FinetuneSettings(epochs=1), seed=0)
+        finetune(
+            model, arrays, np.zeros((6, 2), dtype=bool), none, FinetuneSettings(method="contrast", epochs=1), seed=0
+        )
 
 
 def test_checkpoint_round_trip(tmp_path: Path, trained: tuple[TrailerArrays, Bool, GenreModel]) -> None:

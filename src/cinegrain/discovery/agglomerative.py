@@ -4,18 +4,19 @@ import numpy as np
 from sklearn.cluster import AgglomerativeClustering
 
 from cinegrain.discovery.clustering import Clustering, around, canonical_order, check_k, unit_means
-from cinegrain.types import Float64, Int64
+from cinegrain.types import Bool, Float64, Int64
 
 _MOST_FILMS = 8000  # all pairs of them are compared: 0.25 GB
 
 
-def agglomerative(points: Float64, k: int, *, seed: int) -> Clustering:
+def agglomerative(points: Float64, k: int, *, seed: int, genres: Bool | None = None) -> Clustering:  # noqa: ARG001
     """Ward's criterion on unit rows; then every film goes to the nearest centre, as new films do.
 
     Args:
         points: Unit rows, shape (n, d).
         k: Number of clusters, 1 <= k <= n.
         seed: Of the sample that the tree is grown on where there are over 8,000 films; nothing else is left to chance.
+        genres: Not looked at.
 
     Raises:
         DataError: If k is out of range.

@@ -4,6 +4,7 @@ from cinegrain.discovery.agglomerative import agglomerative
 from cinegrain.discovery.clustering import Clusterer
 from cinegrain.discovery.density import density
 from cinegrain.discovery.gaussian import gaussian_clusterer
+from cinegrain.discovery.genres import under_genres
 from cinegrain.discovery.kmeans import kmeans_clusterer
 from cinegrain.discovery.prototypes import prototype_clusterer
 from cinegrain.discovery.settings import DiscoverSettings
@@ -21,6 +22,8 @@ def make_clusterer(settings: DiscoverSettings, prototypes: Float64 | None = None
     Raises:
         ConfigError: If prototypes are asked for and there are none.
     """
+    if settings.clusterer == "genres":
+        return under_genres
     if settings.clusterer == "gaussian":
         return gaussian_clusterer(settings.restarts)
     if settings.clusterer == "agglomerative":

@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 from scipy.special import log_softmax, softmax
 
 from cinegrain.errors import DataError
-from cinegrain.types import Float32, Float64, Int64
+from cinegrain.types import Bool, Float32, Float64, Int64
 
 _AT_ONCE = 100_000  # rows of a product that are in memory together
 _SHARPEST = 1e-3  # no temperature is lower
@@ -20,7 +20,8 @@ class Clustering:
 
     The membership of a unit row x in cluster c is the softmax over clusters of `weights[c] @ x + biases[c]`. For
     clusterers that only place centres the weights are the centroids divided by a temperature, so a film belongs to
-    the nearest centroid; for the Gaussian mixture it is the mixture's own posterior.
+    the nearest centroid; for the Gaussian mixture it is the mixture's own posterior. With the clusterer `genres`, a
+    film of known genres is in the best of the clusters under these.
 
     Attributes:
         labels: Shape (n,), 0..k-1, biggest cluster first.
@@ -48,6 +49,18 @@ class Clustering:
         """Soft membership of unit rows of shape (n, d): shape (n, k), rows add up to 1."""
         return np.asarray(softmax(self.scores(points), axis=1))
 
+    def membership_of_own(self, points: Float64 | Float32) -> Float64:
+        """Soft membership of the clustered films themselves, shape (n, k); the greatest is their own cluster's.
+
+        Clusters that would fit a film better than its own are under genres that it does not have, and count as 0.
+
+        Args:
+            points: The n unit rows that were clustered.
+        """
+        scores = self.scores(points)
+        own = np.take_along_axis(scores, self.labels[:, None], axis=1)
+        return np.asarray(softmax(np.where(scores > own, -np.inf, scores), axis=1))
+
     def assign(self, points: Float64 | Float32) -> Int64:
         """The cluster of each unit row, shape (n,)."""
         parts = [self.scores(points[i : i + _AT_ONCE]).argmax(axis=1) for i in range(0, len(points), _AT_ONCE)]
@@ -65,13 +78,14 @@ class Clusterer(Protocol):
     fewer where the data hold fewer: identical films always share one, and density or given prototypes may have fewer.
     """
 
-    def __call__(self, points: Float64, k: int, *, seed: int) -> Clustering:
+    def __call__(self, points: Float64, k: int, *, seed: int, genres: Bool | None = None) -> Clustering:
         """Clusters unit rows.
 
         Args:
             points: Unit rows, shape (n, d).
             k: Number of clusters, 1 <= k <= n.
             seed: Same seed, same clusters.
+            genres: Known genres of the films, shape (n, g); only `genres` looks at them.
 
         Raises:
             DataError: If k is out of range.

@@ -5,13 +5,13 @@ from sklearn.cluster import HDBSCAN
 
 from cinegrain.discovery.agglomerative import merged, sample_rows
 from cinegrain.discovery.clustering import Clustering, around, check_k, unit_means
-from cinegrain.types import Float64
+from cinegrain.types import Bool, Float64
 
 _MOST_FILMS = 8000
 _SMALLEST = 3
 
 
-def density(points: Float64, k: int, *, seed: int) -> Clustering:
+def density(points: Float64, k: int, *, seed: int, genres: Bool | None = None) -> Clustering:  # noqa: ARG001
     """HDBSCAN's groups, the most alike merged until k are left; every film then joins the nearest centre.
 
     The smallest group that counts shrinks from a quarter of an even share until there are at least k groups. Where
@@ -21,6 +21,7 @@ def density(points: Float64, k: int, *, seed: int) -> Clustering:
         points: Unit rows, shape (n, d).
         k: Most clusters, 1 <= k <= n.
         seed: Of the sample that is looked at where there are over 8,000 films; nothing else is left to chance.
+        genres: Not looked at.
 
     Raises:
         DataError: If k is out of range.

@@ -7,7 +7,7 @@ from sklearn.mixture import GaussianMixture
 from cinegrain.discovery.agglomerative import sample_rows
 from cinegrain.discovery.clustering import Clusterer, Clustering, check_k, ordered, unit_means
 from cinegrain.discovery.kmeans import spherical_kmeans
-from cinegrain.types import Float64
+from cinegrain.types import Bool, Float64
 
 _MOST_FILMS = 20_000
 _MOST_AXES = 32
@@ -18,7 +18,7 @@ _RIDGE = 1e-3  # of the mean variance, added to each
 def gaussian_clusterer(restarts: int) -> Clusterer:
     """The mixture behind the common interface; it starts from spherical k-means with so many restarts."""
 
-    def cluster(points: Float64, k: int, *, seed: int) -> Clustering:
+    def cluster(points: Float64, k: int, *, seed: int, genres: Bool | None = None) -> Clustering:  # noqa: ARG001
         return gaussian_mixture(points, k, seed=seed, restarts=restarts)
 
     return cluster

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.cluster import kmeans_plusplus
 
 from cinegrain.discovery.clustering import Clusterer, Clustering, around, canonical_order, check_k, unit_means
-from cinegrain.types import Float32, Float64, Int64
+from cinegrain.types import Bool, Float32, Float64, Int64
 
 _MAX_ROUNDS = 100
 _LEAST_GAIN = 1e-6
@@ -49,7 +49,7 @@ def spherical_kmeans(points: Float64, k: int, *, seed: int, restarts: int = 10) 
 def kmeans_clusterer(restarts: int) -> Clusterer:
     """Spherical k-means behind the common interface."""
 
-    def cluster(points: Float64, k: int, *, seed: int) -> Clustering:
+    def cluster(points: Float64, k: int, *, seed: int, genres: Bool | None = None) -> Clustering:  # noqa: ARG001
         return spherical_kmeans(points, k, seed=seed, restarts=restarts)
 
     return cluster

@@ -3,7 +3,7 @@
 from cinegrain.discovery.agglomerative import merged
 from cinegrain.discovery.clustering import Clusterer, Clustering, around, check_k
 from cinegrain.errors import DataError
-from cinegrain.types import Float64
+from cinegrain.types import Bool, Float64
 
 
 def prototype_clusterer(prototypes: Float64) -> Clusterer:
@@ -13,7 +13,7 @@ def prototype_clusterer(prototypes: Float64) -> Clusterer:
         prototypes: Unit rows, shape (p, d). Those that no film is nearest to give no cluster.
     """
 
-    def cluster(points: Float64, k: int, *, seed: int) -> Clustering:  # noqa: ARG001 - nothing is left to chance
+    def cluster(points: Float64, k: int, *, seed: int, genres: Bool | None = None) -> Clustering:  # noqa: ARG001
         check_k(k, len(points))
         if k > len(prototypes):
             raise DataError(f"There are {len(prototypes)} prototypes, so at most so many sub-genres; asked for {k}.")

@@ -4,14 +4,19 @@ from dataclasses import dataclass, field
 
 from cinegrain.errors import ConfigError
 
-CLUSTERERS = ("kmeans", "gaussian", "agglomerative", "hdbscan", "prototypes")
+CLUSTERERS = ("genres", "kmeans", "gaussian", "agglomerative", "hdbscan", "prototypes")
 
 
 @dataclass(frozen=True)
 class DiscoverSettings:
     """How sub-genres are found."""
 
-    clusterer: str = field(default="kmeans", metadata={"help": "What finds sub-genres: " + ", ".join(CLUSTERERS) + "."})
+    clusterer: str = field(
+        default="genres",
+        metadata={
+            "help": "What finds sub-genres: " + ", ".join(CLUSTERERS) + "; `genres` finds some under each genre."
+        },
+    )
     k: int = field(default=0, metadata={"help": "Number of sub-genres; 0 chooses it by silhouette."})
     k_min: int = field(default=2, metadata={"help": "Fewest sub-genres to consider."})
     k_max: int = field(

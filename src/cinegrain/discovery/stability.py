@@ -49,7 +49,14 @@ class Stability:
 
 
 def repeat_search(
-    points: Float64, k: int, cluster: Clusterer, *, seed: int, n_seeds: int, n_subsamples: int
+    points: Float64,
+    k: int,
+    cluster: Clusterer,
+    *,
+    seed: int,
+    n_seeds: int,
+    n_subsamples: int,
+    genres: Bool | None = None,
 ) -> Repeats:
     """Clusters again with other seeds, and on random 80 % of the films.
 
@@ -60,18 +67,22 @@ def repeat_search(
         seed: Of the search that is repeated; others are drawn from it.
         n_seeds: How many further seeds.
         n_subsamples: How many subsamples.
+        genres: Known genres of the films, shape (n, g).
     """
     chance = np.random.default_rng(seed)
     n = len(points)
     rows = np.arange(n) if n <= _MOST_FILMS else np.sort(chance.choice(n, _MOST_FILMS, replace=False))
-    chosen = points[rows]
-    seeds = tuple(cluster(chosen, k, seed=seed + 1 + i).labels for i in range(n_seeds))
+    chosen, known = points[rows], None if genres is None else genres[rows]
+    seeds = tuple(cluster(chosen, k, seed=seed + 1 + i, genres=known).labels for i in range(n_seeds))
     subsamples, seen = [], []
     for i in range(n_subsamples):
         inside = np.zeros(len(rows), dtype=bool)
         inside[chance.choice(len(rows), max(round(_SHARE * len(rows)), k), replace=False)] = True
-        found = cluster(chosen[inside], k, seed=seed + 1 + n_seeds + i)
-        subsamples.append(found.assign(chosen))
+        own = None if known is None else known[inside]
+        found = cluster(chosen[inside], k, seed=seed + 1 + n_seeds + i, genres=own)
+        labels = found.assign(chosen)
+        labels[inside] = found.labels  # with their genres in mind, where those are known
+        subsamples.append(labels)
         seen.append(inside)
     return Repeats(rows, seeds, tuple(subsamples), tuple(seen))
 

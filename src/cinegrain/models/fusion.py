@@ -72,6 +72,20 @@ class Projection(nn.Module):
         return _only(torch.stack([layer(self.dropout(pooled[k])) for k, layer in self.maps.items()], dim=1), present)
 
 
+class LinearFusion(Fusion):
+    """Every expert through a linear map of its own and nothing else: what the experts tell apart stays apart."""
+
+    def __init__(self, dimensions: Mapping[str, int], *, width: int, dropout: float) -> None:
+        super().__init__(dimensions, width=width, dropout=dropout)
+        self.experts, self.n_features = tuple(dimensions), width * len(dimensions)
+        self.project = Projection(dimensions, width=width, dropout=dropout)
+
+    def forward(self, pooled: Mapping[str, Tensor], present: Tensor) -> Tensor:
+        """See `Fusion.forward`."""
+        encoded: Tensor = self.project(pooled, present)
+        return encoded
+
+
 class ConcatFusion(Fusion):
     """Concatenation and an MLP of one hidden layer.
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cinegrain.models.batch import SceneBatch
-from cinegrain.models.fusion import ConcatFusion, Fusion, GatedUnits, LateFusion
+from cinegrain.models.fusion import ConcatFusion, Fusion, GatedUnits, LateFusion, LinearFusion
 from cinegrain.models.gating import CollaborativeGating
 from cinegrain.models.head import MemberHead
 from cinegrain.models.linear import LinearPath
@@ -21,6 +21,7 @@ _KINDS: Mapping[str, type[Fusion]] = {
     "units": GatedUnits,
     "concat": ConcatFusion,
     "late": LateFusion,
+    "linear": LinearFusion,
     "transformer": TransformerFusion,
 }
 _TYPICAL_FILMS = 1_000

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from cinegrain.errors import ConfigError
 
-FUSIONS = ("gating", "units", "concat", "late", "transformer")
+FUSIONS = ("gating", "units", "concat", "late", "linear", "transformer")
 POOLINGS = ("mean", "attention", "netvlad")
 
 

@@ -43,7 +43,7 @@ def run_demo(out: Path, n_films: int, settings: Settings, watcher: Watcher) -> D
     summary = run_all(files.videos, files.catalog, out, settings, watcher)
     data = load_data(run, load_matched(run.catalog).trailers, expert_names(settings.extract.experts))
     with watcher.stage("Planted sub-genres") as on_step:
-        rows = recover(run, data, files.truth, restarts=settings.discover.restarts, seed=settings.seed)
+        rows = recover(run, data, files.truth, settings.discover, seed=settings.seed)
         on_step(1, 1, "scored")
     make_report(run, watcher)
     return DemoResult(summary, rows)

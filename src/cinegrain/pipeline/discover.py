@@ -30,7 +30,7 @@ from cinegrain.pipeline.progress import Watcher
 from cinegrain.pipeline.provenance import provenance
 from cinegrain.pipeline.registry import read_known, write_known
 from cinegrain.pipeline.rows import Found, trailer_rows
-from cinegrain.pipeline.train import RunData
+from cinegrain.pipeline.train import RunData, load_prototypes
 from cinegrain.pipeline.words import term_counts, trailer_concepts
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.checkpoint import load_model
@@ -74,14 +74,18 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
     concepts = trailer_concepts(dataset, data.modalities)
     trailer_ids = [trailer.trailer_id for trailer in data.trailers]
     discovery, chosen = settings.discover, settings.seed
-    cluster = make_clusterer(discovery)
+    prototypes = load_prototypes(run)
+    cluster = make_clusterer(discovery, prototypes)
     blocks = ExpertBlocks(data.arrays)
     with watcher.stage("Structure within genres") as on_step:
         structures = genre_structures(blocks, data.labels, data.genres, seed=chosen, on_step=on_step)
     with watcher.stage("Sub-genres") as on_step:
-        quick = make_clusterer(replace(discovery, restarts=min(discovery.restarts, _QUICK)))
+        by_direction = "kmeans" if discovery.clusterer == "genres" else discovery.clusterer
+        quick = make_clusterer(
+            replace(discovery, clusterer=by_direction, restarts=min(discovery.restarts, _QUICK)), prototypes
+        )
         choice = choose_k(encoded, data.labels, discovery, cluster=quick, seed=chosen, on_step=on_step)
-        clustering = cluster(points, choice.k, seed=chosen)
+        clustering = cluster(points, choice.k, seed=chosen, genres=data.labels)
         repeats = repeat_search(
             points,
             len(clustering),
@@ -89,6 +93,7 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
             seed=chosen,
             n_seeds=discovery.stability_seeds,
             n_subsamples=discovery.stability_subsamples,
+            genres=data.labels,
         )
         if discovery.clusterer != "gaussian":  # the mixture has a posterior of its own
             clustering = with_calibrated_membership(clustering, points, repeats)

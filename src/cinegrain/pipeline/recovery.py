@@ -8,27 +8,30 @@ import numpy as np
 
 from cinegrain.artifacts import read_json, write_json
 from cinegrain.discovery.atlas import unit_rows
-from cinegrain.discovery.kmeans import spherical_kmeans
+from cinegrain.discovery.clusterers import make_clusterer
+from cinegrain.discovery.clustering import Clusterer
+from cinegrain.discovery.kmeans import kmeans_clusterer
+from cinegrain.discovery.settings import DiscoverSettings
 from cinegrain.metrics.clustering import cluster_scores
 from cinegrain.metrics.retrieval import retrieval_scores
 from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.train import RunData
+from cinegrain.pipeline.train import RunData, load_prototypes
 from cinegrain.training.checkpoint import load_model
 from cinegrain.training.infer import encode_all
-from cinegrain.types import Float64, JsonObject
+from cinegrain.types import Bool, Float64, JsonObject
 
 _SEEDS = 5
 
 
-def recover(run: Run, data: RunData, truth_file: Path, *, restarts: int, seed: int) -> list[JsonObject]:
-    """Scores k-means on plain vectors, after coarse training and after fine-tuning, against the planted truth.
+def recover(run: Run, data: RunData, truth_file: Path, settings: DiscoverSettings, *, seed: int) -> list[JsonObject]:
+    """Scores what discovery finds against the planted truth, beside k-means on plain vectors and on the coarse network.
 
     Args:
         run: A finished run.
         data: Its films.
         truth_file: CSV with trailer_id and subgenre.
-        restarts: Of k-means, alike for all.
-        seed: First of five seeds of k-means; means and standard deviations are over them.
+        settings: The clusterer; `restarts` are of k-means, alike for all.
+        seed: First of five seeds of the clusterers; means and standard deviations are over them.
 
     Returns:
         One row a method, also written to recovery.json.
@@ -37,16 +40,17 @@ def recover(run: Run, data: RunData, truth_file: Path, *, restarts: int, seed: i
         planted = {row["trailer_id"]: row["subgenre"] for row in csv.DictReader(file)}
     truth = [planted[trailer.trailer_id] for trailer in data.trailers]
     coarse, finetuned = load_model(run.coarse)[0], load_model(run.finetuned)[0]
-    spaces = {
-        "plain vectors of all experts": concatenated(data),
-        "coarse genre network": unit_rows(encode_all(coarse, data.arrays, data.everything).double().numpy()),
-        "after fine-tuning": unit_rows(encode_all(finetuned, data.arrays, data.everything).double().numpy()),
-    }
+    plain, ours = kmeans_clusterer(settings.restarts), make_clusterer(settings, load_prototypes(run))
+    before = unit_rows(encode_all(coarse, data.arrays, data.everything).double().numpy())
+    after = unit_rows(encode_all(finetuned, data.arrays, data.everything).double().numpy())
+    n, k = len(set(truth)), int(read_json(run.atlas)["k"])
     rows = [
-        _row(method, "true number", points, len(set(truth)), truth, restarts, seed) for method, points in spaces.items()
+        _row("plain vectors of all experts", "true number", concatenated(data), n, truth, plain, data.labels, seed),
+        _row("coarse genre network", "true number", before, n, truth, plain, data.labels, seed),
+        _row("after fine-tuning, k-means", "true number", after, n, truth, plain, data.labels, seed),
+        _row("after fine-tuning", "true number", after, n, truth, ours, data.labels, seed),
+        _row("after fine-tuning", "chosen", after, k, truth, ours, data.labels, seed),
     ]
-    k = int(read_json(run.atlas)["k"])
-    rows.append(_row("after fine-tuning", "chosen", spaces["after fine-tuning"], k, truth, restarts, seed))
     write_json(run.recovery, rows)
     return rows
 
@@ -65,10 +69,18 @@ def concatenated(data: RunData) -> Float64:
     return unit_rows(np.concatenate(blocks, axis=1)[:, None])
 
 
-def _row(method: str, how: str, points: Float64, k: int, truth: Sequence[str], restarts: int, seed: int) -> JsonObject:
+def _row(
+    method: str,
+    how: str,
+    points: Float64,
+    k: int,
+    truth: Sequence[str],
+    cluster: Clusterer,
+    genres: Bool,
+    seed: int,
+) -> JsonObject:
     scores = [
-        cluster_scores(truth, spherical_kmeans(points, k, seed=seed + i, restarts=restarts).labels.tolist())
-        for i in range(_SEEDS)
+        cluster_scores(truth, cluster(points, k, seed=seed + i, genres=genres).labels.tolist()) for i in range(_SEEDS)
     ]
     row: JsonObject = {"method": method, "k": how, "n_clusters": k}
     for name in ("ari", "nmi", "accuracy"):

@@ -60,7 +60,7 @@ def trailer_rows(
     part_of = {trailer_id: part for part, ids in card["split"].items() for trailer_id in ids}
     points = unit_rows(found.encoded)
     distances = 1 - points @ found.atlas.clustering.centroids.T
-    memberships = found.atlas.clustering.membership(points)
+    memberships = found.atlas.clustering.membership_of_own(points)
     rows = []
     for i, trailer in enumerate(data.trailers):
         cluster = int(found.atlas.clustering.labels[i])

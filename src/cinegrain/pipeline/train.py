@@ -10,10 +10,12 @@ from itertools import compress
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
 
 from cinegrain.artifacts import is_current, key_of, write_bytes
 from cinegrain.config import Settings, to_plain
-from cinegrain.errors import DataError
+from cinegrain.errors import DataError, StoreError
 from cinegrain.explain.familiarity import films_to_compare, fit_familiarity
 from cinegrain.metrics.multilabel import best_thresholds
 from cinegrain.models.genre_model import ModelSpec
@@ -28,12 +30,15 @@ from cinegrain.training.checkpoint import CARD_FILE, load_model, save_model
 from cinegrain.training.coarse import train_coarse
 from cinegrain.training.data import TrailerArrays
 from cinegrain.training.devices import ALONE, Devices
-from cinegrain.training.finetune import NothingToContrastError, finetune
+from cinegrain.training.finetune import finetune
+from cinegrain.training.finetuned import Finetuned, NothingToContrastError
 from cinegrain.training.infer import predict_genres
+from cinegrain.training.kin import franchises
 from cinegrain.training.split import split_by_title
-from cinegrain.types import Bool, Int64, Trailer
+from cinegrain.types import Bool, Float64, Int64, Trailer
 
 MIN_FILMS_PER_GENRE = 2
+PROTOTYPES_FILE = "prototypes.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,9 +203,9 @@ def train(run: Run, data: RunData, settings: Settings, watcher: Watcher, devices
 
 
 def fine_tune(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> str:
-    """Fine-tunes the coarse model unless that is done for exactly these inputs.
+    """Makes the embedding in which sub-genres are looked for, unless that is done for exactly these inputs.
 
-    Where too few films have two scenes there is nothing to contrast: the coarse model is kept as it is, and the
+    Where a method contrasts views and too few films have two scenes, the coarse model is kept as it is, and the
     watcher is told.
 
     Returns:
@@ -210,24 +215,50 @@ def fine_tune(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> 
         StoreError: If there is no coarse model.
     """
     coarse, card = load_model(run.coarse)
-    key = key_of("finetuned", card["key"], settings.seed, to_plain(settings.finetune))
+    key = key_of("finetuned by method", card["key"], settings.seed, to_plain(settings.finetune))
     if is_current(run.finetuned / CARD_FILE, key):
         return key
     position = {trailer.trailer_id: i for i, trailer in enumerate(data.trailers)}
     labelled = np.array([position[t] for t in card["split"]["train"] if t in position], dtype=np.int64)
     with watcher.stage("Fine-tuning") as on_step:
         try:
-            model, history = finetune(
-                coarse, data.arrays, data.labels, labelled, settings.finetune, seed=settings.seed, on_epoch=on_step
+            found = finetune(
+                coarse,
+                data.arrays,
+                data.labels,
+                labelled,
+                settings.finetune,
+                seed=settings.seed,
+                kin=franchises(data.trailers),
+                on_epoch=on_step,
             )
         except NothingToContrastError as error:
             watcher.say(f"{error} The genre model is used as it is.")
-            model, history = coarse, ()
+            found = Finetuned(coarse, ())
     extra = {
         "key": key,
         "coarse_key": card["key"],
-        "history": [asdict(epoch) for epoch in history],
+        "method": settings.finetune.method,
+        "history": [epoch.to_json() for epoch in found.history],
         "provenance": provenance(settings.seed),
     }
-    save_model(run.finetuned, model, extra)
+    (run.finetuned / PROTOTYPES_FILE).unlink(missing_ok=True)
+    if found.prototypes is not None:
+        write_bytes(run.finetuned / PROTOTYPES_FILE, save({"prototypes": found.prototypes.astype(np.float32)}))
+    save_model(run.finetuned, found.model, extra)
     return key
+
+
+def load_prototypes(run: Run) -> Float64 | None:
+    """Centres that fine-tuning placed, unit rows (k, e * d); None if its method places none.
+
+    Raises:
+        StoreError: If they cannot be read.
+    """
+    file = run.finetuned / PROTOTYPES_FILE
+    if not file.is_file():
+        return None
+    try:
+        return np.asarray(load_file(file)["prototypes"], dtype=np.float64)
+    except (OSError, KeyError, SafetensorError) as error:
+        raise StoreError(f"{file} cannot be read: {error}. Run `cinegrain finetune` again.") from error

@@ -113,13 +113,17 @@ def coarse_charts(history: Sequence[JsonObject], best_epoch: int) -> list[Chart]
 
 
 def finetune_charts(history: Sequence[JsonObject]) -> list[Chart]:
-    """Contrast and genre loss of the fine-tuning."""
+    """Whatever the way of fine-tuning kept a record of."""
     epochs = [row["epoch"] + 1 for row in history]
     charts = []
     for title, key, colour in (
         ("Contrast loss (nats)", "contrast_loss", "--line-a"),
+        ("Prototype losses (nats)", "prototype_loss", "--line-a"),
+        ("Films that changed their component (share)", "moved", "--line-a"),
         ("Genre loss kept beside it", "genre_loss", "--line-b"),
     ):
+        if key not in history[0]:
+            continue
         values = [row[key] for row in history]
         said = f"{title} over {len(epochs)} epochs goes from {_ends(values)}."
         charts.append(Chart(title, said, _lines(epochs, [(title, values, colour)], "epoch")))

@@ -8,6 +8,7 @@ from cinegrain.models.settings import size_defaults
 RIDGE = 300.0
 """Ridge penalty of the linear classifier times the number of training films: 1 / C of a logistic regression."""
 LOSSES = ("bce", "asymmetric", "balanced")
+FINETUNING = ("mixture", "contrast", "weighted", "maskcon", "prototypes")
 
 
 @dataclass(frozen=True)
@@ -78,22 +79,44 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class FinetuneSettings:
-    """How the network is fine-tuned."""
+    """How trailers get the embedding in which sub-genres are looked for."""
 
-    epochs: int = field(default=40, metadata={"help": "Passes over all films."})
+    method: str = field(
+        default="mixture",
+        metadata={
+            "help": "mixture: components under genres, no network; contrast: as in the paper; weighted: trailers "
+            "attract each other as far as their genres agree; maskcon: the same, and as far as they are alike "
+            "already; "
+            "prototypes: fine classes under genres, by self-distillation."
+        },
+    )
+    prototypes: int = field(
+        default=0, metadata={"help": "Sub-genres that mixture and prototypes train for; 0 is four a genre."}
+    )
+    rounds: int = field(default=4, metadata={"help": "How often mixture finds components and turns the space to them."})
+    epochs: int = field(default=40, metadata={"help": "Passes over all films; not of mixture."})
     batch: int = field(default=128, metadata={"help": "Films in one step; each is a negative of all others."})
     learning_rate: float = field(default=3e-4, metadata={"help": "Step size of AdamW."})
     weight_decay: float = field(default=0.01, metadata={"help": "Weight decay of AdamW."})
-    temperature: float = field(default=0.5, metadata={"help": "Temperature of NT-Xent."})
+    temperature: float = field(default=0.5, metadata={"help": "Temperature of the contrast."})
+    soft_temperature: float = field(
+        default=0.1, metadata={"help": "Of maskcon's soft targets: small trusts the nearest."}
+    )
     genre_weight: float = field(default=1.0, metadata={"help": "Weight of the genre loss kept beside it; 0 is none."})
     projection: int = field(default=128, metadata={"help": "Length of the projection, dropped afterwards."})
     mode_dropout: float = field(default=0.2, metadata={"help": "Chance that a view loses a mode."})
     noise: float = field(default=0.1, metadata={"help": "Noise on a view's values, in standard deviations."})
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.projection) < 1 or self.batch < 2 or self.learning_rate <= 0:
-            raise ConfigError("finetune.epochs, .projection and .learning_rate must be above 0, .batch at least 2.")
-        if self.temperature <= 0 or min(self.genre_weight, self.noise, self.weight_decay) < 0:
-            raise ConfigError("finetune.temperature must be above 0; .genre_weight and .noise at least 0.")
+        if self.method not in FINETUNING:
+            raise ConfigError(f"finetune.method must be one of {', '.join(FINETUNING)}; found {self.method!r}.")
+        if min(self.epochs, self.projection, self.rounds) < 1 or self.batch < 2 or self.learning_rate <= 0:
+            raise ConfigError(
+                "finetune.epochs, .rounds, .projection and .learning_rate must be above 0, .batch at least 2."
+            )
+        if min(self.temperature, self.soft_temperature) <= 0:
+            raise ConfigError("finetune.temperature and .soft_temperature must be above 0.")
+        if min(self.genre_weight, self.noise, self.weight_decay, self.prototypes) < 0:
+            raise ConfigError("finetune.genre_weight, .noise, .weight_decay and .prototypes must be at least 0.")
         if not 0 <= self.mode_dropout < 1:
             raise ConfigError("finetune.mode_dropout must be within 0..1.")

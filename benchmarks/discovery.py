@@ -1,0 +1,309 @@
+"""How well hidden fine classes are found from coarse genres: the ladder of methods on data whose answers are known.
+
+    python benchmarks/discovery.py [--json] [--quick] [--data NAMES] [--methods NAMES] [--demo RUN] [--out FILE]
+
+Every method sees the same vectors and coarse genres, is told the number of clusters, and runs with five seeds; answers
+are read for scoring alone. Accuracy is Hungarian; ARI and NMI are of the whole clustering, and `within_ari` is the ARI
+inside each coarse class, averaged over films: what genres alone can tell scores nothing there. Retrieval is by cosine
+over at most 2,000 queries. `genre_map` is the macro mAP of a linear probe for the coarse genres on held-out items; the
+embedding never saw their genres. `stability` is the mean ARI between seeds.
+"""
+
+import argparse
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib.metadata import version
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import adjusted_rand_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.preprocessing import StandardScaler
+
+from cinegrain.artifacts import write_text
+from cinegrain.discovery.clustering import Clusterer
+from cinegrain.discovery.genres import under_genres
+from cinegrain.discovery.kmeans import kmeans_clusterer
+from cinegrain.discovery.prototypes import prototype_clusterer
+from cinegrain.metrics.clustering import cluster_scores
+from cinegrain.metrics.probe import linear_probe_map
+from cinegrain.models.genre_model import GenreModel, ModelSpec
+from cinegrain.models.settings import ModelSettings
+from cinegrain.training.coarse import train_coarse
+from cinegrain.training.finetune import finetune
+from cinegrain.training.finetuned import Finetuned
+from cinegrain.training.infer import encode_all
+from cinegrain.training.settings import FinetuneSettings, TrainSettings
+from cinegrain.types import Float64, Int64
+from finedata import FineData, demo, digits, esc10, simulated
+
+N_SEEDS, N_QUERIES = 5, 2000
+KMEANS = kmeans_clusterer(2)
+PAIRS = ((0, 1), (2, 3), (4, 5), (6, 7), (8, 9))
+THREES = ((0, 1, 2, 3), (4, 5, 6), (7, 8, 9))
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much work goes into the table."""
+
+    seeds: int
+    trailers: int
+    scale: float
+    epochs: int
+    coarse_epochs: int
+
+
+FULL = Effort(N_SEEDS, 8800, 1.0, 10, 20)
+QUICK = Effort(2, 400, 0.05, 2, 3)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a method gives for one seed: unit rows (n, d), and clusters of them."""
+
+    points: Float64
+    labels: Int64
+
+
+class Bench:
+    """One data set, and what several methods need of it, computed once."""
+
+    def __init__(self, data: FineData, effort: Effort) -> None:
+        self.data, self.effort = data, effort
+        self.everything = np.arange(len(data.fine))
+        self._coarse: dict[int, GenreModel] = {}
+        self._tuned: dict[tuple[FinetuneSettings, int], Finetuned] = {}
+
+    def coarse(self, seed: int) -> GenreModel:
+        """The genre network of a seed; genres of training items only."""
+        if seed not in self._coarse:
+            data = self.data
+            spec = ModelSpec(data.arrays.dimensions, data.modalities, data.genres, ModelSettings())
+            settings = TrainSettings(epochs=self.effort.coarse_epochs, min_epochs=1, patience=10, batch=128)
+            self._coarse[seed] = train_coarse(data.arrays, data.labels, data.split, spec, settings, seed=seed).model
+        return self._coarse[seed]
+
+    def tuned(self, settings: FinetuneSettings, seed: int) -> Finetuned:
+        if (settings, seed) not in self._tuned:
+            data, epochs = self.data, self.effort.epochs
+            exact = replace(settings, epochs=epochs, batch=256, learning_rate=1e-3, prototypes=data.n_fine)
+            self._tuned[settings, seed] = finetune(
+                self.coarse(seed), data.arrays, data.labels, data.split.train, exact, seed=seed
+            )
+        return self._tuned[settings, seed]
+
+    def encoded(self, model: GenreModel) -> Float64:
+        return unit(
+            encode_all(model, self.data.arrays, self.everything).double().numpy().reshape(len(self.everything), -1)
+        )
+
+    def clusters(self, points: Float64, cluster: Clusterer, seed: int) -> Found:
+        return Found(points, cluster(points, self.data.n_fine, seed=seed, genres=self.data.labels).labels)
+
+    @cached_property
+    def raw(self) -> Float64:
+        """Vectors as they are, side by side, at unit length; without an expert, zeros."""
+        return shortened(np.concatenate([np.nan_to_num(x) for x in self.data.plain.values()], axis=1))
+
+    @cached_property
+    def per_expert(self) -> Float64:
+        """Every expert standardised and at unit length, side by side, at unit length."""
+        blocks = [
+            unit(np.nan_to_num((x - np.nanmean(x, 0)) / np.maximum(np.nanstd(x, 0), 1e-6)))
+            for x in self.data.plain.values()
+        ]
+        return shortened(np.concatenate(blocks, axis=1))
+
+    @cached_property
+    def principal(self) -> Float64:
+        """The principal components of these that hold nine tenths of their variance, at most 256."""
+        centred = self.per_expert - self.per_expert.mean(axis=0)
+        values, axes = np.linalg.eigh(centred.T @ centred)
+        r = int(np.searchsorted(np.cumsum(values[::-1]) / values.sum(), 0.9)) + 1
+        return unit(centred @ axes[:, ::-1][:, : min(r, 256)])
+
+    @cached_property
+    def by_fine_labels(self) -> Int64:
+        """The upper bound: logistic regression on the fine labels, each item judged by a fit that did not see it."""
+        points = StandardScaler().fit_transform(self.principal)
+        folds = StratifiedKFold(3, shuffle=True, random_state=0)
+        best: tuple[float, Int64] | None = None
+        for strength in (0.01, 0.1):
+            model = LogisticRegression(C=strength, max_iter=100)
+            found = cross_val_predict(model, points, self.data.fine, cv=folds)
+            share = float((found == self.data.fine).mean())
+            if best is None or share > best[0]:
+                best = share, found
+        assert best is not None
+        return best[1]
+
+
+Method = Callable[[Bench, int], Found]
+PLAIN, LADDER = FinetuneSettings(method="contrast", genre_weight=0.0), FinetuneSettings(method="contrast")
+
+
+def _tuned(settings: FinetuneSettings, cluster: Clusterer | None = None) -> Method:
+    def method(bench: Bench, seed: int) -> Found:
+        found = bench.tuned(settings, seed)
+        if cluster is None:
+            assert found.prototypes is not None
+            return bench.clusters(bench.encoded(found.model), prototype_clusterer(found.prototypes), seed)
+        return bench.clusters(bench.encoded(found.model), cluster, seed)
+
+    return method
+
+
+METHODS: dict[str, Method] = {
+    "k-means, raw vectors": lambda bench, seed: bench.clusters(bench.raw, KMEANS, seed),
+    "k-means, per-expert unit length": lambda bench, seed: bench.clusters(bench.per_expert, KMEANS, seed),
+    "k-means, PCA": lambda bench, seed: bench.clusters(bench.principal, KMEANS, seed),
+    "k-means, coarse network": lambda bench, seed: bench.clusters(bench.encoded(bench.coarse(seed)), KMEANS, seed),
+    "1 NT-Xent": _tuned(PLAIN, KMEANS),
+    "2 NT-Xent + genre loss": _tuned(LADDER, KMEANS),
+    "3 Jaccard weights": _tuned(replace(LADDER, method="weighted"), KMEANS),
+    "3 soft targets (MaskCon)": _tuned(replace(LADDER, method="maskcon"), KMEANS),
+    "4 prototypes (FALCON)": _tuned(replace(LADDER, method="prototypes")),
+    "under genres, PCA": lambda bench, seed: bench.clusters(bench.principal, under_genres, seed),
+    "mixture, k-means": _tuned(FinetuneSettings(), KMEANS),
+    "mixture, under genres (default)": _tuned(FinetuneSettings(), under_genres),
+    "fine labels known (upper bound)": lambda bench, _: Found(bench.principal, bench.by_fine_labels),
+}
+
+
+def sources(effort: Effort, demo_run: Path | None) -> dict[str, Callable[[], FineData | None]]:
+    """Every data set by name; None where it is not on this machine."""
+    found: dict[str, Callable[[], FineData | None]] = {}
+    for difficulty in ("easy", "medium", "hard", "none"):
+        found[difficulty] = lambda d=difficulty: simulated(d, trailers=effort.trailers, seed=0, scale=effort.scale)  # type: ignore[misc]
+    found["digits-5"] = lambda: digits(PAIRS)
+    found["digits-3"] = lambda: digits(THREES)
+    found["esc10"] = esc10
+    found["demo"] = lambda: None if demo_run is None else demo(demo_run)
+    return found
+
+
+def rows(data: FineData, methods: Sequence[str], effort: Effort) -> Iterator[dict[str, Any]]:
+    """One row a method."""
+    bench = Bench(data, effort)
+    for name in methods:
+        print(f"{data.name}: {name}", file=sys.stderr, flush=True)
+        start = time.process_time()
+        found = []
+        scores: list[dict[str, float]] = []
+        for seed in range(1 if "upper bound" in name else effort.seeds):
+            found.append(METHODS[name](bench, seed))
+            scores.append(judged(data, found[-1]))
+        pairs = list(combinations([f.labels for f in found], 2))
+        row: dict[str, Any] = {"data": data.name, "method": name, "seeds": len(found), "n": len(data.fine)}
+        for key in scores[0]:
+            values = [score[key] for score in scores]
+            row[key], row[f"{key}_sd"] = round(float(np.mean(values)), 4), round(float(np.std(values)), 4)
+        row["genre_map"] = genre_map_of(data, found[0].points)
+        row["stability"] = round(float(np.mean([adjusted_rand_score(a, b) for a, b in pairs])), 4) if pairs else None
+        row["cpu_s"] = round(time.process_time() - start, 1)
+        yield row
+
+
+def judged(data: FineData, found: Found) -> dict[str, float]:
+    """Scores against the answers; means over the groups that are scored apart, by size."""
+    parts = [np.flatnonzero(data.groups == group) for group in np.unique(data.groups)]
+    whole = cluster_scores(data.fine.tolist(), found.labels.tolist())
+    result = {"accuracy": whole.accuracy, "ari": whole.ari, "nmi": whole.nmi}
+    if len(parts) > 1:
+        each = [cluster_scores(data.fine[rows].tolist(), found.labels[rows].tolist()) for rows in parts]
+        result |= {f"{key}_by_fold": float(np.mean([getattr(score, key) for score in each])) for key in result}
+    inside = [np.flatnonzero(data.parent == parent) for parent in np.unique(data.parent)]
+    aris = [adjusted_rand_score(data.fine[rows], found.labels[rows]) for rows in inside]
+    result["within_ari"] = float(np.average(aris, weights=[len(rows) for rows in inside]))
+    return result | retrieved(data.fine, found.points)
+
+
+def retrieved(fine: Int64, points: Float64) -> dict[str, float]:
+    """Recall@1 and mean average precision of the same fine class among all other items, for a sample of queries."""
+    queries = np.random.default_rng(0).permutation(len(fine))[:N_QUERIES]
+    firsts, precisions = [], []
+    for query in queries:
+        similarity = points @ points[query]
+        similarity[query] = -np.inf
+        hits = (fine == fine[query])[np.argsort(-similarity, kind="stable")[:-1]]
+        if hits.any():
+            firsts.append(bool(hits[0]))
+            ranks = np.flatnonzero(hits) + 1
+            precisions.append(float((np.arange(1, len(ranks) + 1) / ranks).mean()))
+    return {"recall_at_1": float(np.mean(firsts)), "retrieval_map": float(np.mean(precisions))}
+
+
+def genre_map_of(data: FineData, points: Float64) -> float | None:
+    """What a linear probe on the embedding knows of the coarse genres of held-out items."""
+    scaled = points * np.sqrt(points.shape[1])
+    split = data.split
+    train, val, test = ((scaled[rows], data.labels[rows]) for rows in (split.train, split.val, split.test))
+    found = linear_probe_map(train, val, test, strengths=(0.01,))
+    return None if found is None else round(found, 4)
+
+
+def unit(rows: np.ndarray) -> Float64:
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12), dtype=np.float64)
+
+
+def shortened(rows: np.ndarray, most: int = 512) -> Float64:
+    """Unit rows turned to their leading axes: inner products stay, and k-means is quicker."""
+    rows = unit(rows)
+    if rows.shape[1] <= most:
+        return rows
+    if len(rows) < rows.shape[1]:
+        values, axes = np.linalg.eigh(rows @ rows.T)
+        return unit((axes * np.sqrt(np.maximum(values, 0)))[:, ::-1][:, :most])
+    _, axes = np.linalg.eigh(rows.T @ rows)
+    return unit(rows @ axes[:, ::-1][:, :most])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", default="", help="names joined by commas")
+    parser.add_argument("--methods", default="", help="names joined by ;")
+    parser.add_argument("--demo", type=Path, help="a finished demo run")
+    parser.add_argument("--quick", action="store_true", help="a smoke test in under a minute; its figures mean nothing")
+    parser.add_argument("--json", action="store_true", help="one JSON object a row")
+    parser.add_argument("--out", type=Path, help="JSON lines, rewritten after every row")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    effort = QUICK if args.quick else FULL
+    known = sources(effort, args.demo)
+    names = [name for name in args.data.split(",") if name] or (["medium", "digits-5"] if args.quick else list(known))
+    methods = [name.strip() for name in args.methods.split(";") if name.strip()] or list(METHODS)
+    versions = {"python": platform.python_version(), **{p: version(p) for p in ("numpy", "torch", "scikit-learn")}}
+    lines = []
+    for name in names:
+        data = known[name]()
+        if data is None:
+            print(f"skipped: {name} is not here", file=sys.stderr)
+            continue
+        for row in rows(data, methods, effort):
+            row["versions"] = versions
+            lines.append(json.dumps(row))
+            if args.json:
+                print(lines[-1], flush=True)
+            else:
+                print(
+                    f"{row['data']:<20}{row['method']:<36}accuracy {row['accuracy']:.3f} ± {row['accuracy_sd']:.3f}  "
+                    f"ARI {row['ari']:.3f} ± {row['ari_sd']:.3f}  R@1 {row['recall_at_1']:.3f}  "
+                    f"genre mAP {row['genre_map']}",
+                    flush=True,
+                )
+            if args.out:
+                write_text(args.out, "\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Sub-genres under genres: a mixture in which a film can only be in a component of one of its genres."""
+
+import numpy as np
+
+from cinegrain.discovery.agglomerative import merged, sample_rows
+from cinegrain.discovery.clustering import Clustering, around, check_k, ordered, unit_means
+from cinegrain.discovery.kmeans import spherical_kmeans
+from cinegrain.models.genre_map import genre_map
+from cinegrain.models.genre_mixture import GenreMixture, components_by_genre, fit_genre_mixture, linear_scores
+from cinegrain.types import Bool, Float64, Int64
+
+_MOST_FILMS = 50_000
+_STEPS = 30
+_RESTARTS = 5
+_DOUBT = 1e-3  # so that a film whose cluster went to another genre may go anywhere under its own
+_AT_ONCE = 100_000
+
+
+def under_genres(points: Float64, k: int, *, seed: int, genres: Bool | None = None) -> Clustering:
+    """Clusters that hang under genres.
+
+    The mixture is fitted from two starts, from clusters inside each genre and from clusters of all films; the likelier
+    result is taken.
+
+    A film whose genres are known is in the best cluster of these genres; for a film of unknown genres, and for soft
+    membership, all clusters compete. For a k below the number of genres the most alike clusters are merged.
+
+    Args:
+        points: Unit rows, shape (n, d).
+        k: Number of clusters, 1 <= k <= n. There may be fewer, where a component is nobody's best.
+        seed: Of the start, and of the sample that the mixture is fitted to where there are over 50,000 films.
+        genres: Shape (n, g); None is one genre for all.
+
+    Raises:
+        DataError: If k is out of range.
+    """
+    check_k(k, len(points))
+    known = np.ones((len(points), 1), dtype=bool) if genres is None else genres
+    rows = sample_rows(points, _MOST_FILMS, seed)  # in an order that depends on what they hold
+    sample, own = points[rows].astype(np.float64), known[rows]
+    n_genres = max(int(own.any(axis=0).sum()), 1)
+    if not own.any():
+        own = np.ones((len(own), 1), dtype=bool)
+        known = np.ones((len(points), 1), dtype=bool)
+    found = max(
+        _from_genres(sample, own, max(k, n_genres), seed), _from_all(sample, own, max(k, n_genres), seed), key=_fit
+    )
+    weights, biases = linear_scores(sample, found.memberships)
+    if len(rows) == len(points):
+        labels = np.empty(len(points), dtype=np.int64)
+        labels[rows] = found.memberships.argmax(axis=1)
+    else:
+        labels = _place(points, known, found, weights, biases)
+    placed = ordered(points, Clustering(labels, unit_means(points, labels, len(biases)), weights, biases, 0.0))
+    if len(placed) <= k:
+        return placed
+    sizes = np.bincount(placed.labels, minlength=len(placed))
+    return around(points, merged(placed.centroids, sizes, k))
+
+
+def _fit(found: GenreMixture) -> float:
+    return found.log_likelihood
+
+
+def _from_genres(points: Float64, genres: Bool, k: int, seed: int) -> GenreMixture:
+    """From clusters found inside each genre: right where genres differ more than sub-genres do."""
+    genre_of = components_by_genre(points, genres, k, seed=seed)
+    return fit_genre_mixture(points, genres, genre_of, seed=seed, steps=_STEPS)
+
+
+def _from_all(points: Float64, genres: Bool, k: int, seed: int) -> GenreMixture:
+    """From clusters of all films, each given to the genre that most of its films have: right where films fall apart."""
+    start = np.eye(k)[spherical_kmeans(points, k, seed=seed, restarts=_RESTARTS).labels]
+    used = np.flatnonzero(genres.any(axis=0))
+    genre_of = used[genre_map(start.T @ genres[:, used] / len(points), np.ones(len(used)), size_cost=0.0)]
+    start = np.maximum(start, _DOUBT) * (genres[:, genre_of] | ~genres.any(axis=1, keepdims=True))
+    start /= np.maximum(start.sum(axis=1, keepdims=True), 1e-12)
+    return fit_genre_mixture(points, genres, genre_of, seed=seed, steps=_STEPS, start=start)
+
+
+def _place(points: Float64, known: Bool, found: GenreMixture, weights: Float64, biases: Float64) -> Int64:
+    """The best component of each film among those of its genres, part by part."""
+    labels = np.zeros(len(points), dtype=np.int64)
+    for start in range(0, len(points), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        allowed = known[part][:, found.genre_of] | ~known[part].any(axis=1, keepdims=True)
+        labels[part] = np.where(allowed, points[part] @ weights.T + biases, -np.inf).argmax(axis=1)
+    return labels

@@ -1,0 +1,157 @@
+"""Fine-tuning by contrast between views: the paper's, and those in which genres say who attracts whom."""
+
+from copy import deepcopy
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cinegrain.losses.nt_xent import nt_xent
+from cinegrain.losses.weighted_contrast import jaccard, soft_weights, weighted_contrast
+from cinegrain.models.genre_model import GenreModel
+from cinegrain.training.augment import add_noise, disjoint_views, drop_modes
+from cinegrain.training.data import TrailerArrays
+from cinegrain.training.finetuned import Finetuned, FinetuneEpoch, NothingToContrastError, OnEpoch
+from cinegrain.training.settings import FinetuneSettings
+from cinegrain.types import Bool, Int64
+
+_SAME_FILM = 0.98  # cosine of two films' standardised scene means above which they pass for one
+
+
+def finetune_by_contrast(
+    coarse: GenreModel,
+    arrays: TrailerArrays,
+    labels: Bool,
+    labelled: Int64,
+    settings: FinetuneSettings,
+    kin: Int64,
+    *,
+    seed: int,
+    on_epoch: OnEpoch | None = None,
+) -> Finetuned:
+    """Contrast between two disjoint scene subsets of each trailer; the projection head is dropped afterwards.
+
+    Args:
+        coarse: The trained network; left as it is.
+        arrays: Vectors of n films; all take part in the contrast.
+        labels: Genres, shape (n, g).
+        labelled: Films whose genres may be used (the training films).
+        settings: How; `method` says who attracts whom.
+        kin: Films that share a number never push each other away, shape (n,); nor do near-duplicates.
+        seed: Of views, noise and order.
+        on_epoch: Called with (done, total, a line to show).
+
+    Raises:
+        NothingToContrastError: If fewer than two films have two scenes.
+    """
+    torch.manual_seed(seed)
+    chance = torch.Generator().manual_seed(seed)
+    model = deepcopy(coarse)
+    encoded = model.encoded_width * len(model.spec.experts)
+    hidden = max(settings.projection, encoded)
+    project = nn.Sequential(nn.Linear(encoded, hidden), nn.ReLU(), nn.Linear(hidden, settings.projection))
+    optimiser = torch.optim.AdamW(
+        [*model.parameters(), *project.parameters()],
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+    )
+    known = np.zeros_like(labels)
+    known[labelled] = labels[labelled]
+    target = torch.from_numpy(known.astype(np.float32))
+    use_genres = torch.zeros(len(labels), dtype=torch.bool)
+    use_genres[labelled] = True
+    family, plain = torch.from_numpy(kin), plain_vectors(model, arrays)
+    history: list[FinetuneEpoch] = []
+    for number in range(settings.epochs):
+        model.train()
+        sums, counts = np.zeros(2), np.zeros(2)
+        for rows in batches(torch.randperm(len(labels), generator=chance).numpy(), settings.batch):
+            a, b, both = two_views(model, arrays, rows, settings, chance)
+            contrast, n_contrast = a.sum() * 0, 0
+            if int(both.sum()) >= 2:
+                together = related(family[rows], plain[rows])[both][:, both]
+                z_a, z_b = project(a[both].flatten(1)), project(b[both].flatten(1))
+                contrast = _contrast(z_a, z_b, target[rows][both], together, settings)
+                n_contrast = int(both.sum())
+            genre, n_genre = genre_loss(model, (a, b, both), target[rows], use_genres[rows])
+            if not n_contrast + n_genre:
+                continue
+            loss = contrast + settings.genre_weight * genre
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            sums += [n_contrast * float(contrast.detach()), n_genre * float(genre.detach())]
+            counts += [n_contrast, n_genre]
+        if not counts[0]:
+            raise NothingToContrastError("Fine-tuning needs at least two films with two scenes each.")
+        mean = sums / np.maximum(counts, 1)
+        history.append(FinetuneEpoch(number, {"contrast_loss": float(mean[0]), "genre_loss": float(mean[1])}))
+        if on_epoch:
+            on_epoch(number + 1, settings.epochs, f"contrast {mean[0]:.3f}, genre loss {mean[1]:.3f}")
+    return Finetuned(model.eval(), tuple(history))
+
+
+def batches(order: Int64, size: int) -> list[Int64]:
+    """Even parts of at most `size`, none of a single film where that can be helped."""
+    return [part for part in np.array_split(order, -(-len(order) // size)) if len(part)]
+
+
+Views = tuple[Tensor, Tensor, Tensor]  # two encodings (n, e, d), and which trailers have both (n,)
+
+
+def two_views(
+    model: GenreModel, arrays: TrailerArrays, rows: Int64, settings: FinetuneSettings, chance: torch.Generator
+) -> Views:
+    """Two disjoint halves of each film's scenes, with modes dropped and noise added, through the network."""
+    batch = arrays.batch(rows)
+    first, second, both = disjoint_views(batch, chance)
+    encoded = []
+    for scenes in (first, second):
+        view = add_noise(drop_modes(batch.keep_scenes(scenes), settings.mode_dropout, chance), settings.noise, chance)
+        encoded.append(model.encode(view))
+    return encoded[0], encoded[1], both
+
+
+def plain_vectors(model: GenreModel, arrays: TrailerArrays) -> Tensor:
+    """Standardised scene means of all experts side by side, unit rows (n, sum of d_e); 0 where an expert is missing."""
+    blocks = [
+        model.standardise(name, torch.from_numpy(arrays.means(name))).nan_to_num() / arrays.dimensions[name] ** 0.5
+        for name in model.spec.experts
+    ]
+    return F.normalize(torch.cat(blocks, dim=1), dim=1)
+
+
+def related(family: Tensor, plain: Tensor) -> Tensor:
+    """Films that must not push each other away, shape (n, n): of one family, or nearly the same.
+
+    Args:
+        family: Shape (n,).
+        plain: Unit rows, shape (n, d).
+    """
+    return (family[:, None] == family[None, :]) | (plain @ plain.T > _SAME_FILM)
+
+
+def genre_loss(model: GenreModel, views: Views, target: Tensor, use_genres: Tensor) -> tuple[Tensor, int]:
+    """Cross-entropy of the genres of both views, and the number of films that it is over."""
+    a, b, both = views
+    n_genre = int(use_genres.sum())
+    if not n_genre:
+        return a.sum() * 0, 0
+    parts = [(a, use_genres), (b, use_genres & both)]
+    terms = [
+        F.binary_cross_entropy_with_logits(model.classify(view[keep]), target[keep])
+        for view, keep in parts
+        if keep.any()
+    ]
+    return torch.stack(terms).mean(), n_genre
+
+
+def _contrast(z_a: Tensor, z_b: Tensor, target: Tensor, kin: Tensor, settings: FinetuneSettings) -> Tensor:
+    if settings.method == "contrast":
+        return nt_xent(z_a, z_b, temperature=settings.temperature, kin=kin)
+    weights = jaccard(target)
+    if settings.method == "maskcon":
+        middle = F.normalize(z_a, dim=1) + F.normalize(z_b, dim=1)
+        weights = soft_weights(middle, weights, temperature=settings.soft_temperature, share=1.0)
+    return weighted_contrast(z_a, z_b, weights, temperature=settings.temperature, kin=kin)

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+from tests.models.test_genre_mixture import planted
+
+from cinegrain.discovery.genres import under_genres
+from cinegrain.errors import DataError
+from cinegrain.types import Bool, Float64, Int64
+
+
+def unit_planted(n: int = 600) -> tuple[Float64, Bool, Int64]:
+    points, genres, truth = planted(n, strength=2.5)
+    return points / np.linalg.norm(points, axis=1, keepdims=True), genres, truth
+
+
+def test_every_film_is_in_the_best_cluster_of_its_genres() -> None:
+    points, genres, _ = unit_planted()
+    found = under_genres(points, 6, seed=0, genres=genres)
+    assert len(found) == 6
+    assert (np.diff(np.bincount(found.labels)) <= 0).all(), "biggest first"
+    share = [genres[found.labels == c].mean(axis=0).max() for c in range(6)]
+    assert min(share) == 1.0, "all members of a cluster have its genre"
+
+
+def test_films_of_unknown_genres_are_placed_by_what_they_are_like() -> None:
+    points, genres, _ = unit_planted()
+    found = under_genres(points, 6, seed=0, genres=genres)
+    agree = (found.assign(points) == found.labels).mean()
+    assert 0.5 < agree < 1.0
+    np.testing.assert_allclose(found.membership(points[:3]).sum(axis=1), 1)
+    own = found.membership_of_own(points)
+    np.testing.assert_array_equal(own.argmax(axis=1), found.labels)
+    np.testing.assert_allclose(own.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_fewer_clusters_than_genres_are_merged(k: int) -> None:
+    points, genres, _ = unit_planted()
+    assert len(under_genres(points, k, seed=0, genres=genres)) <= k
+
+
+def test_without_genres_it_still_clusters() -> None:
+    points, _, _ = unit_planted(200)
+    for genres in (None, np.zeros((200, 2), dtype=bool)):
+        assert len(under_genres(points, 4, seed=0, genres=genres)) == 4
+
+
+def test_same_seed_same_clusters_and_k_out_of_range() -> None:
+    points, genres, _ = unit_planted(200)
+    first, second = (under_genres(points, 6, seed=3, genres=genres).labels for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    with pytest.raises(DataError, match="within"):
+        under_genres(points, 201, seed=0, genres=genres)
