@@ -24,14 +24,14 @@ from threadpoolctl import threadpool_limits
 
 from cinegrain.types import Float32, Int64
 
-SEED, NOISE, QUICK = 0, 0.16, 20_000
+SEED, NOISE, QUICK = 0, 0.16, 5_000
 PARTS = ("kmeans", "assign", "repeats", "agglomerative", "hdbscan", "gaussian", "faiss", "minibatch")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--json", action="store_true", help="print JSON, one object a line")
-    parser.add_argument("--quick", action="store_true", help="20,000 trailers")
+    parser.add_argument("--quick", action="store_true", help="5,000 trailers")
     parser.add_argument("--trailers", type=int, default=0)
     parser.add_argument("--dimensions", type=int, default=64)
     parser.add_argument("--groups", type=int, default=60)
