@@ -21,6 +21,7 @@ from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.settings import SplitSettings
 from cinegrain.training.split import Split, split_by_title
 from cinegrain.types import Bool, Float32, Float64, Int64
+from finesets import FineSets, read_sets
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 N_VIEWS, MAX_DIMENSION = 8, 256
@@ -38,10 +39,11 @@ class FineData:
         genres: Names of the g coarse genres.
         labels: Coarse genres, shape (n, g).
         split: For the genre probe.
-        fine: The answer, shape (n,); for data with several fine labels an item, see `fine_sets`.
+        fine: The answer, shape (n,); all 0 where an item may have several fine labels, which stand in `sets`.
         parent: Coarse class within which the answer is fine, shape (n,).
         n_fine: Number of clusters to look for.
         groups: Items whose answers are scored apart from the others', shape (n,); all 0 without such.
+        sets: Several fine labels an item instead of one.
     """
 
     name: str
@@ -55,6 +57,7 @@ class FineData:
     parent: Int64
     n_fine: int
     groups: Int64
+    sets: FineSets | None = None
 
 
 def simulated(difficulty: str, *, trailers: int, seed: int, scale: float = 1.0) -> FineData:
@@ -196,6 +199,37 @@ def demo(folder: Path) -> FineData | None:
         np.array([home_of[answer] for answer in answers], dtype=np.int64),
         len(names),
         np.zeros(len(answers), dtype=np.int64),
+    )
+
+
+def mmtf(folder: Path = SHARED / "mmtf_trailers") -> FineData | None:
+    """Real trailers; two statistics of their pictures and two sizes of their sound's vectors are views. None if absent.
+
+    Genres of the training films alone are learned from; a film may have several sub-genres, or none that is known.
+    """
+    if not (folder / "items.csv").is_file():
+        return None
+    from mmtf import load
+
+    found = load(folder, with_text=False)
+    plain = {name: found.arrays.means(name) for name in found.arrays.experts}
+    pairs = {"visual": ("avf_avg", "avf_med"), "sound": ("ivec_gmm128_d100", "ivec_gmm512_d100")}
+    views = {name: np.stack([plain[view] for view in two], axis=1) for name, two in pairs.items()}
+    n = len(found.labels)
+    held = np.array_split(found.train, 5)[0]
+    return FineData(
+        "mmtf",
+        TrailerArrays({name: _as_scenes(values) for name, values in views.items()}),
+        plain,
+        {"visual": "image", "sound": "audio"},
+        found.genres,
+        found.labels,
+        Split(np.setdiff1d(found.train, held), held, found.held),
+        np.zeros(n, dtype=np.int64),
+        np.zeros(n, dtype=np.int64),
+        38,
+        np.zeros(n, dtype=np.int64),
+        read_sets(folder, found.genres, found.labels),
     )
 
 
