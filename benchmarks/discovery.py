@@ -1,6 +1,7 @@
 """How well hidden fine classes are found from coarse genres: the ladder of methods on data whose answers are known.
 
     python benchmarks/discovery.py [--json] [--quick] [--data NAMES] [--methods NAMES] [--demo RUN] [--out FILE]
+                                   [--markdown FILE]
 
 Every method sees the same vectors and coarse genres, is told the number of clusters, and runs with five seeds; answers
 are read for scoring alone. Accuracy is Hungarian; ARI and NMI are of the whole clustering, and `within_ari` is the ARI
@@ -48,6 +49,7 @@ from cinegrain.training.finetuned import Finetuned
 from cinegrain.training.infer import encode_all
 from cinegrain.training.settings import FinetuneSettings, TrainSettings
 from cinegrain.types import Float64, Int64
+from discovery_table import markdown
 from finedata import FineData, demo, digits, esc10, mmtf, simulated
 from finesets import auc_by_film, gain_interval, mean_auc
 
@@ -312,7 +314,8 @@ def main() -> None:
     parser.add_argument("--demo", type=Path, help="a finished demo run")
     parser.add_argument("--quick", action="store_true", help="a smoke test in under a minute; its figures mean nothing")
     parser.add_argument("--json", action="store_true", help="one JSON object a row")
-    parser.add_argument("--out", type=Path, help="JSON lines, rewritten after every row")
+    parser.add_argument("--out", type=Path, help="JSON lines; rows of other data and methods are kept")
+    parser.add_argument("--markdown", type=Path, help="tables of all rows in --out, to read")
     args = parser.parse_args()
     torch.set_num_threads(1)
     effort = QUICK if args.quick else FULL
@@ -320,7 +323,10 @@ def main() -> None:
     names = [name for name in args.data.split(",") if name] or (["medium", "digits-5"] if args.quick else list(known))
     methods = [name.strip() for name in args.methods.split(";") if name.strip()] or list(METHODS)
     versions = {"python": platform.python_version(), **{p: version(p) for p in ("numpy", "torch", "scikit-learn")}}
-    lines = []
+    lines: dict[tuple[str, str], dict[str, Any]] = {}
+    if args.out and args.out.is_file():
+        kept = map(json.loads, args.out.read_text(encoding="utf-8").splitlines())
+        lines = {(row["data"], row["method"]): row for row in kept}
     for name in names:
         data = known[name]()
         if data is None:
@@ -328,14 +334,16 @@ def main() -> None:
             continue
         for row in rows(data, methods, effort):
             row["versions"] = versions
-            lines.append(json.dumps(row))
+            lines[row["data"], row["method"]] = row
             if args.json:
-                print(lines[-1], flush=True)
+                print(json.dumps(row), flush=True)
             else:
                 figures = ("accuracy", "ari", "recall_at_1", "auc_in_parent", "gain", "gain_low", "genre_map")
                 print(f"{row['data']:<20}{row['method']:<36}", {k: row[k] for k in figures if k in row}, flush=True)
             if args.out:
-                write_text(args.out, "\n".join(lines) + "\n")
+                write_text(args.out, "".join(json.dumps(line) + "\n" for line in lines.values()))
+    if args.markdown:
+        write_text(args.markdown, markdown(list(lines.values())))
 
 
 if __name__ == "__main__":

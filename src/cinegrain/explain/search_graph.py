@@ -39,7 +39,7 @@ class GraphSettings:
     own_dimension: int = 64
     links: int = 16
     build_breadth: int = 40
-    breadth: int = 800
+    breadth: int = 2000
 
 
 DEFAULT_GRAPH = GraphSettings()
