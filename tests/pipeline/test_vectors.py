@@ -218,7 +218,9 @@ def test_scenes_from_pickles_reach_fine_tuning(tmp_path: Path, cinegrain: Cinegr
     catalog = tmp_path / "c.csv"
     catalog.write_text("id,title,genres\n" + "".join(f"f{i},T {i},{GENRES[i % 2]}\n" for i in range(24)))
     out = tmp_path / "run"
-    first = cinegrain("run", "--vectors", tmp_path / "v.npz", "--catalog", catalog, "--out", out, "--json", *FAST)
+    by_scenes = ("--finetune.method", "contrast")
+    asked = ("--catalog", catalog, "--out", out, "--json", *by_scenes, *FAST)
+    first = cinegrain("run", "--vectors", tmp_path / "v.npz", *asked)
     assert first.code == 0, first.err
     assert len(read_json(out / "models" / "finetuned" / "model.json")["history"]) == 5
     assert dataset_command("convert", out, "--to", "mmx", "--out", tmp_path / "mmx")[0] == 0
