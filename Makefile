@@ -21,8 +21,10 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## Set up, render a small film corpus and run everything on it (runs/demo/report.html)
 	$(BIN)/cinegrain demo --out runs/demo
 
+# One thread a test process: two of two threads each on two cores wait for one another, and small steps of training take
+# thirty times as long.
 test: lint  ## Set up, lint, check types and import layers, run all tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 lint: $(STAMP)  ## Lint, types, import layers
 	$(BIN)/ruff check .

@@ -2,8 +2,10 @@ import numpy as np
 from tests.discovery.test_clusterers import planted, unit
 
 from cinegrain.discovery.choose_k import KPoint, best_number, choose_k
+from cinegrain.discovery.clustering import Clustering
 from cinegrain.discovery.kmeans import kmeans_clusterer
 from cinegrain.discovery.settings import DiscoverSettings
+from cinegrain.types import Bool, Float64
 
 
 def test_the_rule_by_hand() -> None:
@@ -41,3 +43,21 @@ def test_many_numbers_are_tried_in_even_ratios_and_then_near_the_best() -> None:
     assert (tried[0], tried[-1]) == (2, 48)
     assert {5, 6, 7} <= set(tried)
     assert len(tried) <= 24
+
+
+def test_the_clusterer_that_is_used_is_measured_and_knows_the_genres_of_its_films() -> None:
+    rng = np.random.default_rng(0)
+    genre = rng.integers(0, 2, 1700)  # more films than the curve is measured on
+    blobs = unit(2 * np.eye(12)[genre] + 0.1 * rng.normal(size=(1700, 12)))
+    labels = np.eye(2, dtype=bool)[genre]
+    asked = []
+
+    def by_given_genre(points: Float64, k: int, *, seed: int, genres: Bool | None = None) -> Clustering:
+        assert genres is not None
+        np.testing.assert_array_equal(genres.argmax(axis=1), points[:, :2].argmax(axis=1))
+        asked.append(k)
+        return kmeans_clusterer(1)(points, k, seed=seed)
+
+    settings = DiscoverSettings(k_max=4)
+    found = choose_k(blobs[:, None], labels, settings, cluster=by_given_genre, quick=kmeans_clusterer(1), seed=0)
+    assert set(asked) == {point.k for point in found.curve} == {2, 3, 4}

@@ -18,6 +18,7 @@ from cinegrain.training.finetune import finetune
 from cinegrain.training.infer import encode_all, predict_genres
 from cinegrain.training.settings import FinetuneSettings, SplitSettings, TrainSettings
 from cinegrain.training.split import split_by_title
+from cinegrain.training.threads import threads_for
 from cinegrain.types import Bool
 
 GENRES = ("A", "B", "C", "D")
@@ -104,6 +105,29 @@ def test_same_seed_same_numbers_and_other_seed_others() -> None:
     first, again, other = ([e.train_loss for e in run.history] for run in runs)
     assert first == pytest.approx(again, rel=1e-4)  # threads may add in another order
     assert first != pytest.approx(other, rel=1e-4)
+
+
+def test_few_films_are_trained_with_one_thread_and_the_others_come_back() -> None:
+    arrays, labels = planted(60)
+    split = split_by_title(titles(60), labels, SplitSettings(), seed=0)
+    usual, seen = torch.get_num_threads(), []
+    torch.set_num_threads(3)
+    try:
+        train_coarse(
+            arrays,
+            labels,
+            split,
+            spec(arrays),
+            TrainSettings(epochs=1, min_epochs=1),
+            seed=0,
+            on_epoch=lambda *_: seen.append(torch.get_num_threads()),
+        )
+        with threads_for(5000):
+            seen.append(torch.get_num_threads())
+        assert seen == [1, 3]
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(usual)
 
 
 def test_the_best_epoch_is_kept_and_patience_ends_training() -> None:

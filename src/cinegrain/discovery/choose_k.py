@@ -54,9 +54,10 @@ class KChoice:
 
 @dataclass(frozen=True, eq=False)
 class _Sample:
-    """The films that the curve is measured on, and the same without groups, all as unit rows (n, d)."""
+    """The films that the curve is measured on, their genres (n, g), and films without groups; unit rows (n, d)."""
 
     points: Float64
+    genres: Bool
     reduced: Float64
     chance: tuple[Float64, ...]
 
@@ -68,6 +69,7 @@ def choose_k(
     *,
     cluster: Clusterer,
     seed: int,
+    quick: Clusterer | None = None,
     on_step: Callable[[int, int, str], None] | None = None,
 ) -> KChoice:
     """The best silhouette among numbers whose groups hold, or the number asked for; the curve is there either way.
@@ -80,8 +82,9 @@ def choose_k(
         encoded: Gated vectors, shape (n, e, d).
         labels: Genres, shape (n, g); their number sets the default range.
         settings: Range.
-        cluster: Finds the groups; a quick one will do.
+        cluster: Finds the groups whose silhouette and stability are measured: the one that will be used.
         seed: Of all chance.
+        quick: Finds those of the gap, in the films and in films by chance; the same one unless told otherwise.
         on_step: Called with (done, total, a line to show).
 
     Raises:
@@ -102,7 +105,7 @@ def choose_k(
     curve: dict[int, KPoint] = {}
     while tried:
         for k in tried:
-            curve[k] = _measure(sample, k, cluster, seed)
+            curve[k] = _measure(sample, k, cluster, quick or cluster, seed)
             if on_step:
                 on_step(len(curve), len(curve) + tried[::-1].index(k), f"k = {k}, silhouette {curve[k].silhouette:.3f}")
         tried = _between(curve)
@@ -129,7 +132,12 @@ def _sample(encoded: Float64, labels: Bool, seed: int) -> _Sample:
     if len(rows) > _MOST_FILMS:
         rows = rows[np.sort(rng.choice(len(rows), _MOST_FILMS, replace=False))]
     null = NullFilms([encoded[rows, expert] for expert in range(encoded.shape[1])], labels[rows])
-    return _Sample(_unit(flat[rows]), _unit(null.points), tuple(_unit(null.draw(rng)) for _ in range(_REFERENCES)))
+    return _Sample(
+        _unit(flat[rows]),
+        labels[rows],
+        _unit(null.points),
+        tuple(_unit(null.draw(rng)) for _ in range(_REFERENCES)),
+    )
 
 
 def _unit(rows: Float64) -> Float64:
@@ -154,13 +162,13 @@ def _between(curve: dict[int, KPoint]) -> list[int]:
     return sorted(found)
 
 
-def _measure(sample: _Sample, k: int, cluster: Clusterer, seed: int) -> KPoint:
-    runs = [cluster(sample.points, k, seed=seed + i).labels for i in range(_SEEDS)]
+def _measure(sample: _Sample, k: int, cluster: Clusterer, quick: Clusterer, seed: int) -> KPoint:
+    runs = [cluster(sample.points, k, seed=seed + i, genres=sample.genres).labels for i in range(_SEEDS)]
     pairs = [adjusted_rand_score(a, b) for i, a in enumerate(runs) for b in runs[:i]]
     several = 1 < runs[0].max() + 1 < len(sample.points)
     silhouette = silhouette_score(sample.points, runs[0], metric="cosine") if several else -1.0
-    found = _log_scatter(sample.reduced, k, cluster, seed)
-    by_chance = np.array([_log_scatter(rows, k, cluster, seed) for rows in sample.chance])
+    found = _log_scatter(sample.reduced, k, quick, seed)
+    by_chance = np.array([_log_scatter(rows, k, quick, seed) for rows in sample.chance])
     spread = float(by_chance.std(ddof=1)) * np.sqrt(1 + 1 / len(by_chance))
     return KPoint(
         k,

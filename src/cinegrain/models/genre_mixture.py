@@ -91,14 +91,15 @@ def fit_genre_mixture(
     effects = _regression(centred, genres)
     memberships = _start(centred - genres @ effects, genres, genre_of, seed) if start is None else start
     log_likelihood = -np.inf
-    for _ in range(steps):
+    for step in range(steps):
         rest = centred - genres @ effects
         sizes = memberships.sum(axis=0)
         offsets = memberships.T @ rest / (sizes[:, None] + 1e-3)
         covariance = _shrunk((rest.T @ rest - (sizes[:, None] * offsets).T @ offsets) / len(rest), len(rest))
         logits = _logits(rest, offsets, covariance) + _log_prior(sizes, genre_of)
         memberships, log_likelihood = _softmax(np.where(allowed, logits, -np.inf))
-        log_likelihood -= _length(rest, covariance)
+        if step == steps - 1:  # it takes a third of a step, and nobody asks before the end
+            log_likelihood -= _length(rest, covariance)
         effects = _regression(centred - memberships @ offsets, genres)
     return GenreMixture(genre_of, memberships, log_likelihood)
 

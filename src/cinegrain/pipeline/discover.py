@@ -56,7 +56,7 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
         raise StoreError("The genre model was trained anew since fine-tuning. Run `cinegrain finetune` first.")
     text = [(t.trailer_id, t.year, sorted(t.text.items())) for t in data.trailers]
     key = key_of(
-        "atlas with ids, plain words, verdicts, memberships",
+        "atlas with ids, plain words, verdicts, memberships, k by its clusterer",
         data.key,
         tuned_card["key"],
         settings.seed,
@@ -80,11 +80,12 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
     with watcher.stage("Structure within genres") as on_step:
         structures = genre_structures(blocks, data.labels, data.genres, seed=chosen, on_step=on_step)
     with watcher.stage("Sub-genres") as on_step:
-        by_direction = "kmeans" if discovery.clusterer == "genres" else discovery.clusterer
-        quick = make_clusterer(
-            replace(discovery, clusterer=by_direction, restarts=min(discovery.restarts, _QUICK)), prototypes
+        few = replace(discovery, restarts=min(discovery.restarts, _QUICK))
+        quick = make_clusterer(few, prototypes)
+        of_gap = (
+            make_clusterer(replace(few, clusterer="kmeans"), prototypes) if discovery.clusterer == "genres" else quick
         )
-        choice = choose_k(encoded, data.labels, discovery, cluster=quick, seed=chosen, on_step=on_step)
+        choice = choose_k(encoded, data.labels, discovery, cluster=quick, quick=of_gap, seed=chosen, on_step=on_step)
         clustering = cluster(points, choice.k, seed=chosen, genres=data.labels)
         repeats = repeat_search(
             points,

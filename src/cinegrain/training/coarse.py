@@ -17,6 +17,7 @@ from cinegrain.training.settings import TrainSettings
 from cinegrain.training.share import choose_share
 from cinegrain.training.split import Split
 from cinegrain.training.step import Objective, Stepper, averaged_weights, choose_loss, even_batches
+from cinegrain.training.threads import threads_for
 from cinegrain.types import Bool, Float64, Int64
 
 
@@ -67,9 +68,22 @@ def train_coarse(
         on_epoch: Called with (done, total, a line to show).
         devices: The processes that train together; each calls this with the same, and gets the same.
     """
+    with threads_for(len(split.train)):
+        return _train(arrays, labels, split, spec, settings.for_films(len(split.train)), seed, on_epoch, devices)
+
+
+def _train(
+    arrays: TrailerArrays,
+    labels: Bool,
+    split: Split,
+    spec: ModelSpec,
+    settings: TrainSettings,
+    seed: int,
+    on_epoch: Callable[[int, int, str], None] | None,
+    devices: Devices,
+) -> CoarseResult:
     torch.manual_seed(seed)
     order = torch.Generator().manual_seed(seed)
-    settings = settings.for_films(len(split.train))
     model = GenreModel(replace(spec, settings=for_films(spec.settings, len(split.train))))
     model.set_statistics(arrays.statistics(split.train))
     model.set_prior(torch.from_numpy(labels[split.train].mean(axis=0)))
