@@ -61,3 +61,16 @@ def test_the_clusterer_that_is_used_is_measured_and_knows_the_genres_of_its_film
     settings = DiscoverSettings(k_max=4)
     found = choose_k(blobs[:, None], labels, settings, cluster=by_given_genre, quick=kmeans_clusterer(1), seed=0)
     assert set(asked) == {point.k for point in found.curve} == {2, 3, 4}
+
+
+def test_sub_genres_under_genres_are_no_fewer_than_genres() -> None:
+    points, _ = planted(n=150)
+    labels = np.eye(5, dtype=bool)[np.arange(150) % 5]
+    lowest = {}
+    for clusterer in ("genres", "kmeans"):
+        settings = DiscoverSettings(clusterer=clusterer, k_max=9)
+        curve = choose_k(points[:, None], labels, settings, cluster=kmeans_clusterer(1), seed=0).curve
+        lowest[clusterer] = curve[0].k
+    assert lowest == {"genres": 5, "kmeans": 2}
+    few = choose_k(points[:9, None], labels[:9], DiscoverSettings(), cluster=kmeans_clusterer(1), seed=0).curve
+    assert [point.k for point in few] == [3], "a third of the films"

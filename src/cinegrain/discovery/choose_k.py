@@ -76,7 +76,8 @@ def choose_k(
 
     Groups hold if they come back (mean ARI between seeds at least 0.75) and if their gap is more than 95 of 100 data
     sets reach that have the same genres and no groups within them. Where none holds, the best silhouette is taken and
-    said to be so. About 14 numbers are tried first, then those between the best one and its neighbours.
+    said to be so. About 14 numbers are tried first, then those between the best one and its neighbours. Sub-genres
+    under genres are no fewer than genres, where the films suffice.
 
     Args:
         encoded: Gated vectors, shape (n, e, d).
@@ -101,7 +102,10 @@ def choose_k(
     highest = max(min(highest, n - 1), settings.k_min if settings.k_min < n else 2)
     sample = _sample(encoded, labels, seed)
     highest = min(highest, len(sample.points) - 1)
-    tried = _spread(min(settings.k_min, highest), highest, _FIRST_TRIED)
+    lowest = settings.k_min
+    if settings.clusterer == "genres":  # fewer would be genres merged, which come back and say nothing
+        lowest = max(lowest, int(labels.any(axis=0).sum()))
+    tried = _spread(min(lowest, highest), highest, _FIRST_TRIED)
     curve: dict[int, KPoint] = {}
     while tried:
         for k in tried:

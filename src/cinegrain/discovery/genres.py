@@ -1,6 +1,7 @@
 """Sub-genres under genres: a mixture in which a film can only be in a component of one of its genres."""
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from cinegrain.discovery.agglomerative import merged, sample_rows
 from cinegrain.discovery.clustering import Clustering, around, check_k, ordered, unit_means
@@ -14,6 +15,7 @@ _STEPS = 30
 _RESTARTS = 5
 _DOUBT = 1e-3  # so that a film whose cluster went to another genre may go anywhere under its own
 _AT_ONCE = 100_000
+_FEW_FILMS = 5_000  # so few are done with one thread sooner than with several, which would wait for one another
 
 
 def under_genres(points: Float64, k: int, *, seed: int, genres: Bool | None = None) -> Clustering:
@@ -36,6 +38,11 @@ def under_genres(points: Float64, k: int, *, seed: int, genres: Bool | None = No
     """
     check_k(k, len(points))
     known = np.ones((len(points), 1), dtype=bool) if genres is None else genres
+    with threadpool_limits(1 if len(points) < _FEW_FILMS else None):
+        return _under_genres(points, k, seed, known)
+
+
+def _under_genres(points: Float64, k: int, seed: int, known: Bool) -> Clustering:
     rows = sample_rows(points, _MOST_FILMS, seed)  # in an order that depends on what they hold
     sample, own = points[rows].astype(np.float64), known[rows]
     n_genres = max(int(own.any(axis=0).sum()), 1)
