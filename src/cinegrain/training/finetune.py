@@ -9,6 +9,7 @@ from cinegrain.training.distil import finetune_by_prototypes
 from cinegrain.training.finetuned import Finetuned, OnEpoch
 from cinegrain.training.mixture import finetune_by_mixture
 from cinegrain.training.settings import FinetuneSettings
+from cinegrain.training.threads import threads_for
 from cinegrain.types import Bool, Int64
 
 
@@ -39,8 +40,9 @@ def finetune(
         NothingToContrastError: If fewer than two films have two scenes, and the method needs views.
     """
     kin = np.arange(len(labels)) if kin is None else kin
-    if settings.method == "mixture":
-        return finetune_by_mixture(coarse, arrays, labels, labelled, settings, seed=seed, on_epoch=on_epoch)
-    if settings.method == "prototypes":
-        return finetune_by_prototypes(coarse, arrays, labels, labelled, settings, seed=seed, on_epoch=on_epoch)
-    return finetune_by_contrast(coarse, arrays, labels, labelled, settings, kin, seed=seed, on_epoch=on_epoch)
+    with threads_for(len(labelled)):
+        if settings.method == "mixture":
+            return finetune_by_mixture(coarse, arrays, labels, labelled, settings, seed=seed, on_epoch=on_epoch)
+        if settings.method == "prototypes":
+            return finetune_by_prototypes(coarse, arrays, labels, labelled, settings, seed=seed, on_epoch=on_epoch)
+        return finetune_by_contrast(coarse, arrays, labels, labelled, settings, kin, seed=seed, on_epoch=on_epoch)
