@@ -32,12 +32,14 @@ def guarded(command: Command) -> Command:
         Interrupt.listen()
         try:
             return command(*args, **kwargs)
-        except CinegrainError as error:
+        except (KeyboardInterrupt, Exception) as error:
+            if Interrupt.heard or isinstance(error, KeyboardInterrupt):  # a library may have made an error of Ctrl-C
+                err.print("Stopped. Nothing finished is lost; the same command goes on from here.", highlight=False)
+                raise typer.Exit(INTERRUPTED) from None
+            if not isinstance(error, CinegrainError):
+                raise
             err.print(f"[bold red]Error:[/] {_escape(str(error))}", highlight=False, soft_wrap=True)
             raise typer.Exit(BAD_USAGE if isinstance(error, ConfigError) else FAILED) from None
-        except KeyboardInterrupt:
-            err.print("Stopped. Nothing finished is lost; the same command goes on from here.", highlight=False)
-            raise typer.Exit(INTERRUPTED) from None
 
     return wrapper  # type: ignore[return-value]
 
