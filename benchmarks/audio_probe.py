@@ -21,8 +21,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from cinegrain.experts.registry import load_networks
-from cinegrain.experts.weights import cache_folder
 from cinegrain.experts.yamnet import log_mel_patches
+from cinegrain.places import cache_folder
 from cinegrain.types import SOUND_RATE_HZ, Float32, Scene
 
 DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "data" / "esc10"

@@ -26,10 +26,10 @@ from cinegrain.demo.film import _plan_cuts, film_frames
 from cinegrain.demo.inventory import SUBGENRES
 from cinegrain.demo.plan import CorpusSettings, FilmPlan, plan_corpus
 from cinegrain.experts.runtime import Runtime
-from cinegrain.experts.weights import cache_folder
 from cinegrain.media.reader import TrailerReader
 from cinegrain.media.settings import CUTS_BY_CHANGE, CUTS_BY_NETWORK, MediaSettings
 from cinegrain.pipeline.embed import find_cuts, load_cut_finder
+from cinegrain.places import cache_folder
 from cinegrain.types import UInt8
 
 DISSOLVE_S, CUT_SLACK_S = 0.8, 0.25

@@ -52,7 +52,7 @@ from cinegrain.experts import resnet50, video_resnet
 from cinegrain.experts.base import Network
 from cinegrain.experts.registry import PRESETS, expert_cards, load_networks
 from cinegrain.experts.runtime import Engine, Precision, Runtime
-from cinegrain.experts.weights import CACHE_VARIABLE, FOLDER_VARIABLE, cache_folder
+from cinegrain.experts.weights import FOLDER_VARIABLE
 from cinegrain.media.reader import TrailerReader
 from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.embed import EmbeddedTrailer, embed_trailer
@@ -60,6 +60,7 @@ from cinegrain.pipeline.extract import extract
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import OnStep
 from cinegrain.pipeline.quantise import quantise_experts
+from cinegrain.places import CACHE_VARIABLE, cache_folder
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import Float32, Scene, SceneEmbedding, Trailer, UInt8
 from paper_weights import write_checkpoints

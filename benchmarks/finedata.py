@@ -135,7 +135,7 @@ def esc10(folder: Path = SHARED / "esc10") -> FineData | None:
         return None
     from audio_probe import embed, find, read
     from cinegrain.experts.registry import load_networks
-    from cinegrain.experts.weights import cache_folder
+    from cinegrain.places import cache_folder
     from cinegrain.types import SOUND_RATE_HZ
 
     with (folder / "meta.csv").open(encoding="utf-8", newline="") as file:

@@ -24,7 +24,7 @@ READ = """
 import json, sys, time
 from pathlib import Path
 from cinegrain.experts.registry import PRESETS, load_networks
-from cinegrain.experts.weights import cache_folder
+from cinegrain.places import cache_folder
 from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.embed import embed_trailer
 

@@ -11,7 +11,8 @@ import numpy as np
 from sklearn.preprocessing import QuantileTransformer
 
 from cinegrain.artifacts import key_of
-from cinegrain.experts.weights import WeightFile, cache_folder, fetch
+from cinegrain.experts.weights import WeightFile, fetch
+from cinegrain.places import cache_folder
 from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.types import Bool, Float32, Int64
 

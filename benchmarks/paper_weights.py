@@ -10,7 +10,8 @@ from tests.experts import published
 from tests.experts.published import Weights
 
 from cinegrain.experts import resnet50, vggish, video_resnet, words
-from cinegrain.experts.weights import cache_folder, fetch
+from cinegrain.experts.weights import fetch
+from cinegrain.places import cache_folder
 from cinegrain.types import CLIP_FRAMES
 
 _PICTURE, _CLIP, _PATCH = (1, 224, 224, 3), (1, CLIP_FRAMES, 112, 112, 3), (1, 1, 96, 64)

@@ -8,7 +8,7 @@ import pytest
 
 from cinegrain.experts.base import Network
 from cinegrain.experts.registry import PRESETS, load_networks
-from cinegrain.experts.weights import cache_folder
+from cinegrain.places import cache_folder
 from cinegrain.types import CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, FLOW_HEIGHT, FLOW_WIDTH, Float32, Scene, UInt8
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"

@@ -36,7 +36,7 @@ class ExtractSettings:
     )
     dataset: str = field(
         default="",
-        metadata={"help": "Where the dataset goes if not into the run folder: s3://bucket/dataset, gs:// or az://."},
+        metadata={"help": "Where the dataset goes if not into the run folder: s3://bucket/dataset, ftp://..."},
     )
     download_limit_gb: float = field(
         default=20.0, metadata={"help": "A film on an object store or the web that is larger is refused."}

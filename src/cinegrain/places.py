@@ -1,10 +1,15 @@
 """Addresses on object stores, servers and the web, through fsspec."""
 
+import os
+from pathlib import Path
 from typing import Any
+
+import platformdirs
 
 from cinegrain.errors import ConfigError
 from cinegrain.types import Url
 
+CACHE_VARIABLE = "CINEGRAIN_CACHE"
 # What fsspec knows and what is no place where films lie by themselves: parts of other files, caches and wrappers, this
 # machine's own files, and those that hand an address to a program (reference files are templates, dask runs tasks).
 _NO_PLACES = frozenset(
@@ -29,6 +34,11 @@ _PACKAGES = {
     "github": "requests",
     "webhdfs": "requests",
 }
+
+
+def cache_folder() -> Path:
+    """Where weights, graphs and copies are kept: $CINEGRAIN_CACHE or the user's cache folder."""
+    return Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("cinegrain"))
 
 
 def is_address(text: str) -> bool:

@@ -19,7 +19,8 @@ from cinegrain.experts.base import Network, by_scene, mean_by_scene, top_concept
 from cinegrain.experts.graph import GraphBuilder, fold_batch_norm, open_graph, run_batched
 from cinegrain.experts.registry import PRESETS, expert_cards, families_for, resolve_experts
 from cinegrain.experts.runtime import Runtime
-from cinegrain.experts.weights import cache_folder, fetch
+from cinegrain.experts.weights import fetch
+from cinegrain.places import cache_folder
 from cinegrain.types import FLOW_HEIGHT, FLOW_WIDTH, SOUND_RATE_HZ, Float32, SceneEmbedding, UInt8
 
 SECONDS = 4

@@ -20,7 +20,8 @@ from cinegrain.experts.graph import run_batched
 from cinegrain.experts.musicnn import CARD, TAGS, MusiCNN
 from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.tensor_bundle import read_tensor_bundle
-from cinegrain.experts.weights import cache_folder, fetch
+from cinegrain.experts.weights import fetch
+from cinegrain.places import cache_folder
 from cinegrain.types import SOUND_RATE_HZ, Float32, Float64, SceneEmbedding
 
 FRAMES, BANDS = 187, 96

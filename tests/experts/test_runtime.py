@@ -16,8 +16,8 @@ from cinegrain.experts.base import ExpertCard, Family, mean_by_scene
 from cinegrain.experts.graph import GraphBuilder, open_graph, run_batched
 from cinegrain.experts.quantise import quantise_family
 from cinegrain.experts.runtime import Runtime, eight_bit_path, quantised_for, read_quantised
-from cinegrain.experts.weights import cache_folder
 from cinegrain.pipeline.extract import vectors_key
+from cinegrain.places import cache_folder
 from cinegrain.types import Scene, SceneEmbedding
 
 CARD = ExpertCard("image_toy", "image", 24, "frames", "Random layers.", None, (), "MIT", "none")

@@ -10,7 +10,7 @@ from cinegrain.errors import WeightsError
 from cinegrain.experts.base import Network
 from cinegrain.experts.registry import PRESETS, load_networks
 from cinegrain.experts.selfcheck import builtin_scene, check_experts
-from cinegrain.experts.weights import cache_folder
+from cinegrain.places import cache_folder
 from cinegrain.types import Scene, SceneEmbedding
 
 

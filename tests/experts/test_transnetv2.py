@@ -22,10 +22,11 @@ from cinegrain.experts import motion_flow, transnetv2
 from cinegrain.experts.checkpoint import StateDict
 from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.transnetv2 import TransNetV2
-from cinegrain.experts.weights import cache_folder, fetch
+from cinegrain.experts.weights import fetch
 from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.embed import cut_weights, embed_trailer, find_cuts, load_cut_finder
 from cinegrain.pipeline.extract import vectors_key
+from cinegrain.places import cache_folder
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.types import TINY_HEIGHT, TINY_WIDTH, UInt8
 

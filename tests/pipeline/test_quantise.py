@@ -10,7 +10,8 @@ from tests.pipeline.conftest import Cinegrain
 
 from cinegrain.demo.corpus import CorpusFiles
 from cinegrain.experts import efficientnet_lite, words
-from cinegrain.experts.weights import cache_folder, fetch
+from cinegrain.experts.weights import fetch
+from cinegrain.places import cache_folder
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.types import Float32
 

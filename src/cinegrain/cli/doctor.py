@@ -37,7 +37,7 @@ Check = tuple[str, bool, str]
 
 
 def _machine() -> list[Check]:
-    from cinegrain.experts.weights import cache_folder
+    from cinegrain.places import cache_folder
 
     cache = cache_folder()
     nearest = next(folder for folder in (cache, *cache.parents) if folder.exists())
@@ -71,7 +71,8 @@ def _codecs() -> list[Check]:
 
 def _weights() -> list[Check]:
     from cinegrain.experts.registry import PRESETS, expert_cards
-    from cinegrain.experts.weights import cache_folder, is_cached
+    from cinegrain.experts.weights import is_cached
+    from cinegrain.places import cache_folder
 
     cards, cache = expert_cards(), cache_folder()
     return [

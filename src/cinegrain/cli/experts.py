@@ -18,7 +18,8 @@ app = typer.Typer(help="The frozen networks that look and listen.", no_args_is_h
 def list_experts(as_json: JsonFlag = False) -> None:
     """Every expert, what it sees, and whether its weights are here."""
     from cinegrain.experts.registry import PRESETS, expert_cards
-    from cinegrain.experts.weights import cache_folder, is_cached
+    from cinegrain.experts.weights import is_cached
+    from cinegrain.places import cache_folder
 
     cache = cache_folder()
     rows = [
@@ -52,8 +53,8 @@ def install(
 ) -> None:
     """Download the weights, so that everything works offline afterwards."""
     from cinegrain.experts.registry import load_networks, resolve_experts
-    from cinegrain.experts.weights import cache_folder
     from cinegrain.pipeline.extract import install_weights
+    from cinegrain.places import cache_folder
 
     experts = resolve_experts(names)
     paths = install_weights(experts, watcher())
@@ -73,7 +74,7 @@ def check(names: Names = "light", as_json: JsonFlag = False) -> None:
     """Run experts on a built-in picture, clip and sound, compare with the vectors that are stored, and time them."""
     from cinegrain.experts.registry import load_networks, resolve_experts
     from cinegrain.experts.selfcheck import check_experts
-    from cinegrain.experts.weights import cache_folder
+    from cinegrain.places import cache_folder
 
     experts = resolve_experts(names)
     results = check_experts(experts, load_networks(experts, cache_folder()))

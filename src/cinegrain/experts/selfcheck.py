@@ -14,7 +14,7 @@ import numpy as np
 
 from cinegrain.experts.base import Network
 from cinegrain.experts.registry import load_networks
-from cinegrain.experts.weights import cache_folder
+from cinegrain.places import cache_folder
 from cinegrain.types import (
     CLIP_FRAMES,
     CLIP_HEIGHT,

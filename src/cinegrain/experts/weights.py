@@ -27,13 +27,10 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-import platformdirs
-
 from cinegrain.errors import WeightsError
 
 log = logging.getLogger(__name__)
 
-CACHE_VARIABLE = "CINEGRAIN_CACHE"
 OFFLINE_VARIABLE = "CINEGRAIN_OFFLINE"
 FOLDER_VARIABLE = "CINEGRAIN_WEIGHTS"
 _SHA256_DIGITS, _NAME_DIGITS = 64, 12
@@ -89,11 +86,6 @@ class WeightFile:
     def name(self) -> str:
         """File name in the cache: readable, and different for different content as far as that is known before."""
         return f"{self.sha256[:_NAME_DIGITS]}-{self.stored_name}" if self.is_pinned else self.stored_name
-
-
-def cache_folder() -> Path:
-    """Where weights and converted graphs are kept: $CINEGRAIN_CACHE or the user's cache folder."""
-    return Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("cinegrain"))
 
 
 def is_cached(file: WeightFile, cache: Path) -> bool:

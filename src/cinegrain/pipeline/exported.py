@@ -12,7 +12,6 @@ from cinegrain.errors import ConfigError, ShapeError, StoreError
 from cinegrain.experts.base import Network
 from cinegrain.experts.registry import expert_cards, load_networks
 from cinegrain.experts.runtime import Runtime, Session
-from cinegrain.experts.weights import cache_folder
 from cinegrain.explain.familiarity import Familiarity
 from cinegrain.explain.shapley import MAX_PLAYERS, coalition_masks, shapley_values
 from cinegrain.media.cuts import CutFinder
@@ -20,6 +19,7 @@ from cinegrain.media.files import path_text, plain_text
 from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.embed import EmbeddedTrailer, embed_trailer, load_cut_finder
 from cinegrain.pipeline.sure import FAMILIARITY_FILE, how_sure
+from cinegrain.places import cache_folder
 from cinegrain.training.calibrate import Calibration
 from cinegrain.types import Bool, Float32, Float64, JsonObject
 

@@ -12,7 +12,7 @@ from cinegrain.config import ExtractSettings, Settings, save_settings, to_plain
 from cinegrain.experts.base import ExpertCard
 from cinegrain.experts.registry import expert_cards, load_networks, resolve_experts
 from cinegrain.experts.runtime import quantised_for
-from cinegrain.experts.weights import WeightFile, cache_folder, fetch
+from cinegrain.experts.weights import WeightFile, fetch
 from cinegrain.media.remote import source_text
 from cinegrain.pipeline.embed import EmbeddedTrailer, cut_weights, load_cut_finder
 from cinegrain.pipeline.jobs import Engine, Failed, Job, Outcome, WorkerSetup
@@ -21,6 +21,7 @@ from cinegrain.pipeline.progress import Watcher
 from cinegrain.pipeline.ray_engine import embed_on_ray
 from cinegrain.pipeline.sources import is_unchanged, stamp_of
 from cinegrain.pipeline.workers import embed_all
+from cinegrain.places import cache_folder
 from cinegrain.store.location import dataset_url
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import Trailer

@@ -7,10 +7,10 @@ from cinegrain.config import Settings
 from cinegrain.errors import ConfigError
 from cinegrain.experts.base import Network
 from cinegrain.experts.registry import load_networks
-from cinegrain.experts.weights import cache_folder
 from cinegrain.media.cuts import CutFinder
 from cinegrain.pipeline.embed import EmbeddedTrailer, embed_trailer, load_cut_finder
 from cinegrain.pipeline.layout import Run
+from cinegrain.places import cache_folder
 from cinegrain.store.reader import EmbeddingDataset
 
 

@@ -9,10 +9,10 @@ from cinegrain.experts.base import Family
 from cinegrain.experts.quantise import quantise_family
 from cinegrain.experts.registry import families_for, needs_clips
 from cinegrain.experts.runtime import QuantisedGraph
-from cinegrain.experts.weights import cache_folder
 from cinegrain.media.reader import TrailerReader
 from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.progress import Watcher
+from cinegrain.places import cache_folder
 from cinegrain.types import Scene
 
 _SCENES_A_FILM = 12

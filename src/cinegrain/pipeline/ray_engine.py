@@ -22,7 +22,6 @@ from urllib.parse import urlsplit
 
 from cinegrain import __version__
 from cinegrain.errors import CinegrainError, ConfigError
-from cinegrain.experts.weights import cache_folder
 from cinegrain.pipeline.jobs import (
     HANG_MARGIN_S,
     Job,
@@ -35,6 +34,7 @@ from cinegrain.pipeline.jobs import (
     outcome_of,
     tried_twice,
 )
+from cinegrain.places import cache_folder
 
 log = logging.getLogger(__name__)
 _TASKS_PER_CPU = 2  # one running and one ready to

@@ -10,12 +10,12 @@ import numpy as np
 
 from cinegrain.artifacts import key_of
 from cinegrain.errors import ConfigError
-from cinegrain.experts.weights import cache_folder
 from cinegrain.explain.search import Besides, Hit, ranked, search
 from cinegrain.explain.search_graph import SearchGraphs
 from cinegrain.pipeline.progress import Watcher
 from cinegrain.pipeline.search_library import Library
 from cinegrain.pipeline.search_query import Query
+from cinegrain.places import cache_folder
 from cinegrain.store.groups import Group, Groups
 from cinegrain.types import MODALITIES, Int64, JsonObject
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cinegrain.errors import StoreError
 from cinegrain.store.location import Location
 from cinegrain.store.schema import EMBEDDINGS, FORMAT, SCENES, SCHEMAS, TRAILERS, TrailerRecord, check_format
-from cinegrain.store.writer import quoted, writing
+from cinegrain.store.writer import quoted
 from cinegrain.types import Float64, Int64, JsonObject, Source
 
 
@@ -113,13 +113,11 @@ class BlockWriter:
             last = tail["trailer_id"][0].as_py()
         for table in (SCENES, EMBEDDINGS):
             if self._location.has_table(table):
-                path = self._location.table(table)
-                with writing(path):
+                with self._location.writing(table) as path:
                     lance.dataset(path).delete(f"trailer_id > {quoted([last])}")
 
     def _append(self, table: str, data: pa.Table) -> None:
-        path = self._location.table(table)
-        with writing(path):
+        with self._location.writing(table) as path:
             mode = "append" if self._location.has_table(table) else "create"
             lance.write_dataset(data, path, mode=mode)
 

@@ -1,31 +1,34 @@
-"""Where a dataset lies: a folder, or a place on an object store that Lance itself writes to."""
+"""Where a dataset lies: a folder, an object store that Lance itself writes to, or any other address of fsspec."""
 
 import json
-import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from cinegrain.artifacts import read_json, write_json
 from cinegrain.errors import CinegrainError, ConfigError, StoreError
-from cinegrain.places import open_place, why
-from cinegrain.store.schema import INFO_FILE, SCHEMAS, table_path
+from cinegrain.places import is_address, open_place, url_of, why
+from cinegrain.store.mirror import mirror_of
+from cinegrain.store.schema import INFO_FILE, bury_stillborn, table_path
 from cinegrain.types import JsonObject, Source, Url
 
-WRITABLE = ("s3://", "gs://", "az://")
+_OF_LANCE = ("s3://", "gs://", "az://")
+_READ_ONLY = ("http://", "https://", "github://", "gist://")
 
 
 def dataset_url(text: str) -> Url:
     """An address that a dataset can be written to.
 
     Raises:
-        ConfigError: If Lance cannot write there.
+        ConfigError: If nothing can be written there.
     """
-    if not text.startswith(WRITABLE) or "::" in text:
+    if not is_address(text) or text.startswith(_READ_ONLY):
         raise ConfigError(
-            f"A dataset lies in a folder, or where Lance writes: {', '.join(WRITABLE)}; found {text!r}. "
-            "Leave extract.dataset empty, or name a place such as s3://bucket/dataset."
+            f"A dataset lies in a folder or at an address that can be written, such as s3://bucket/dataset, gs://, "
+            f"az://, ftp:// or sftp://; found {text!r}. Leave extract.dataset empty for the run folder."
         )
-    return Url(text.rstrip("/"))
+    return Url(url_of(text).rstrip("/"))
 
 
 class Location:
@@ -33,6 +36,9 @@ class Location:
 
     def __init__(self, place: Source) -> None:
         self.place = place
+        own = isinstance(place, Path) or place.startswith(_OF_LANCE)
+        self._mirror = None if own or isinstance(place, Path) else mirror_of(place)
+        self._lies: Source = self._mirror.home if self._mirror else place  # where Lance finds it
         self._known: set[str] = set()
 
     def __str__(self) -> str:
@@ -40,20 +46,20 @@ class Location:
 
     def table(self, table: str) -> str:
         """What Lance calls a table."""
-        return str(table_path(self.place, table)) if isinstance(self.place, Path) else f"{self.place}/{table}.lance"
+        return str(table_path(self._lies, table)) if isinstance(self._lies, Path) else f"{self._lies}/{table}.lance"
 
     def has_table(self, table: str) -> bool:
         """Whether a table is there."""
-        if isinstance(self.place, Path):
-            return table_path(self.place, table).exists()
+        if isinstance(self._lies, Path):
+            return table_path(self._lies, table).exists()
         if table not in self._known and any(n.endswith(".manifest") for n in self._find(f"{table}.lance/_versions")):
             self._known.add(table)
         return table in self._known
 
     def has_info(self) -> bool:
         """Whether there is a dataset at all."""
-        if isinstance(self.place, Path):
-            return (self.place / INFO_FILE).is_file()
+        if isinstance(self._lies, Path):
+            return (self._lies / INFO_FILE).is_file()
         return bool(self._ask("exists", INFO_FILE))
 
     def read_info(self) -> JsonObject:
@@ -62,13 +68,13 @@ class Location:
         Raises:
             StoreError: If it is missing or damaged.
         """
-        if isinstance(self.place, Path):
-            found: JsonObject = read_json(self.place / INFO_FILE)
+        if isinstance(self._lies, Path):
+            found: JsonObject = read_json(self._lies / INFO_FILE)
             return found
         try:
             found = json.loads(self._ask("cat_file", INFO_FILE))
         except ValueError as error:
-            raise StoreError(f"{self.place}/{INFO_FILE} cannot be read: {error}.") from error
+            raise StoreError(f"{self._lies}/{INFO_FILE} cannot be read: {error}.") from error
         return found
 
     def write_info(self, info: JsonObject) -> None:
@@ -77,15 +83,41 @@ class Location:
         Raises:
             StoreError: If the place cannot be written.
         """
-        if isinstance(self.place, Path):
-            write_json(self.place / INFO_FILE, info)
+        if isinstance(self._lies, Path):
+            with self._sending():
+                write_json(self._lies / INFO_FILE, info)
         else:
             self._ask("pipe_file", INFO_FILE, json.dumps(info, indent=2, ensure_ascii=False, allow_nan=False).encode())
 
+    @contextmanager
+    def writing(self, table: str) -> Iterator[str]:
+        """What Lance calls a table that is about to be written; it is where it belongs when this ends.
+
+        Raises:
+            StoreError: Where there was an OSError.
+        """
+        path = self.table(table)
+        try:
+            with self._sending():
+                yield path
+        except OSError as error:
+            raise StoreError(
+                f"Could not write to {self.place}: {error}. Free some space and run the same command again; "
+                "everything written so far is kept."
+            ) from error
+
+    @contextmanager
+    def _sending(self) -> Iterator[None]:
+        if self._mirror:
+            self._mirror.begin()
+        yield
+        if self._mirror:
+            self._mirror.push()
+
     def size_bytes(self) -> int:
         """How much is stored."""
-        if isinstance(self.place, Path):
-            return sum(path.stat().st_size for path in self.place.rglob("*") if path.is_file())
+        if isinstance(self._lies, Path):
+            return sum(path.stat().st_size for path in self._lies.rglob("*") if path.is_file())
         return sum(int(info["size"] or 0) for info in self._ask("find", "", detail=True).values())
 
     def bury_stillborn(self) -> None:
@@ -93,11 +125,8 @@ class Location:
 
         On an object store they are not found at all, and the next write takes their place.
         """
-        if isinstance(self.place, Path):
-            for table in SCHEMAS:
-                path = table_path(self.place, table)
-                if path.exists() and not any(path.glob("_versions/*.manifest")):
-                    shutil.rmtree(path)
+        if isinstance(self._lies, Path):
+            bury_stillborn(self._lies)
 
     def _find(self, below: str) -> list[str]:
         return list(self._ask("find", below))
@@ -108,7 +137,7 @@ class Location:
         Raises:
             StoreError: If it fails.
         """
-        url = Url(f"{self.place}/{name}".rstrip("/"))
+        url = Url(f"{self._lies}/{name}".rstrip("/"))
         try:
             files, inside = open_place(url)
             files.invalidate_cache()

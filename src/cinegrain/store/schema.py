@@ -6,6 +6,7 @@ embeddings.lance   one row for each trailer, scene and expert
 dataset.json       format, expert cards with the key of what their vectors depend on, settings
 """
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,6 +100,14 @@ class SceneRow:
 def table_path(folder: Path, table: str) -> Path:
     """Where a table lies."""
     return folder / f"{table}.lance"
+
+
+def bury_stillborn(folder: Path) -> None:
+    """Takes away tables without any version: their very first write was cut off, and they cannot be opened."""
+    for table in SCHEMAS:
+        path = table_path(folder, table)
+        if path.exists() and not any(path.glob("_versions/*.manifest")):
+            shutil.rmtree(path)
 
 
 def check_format(info: object, folder: Source) -> None:

@@ -1,8 +1,7 @@
 """Appends trailers to a dataset so that a kill at any moment loses nothing and doubles nothing."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -148,11 +147,12 @@ class DatasetWriter:
         self._since_compaction = 0
         for table in SCHEMAS:
             if self._location.has_table(table):
-                dataset = lance.dataset(self._location.table(table))
                 try:
-                    dataset.optimize.compact_files()
-                    dataset.cleanup_old_versions(retain_versions=1)
-                except OSError as error:  # for want of space; what is written is whole without it
+                    with self._location.writing(table) as path:
+                        dataset = lance.dataset(path)
+                        dataset.optimize.compact_files()
+                        dataset.cleanup_old_versions(retain_versions=1)
+                except StoreError as error:  # for want of space; what is written is whole without it
                     log.warning("%s could not be made smaller: %s", self._location.table(table), error)
 
     def _count(self, record: TrailerRecord) -> None:
@@ -167,14 +167,12 @@ class DatasetWriter:
         self._append(table, pa.Table.from_pylist(list(rows), schema=SCHEMAS[table]))
 
     def _append(self, table: str, data: pa.Table) -> None:
-        path = self._location.table(table)
-        with writing(path):
+        with self._location.writing(table) as path:
             lance.write_dataset(data, path, mode="append" if self._location.has_table(table) else "create")
 
     def _replace(self, records: Sequence[TrailerRecord]) -> None:
         data = pa.Table.from_pylist([asdict(record) for record in records], schema=SCHEMAS[TRAILERS])
-        path = self._location.table(TRAILERS)
-        with writing(path):
+        with self._location.writing(TRAILERS) as path:
             lance.dataset(path).merge_insert("trailer_id").when_matched_update_all().execute(data)
 
     def _forget(self, experts: Sequence[str]) -> None:
@@ -215,25 +213,8 @@ class DatasetWriter:
 
     def _delete(self, table: str, where: str) -> None:
         if self._location.has_table(table):
-            path = self._location.table(table)
-            with writing(path):
+            with self._location.writing(table) as path:
                 lance.dataset(path).delete(where)
-
-
-@contextmanager
-def writing(path: str) -> Iterator[None]:
-    """Says plainly that a table cannot be written.
-
-    Raises:
-        StoreError: Where there was an OSError.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(
-            f"Could not write to {path}: {error}. Free some space and run the same command again; "
-            "everything written so far is kept."
-        ) from error
 
 
 def read_trailers(folder: Source) -> list[TrailerRecord]:
