@@ -131,3 +131,17 @@ def test_the_description_survives_a_cut_between_setting_it_aside_and_renaming(mo
     assert not fsspec.filesystem("memory").exists("/archive/set/dataset.json")
     restart(elsewhere=True)
     assert contents() == expected
+
+
+def test_other_files_at_the_address_are_neither_fetched_nor_taken_away(tmp_path: Path) -> None:
+    files = fsspec.filesystem("memory")
+    foreign = ("holiday.jpg", "notes/a.part", "trailers.lance/../../../../../escaped", "trailers.lance/a\\..\\b")
+    for name in foreign:
+        files.store[f"/archive/set/{name}"] = files.open("/scratch", "wb")
+    write()
+    restart(elsewhere=True)
+    assert len(EmbeddingDataset(PLACE).trailers) == len(NAMES)
+    write()
+    assert all(f"/archive/set/{name}" in files.store for name in foreign)
+    assert not list(tmp_path.rglob("*escaped*"))
+    assert not (mirror_of(PLACE).home / "holiday.jpg").exists()

@@ -8,12 +8,12 @@ whatever moment the writer was killed. The address is the truth; what it lacks i
 import functools
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from cinegrain.errors import CinegrainError, StoreError
 from cinegrain.places import cache_folder, open_place, why
-from cinegrain.store.schema import INFO_FILE, bury_stillborn
+from cinegrain.store.schema import INFO_FILE, SCHEMAS, bury_stillborn
 from cinegrain.types import Url
 
 _PART, _OLD = ".part", ".old"
@@ -57,7 +57,8 @@ class Mirror:
         files.invalidate_cache()
         there = {} if not files.exists(inside) else files.find(inside, detail=True)
         prefix = inside.rstrip("/") + "/"
-        sizes = {name.removeprefix(prefix): int(info["size"] or 0) for name, info in there.items()}
+        named = {name.removeprefix(prefix): int(info["size"] or 0) for name, info in there.items()}
+        sizes = {name: size for name, size in named.items() if _is_ours(name)}
         whole = {name: size for name, size in sizes.items() if not name.endswith((_PART, _OLD))}
         doubtful = (self.home / _UNSENT).exists()
         here = self._here()
@@ -140,6 +141,14 @@ def _put_in_place(files: Any, path: str) -> None:
     files.invalidate_cache()
     if files.exists(path + _OLD):
         files.rm_file(path + _OLD)
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a file at the address belongs to a dataset, and can only lie inside its copy."""
+    first, *rest = PurePosixPath(name).parts
+    if not rest:
+        return first in (INFO_FILE, INFO_FILE + _PART, INFO_FILE + _OLD)
+    return first in {f"{table}.lance" for table in SCHEMAS} and not {"..", "\\"} & {*rest, *name}
 
 
 def _is_manifest(name: str) -> bool:
