@@ -55,7 +55,7 @@ from cinegrain.experts.runtime import Engine, Precision, Runtime
 from cinegrain.experts.weights import FOLDER_VARIABLE
 from cinegrain.media.reader import TrailerReader
 from cinegrain.media.settings import MediaSettings
-from cinegrain.pipeline.embed import EmbeddedTrailer, embed_trailer
+from cinegrain.pipeline.embed import EmbeddedTrailer, Embedder, Job
 from cinegrain.pipeline.extract import extract
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import OnStep
@@ -151,7 +151,7 @@ def light(film: Path, repeat: int, scratch: Path) -> dict[str, Any]:
     for network in networks:
         name = " + ".join(expert for expert in network.embed(scenes[:1]))
         parts[name] = least(lambda n=network: embed(n, scenes), repeat)  # type: ignore[misc]
-    embedded = embed_trailer("film", film, networks, PRESETS["light"], settings)
+    embedded = Embedder(networks, PRESETS["light"], settings).one(Job("film", film))
     cards = [expert_cards()[name].as_json() for name in PRESETS["light"]]
     writer = DatasetWriter(scratch / f"ds-{film.name}", cards=cards, settings={})
     numbers = iter(range(10**6))
@@ -161,7 +161,7 @@ def light(film: Path, repeat: int, scratch: Path) -> dict[str, Any]:
         writer.append(record, embedded.scenes, embedded.embeddings)
 
     parts["store"] = least(store, repeat)
-    parts["whole"] = least(lambda: embed_trailer("film", film, networks, PRESETS["light"], settings), repeat)
+    parts["whole"] = least(lambda: Embedder(networks, PRESETS["light"], settings).one(Job("film", film)), repeat)
     return {
         "film": film.name,
         "picture": f"{facts.width}x{facts.height} {facts.video_codec}",
@@ -225,7 +225,7 @@ def variant(
         name = " + ".join(expert for expert in network.embed(list(scenes[:1])))  # the first run also warms up
         parts[name] = least(lambda n=network: embed(n, list(scenes)), repeat)  # type: ignore[misc]
     done: list[EmbeddedTrailer] = []
-    cpu_s = least(lambda: done.append(embed_trailer("film", film, networks, list(plain), MediaSettings())), repeat)
+    cpu_s = least(lambda: done.append(Embedder(networks, list(plain), MediaSettings()).one(Job("film", film))), repeat)
     similarity = {name: cosines(done[-1].embeddings[name], plain[name]) for name in plain}
     return {
         "cpu_s": cpu_s,

@@ -26,7 +26,7 @@ from pathlib import Path
 from cinegrain.experts.registry import PRESETS, load_networks
 from cinegrain.places import cache_folder
 from cinegrain.media.settings import MediaSettings
-from cinegrain.pipeline.embed import embed_trailer
+from cinegrain.pipeline.embed import Embedder, Job
 
 def peak_mb():
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
@@ -34,7 +34,7 @@ def peak_mb():
 networks = load_networks(PRESETS["light"], cache_folder())
 loaded = peak_mb()
 start = time.process_time()
-done = embed_trailer("long", Path(sys.argv[1]), networks, PRESETS["light"], MediaSettings(time_limit_s=36000))
+done = Embedder(networks, PRESETS["light"], MediaSettings(time_limit_s=36000)).one(Job("long", Path(sys.argv[1])))
 cpu_s = time.process_time() - start
 print(json.dumps({"loaded_mb": round(loaded), "peak_mb": round(peak_mb()), "cpu_s": round(cpu_s),
                   "scenes": len(done.scenes), "seconds": done.record.duration_s}))

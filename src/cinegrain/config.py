@@ -31,7 +31,7 @@ class ExtractSettings:
         default="",
         metadata={
             "help": "Work on a Ray cluster instead: `auto` for the one this machine is part of, its HOST:PORT, or "
-            "`local`; workers is then the most films in flight."
+            "`local`; workers is then the most tasks in flight."
         },
     )
     dataset: str = field(

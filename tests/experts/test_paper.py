@@ -23,7 +23,7 @@ from cinegrain.experts.registry import PRESETS, expert_cards, load_networks, nee
 from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.weights import content_key, fetch, is_cached
 from cinegrain.media.settings import MediaSettings
-from cinegrain.pipeline.embed import embed_trailer
+from cinegrain.pipeline.embed import Embedder, Job
 from cinegrain.places import cache_folder
 from cinegrain.types import CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, SOUND_RATE_HZ
 
@@ -336,7 +336,7 @@ def test_a_whole_film_through_the_paper_preset(own_folder: Published, tmp_path: 
     assert needs_clips(experts)
     assert not needs_clips(PRESETS["light"])
     networks = [loaded(own_folder, name) for name in experts]
-    found = embed_trailer("t1", path, networks, experts, MediaSettings())
+    found = Embedder(networks, experts, MediaSettings()).one(Job("t1", path))
     cards = expert_cards()
     assert [cards[name].modality for name in experts] == ["audio", "location", "motion", "image"]
     assert [cards[name].dimension for name in experts] == [128, 2048, 512, 2048]

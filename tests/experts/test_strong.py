@@ -32,7 +32,7 @@ from cinegrain.experts.place_names import PLACES, prompts
 from cinegrain.experts.registry import PRESETS, expert_cards, load_networks, needs_clips
 from cinegrain.experts.weights import WeightFile, fetch, is_cached
 from cinegrain.media.settings import MediaSettings
-from cinegrain.pipeline.embed import embed_trailer
+from cinegrain.pipeline.embed import Embedder, Job
 from cinegrain.pipeline.extract import extract
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Silent
@@ -494,7 +494,7 @@ def test_a_whole_film_through_the_strong_preset(
     assert not any(cards[name].substitute for name in experts)
     networks = list({id(network): network for network in (loaded(own_folder, name) for name in experts)}.values())
     assert len(networks) == 3, "one network sees images and places"
-    here = embed_trailer("t1", path, networks, experts, MediaSettings())
+    here = Embedder(networks, experts, MediaSettings()).one(Job("t1", path))
     assert len(here.scenes) == 2
 
     monkeypatch.setenv("CINEGRAIN_CACHE", str(own_folder.cache))

@@ -24,7 +24,7 @@ from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.transnetv2 import TransNetV2
 from cinegrain.experts.weights import fetch
 from cinegrain.media.settings import MediaSettings
-from cinegrain.pipeline.embed import cut_weights, embed_trailer, find_cuts, load_cut_finder
+from cinegrain.pipeline.embed import Embedder, Job, cut_weights, find_cuts, load_cut_finder
 from cinegrain.pipeline.extract import vectors_key
 from cinegrain.places import cache_folder
 from cinegrain.store.reader import EmbeddingDataset
@@ -235,17 +235,17 @@ def test_films_are_cut_where_the_network_says(network: TransNetV2, film: Path) -
     assert len(cuts_s) == 2
     assert len(signs) == 4, "one for every 50 of 160 pictures"
     flow: list[Any] = [motion_flow.FAMILY.load(cache_folder(), Runtime())]
-    done = embed_trailer("t", film, flow, ["motion_flow"], ON, cut_finder=network)
+    done = Embedder(flow, ["motion_flow"], ON, cut_finder=network).one(Job("t", film))
     assert [row.start_s for row in done.scenes] == pytest.approx([0.0, *cuts_s])
     assert [row.end_s for row in done.scenes] == pytest.approx([*cuts_s, 6.4])
-    plain = embed_trailer("t", film, flow, ["motion_flow"], MediaSettings())
+    plain = Embedder(flow, ["motion_flow"], MediaSettings()).one(Job("t", film))
     assert len(plain.scenes) == 2, "the picture's change does not show the dissolve"
 
 
 def test_settings_and_network_must_agree(network: TransNetV2, film: Path) -> None:
     for settings, finder in ((ON, None), (MediaSettings(), network)):
         with pytest.raises(ConfigError, match=r"media\.cut_detector is"):
-            embed_trailer("t", film, [], [], settings, cut_finder=finder)
+            Embedder([], [], settings, cut_finder=finder).one(Job("t", film))
     assert load_cut_finder(MediaSettings(), cache_folder(), Runtime()) is None
     assert cut_weights(MediaSettings()) == ()
     assert cut_weights(ON) == (transnetv2.CHECKPOINT,)

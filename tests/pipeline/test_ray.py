@@ -6,24 +6,26 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
 import lance
 import numpy as np
 import pytest
 from tests.pipeline.conftest import Cinegrain
+from tests.pipeline.one_by_one import Embed, OneByOne
 
 from cinegrain.demo.corpus import CorpusFiles
 from cinegrain.errors import CinegrainError, ConfigError
 from cinegrain.experts.runtime import Runtime
 from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline import ray_engine
-from cinegrain.pipeline.embed import EmbeddedTrailer
-from cinegrain.pipeline.jobs import Failed, Job, Lost, Work, WorkerSetup
+from cinegrain.pipeline.embed import EmbeddedTrailer, Job
+from cinegrain.pipeline.jobs import Failed, Lost, WorkerSetup
 from cinegrain.pipeline.ray_engine import embed_on_ray
 from cinegrain.store.schema import EMBEDDINGS, SCENES, TRAILERS, TrailerRecord, table_path
 
@@ -160,11 +162,11 @@ def troublesome(job: Job) -> EmbeddedTrailer:
     return embedded(job)
 
 
-def run(folder: Path, address: str, work: Work, names: list[str]) -> tuple[list[str], dict[str, str]]:
+def run(folder: Path, address: str, work: Embed, names: list[str]) -> tuple[list[str], dict[str, str]]:
     """Ids that were done, sorted, and reasons of those that failed."""
     setup = WorkerSetup((), MediaSettings(time_limit_s=1.0), folder, Runtime())
     jobs = [Job(name, folder / name) for name in names]
-    outcomes = list(embed_on_ray(jobs, setup, address=address, work=work))
+    outcomes = list(embed_on_ray(jobs, setup, address=address, work=OneByOne(work)))
     done = sorted(o.record.trailer_id for o in outcomes if isinstance(o, EmbeddedTrailer))
     return done, {o.job.trailer_id: o.reason for o in outcomes if isinstance(o, Failed)}
 
@@ -210,6 +212,9 @@ class NodeDiedError(Exception): ...
 class _OtherError(Exception): ...
 
 
+Handful: TypeAlias = tuple[Job, ...]
+
+
 class FakeRay:
     """A cluster of two processors on which a job named `node killer` takes its machine along."""
 
@@ -217,23 +222,23 @@ class FakeRay:
         others = ("LocalRayletDiedError", "ObjectLostError", "WorkerCrashedError", "TaskCancelledError")
         names = (*others, "OutOfMemoryError", "RayError")
         self.exceptions = SimpleNamespace(NodeDiedError=NodeDiedError, **dict.fromkeys(names, _OtherError))
-        self.most_in_flight, self.submitted = 0, []  # type: int, list[str]
+        self.most_in_flight, self.submitted = 0, []  # type: int, list[list[str]]
 
     def cluster_resources(self) -> dict[str, float]:
         return {"CPU": 2.0}
 
-    def wait(self, refs: list[Job], num_returns: int, timeout: float) -> tuple[list[Job], list[Job]]:
+    def wait(self, refs: list[Handful], num_returns: int, timeout: float) -> tuple[list[Handful], list[Handful]]:
         self.most_in_flight = max(self.most_in_flight, len(refs))
         return refs[:num_returns], refs[num_returns:]
 
-    def get(self, ref: Job) -> EmbeddedTrailer:
-        if ref.trailer_id == "node killer":
+    def get(self, ref: Handful) -> list[EmbeddedTrailer]:
+        if any(job.trailer_id == "node killer" for job in ref):
             raise NodeDiedError
-        return embedded(ref)
+        return [embedded(job) for job in ref]
 
-    def submit(self, job: Job) -> Job:
-        self.submitted.append(job.trailer_id)
-        return job
+    def submit(self, jobs: Sequence[Job]) -> Handful:
+        self.submitted.append([job.trailer_id for job in jobs])
+        return tuple(jobs)
 
 
 def test_few_tasks_are_in_flight_and_retries_are_bounded() -> None:
@@ -242,5 +247,10 @@ def test_few_tasks_are_in_flight_and_retries_are_bounded() -> None:
     outcomes = list(ray_engine._run(fake, jobs, fake.submit, at_once=0))  # type: ignore[arg-type]
     assert fake.most_in_flight == 4, "twice the processors"
     assert [o.job.trailer_id for o in outcomes if isinstance(o, Lost)] == ["node killer"]
-    assert fake.submitted.count("node killer") == 3
-    assert sorted(fake.submitted.count(f"film {i}") for i in range(100)) == [1] * 100
+    first, *later = [handful for handful in fake.submitted if "node killer" in handful]
+    assert later == [["node killer"]] * 2, "by itself once a machine has died with it"
+    times = Counter(name for handful in fake.submitted for name in handful)
+    assert all(times[f"film {i}"] == 1 + (f"film {i}" in first) for i in range(100))
+    assert max(map(len, fake.submitted)) == 8
+    assert [len(handful) for handful in fake.submitted][-4:] == [1] * 4, "no machine waits for another at the end"
+    assert sorted(o.record.trailer_id for o in outcomes if isinstance(o, EmbeddedTrailer)) == sorted(times)[:-1]

@@ -5,10 +5,12 @@ import signal
 import time
 from pathlib import Path
 
+from tests.pipeline.one_by_one import OneByOne
+
 from cinegrain.experts.runtime import Runtime
 from cinegrain.media.settings import MediaSettings
-from cinegrain.pipeline.embed import EmbeddedTrailer
-from cinegrain.pipeline.jobs import Failed, Job, WorkerSetup
+from cinegrain.pipeline.embed import EmbeddedTrailer, Job
+from cinegrain.pipeline.jobs import Failed, WorkerSetup
 from cinegrain.pipeline.workers import embed_all
 from cinegrain.store.schema import TrailerRecord
 
@@ -17,7 +19,7 @@ def embedded(job: Job) -> EmbeddedTrailer:
     return EmbeddedTrailer(TrailerRecord(job.trailer_id, "", "", 0, 0, 1.0, 0, (), ()), (), {})
 
 
-def killer(job: Job) -> EmbeddedTrailer | Failed:
+def killer(job: Job) -> EmbeddedTrailer:
     """A file named `bad` kills whoever reads it; one named `once` only the first reader."""
     path = Path(job.path)
     if path.name.startswith("bad"):
@@ -34,7 +36,7 @@ def test_a_killer_file_is_named_and_all_others_are_done(tmp_path: Path) -> None:
     names[3], names[7] = "bad one", "once"
     jobs = [Job(name, tmp_path / name) for name in names]
     setup = WorkerSetup((), MediaSettings(), tmp_path, Runtime())
-    outcomes = list(embed_all(jobs, setup, workers=2, work=killer))
+    outcomes = list(embed_all(jobs, setup, workers=2, work=OneByOne(killer)))
     failed = [o for o in outcomes if isinstance(o, Failed)]
     done = [o.record.trailer_id for o in outcomes if isinstance(o, EmbeddedTrailer)]
     assert [f.job.trailer_id for f in failed] == ["bad one"]

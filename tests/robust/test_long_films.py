@@ -22,7 +22,7 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from cinegrain.media.settings import MediaSettings
-from cinegrain.pipeline.embed import embed_trailer
+from cinegrain.pipeline.embed import Embedder, Job
 from cinegrain.types import SceneEmbedding
 
 class Means:
@@ -35,7 +35,7 @@ def peak_mb():
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
 
 before = peak_mb()
-done = embed_trailer("long", Path(sys.argv[1]), [Means()], ["means"], MediaSettings(frame_size_px=128))
+done = Embedder([Means()], ["means"], MediaSettings(frame_size_px=128)).one(Job("long", Path(sys.argv[1])))
 facts = json.loads(done.record.facts)
 assert len(done.embeddings["means"]) == len(done.scenes)
 print(json.dumps({"before_mb": before, "peak_mb": peak_mb(), "n_scenes": len(done.scenes), **facts}))

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.pipeline.one_by_one import Embed, OneByOne
 
 from cinegrain.errors import CinegrainError
 from cinegrain.experts.runtime import Runtime
 from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline import workers
-from cinegrain.pipeline.embed import EmbeddedTrailer
-from cinegrain.pipeline.jobs import Failed, Job, Work, WorkerSetup
+from cinegrain.pipeline.embed import EmbeddedTrailer, Job
+from cinegrain.pipeline.jobs import Failed, WorkerSetup
 from cinegrain.pipeline.workers import embed_all
 from cinegrain.store.schema import SceneRow, TrailerRecord
 
@@ -41,10 +42,10 @@ def first_time(job: Job) -> bool:
     return True
 
 
-def run(folder: Path, work: Work, names: list[str], *, limit_s: float = 600.0) -> tuple[list[str], dict[str, str]]:
+def run(folder: Path, work: Embed, names: list[str], *, limit_s: float = 600.0) -> tuple[list[str], dict[str, str]]:
     """Ids that were done, sorted, and reasons of those that failed."""
     setup = WorkerSetup((), MediaSettings(time_limit_s=limit_s), folder, Runtime())
-    outcomes = list(embed_all([Job(name, folder / name) for name in names], setup, workers=2, work=work))
+    outcomes = list(embed_all([Job(name, folder / name) for name in names], setup, workers=2, work=OneByOne(work)))
     done = sorted(o.record.trailer_id for o in outcomes if isinstance(o, EmbeddedTrailer))
     return done, {o.job.trailer_id: o.reason for o in outcomes if isinstance(o, Failed)}
 

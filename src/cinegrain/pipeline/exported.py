@@ -9,15 +9,13 @@ import onnx
 
 from cinegrain.artifacts import read_json
 from cinegrain.errors import ConfigError, ShapeError, StoreError
-from cinegrain.experts.base import Network
 from cinegrain.experts.registry import expert_cards, load_networks
 from cinegrain.experts.runtime import Runtime, Session
 from cinegrain.explain.familiarity import Familiarity
 from cinegrain.explain.shapley import MAX_PLAYERS, coalition_masks, shapley_values
-from cinegrain.media.cuts import CutFinder
 from cinegrain.media.files import path_text, plain_text
 from cinegrain.media.settings import MediaSettings
-from cinegrain.pipeline.embed import EmbeddedTrailer, embed_trailer, load_cut_finder
+from cinegrain.pipeline.embed import EmbeddedTrailer, Embedder, Job, load_cut_finder
 from cinegrain.pipeline.sure import FAMILIARITY_FILE, how_sure
 from cinegrain.places import cache_folder
 from cinegrain.training.calibrate import Calibration
@@ -68,8 +66,7 @@ class ExportedModel:
         except (KeyError, TypeError, ValueError, OSError, ShapeError) as error:
             raise StoreError(f"The exported model in {folder} is damaged: {error!r}. Export it again.") from error
         self._session = _open_graph(folder / GRAPH_FILE)
-        self._networks: list[Network] = []
-        self._cut_finder: CutFinder | None = None
+        self._embedder: Embedder | None = None
 
     def logits(self, means: Mapping[str, Float32], present: Bool) -> Float64:
         """The network's own logits.
@@ -102,10 +99,10 @@ class ExportedModel:
             MediaError: If it cannot be read.
             ConfigError: If no expert here can make such vectors.
         """
-        if not self._networks:
-            self._load_experts()
+        if self._embedder is None:
+            self._embedder = self._load_experts()
         text = path_text(path)
-        found = embed_trailer(text, path, self._networks, self.experts, self.media, cut_finder=self._cut_finder)
+        found = self._embedder.one(Job(text, path))
         means = {name: _mean(found, name, d) for name, d in zip(self.experts, self._dimensions, strict=True)}
         present = np.array([[not np.isnan(means[name][0, 0]) for name in self.experts]])
         answer = self.genre_answer(means, present)
@@ -130,7 +127,7 @@ class ExportedModel:
             "missing": [mode for mode, has in zip(self.modes, there, strict=True) if not has],
         }
 
-    def _load_experts(self) -> None:
+    def _load_experts(self) -> Embedder:
         known = expert_cards()
         for expert in self.card["experts"]:
             name, version = expert["name"], expert.get("version")
@@ -145,8 +142,8 @@ class ExportedModel:
                     "Use the Cinegrain that exported it, or export it anew."
                 )
         runtime = Runtime(precision=self.card["precision"])
-        self._networks = load_networks(self.experts, cache_folder(), runtime)
-        self._cut_finder = load_cut_finder(self.media, cache_folder(), runtime)
+        networks = load_networks(self.experts, cache_folder(), runtime)
+        return Embedder(networks, self.experts, self.media, load_cut_finder(self.media, cache_folder(), runtime))
 
 
 def _mean(found: EmbeddedTrailer, name: str, dimension: int) -> Float32:

@@ -14,8 +14,8 @@ from cinegrain.experts.registry import expert_cards, load_networks, resolve_expe
 from cinegrain.experts.runtime import quantised_for
 from cinegrain.experts.weights import WeightFile, fetch
 from cinegrain.media.remote import source_text
-from cinegrain.pipeline.embed import EmbeddedTrailer, cut_weights, load_cut_finder
-from cinegrain.pipeline.jobs import Engine, Failed, Job, Outcome, WorkerSetup
+from cinegrain.pipeline.embed import EmbeddedTrailer, Job, cut_weights, load_cut_finder
+from cinegrain.pipeline.jobs import Engine, Failed, Outcome, WorkerSetup
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Watcher
 from cinegrain.pipeline.ray_engine import embed_on_ray

@@ -1,37 +1,26 @@
-"""What every engine of the extraction stage does with one trailer: the job, its outcome, and errors caught at it."""
+"""What every engine of the extraction stage does with trailers: their outcomes, and errors caught at them."""
 
 import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from cinegrain.errors import CinegrainError
 from cinegrain.experts.registry import load_networks
 from cinegrain.experts.runtime import Runtime
-from cinegrain.media.clock import Deadline
 from cinegrain.media.files import plain_text
-from cinegrain.media.remote import local_copy, remote_stamp
 from cinegrain.media.settings import MediaSettings
-from cinegrain.pipeline.embed import EmbeddedTrailer, embed_trailer, load_cut_finder
-from cinegrain.types import Source
+from cinegrain.pipeline.embed import DOWNLOAD_LIMIT_BYTES, EmbeddedTrailer, Embedder, Job, load_cut_finder
 
 log = logging.getLogger(__name__)
 _MEMORY_SHARE = 0.8
 
 HANG_MARGIN_S = 60.0
 """A worker is stopped once it shows no sign of life for media.time_limit_s and this much longer."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One trailer to embed."""
-
-    trailer_id: str
-    path: Source
 
 
 @dataclass(frozen=True)
@@ -50,11 +39,12 @@ class WorkerSetup:
     media: MediaSettings
     cache: Path
     runtime: Runtime
-    download_limit_bytes: int = 20 * 10**9
+    download_limit_bytes: int = DOWNLOAD_LIMIT_BYTES
 
 
 Outcome: TypeAlias = EmbeddedTrailer | Failed
-Work: TypeAlias = Callable[[Job], Outcome]
+Work: TypeAlias = Callable[[Iterator[Job]], Iterator[Outcome]]
+"""Takes jobs as it is ready for them and gives one outcome for each, perhaps only when it has begun others."""
 
 
 @dataclass(frozen=True)
@@ -111,39 +101,27 @@ def embedder(setup: WorkerSetup, on_progress: Callable[[], None]) -> Work:
     Raises:
         WeightsError: If their weights cannot be had.
     """
-    networks = load_networks(setup.experts, setup.cache, setup.runtime)
-    cut_finder = load_cut_finder(setup.media, setup.cache, setup.runtime)
-
-    def embed(job: Job) -> EmbeddedTrailer:
-        if isinstance(job.path, Path):
-            return read(job.trailer_id, job.path)
-        size_bytes, modified_ns = remote_stamp(job.path)
-        deadline = Deadline(setup.media.time_limit_s)
-        limit = setup.download_limit_bytes
-        with local_copy(job.path, limit_bytes=limit, deadline=deadline, on_progress=on_progress) as copy:
-            found = read(job.trailer_id, copy)
-        stamped = replace(found.record, path=job.path, size_bytes=size_bytes, modified_ns=modified_ns)
-        return replace(found, record=stamped)
-
-    def read(trailer_id: str, path: Path) -> EmbeddedTrailer:
-        return embed_trailer(
-            trailer_id, path, networks, setup.experts, setup.media, cut_finder=cut_finder, on_progress=on_progress
-        )
-
-    return embed
+    ours = Embedder(
+        networks=load_networks(setup.experts, setup.cache, setup.runtime),
+        experts=setup.experts,
+        settings=setup.media,
+        cut_finder=load_cut_finder(setup.media, setup.cache, setup.runtime),
+        on_progress=on_progress,
+        download_limit_bytes=setup.download_limit_bytes,
+    )
+    return lambda jobs: (outcome_of(job, found) for job, found in ours.each(jobs))
 
 
-def outcome_of(work: Work, job: Job) -> Outcome:
-    """The result of a job; whatever goes wrong with its file is a failure of this trailer alone."""
-    try:
-        return work(job)
-    except CinegrainError as error:
-        return Failed(job, plain_text(str(error)))
-    except MemoryError:
+def outcome_of(job: Job, found: EmbeddedTrailer | Exception) -> Outcome:
+    """What is told of a job: its result, or in plain words what went wrong."""
+    if isinstance(found, EmbeddedTrailer):
+        return found
+    if isinstance(found, CinegrainError):
+        return Failed(job, plain_text(str(found)))
+    if isinstance(found, MemoryError):
         return Failed(job, "not enough memory to read it")
-    except Exception as error:  # one strange file must not stop an archive's run
-        log.exception("unexpected error in %s", job.path)
-        return Failed(job, plain_text(f"unexpected {type(error).__name__}: {error}"))
+    log.error("unexpected error in %s", job.path, exc_info=found)
+    return Failed(job, plain_text(f"unexpected {type(found).__name__}: {found}"))
 
 
 def bound_memory() -> None:

@@ -5,10 +5,8 @@ from pathlib import Path
 
 from cinegrain.config import Settings
 from cinegrain.errors import ConfigError
-from cinegrain.experts.base import Network
 from cinegrain.experts.registry import load_networks
-from cinegrain.media.cuts import CutFinder
-from cinegrain.pipeline.embed import EmbeddedTrailer, embed_trailer, load_cut_finder
+from cinegrain.pipeline.embed import EmbeddedTrailer, Embedder, Job, load_cut_finder
 from cinegrain.pipeline.layout import Run
 from cinegrain.places import cache_folder
 from cinegrain.store.reader import EmbeddingDataset
@@ -19,8 +17,7 @@ class NewFilms:
 
     def __init__(self, run: Run, settings: Settings, experts: Sequence[str]) -> None:
         self._run, self._settings, self._experts = run, settings, tuple(experts)
-        self._networks: list[Network] = []
-        self._cut_finder: CutFinder | None = None
+        self._embedder: Embedder | None = None
 
     def embed(self, path: Path, trailer_id: str = "") -> EmbeddedTrailer:
         """Looks at a file and listens to it.
@@ -33,13 +30,14 @@ class NewFilms:
             MediaError: If it cannot be read.
             ConfigError: If the run was made from vectors computed elsewhere.
         """
-        if not self._networks:
+        if self._embedder is None:
             self._check_films_can_be_read()
-            runtime = self._settings.extract.runtime(threads=self._settings.extract.n_workers)
-            self._networks = load_networks(self._experts, cache_folder(), runtime)
-            self._cut_finder = load_cut_finder(self._settings.media, cache_folder(), runtime)
-        media, finder = self._settings.media, self._cut_finder
-        return embed_trailer(trailer_id or str(path), path, self._networks, self._experts, media, cut_finder=finder)
+            media, extract = self._settings.media, self._settings.extract
+            runtime = extract.runtime(threads=extract.n_workers)
+            networks = load_networks(self._experts, cache_folder(), runtime)
+            finder = load_cut_finder(media, cache_folder(), runtime)
+            self._embedder = Embedder(networks, self._experts, media, finder)
+        return self._embedder.one(Job(trailer_id or str(path), path))
 
     def _check_films_can_be_read(self) -> None:
         cards = EmbeddingDataset(self._run.dataset).cards

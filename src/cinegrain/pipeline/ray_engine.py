@@ -1,4 +1,4 @@
-"""The extraction stage on a Ray cluster: one task a trailer, every retry counted here and not by Ray.
+"""The extraction stage on a Ray cluster: a task for a handful of trailers, retries counted here and not by Ray.
 
 Nodes need the same version of cinegrain, see the films under the same paths or addresses, and keep pretrained weights
 in caches of their own.
@@ -15,29 +15,29 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, TextIO, cast
 from urllib.parse import urlsplit
 
 from cinegrain import __version__
 from cinegrain.errors import CinegrainError, ConfigError
+from cinegrain.pipeline.embed import Job
 from cinegrain.pipeline.jobs import (
     HANG_MARGIN_S,
-    Job,
     Lost,
     Outcome,
     Work,
     WorkerSetup,
     bound_memory,
     embedder,
-    outcome_of,
     tried_twice,
 )
 from cinegrain.places import cache_folder
 
 log = logging.getLogger(__name__)
 _TASKS_PER_CPU = 2  # one running and one ready to
+_MOST_TOGETHER = 8  # trailers a task; the last ones of a run go singly, so that no machine waits for another
 _MOST_NODES_LOST = 3
 _MOST_STARTS_IN_VAIN = 3
 _PATIENCE_S = 60.0
@@ -49,16 +49,18 @@ def embed_on_ray(
 ) -> Iterator[Outcome]:
     """Embeds trailers on a cluster and gives each result as it comes.
 
-    A trailer whose process dies or hangs is tried once more when all others are done, with no other beside it. A
-    machine that dies costs the trailers on it nothing: they are done elsewhere, until one has met three such deaths.
+    A task takes a handful of trailers, whose scenes fill batches together. If its process dies or hangs, nobody knows
+    at which of them: each then has a task of its own. A trailer whose own process is lost is tried once more when all
+    others are done, with no other beside it. A machine that dies costs the trailers on it nothing: they are done
+    elsewhere, until one has met three such deaths.
 
     Args:
         jobs: What to do.
         setup: What workers load; each node keeps weights in its own cache, not in `setup.cache`.
         address: HOST:PORT of a cluster that this machine is part of, `auto` to find it, or `local` for one that
             lives as long as this call.
-        at_once: Most trailers in flight; 0 is twice the processors that the cluster has at that moment.
-        work: Done in a worker for each job; embeds the trailer unless told otherwise.
+        at_once: Most tasks in flight; 0 is twice the processors that the cluster has at that moment.
+        work: Done in a worker; embeds trailers unless told otherwise.
 
     Raises:
         ConfigError: If Ray is not installed, or there is no cluster.
@@ -71,66 +73,88 @@ def embed_on_ray(
         if work is None:
             _check_start(ray, lambda: start.remote(setup, silence_s, __version__))
 
-        def submit(job: Job) -> Any:
-            return embed.remote(job, setup, silence_s, work)
+        def submit(handful: Sequence[Job]) -> Any:
+            return embed.remote(handful, setup, silence_s, work)
 
         yield from tried_twice(
             jobs,
             together=lambda some: _run(ray, some, submit, at_once),
-            alone=lambda some: _run(ray, some, submit, 1),
+            alone=lambda some: _run(ray, some, submit, 1, most_together=1),
         )
 
 
-def _run(ray: ModuleType, jobs: Sequence[Job], submit: Callable[[Job], Any], at_once: int) -> Iterator[Outcome | Lost]:
-    """Every job's outcome; those of a dead machine are handed out again."""
+def _run(
+    ray: ModuleType,
+    jobs: Sequence[Job],
+    submit: Callable[[Sequence[Job]], Any],
+    at_once: int,
+    *,
+    most_together: int = _MOST_TOGETHER,
+) -> Iterator[Outcome | Lost]:
+    """Every job's outcome; those that a dead machine or a neighbour took along are handed out again, each by itself."""
     queue = list(reversed(jobs))
-    flying: dict[Any, Job] = {}
+    flying: dict[Any, Sequence[Job]] = {}
+    apart: set[str] = set()
     nodes_lost: Counter[str] = Counter()
     try:
         while queue or flying:
             n_cpus = int(ray.cluster_resources().get("CPU", 0))
-            while queue and len(flying) < (at_once or max(1, _TASKS_PER_CPU * n_cpus)):
-                job = queue.pop()
-                flying[submit(job)] = job
+            most_flying = at_once or max(1, _TASKS_PER_CPU * n_cpus)
+            while queue and len(flying) < most_flying:
+                n = 1 if queue[-1].trailer_id in apart else min(most_together, 1 + len(queue) // (2 * most_flying))
+                handful: Sequence[Job] = [queue.pop() for _ in range(n)]
+                flying[submit(handful)] = handful
             landed, _ = ray.wait(list(flying), num_returns=1, timeout=_PATIENCE_S)
             if not landed and not n_cpus:
                 log.warning("the Ray cluster has no processor left; waiting for one")
             for ref in landed:
-                job = flying.pop(ref)
-                outcome = _land(ray, ref, job)
-                if outcome is not None:
-                    yield outcome
+                handful = flying.pop(ref)
+                found = _land(ray, ref)
+                if not isinstance(found, _Loss):
+                    yield from found
                     continue
-                nodes_lost[job.trailer_id] += 1
-                if nodes_lost[job.trailer_id] < _MOST_NODES_LOST:
-                    log.warning("%s: the machine reading it died; it is read on another", job.trailer_id)
+                for job in handful:
+                    nodes_lost[job.trailer_id] += found.of_machine
+                    blameless = nodes_lost[job.trailer_id] < _MOST_NODES_LOST if found.of_machine else len(handful) > 1
+                    if not blameless:
+                        yield Lost(job, found.what, found.details)
+                        continue
+                    log.warning("%s: %s; it is read elsewhere, by itself", job.trailer_id, found.what)
+                    apart.add(job.trailer_id)
                     queue.append(job)
-                else:
-                    yield Lost(job, "every machine reading it died", f"{_MOST_NODES_LOST} in a row")
     finally:
         for ref in flying:
             ray.cancel(ref, force=True)
 
 
-def _land(ray: ModuleType, ref: Any, job: Job) -> Outcome | Lost | None:
-    """What became of a task; None where its machine died, which is not its fault.
+@dataclass(frozen=True)
+class _Loss:
+    """A task that is gone, and whether its whole machine is."""
+
+    what: str
+    details: str
+    of_machine: bool = False
+
+
+def _land(ray: ModuleType, ref: Any) -> Sequence[Outcome] | _Loss:
+    """What became of a task.
 
     Raises:
         CinegrainError: If no task can run.
     """
     errors = ray.exceptions
     try:
-        outcome: Outcome = ray.get(ref)
+        outcomes: Sequence[Outcome] = ray.get(ref)
     except (errors.NodeDiedError, errors.LocalRayletDiedError, errors.ObjectLostError):
-        return None
+        return _Loss("the machine reading it died", f"{_MOST_NODES_LOST} in a row", of_machine=True)
     except (errors.WorkerCrashedError, errors.TaskCancelledError):
         details = "a crash, out of memory, or no sign of life for longer than media.time_limit_s"
-        return Lost(job, "the process reading it died", details)
+        return _Loss("the process reading it died", details)
     except errors.OutOfMemoryError:
-        return Lost(job, "the process reading it was stopped", "its machine was short of memory")
+        return _Loss("the process reading it was stopped", "its machine was short of memory")
     except errors.RayError as error:
         raise _no_start(errors, error) from error
-    return outcome
+    return outcomes
 
 
 def _check_start(ray: ModuleType, start: Callable[[], Any]) -> None:
@@ -177,12 +201,17 @@ def _start(setup: WorkerSetup, silence_s: float, version: str) -> None:
     _loaded(setup, silence_s)
 
 
-def _embed(job: Job, setup: WorkerSetup, silence_s: float, work: Work | None) -> Outcome:
-    """One task: the outcome of one trailer; the kernel ends the process where it shows no sign of life."""
+def _embed(handful: Sequence[Job], setup: WorkerSetup, silence_s: float, work: Work | None) -> list[Outcome]:
+    """One task: the outcomes of some trailers; the kernel ends the process where it shows no sign of life."""
     work = work or _loaded(setup, silence_s)
-    _allow(silence_s)
+
+    def jobs() -> Iterator[Job]:
+        for job in handful:
+            _allow(silence_s)
+            yield job
+
     try:
-        return outcome_of(work, job)
+        return list(work(jobs()))
     finally:
         _allow(0.0)
 

@@ -1,4 +1,4 @@
-"""Single-threaded processes, one task a trailer, that survive files which kill or hang their process."""
+"""Single-threaded processes, each with trailers of its own, that survive files which kill or hang their process."""
 
 import ctypes
 import multiprocessing
@@ -8,20 +8,21 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from enum import Enum, auto
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from cinegrain.errors import CinegrainError
+from cinegrain.pipeline.embed import Job
 from cinegrain.pipeline.jobs import (
     HANG_MARGIN_S,
-    Job,
+    Failed,
     Lost,
     Outcome,
     Work,
     WorkerSetup,
     bound_memory,
     embedder,
-    outcome_of,
     tried_twice,
 )
 
@@ -35,14 +36,16 @@ _OOM_SCORE = 500  # of 1000
 def embed_all(jobs: Sequence[Job], setup: WorkerSetup, *, workers: int, work: Work | None = None) -> Iterator[Outcome]:
     """Embeds trailers in parallel and gives each result as it comes.
 
-    A trailer whose worker dies (killed, out of memory, a crash inside a decoder) or hangs is tried once more
-    when all others are done, with no other beside it; if its process is lost again, it is a failure.
+    A worker asks for its next trailer when it has read the last one to its end, whose last scenes may still wait
+    for a batch to be filled. A trailer whose worker dies (killed, out of memory, a crash inside a decoder) or hangs
+    is tried once more when all others are done, with no other beside it, and so are those whose scenes waited there;
+    if its process is lost again, it is a failure.
 
     Args:
         jobs: What to do.
         setup: What workers load.
         workers: Processes.
-        work: Done in a worker for each job; embeds the trailer unless told otherwise.
+        work: Done in a worker; embeds trailers unless told otherwise.
 
     Raises:
         CinegrainError: If workers cannot start, for example because weights are missing.
@@ -50,8 +53,15 @@ def embed_all(jobs: Sequence[Job], setup: WorkerSetup, *, workers: int, work: Wo
     return tried_twice(
         jobs,
         together=lambda some: _run(some, setup, workers, work),
-        alone=lambda some: _run(some, setup, 1, work),
+        alone=lambda some: _run(some, setup, 1, work, mixed=False),
     )
+
+
+class _Sign(Enum):
+    """What a worker says beside results."""
+
+    ALIVE = auto()
+    NEXT = auto()  # it would begin another job, or, told that there is none, end those it has begun
 
 
 class _Worker:
@@ -63,40 +73,44 @@ class _Worker:
         self.process = context.Process(target=_serve, args=(far_end, setup, work, os.getpid()), daemon=True)
         self.process.start()
         far_end.close()  # so that the pipe ends when the worker does
-        self.started, self.stopped = False, False
-        self.job: Job | None = None
+        self.started, self.stopped, self.asks = False, False, False
+        self.begun: dict[str, Job] = {}
         self._heard_s = time.monotonic()
 
-    def give(self, job: Job) -> None:
-        """Hand over the next job; the one before is done."""
-        self.job, self._heard_s = job, time.monotonic()
+    def give(self, job: Job | None) -> None:
+        """Hand over the next job, or None: it ends what it has begun."""
+        self.asks, self._heard_s = False, time.monotonic()
+        if job is not None:
+            self.begun[job.trailer_id] = job
         with suppress(OSError):  # it has just died, which listening to it will show
             self.pipe.send(job)
 
     def patience_s(self, silence_s: float) -> float:
         """How much longer it may be silent; without a job, or while it starts, for ever."""
-        return self._heard_s + silence_s - time.monotonic() if self.job else float("inf")
+        return self._heard_s + silence_s - time.monotonic() if self.begun else float("inf")
 
-    def listen(self) -> Outcome | Lost | None:
-        """What it has to say: a result, its death, or a sign of life (None).
+    def listen(self) -> Sequence[Outcome | Lost]:
+        """What it has to say: a result, or its death, which ends all that it has begun; none for a sign of life.
 
         Raises:
             CinegrainError: If that is what kept it from starting.
         """
         try:
-            said: Outcome | CinegrainError | None = self.pipe.recv()
+            said: Outcome | CinegrainError | _Sign = self.pipe.recv()
         except (EOFError, OSError):  # perhaps in the middle of a result
             self.stop()
             return self._lose("the process reading it died", f"{self.exit_reason()}: a crash, or out of memory")
         if isinstance(said, CinegrainError):
             raise said
         self.started, self._heard_s = True, time.monotonic()
-        if said is not None:
-            self.job = None
-        return said
+        if isinstance(said, _Sign):
+            self.asks = self.asks or said is _Sign.NEXT
+            return []
+        del self.begun[said.job.trailer_id if isinstance(said, Failed) else said.record.trailer_id]
+        return [said]
 
-    def give_up(self, silence_s: float) -> Lost | None:
-        """Stop it in the middle of its job."""
+    def give_up(self, silence_s: float) -> Sequence[Lost]:
+        """Stop it in the middle of its jobs."""
         self.stop()
         return self._lose(
             f"it took longer than {silence_s:g} s", "it hung and was stopped; media.time_limit_s sets this"
@@ -115,12 +129,17 @@ class _Worker:
         known = code is not None and -code in list(signal.Signals)
         return signal.Signals(-(code or 0)).name if known else f"exit code {code}"
 
-    def _lose(self, what: str, details: str) -> Lost | None:
-        return Lost(self.job, what, details) if self.job else None
+    def _lose(self, what: str, details: str) -> Sequence[Lost]:
+        return [Lost(job, what, details) for job in self.begun.values()]
 
 
-def _run(jobs: Sequence[Job], setup: WorkerSetup, n_workers: int, work: Work | None) -> Iterator[Outcome | Lost]:
-    """Every job's outcome; a worker that dies or falls silent is replaced and its job told as lost."""
+def _run(
+    jobs: Sequence[Job], setup: WorkerSetup, n_workers: int, work: Work | None, *, mixed: bool = True
+) -> Iterator[Outcome | Lost]:
+    """Every job's outcome; a worker that dies or falls silent is replaced and what it has begun told as lost.
+
+    Unless `mixed`, each job is done before the next is begun.
+    """
     for name in _THREAD_VARIABLES:
         os.environ.setdefault(name, "1")  # read by the children when they import numpy
     silence_s = setup.media.time_limit_s + HANG_MARGIN_S
@@ -128,16 +147,16 @@ def _run(jobs: Sequence[Job], setup: WorkerSetup, n_workers: int, work: Work | N
     crew: list[_Worker] = []
     n_in_vain = 0
     try:
-        while queue or any(worker.job for worker in crew):
-            n_wanted = min(n_workers, len(queue) + sum(worker.job is not None for worker in crew))
+        while queue or any(worker.begun for worker in crew):
+            n_wanted = min(n_workers, len(queue) + sum(bool(worker.begun) for worker in crew))
             crew += [_Worker(setup, work) for _ in range(n_wanted - len(crew))]
             patience_s = min(worker.patience_s(silence_s) for worker in crew)
             speaking = wait([w.pipe for w in crew], None if patience_s == float("inf") else max(patience_s, 0.0))
             for worker in list(crew):
                 if worker.pipe in speaking:
-                    outcome = worker.listen()
+                    outcomes = worker.listen()
                 elif worker.patience_s(silence_s) <= 0:
-                    outcome = worker.give_up(silence_s)
+                    outcomes = worker.give_up(silence_s)
                 else:
                     continue
                 if worker.stopped:
@@ -145,10 +164,11 @@ def _run(jobs: Sequence[Job], setup: WorkerSetup, n_workers: int, work: Work | N
                     n_in_vain = 0 if worker.started else n_in_vain + 1
                     if n_in_vain >= _MOST_STARTS_IN_VAIN:
                         raise CinegrainError(_no_start(worker))
-                elif worker.job is None and queue:
+                elif worker.asks and queue and (mixed or not worker.begun):
                     worker.give(queue.pop())
-                if outcome is not None:
-                    yield outcome
+                elif worker.asks and worker.begun:
+                    worker.give(None)
+                yield from outcomes
     finally:
         for worker in crew:
             worker.stop()
@@ -162,20 +182,28 @@ def _no_start(worker: _Worker) -> str:
 
 
 def _serve(pipe: Connection, setup: WorkerSetup, work: Work | None, parent: int) -> None:
-    """A worker's life: load the networks, say so, then a result for each job that comes."""
+    """A worker's life: load the networks, then ask for jobs and give a result for each."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and stops us
     die_with_parent(parent)
     bound_memory()
     _go_first()
     try:
-        work = work or embedder(setup, on_progress=lambda: pipe.send(None))
+        work = work or embedder(setup, on_progress=lambda: pipe.send(_Sign.ALIVE))
     except CinegrainError as error:
         pipe.send(error)
         return
-    pipe.send(None)
     with suppress(EOFError):
         while True:
-            pipe.send(outcome_of(work, pipe.recv()))
+            for outcome in work(_asked(pipe)):
+                pipe.send(outcome)
+
+
+def _asked(pipe: Connection) -> Iterator[Job]:
+    """Jobs as long as the parent has any."""
+    pipe.send(_Sign.NEXT)
+    while (job := pipe.recv()) is not None:
+        yield job
+        pipe.send(_Sign.NEXT)
 
 
 def die_with_parent(parent: int) -> None:
