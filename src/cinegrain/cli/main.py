@@ -17,6 +17,7 @@ from cinegrain.cli import (
     export,
     run,
     search,
+    serve,
     settings,
     simulate,
     stages,
@@ -45,6 +46,7 @@ app.command("predict", rich_help_panel="Ask")(answer.predict)
 app.command("similar", rich_help_panel="Ask")(answer.similar)
 app.command("search", rich_help_panel="Ask")(search.search)
 app.command("explain", rich_help_panel="Ask")(answer.explain)
+app.command("serve", rich_help_panel="Ask")(serve.serve)
 app.command("assign", rich_help_panel="Correct, add films")(assign.assign)
 app.add_typer(atlas.app, name="atlas", rich_help_panel="Correct, add films")
 app.command("evaluate", rich_help_panel="Measure, take away")(evaluate.evaluate)

@@ -11,13 +11,14 @@ from cinegrain.discovery.atlas import unit_rows
 from cinegrain.errors import StoreError
 from cinegrain.explain.familiarity import Familiarity
 from cinegrain.explain.influence import mode_influence
-from cinegrain.explain.neighbours import mode_contributions, nearest
+from cinegrain.explain.neighbours import mode_contributions
 from cinegrain.media.files import path_text, plain_text, text_path
 from cinegrain.pipeline.atlas import Corpus, corpus_of, open_atlas
 from cinegrain.pipeline.embed import EmbeddedTrailer
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.new_films import NewFilms
 from cinegrain.pipeline.rows import N_WORDS, calibrated_influence, genre_answers
+from cinegrain.pipeline.similar import similar_films
 from cinegrain.pipeline.sure import FAMILIARITY_FILE, how_sure
 from cinegrain.pipeline.words import best_words, word_strength
 from cinegrain.store.reader import EmbeddingDataset
@@ -161,24 +162,7 @@ class Answers:
         Raises:
             StoreError: If the film lacks that mode.
         """
-        query, corpus, modes = film.encoded, self.corpus.encoded, self.modes
-        exclude = [] if film.row is None else [film.row]
-        if mode is not None:
-            keep = [i for i, name in enumerate(modes) if name == mode]
-            query, corpus, modes = query[keep], corpus[:, keep], [mode]
-            if not np.any(query):
-                raise StoreError(f"{film.title} has no {mode or 'such'} mode to compare by.")
-            exclude += np.flatnonzero(~corpus.any(axis=(1, 2))).tolist()
-        return [
-            {
-                "trailer_id": self.corpus.trailer_ids[n.row],
-                "title": self.rows[n.row]["title"],
-                "genres": self.rows[n.row]["genres"],
-                "score": n.score,
-                "modes": dict(zip(modes, n.modes, strict=True)),
-            }
-            for n in nearest(query, corpus, top_k=top_k, exclude=exclude)
-        ]
+        return similar_films(self.joined, film.encoded, top_k=top_k, mode=mode, row=film.row)
 
     def _subgenre(self, encoded: Float64) -> JsonObject:
         distances = 1 - (unit_rows(encoded[None]) @ self.corpus.centroids.T)[0]

@@ -230,7 +230,8 @@ def _row(answers: Answers, film: Film, trailer_id: str, path: str, at: str) -> J
     card, distance = joined.cards[k], float(placed.distance[0])
     found = {row["trailer_id"]: row for row in joined.found_rows}
     near = [n for n in answer["neighbours"] if n["trailer_id"] in found][:_N_NEAR]
-    spots = np.array([found[n["trailer_id"]]["map"] for n in near[:_N_FOR_MAP]] or [[0.0, 0.0]])
+    around = [found[n["trailer_id"]] for n in near[:_N_FOR_MAP]]
+    maps = [key for key in ("map", "map_before") if all(key in other for other in around)]
     otherwise = int((point @ joined.found_centroids.T)[0].argmax())
     fits = bool(placed.fits[0]) and bool(film.encoded.any())
     return {
@@ -245,7 +246,7 @@ def _row(answers: Answers, film: Film, trailer_id: str, path: str, at: str) -> J
         "subgenre": {"id": card["id"], "name": card["name"], "distance": distance} if fits else None,
         "concepts": film.words,
         "neighbours": [{"trailer_id": n["trailer_id"], "score": n["score"]} for n in near],
-        "map": spots.mean(axis=0).tolist(),
+        **{key: np.mean([other[key] for other in around] or [[0.0, 0.0]], axis=0).tolist() for key in maps},
         "path": path,
         "at": at,
         "nearest": {"id": card["id"], "distance": distance, "limit": float(joined.fit.nowhere[k])},

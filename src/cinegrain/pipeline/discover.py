@@ -13,7 +13,7 @@ from cinegrain.discovery.choose_k import KChoice, choose_k
 from cinegrain.discovery.clusterers import make_clusterer
 from cinegrain.discovery.hierarchy import with_finer
 from cinegrain.discovery.identity import Known, carry_over
-from cinegrain.discovery.layout import map_layout
+from cinegrain.discovery.layout import map_layout, turned_to
 from cinegrain.discovery.stability import repeat_search, stability, with_calibrated_membership
 from cinegrain.discovery.structure import GenreStructure, genre_structures, said_of, said_of_all
 from cinegrain.discovery.trust import with_verdicts
@@ -56,7 +56,7 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
         raise StoreError("The genre model was trained anew since fine-tuning. Run `cinegrain finetune` first.")
     text = [(t.trailer_id, t.year, sorted(t.text.items())) for t in data.trailers]
     key = key_of(
-        "atlas with ids, plain words, verdicts, memberships, k by its clusterer",
+        "atlas with ids, plain words, verdicts, memberships, k by its clusterer, map before fine-tuning",
         data.key,
         tuned_card["key"],
         settings.seed,
@@ -109,7 +109,9 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
         atlas = with_verdicts(atlas, data.labels, data.genres, structures, nuisances, seed=chosen)
         atlas = with_finer(atlas, films, blocks, cluster, seed=chosen)
         layout = map_layout(points, seed=chosen)
-    found = Found(atlas, encoded, layout, concepts)
+        before = unit_rows(encode_all(coarse, data.arrays, data.everything).double().numpy())
+        layout_before = turned_to(map_layout(before, seed=chosen), layout)
+    found = Found(atlas, encoded, layout, layout_before, concepts)
     rows, influence = trailer_rows(data, dataset, coarse, coarse_card, found)
     places = {name: getattr(atlas.clustering, name) for name in ("centroids", "weights", "biases")}
     write_bytes(run.embeddings, save({"encoded": encoded.astype(np.float32), **places}))

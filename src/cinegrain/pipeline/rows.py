@@ -31,12 +31,14 @@ class Found:
         atlas: The sub-genres.
         encoded: Gated vectors of the fine-tuned network, shape (n, e, d).
         layout: Places on the map, shape (n, 2).
+        layout_before: The same by the genre model, before fine-tuning.
         concepts: Strength of words: trailer_id -> mode -> word -> 0..1.
     """
 
     atlas: Atlas
     encoded: Float64
     layout: Float64
+    layout_before: Float64
     concepts: Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
@@ -86,6 +88,7 @@ def trailer_rows(
                 },
                 "neighbours": [{"trailer_id": data.trailers[n.row].trailer_id, "score": n.score} for n in near],
                 "map": [float(x) for x in found.layout[i]],
+                "map_before": [float(x) for x in found.layout_before[i]],
             }
         )
     return rows, influence

@@ -111,9 +111,10 @@ class EmbeddingDataset:
         counts = np.bincount(owner[order], minlength=len(trailer_ids))
         return SceneVectors(vectors[order], scenes[order], np.concatenate([[0], np.cumsum(counts)]))
 
-    def concepts(self) -> list[ConceptRow]:
-        """Every expert's words for every scene, best word first."""
-        table = self._read(EMBEDDINGS, ["trailer_id", "scene", "expert", "concepts"], None)
+    def concepts(self, trailer_id: str | None = None) -> list[ConceptRow]:
+        """Every expert's words for every scene, best word first; of one trailer or of all."""
+        where = None if trailer_id is None else f"trailer_id = {quoted([trailer_id])}"
+        table = self._read(EMBEDDINGS, ["trailer_id", "scene", "expert", "concepts"], where)
         return [
             ConceptRow(
                 row["trailer_id"],

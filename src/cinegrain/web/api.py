@@ -1,0 +1,283 @@
+"""The HTTP API, version 1: what the pages ask, and anybody's scripts."""
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import FileResponse
+
+from cinegrain.artifacts import key_of
+from cinegrain.errors import ConfigError
+from cinegrain.media.files import check_regular_file, text_path
+from cinegrain.media.loudness import loudness
+from cinegrain.pipeline.atlas_import import write_sheet
+from cinegrain.pipeline.atlas_sheet import sheet_of
+from cinegrain.pipeline.edit import Editor, as_json
+from cinegrain.pipeline.progress import Silent
+from cinegrain.pipeline.search import search_films
+from cinegrain.pipeline.search_query import Like, LikeSubgenre, make_query
+from cinegrain.pipeline.similar import similar_films, why_alike
+from cinegrain.types import MODALITIES
+from cinegrain.web import views
+from cinegrain.web.explorer import Explorer, NotFoundError
+from cinegrain.web.guard import REPORT_POLICY
+from cinegrain.web.points import MOST_POINTS, Filter, points
+from cinegrain.web.schema import EditRequest, Message, SearchRequest
+from cinegrain.web.uploads import Uploads
+
+Json = dict[str, Any]
+_Text = Annotated[str, Query(max_length=500)]
+_Film = Annotated[str, Query(min_length=1, max_length=500, description="Id of a film")]
+_LOUDNESS_S, _LOUDNESS_LIMIT_S, _LOUDNESS_FILMS_S = 0.5, 60.0, 4 * 3600.0
+_TYPES = {".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/mp4", ".webm": "video/webm", ".mkv": "video/webm"}
+_EXPORTS = {"csv": "text/csv; charset=utf-8", "json": "application/json", "ttl": "text/turtle; charset=utf-8"}
+_SAID: dict[int | str, dict[str, Any]] = {
+    status: {"model": Message} for status in (404, 409, 413, 415, 416, 422, 429, 503, 507)
+}
+
+
+def make_api(explorer: Explorer, uploads: Uploads) -> APIRouter:
+    """The routes of one run."""
+    api = APIRouter(prefix="/api/v1", responses=_SAID)
+    _add_run(api, explorer)
+    _add_films(api, explorer)
+    _add_subgenres(api, explorer)
+    _add_uploads(api, uploads)
+    return api
+
+
+def _add_run(api: APIRouter, explorer: Explorer) -> None:
+    @api.get("/run")
+    def run(request: Request) -> Response:
+        """The run in short: genres, sub-genres with their places on the map, columns to colour by."""
+        return _once(request, explorer, lambda: views.run_view(explorer, explorer.state()))
+
+    @api.get("/points")
+    def get_points(
+        request: Request,
+        text: _Text = "",
+        genre: Annotated[list[str], Query(max_length=100)] = [],  # noqa: B006 (FastAPI copies it)
+        subgenre: Annotated[list[str], Query(max_length=1000)] = [],  # noqa: B006
+        year_from: Annotated[int | None, Query(ge=-10_000, le=10_000)] = None,
+        year_to: Annotated[int | None, Query(ge=-10_000, le=10_000)] = None,
+        sure: Annotated[float, Query(ge=0, le=1)] = 0.0,
+        box: Annotated[list[float], Query(max_length=4, description="x from, y from, x to, y to")] = [],  # noqa: B006
+        column: Annotated[str, Query(max_length=200, description="A text of the catalogue to colour by")] = "",
+        limit: Annotated[int, Query(ge=1, le=MOST_POINTS)] = MOST_POINTS,
+    ) -> Response:
+        """Films that pass a filter, as columns; of more than `limit` an even sample, and how many there are."""
+        if len(box) not in (0, 4):
+            raise ConfigError("box takes four numbers: x from, y from, x to, y to.")
+        sides = (box[0], box[1], box[2], box[3]) if box else None
+        ask = Filter(text, genre, subgenre, (year_from, year_to), sure, sides)
+        return _once(request, explorer, lambda: points(explorer, explorer.state(), ask, limit=limit, column=column))
+
+    @api.get("/history")
+    def history() -> list[Json]:
+        """Every edit, the last one first."""
+        return views.history_view(explorer.state())
+
+    @api.get("/figures")
+    def figures() -> Json:
+        """What training, evaluation and ablation measured."""
+        return views.figures_view(explorer.run)
+
+    @api.get("/pages/{name}", response_class=Response)
+    def page(name: Literal["report", "evaluation", "ablation"]) -> Response:
+        """A finished page of the run, in a sandbox of its own."""
+        headers = {"content-security-policy": REPORT_POLICY}
+        return Response(views.page_file(explorer.run, name), media_type="text/html; charset=utf-8", headers=headers)
+
+    @api.get("/export/{kind}", response_class=Response)
+    def export(kind: Literal["csv", "json", "ttl"]) -> Response:
+        """The atlas as a file to take away, or to edit and import again."""
+        with tempfile.TemporaryDirectory() as place:
+            file = Path(place) / f"atlas.{kind}"
+            write_sheet(file, sheet_of(explorer.state().atlas))
+            content = file.read_bytes()
+        headers = {"content-disposition": f'attachment; filename="atlas.{kind}"'}
+        return Response(content, media_type=_EXPORTS[kind], headers=headers)
+
+    @api.post("/edits")
+    def edit(wish: EditRequest) -> Json:
+        """Changes the atlas. 409 says that somebody else did so meanwhile; then nothing of this one is done."""
+        entries = _edit(Editor(explorer.run, wish.by, wish.why, wish.version), wish.edit)
+        return {"version": explorer.state().atlas.version, "entries": [as_json(entry) for entry in entries]}
+
+
+def _add_films(api: APIRouter, explorer: Explorer) -> None:
+    @api.get("/film")
+    def film(request: Request, id: _Film) -> Response:  # noqa: A002 (the parameter's public name)
+        """A film: genres with reasons, sub-genre and runner-up, words, and the films most like it."""
+        return _once(request, explorer, lambda: views.film_view(explorer, explorer.state(), id))
+
+    @api.get("/film/timeline")
+    def timeline(request: Request, id: _Film) -> Response:  # noqa: A002
+        """Its scenes with the best words of every expert."""
+        return _once(request, explorer, lambda: views.timeline(explorer, id))
+
+    @api.get("/film/loudness")
+    def get_loudness(id: _Film) -> Json:  # noqa: A002
+        """Level of its sound in dBFS for every half second; nulls are silence."""
+        path, duration_s = _video(explorer, id), explorer.record(id).duration_s
+        found = loudness(
+            path, duration_s=min(duration_s, _LOUDNESS_FILMS_S), step_s=_LOUDNESS_S, limit_s=_LOUDNESS_LIMIT_S
+        )
+        return {"step_s": _LOUDNESS_S, "dbfs": found}
+
+    @api.get("/film/similar")
+    def similar(
+        id: _Film,  # noqa: A002
+        mode: Literal["", "audio", "location", "motion", "image"] = "",
+        top_k: Annotated[int, Query(ge=1, le=100)] = 8,
+    ) -> list[Json]:
+        """The films most like it, on the whole or by one mode alone."""
+        state = explorer.state()
+        row = state.row_of(id)
+        return similar_films(state.atlas, state.atlas.encoded[row], top_k=top_k, mode=mode or None, row=row)
+
+    @api.get("/film/thumb", response_class=Response)
+    def thumb(id: _Film, scene: Annotated[int | None, Query(ge=0, le=10**6)] = None) -> Response:  # noqa: A002
+        """The picture of a scene, or the film's most telling one, as JPEG."""
+        explorer.record(id)
+        found = views.picture(explorer.scenes(id), scene)
+        return Response(found, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
+
+    @api.get("/film/video", response_class=Response)
+    def video(request: Request, id: _Film) -> Response:  # noqa: A002
+        """The video; one range at a time."""
+        return _send_video(request, _video(explorer, id))
+
+    @api.get("/pair")
+    def pair(a: _Film, b: _Film) -> Json:
+        """Why two films are alike: each mode's part, and the words that both have."""
+        state = explorer.state()
+        return why_alike(state.atlas, state.row_of(a), state.row_of(b))
+
+    @api.get("/compare")
+    def compare(kind: Literal["film", "subgenre", "genre"], a: _Text, b: _Text) -> Json:
+        """Two films, sub-genres or genres side by side."""
+        return views.compare_view(explorer, explorer.state(), kind, a, b)
+
+    @api.post("/search")
+    def search(ask: SearchRequest) -> Json:
+        """Films that are like others by the weights given, or that show what words say."""
+        library = explorer.library()
+        asked: dict[str, float] = {str(mode): weight for mode, weight in ask.weights.items()}
+        weights = asked or dict.fromkeys(MODALITIES, 1.0)
+        likes: list[Like | LikeSubgenre] = []
+        if ask.film:
+            if ask.film not in library.number:
+                raise NotFoundError(f"There is no film {ask.film!r} in this run.")
+            likes.append(Like(ask.film, weights, ask.at_s))
+        if ask.subgenre:
+            likes.append(LikeSubgenre(ask.subgenre, weights))
+        query = make_query(library, likes, words=ask.words)
+        found = search_films(library, query, Silent(), top_k=ask.top_k)
+        return {"films": found, "notes": [] if query.words is None else list(query.words.notes)}
+
+
+def _add_subgenres(api: APIRouter, explorer: Explorer) -> None:
+    @api.get("/subgenre")
+    def subgenre(request: Request, id: _Film) -> Response:  # noqa: A002
+        """A sub-genre: its card, films with outliers last, exemplars, and its history."""
+        return _once(request, explorer, lambda: views.subgenre_view(explorer, explorer.state(), id))
+
+    @api.get("/subgenre/halves")
+    def halves(id: _Film) -> list[list[Json]]:  # noqa: A002
+        """The two parts that it falls into by itself, to look at before a split."""
+        return views.halves_view(explorer.state(), id)
+
+    @api.get("/genre")
+    def genre(request: Request, name: _Film) -> Response:
+        """A genre: its films, what modes count for in it, and the sub-genres it falls into."""
+        return _once(request, explorer, lambda: views.genre_view(explorer.state(), name))
+
+
+def _add_uploads(api: APIRouter, uploads: Uploads) -> None:
+    @api.post("/uploads", status_code=202, openapi_extra=_BODY)
+    async def upload(request: Request, name: Annotated[str, Query(min_length=1, max_length=300)]) -> Json:
+        """Takes a video, as the body of the request, and looks at it in its turn."""
+        length = request.headers.get("content-length", "")
+        announced = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None
+        return await uploads.receive(name, request.stream(), announced)
+
+    @api.get("/uploads")
+    def get_uploads() -> list[Json]:
+        """Every upload since the server started, the last one first."""
+        return uploads.all()
+
+    @api.get("/uploads/{id_}")
+    def get_upload(id_: str) -> Json:
+        """How far an upload has come; in the end its answer."""
+        return uploads.get(id_)
+
+    @api.delete("/uploads/{id_}")
+    def cancel(id_: str) -> Json:
+        """Cancels an upload and takes its file away."""
+        return uploads.cancel(id_)
+
+    @api.post("/uploads/{id_}/join")
+    def join(id_: str) -> Json:
+        """Puts an upload that has been looked at into the atlas."""
+        return uploads.join(id_)
+
+    @api.get("/uploads/{id_}/video", response_class=Response)
+    def upload_video(request: Request, id_: str) -> Response:
+        """Its video; one range at a time."""
+        return _send_video(request, uploads.file(id_))
+
+
+_BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"format": "binary"}}}}}
+
+
+def _once(request: Request, explorer: Explorer, make: Callable[[], object]) -> Response:
+    """JSON that a browser which has it already need not get again."""
+    tag = f'"{key_of(explorer.state().stamp, str(request.url))[:24]}"'
+    headers = {"etag": tag, "cache-control": "no-cache"}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    return Response(_dumped(make()), media_type="application/json", headers=headers)
+
+
+def _dumped(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def _video(explorer: Explorer, trailer_id: str) -> Path:
+    """The file of a film of this run: where the dataset says that it is, never where the visitor says.
+
+    Raises:
+        NotFoundError: If it is not on this machine.
+        MediaError: If it is no regular file.
+    """
+    if views.video_type(explorer, trailer_id) is None:
+        raise NotFoundError("This film's video is not on this machine: it was moved, or lies at another address.")
+    path = text_path(explorer.record(trailer_id).path)
+    check_regular_file(path)
+    return path
+
+
+def _send_video(request: Request, path: Path) -> Response:
+    if request.headers.get("range", "").count(",") > 0:
+        return Response(status_code=416)
+    kind = _TYPES.get(path.suffix.lower(), "application/octet-stream")
+    return FileResponse(path, media_type=kind, headers={"cache-control": "private, max-age=60"})
+
+
+def _edit(editor: Editor, wish: Any) -> list[Any]:
+    do: dict[str, Callable[[], Any]] = {
+        "rename": lambda: editor.rename(wish.subgenre, wish.name),
+        "merge": lambda: editor.merge(wish.into, wish.others),
+        "split": lambda: editor.split(wish.subgenre, wish.trailers, wish.name),
+        "move": lambda: editor.move(wish.trailers, wish.to),
+        "lock": lambda: editor.lock(wish.subgenre),
+        "unlock": lambda: editor.unlock(wish.subgenre),
+        "accept": lambda: editor.accept(wish.trailers, wish.name),
+        "undo": lambda: editor.undo(wish.entries),
+    }
+    found = do[wish.do]()
+    return list(found) if isinstance(found, tuple) else [found]

@@ -1,0 +1,174 @@
+"""A run as the explorer sees it: always its present state, loaded once for each state."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cinegrain.artifacts import read_json
+from cinegrain.errors import CinegrainError
+from cinegrain.pipeline.arrivals import NO_ARRIVALS, Arrivals, read_arrivals
+from cinegrain.pipeline.atlas import RunAtlas, join_atlas
+from cinegrain.pipeline.catalog import load_matched
+from cinegrain.pipeline.edit_log import read_log
+from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.progress import Silent
+from cinegrain.pipeline.search_library import Library, open_library
+from cinegrain.store.reader import EmbeddingDataset
+from cinegrain.store.schema import SceneRow, TrailerRecord
+from cinegrain.types import JsonObject, Trailer
+
+_SCENES_KEPT = 64  # films, half a megabyte of small pictures each
+_Stamp = tuple[int, int, int]
+T = TypeVar("T")
+
+
+class NotFoundError(CinegrainError):
+    """Something asked for by its id is not there."""
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """A run at one moment.
+
+    Attributes:
+        atlas: Its atlas with every edit.
+        stamp: Stands for this moment; other requests at the same moment have the same.
+    """
+
+    atlas: RunAtlas
+    stamp: str
+
+    @cached_property
+    def row(self) -> dict[str, int]:
+        """Row of each film by id."""
+        return {trailer_id: i for i, trailer_id in enumerate(self.atlas.trailer_ids)}
+
+    @cached_property
+    def card(self) -> dict[str, JsonObject]:
+        """Card of each sub-genre by id."""
+        return {card["id"]: card for card in self.atlas.cards}
+
+    def film(self, trailer_id: str) -> JsonObject:
+        """A film's row.
+
+        Raises:
+            NotFoundError: If there is none of this id.
+        """
+        return self.atlas.rows[self.row_of(trailer_id)]
+
+    def row_of(self, trailer_id: str) -> int:
+        """A film's row number.
+
+        Raises:
+            NotFoundError: If there is none of this id.
+        """
+        if trailer_id not in self.row:
+            raise NotFoundError(f"There is no film {trailer_id!r} in this run.")
+        return self.row[trailer_id]
+
+    def subgenre(self, id_: str) -> JsonObject:
+        """A sub-genre's card.
+
+        Raises:
+            NotFoundError: If there is none of this id.
+        """
+        if id_ not in self.card:
+            raise NotFoundError(f"There is no sub-genre {id_!r} in this run. It may have been merged; see the history.")
+        return self.card[id_]
+
+
+class Explorer:
+    """A run folder, watched for edits and new films by whomever they come; safe to ask from many threads."""
+
+    def __init__(self, run: Run) -> None:
+        """Opens a finished run.
+
+        Raises:
+            StoreError: If discovery has not been run, or something is damaged.
+        """
+        self.run = run
+        self._lock = threading.RLock()
+        self._found: tuple[JsonObject, list[JsonObject]] | None = None
+        self._arrivals: Arrivals = NO_ARRIVALS
+        self._stamps: tuple[_Stamp, ...] = ()
+        self._state: State | None = None
+        self._made: dict[str, tuple[object, Any]] = {}
+        self._scenes = lru_cache(maxsize=_SCENES_KEPT)(lambda trailer_id, _: self.dataset.scenes(trailer_id))
+        self.state()
+
+    def state(self) -> State:
+        """The run as it is now.
+
+        Raises:
+            StoreError: If something is damaged.
+        """
+        stamps = tuple(map(_stamp, (self.run.atlas, self.run.arrivals, self.run.edits)))
+        with self._lock:
+            if self._state is None or stamps != self._stamps:
+                if self._found is None or stamps[0] != self._stamps[0]:
+                    self._found = read_json(self.run.atlas), read_json(self.run.trailers)
+                    self._arrivals = read_arrivals(self.run)
+                elif stamps[1] != self._stamps[1]:
+                    self._arrivals = read_arrivals(self.run)
+                atlas = join_atlas(self.run, *self._found, self._arrivals, read_log(self.run.edits))
+                state = State(atlas, "-".join(f"{part:x}" for stamp in stamps for part in stamp))
+                _ = atlas.rows, state.row, state.card  # computed here, under the lock, and not in each thread
+                self._state, self._stamps = state, stamps
+            return self._state
+
+    @property
+    def dataset(self) -> EmbeddingDataset:
+        """The embedding dataset; opened anew when films have come."""
+        return self._kept("dataset", self._films_stamp(), lambda: EmbeddingDataset(self.run.dataset))
+
+    def record(self, trailer_id: str) -> TrailerRecord:
+        """What the dataset knows of a film's file.
+
+        Raises:
+            NotFoundError: If it holds none of this id.
+        """
+        by_id = self._kept("records", self._films_stamp(), lambda: {r.trailer_id: r for r in self.dataset.trailers})
+        if trailer_id not in by_id:
+            raise NotFoundError(f"The dataset holds no film {trailer_id!r}.")
+        return by_id[trailer_id]
+
+    def scenes(self, trailer_id: str) -> list[SceneRow]:
+        """A film's scenes with their pictures, from the last few that were asked for."""
+        return self._scenes(trailer_id, self._films_stamp())
+
+    @property
+    def catalog(self) -> Mapping[str, Trailer]:
+        """The catalogue's films by id."""
+        stamp = _stamp(self.run.catalog)
+        return self._kept("catalog", stamp, lambda: {t.trailer_id: t for t in load_matched(self.run.catalog).trailers})
+
+    def library(self) -> Library:
+        """The run opened for searching.
+
+        Raises:
+            StoreError: If it has no films, or its folder cannot be written.
+        """
+        return self._kept("library", self._films_stamp(), lambda: open_library(self.run, Silent()))
+
+    def _films_stamp(self) -> object:
+        return _stamp(self.run.arrivals), _stamp(self.run.atlas)
+
+    def _kept(self, what: str, stamp: object, make: Callable[[], T]) -> T:
+        """What was made for the same stamp, or made now."""
+        with self._lock:
+            if what not in self._made or self._made[what][0] != stamp:
+                self._made[what] = stamp, make()
+            made: T = self._made[what][1]
+            return made
+
+
+def _stamp(path: Path) -> _Stamp:
+    """What changes with a file."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return 0, 0, 0
+    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -1,0 +1,138 @@
+"""The explorer as a web application, and as a server on this machine."""
+
+import ipaddress
+import logging
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+
+from cinegrain import __version__
+from cinegrain.errors import CinegrainError, ConfigError, ConflictError, EditError, MediaError, StoreError
+from cinegrain.pipeline.layout import Run
+from cinegrain.web.api import make_api
+from cinegrain.web.explorer import Explorer, NotFoundError
+from cinegrain.web.guard import Guard
+from cinegrain.web.uploads import Limits, RefusedError, Uploads
+
+STATIC = Path(__file__).parent / "static"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_STATUS: tuple[tuple[type[CinegrainError], int], ...] = (
+    (NotFoundError, 404),
+    (ConflictError, 409),
+    (EditError, 422),
+    (ConfigError, 422),
+    (StoreError, 422),
+    (MediaError, 422),
+)
+log = logging.getLogger(__name__)
+
+
+def make_app(run: Run, *, token: str = "", limits: Limits | None = None, hosts: Sequence[str] = LOOPBACK) -> FastAPI:
+    """The application of one run.
+
+    Args:
+        run: A finished run.
+        token: What visitors must show; "" on this machine alone.
+        limits: Of uploads.
+        hosts: Names by which it may be called without a token.
+
+    Raises:
+        StoreError: If the run is not finished.
+        ConfigError: If the pages have not been built.
+    """
+    if not (STATIC / "index.html").is_file():
+        raise ConfigError("The explorer's pages are not built. In a checkout: `make ui`, which needs Node.js.")
+    explorer, uploads = Explorer(run), Uploads(run, limits or Limits())
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        uploads.close()
+
+    app = FastAPI(
+        title="Cinegrain explorer",
+        version=__version__,
+        summary="A run's films, genres and sub-genres; edits of its atlas; answers about films that are brought.",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # its page would be fetched from elsewhere
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.include_router(make_api(explorer, uploads))
+
+    @app.exception_handler(CinegrainError)
+    def on_our_error(_: Request, error: CinegrainError) -> JSONResponse:
+        known = next((status for kind, status in _STATUS if isinstance(error, kind)), 503)
+        status = error.status if isinstance(error, RefusedError) else known
+        return JSONResponse({"message": str(error)}, status_code=status)
+
+    @app.exception_handler(RequestValidationError)
+    def on_bad_request(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:])
+        return JSONResponse({"message": f"{where}: {first['msg']}"}, status_code=422)
+
+    @app.exception_handler(HTTPException)
+    def on_http_error(_: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"message": error.detail}, status_code=error.status_code, headers=error.headers)
+
+    @app.exception_handler(Exception)
+    def on_unforeseen(_: Request, error: Exception) -> JSONResponse:
+        log.error("unexpected error", exc_info=error)
+        return JSONResponse({"message": "Something went wrong here; the server's log says what."}, status_code=500)
+
+    @app.get("/", include_in_schema=False)
+    def index() -> FileResponse:
+        return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
+
+    app.mount("/assets", StaticFiles(directory=STATIC / "assets"), name="assets")
+    app.add_middleware(Guard, hosts=hosts, token=token)
+    return app
+
+
+def serve(run: Run, *, host: str, port: int, limits: Limits, on_ready: Callable[[str], None]) -> None:
+    """Serves a run until Ctrl-C.
+
+    Args:
+        run: A finished run.
+        host: Where to listen; beyond this machine a token is made, without which nobody is let in.
+        port: Where to listen; 0 takes any free one.
+        limits: Of uploads.
+        on_ready: Called with the address to open, once it answers.
+
+    Raises:
+        StoreError: If the run is not finished.
+        ConfigError: If the address cannot be had.
+    """
+    token = "" if _is_loopback(host) else secrets.token_urlsafe(24)
+    app = make_app(run, token=token, limits=limits, hosts=(*LOOPBACK, host))
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise ConfigError(f"Cannot listen at {host}:{port}: {error.strerror or error}. Try another --port.") from error
+    shown = f"[{host}]" if ":" in host else socket.gethostname() if host in ("0.0.0.0", "::") else host
+    address = f"http://{shown}:{listener.getsockname()[1]}/" + (f"?token={token}" if token else "")
+    # No access log: addresses may hold the token.
+    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=30)
+    server = uvicorn.Server(config)
+    on_ready(address)
+    server.run(sockets=[listener])
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

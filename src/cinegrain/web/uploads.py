@@ -1,0 +1,338 @@
+"""Videos that people bring: kept in the run folder, looked at one after the other in processes of their own."""
+
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from cinegrain.errors import CinegrainError
+from cinegrain.media.files import is_video_name, plain_text
+from cinegrain.pipeline.layout import Run
+from cinegrain.types import JsonObject
+from cinegrain.web.explorer import NotFoundError
+
+FOLDER = "uploads"
+State: TypeAlias = Literal["receiving", "waiting", "looking", "done", "joining", "joined", "failed", "cancelled"]
+_MOST_WAITING = 8
+_MOST_A_MINUTE = 12
+_LONGEST_NAME = 120
+_SNIFFED_BYTES = 4096
+_POLL_S = 0.1
+_LEFT_FREE_BYTES = 1 << 30
+
+
+class RefusedError(CinegrainError):
+    """An upload that is not taken; `status` is the HTTP status that says why."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one upload may cost.
+
+    Attributes:
+        n_bytes: Of its file.
+        seconds: Of looking and listening; afterwards its process is stopped.
+    """
+
+    n_bytes: int = 2 * 10**9
+    seconds: float = 900.0
+
+
+@dataclass(eq=False)
+class Upload:
+    """One video and what has become of it."""
+
+    id: str
+    name: str
+    file: Path
+    state: State = "receiving"
+    message: str = ""
+    n_bytes: int = 0
+    answer: JsonObject | None = None
+    trailer_id: str | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def as_json(self, n_before: int) -> JsonObject:
+        """For the page; `n_before` uploads are looked at first."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "state": self.state,
+            "message": self.message,
+            "n_bytes": self.n_bytes,
+            "n_before": n_before,
+            "answer": self.answer,
+            "trailer_id": self.trailer_id,
+        }
+
+
+class Uploads:
+    """The queue.
+
+    A file that kills, hangs or floods its process costs itself; nothing outside `RUN/uploads` is written, but by an
+    upload that joins the atlas.
+    """
+
+    def __init__(self, run: Run, limits: Limits) -> None:
+        """Begins empty; what an earlier server left unfinished is taken away."""
+        self._run, self.limits = run, limits
+        self._folder = run.folder / FOLDER
+        self._all: dict[str, Upload] = {}
+        self._queue: deque[Upload] = deque()
+        self._lock = threading.Lock()
+        self._more = threading.Condition(self._lock)
+        self._begun: deque[float] = deque(maxlen=_MOST_A_MINUTE)
+        self._closed = False
+        for left in self._folder.glob("*/*.part") if self._folder.is_dir() else ():
+            shutil.rmtree(left.parent, ignore_errors=True)
+        self._worker = threading.Thread(target=self._work, daemon=True, name="uploads")
+        self._worker.start()
+
+    def close(self) -> None:
+        """Stops whatever is under way."""
+        with self._lock:
+            self._closed = True
+            for upload in self._all.values():
+                upload.stop.set()
+            self._more.notify_all()
+        self._worker.join(timeout=10)
+
+    def get(self, id_: str) -> JsonObject:
+        """An upload as it stands.
+
+        Raises:
+            NotFoundError: If there is none of this id.
+        """
+        upload = self._find(id_)
+        with self._lock:
+            return upload.as_json(self._queue.index(upload) if upload in self._queue else 0)
+
+    def all(self) -> list[JsonObject]:
+        """Every upload since the server started, the last one first."""
+        with self._lock:
+            places = {upload: i for i, upload in enumerate(self._queue)}
+            return [upload.as_json(places.get(upload, 0)) for upload in reversed(self._all.values())]
+
+    def file(self, id_: str) -> Path:
+        """Its video.
+
+        Raises:
+            NotFoundError: If there is none.
+        """
+        upload = self._find(id_)
+        if not upload.file.is_file():
+            raise NotFoundError("This upload's video is no longer there.")
+        return upload.file
+
+    async def receive(self, name: str, chunks: AsyncIterator[bytes], announced: int | None) -> JsonObject:
+        """Takes a video in and puts it into the queue.
+
+        Args:
+            name: What the visitor calls the file; only its last part counts, made harmless.
+            chunks: Its bytes.
+            announced: How many bytes the visitor says it has, if they say.
+
+        Raises:
+            RefusedError: If it is too large, no video, or too many are waiting.
+        """
+        upload = self._begin(name, announced)
+        part = upload.file.with_name(upload.file.name + ".part")
+        try:
+            with part.open("xb") as file:
+                async for chunk in chunks:
+                    upload.n_bytes += len(chunk)
+                    self._check_size(upload.n_bytes)
+                    if upload.n_bytes - len(chunk) < _SNIFFED_BYTES:
+                        _check_kind(chunk, at=upload.n_bytes - len(chunk))
+                    if upload.stop.is_set():
+                        raise RefusedError(409, "The upload was cancelled.")
+                    file.write(chunk)
+            if not upload.n_bytes:
+                raise RefusedError(422, "The file is empty.")
+            part.rename(upload.file)
+        except BaseException as error:
+            self._forget(upload)
+            if isinstance(error, OSError):
+                raise RefusedError(507, f"The file cannot be kept: {error.strerror or error}.") from error
+            raise
+        with self._lock:
+            upload.state = "waiting"
+            self._queue.append(upload)
+            self._more.notify_all()
+        return self.get(upload.id)
+
+    def cancel(self, id_: str) -> JsonObject:
+        """Stops an upload and takes its file away; one that has joined the atlas stays.
+
+        Raises:
+            NotFoundError: If there is none of this id.
+            RefusedError: If it has joined.
+        """
+        upload = self._find(id_)
+        with self._lock:
+            if upload.state in ("joining", "joined"):
+                raise RefusedError(409, "It has joined the atlas. Its file stays, for the atlas' sake.")
+            upload.stop.set()
+            if upload in self._queue:
+                self._queue.remove(upload)
+            working = upload.state in ("receiving", "looking")
+            upload.state = "cancelled"
+        if not working:
+            shutil.rmtree(upload.file.parent, ignore_errors=True)
+        return self.get(id_)
+
+    def join(self, id_: str) -> JsonObject:
+        """Puts an upload that has an answer into the atlas, in its turn.
+
+        Raises:
+            NotFoundError: If there is none of this id.
+            RefusedError: If it has no answer.
+        """
+        upload = self._find(id_)
+        with self._lock:
+            if upload.state != "done":
+                raise RefusedError(409, "Only a film that has been looked at can join the atlas.")
+            upload.state, upload.message = "joining", ""
+            self._queue.append(upload)
+            self._more.notify_all()
+        return self.get(id_)
+
+    def _find(self, id_: str) -> Upload:
+        with self._lock:
+            if id_ not in self._all:
+                raise NotFoundError("There is no such upload; uploads are forgotten when the server stops.")
+            return self._all[id_]
+
+    def _begin(self, name: str, announced: int | None) -> Upload:
+        safe = _safe_name(name)
+        if not is_video_name(Path(safe)):
+            raise RefusedError(415, f"{safe!r} is not named like a video. Bring one such as .mp4, .mkv or .webm.")
+        self._check_size(announced or 0)
+        with self._lock:
+            now = time.monotonic()
+            if len(self._begun) == _MOST_A_MINUTE and now - self._begun[0] < 60:
+                raise RefusedError(429, f"More than {_MOST_A_MINUTE} uploads in a minute. Wait a little.")
+            if sum(u.state in ("receiving", "waiting", "looking") for u in self._all.values()) >= _MOST_WAITING:
+                raise RefusedError(429, f"{_MOST_WAITING} films are waiting already. Come back when some are done.")
+            self._begun.append(now)
+            id_ = secrets.token_hex(8)
+            upload = Upload(id_, safe, self._folder / id_ / safe)
+            try:
+                upload.file.parent.mkdir(parents=True)
+            except OSError as error:
+                raise RefusedError(507, f"The run folder cannot be written: {error.strerror or error}.") from error
+            self._all[id_] = upload
+        return upload
+
+    def _check_size(self, n_bytes: int) -> None:
+        if n_bytes > self.limits.n_bytes:
+            raise RefusedError(
+                413, f"The file is larger than {self.limits.n_bytes / 1e6:.0f} MB, the most that this server takes."
+            )
+        if n_bytes and shutil.disk_usage(self._run.folder).free < _LEFT_FREE_BYTES + 1:
+            raise RefusedError(507, "The disk is nearly full. Make room, then try again.")
+
+    def _forget(self, upload: Upload) -> None:
+        shutil.rmtree(upload.file.parent, ignore_errors=True)
+        with self._lock:
+            self._all.pop(upload.id, None)
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                while not self._queue and not self._closed:
+                    self._more.wait()
+                if self._closed:
+                    return
+                upload = self._queue.popleft()
+                joins = upload.state == "joining"
+                upload.state = "joining" if joins else "looking"
+            found = self._ask("assign" if joins else "predict", upload)
+            with self._lock:
+                self._end(upload, found, joins=joins)
+
+    def _end(self, upload: Upload, found: JsonObject, *, joins: bool) -> None:
+        upload.message = plain_text(found.get("reason", ""))
+        if upload.state == "cancelled":
+            upload.message = ""
+            shutil.rmtree(upload.file.parent, ignore_errors=True)
+        elif "answer" not in found:
+            upload.state = "done" if joins else "failed"  # a film that could not join keeps its answer
+        elif joins:
+            upload.state, upload.trailer_id = "joined", found["answer"]["trailer_id"]
+        else:
+            upload.state, upload.answer = "done", found["answer"]
+
+    def _ask(self, command: str, upload: Upload) -> JsonObject:
+        """What a process of its own says of the file: `answer`, or `reason` why there is none."""
+        module = [sys.executable, "-m", "cinegrain.web.look", command]
+        args = [*module, str(self._run.folder), str(upload.file), str(os.getpid())]
+        timer_s, heard = self.limits.seconds, dict[str, Any]()
+        with subprocess.Popen(
+            args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as process:
+            killer = threading.Thread(target=_kill_in_time, args=(process, upload.stop, timer_s), daemon=True)
+            killer.start()
+            assert process.stdout is not None
+            for line in process.stdout:
+                with suppress(ValueError):
+                    heard = json.loads(line)
+                upload.message = heard.get("stage", "")
+        killer.join()
+        if upload.stop.is_set():
+            return {}
+        if "answer" in heard or "reason" in heard:
+            return heard
+        late = process.returncode == -signal.SIGKILL
+        return {
+            "reason": f"It was stopped: it took longer than {timer_s:g} s, or more memory than there is."
+            if late
+            else "The process reading it died: a crash, or out of memory."
+        }
+
+
+def _kill_in_time(process: "subprocess.Popen[bytes]", stop: threading.Event, seconds: float) -> None:
+    """Ends a process that takes too long, or when somebody says so."""
+    until = time.monotonic() + seconds
+    while process.poll() is None:
+        if stop.wait(_POLL_S) or time.monotonic() > until:
+            process.kill()
+            return
+
+
+def _safe_name(name: str) -> str:
+    """The last part of a path, without what a file system or a person might stumble over."""
+    last = re.split(r"[/\\]", name)[-1]
+    plain = "".join(c if c.isprintable() and c not in '<>:"|?*' else "_" for c in last).strip(" .")
+    stem, dot, ending = plain.rpartition(".")
+    return f"{stem[:_LONGEST_NAME]}{dot}{ending[:10]}" if dot else plain[:_LONGEST_NAME] or "film"
+
+
+def _check_kind(chunk: bytes, *, at: int) -> None:
+    """Refuses text, pictures, programs and archives by their first bytes, before they fill the disk.
+
+    Raises:
+        RefusedError: If it is one of them; whether it is a film is only known when it is decoded.
+    """
+    if at:
+        return
+    head = chunk[:_SNIFFED_BYTES]
+    known = (b"\x7fELF", b"MZ", b"PK\x03\x04", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"%PDF", b"#!", b"\x1f\x8b", b"<")
+    if head.lstrip().startswith(known) or (head and all(32 <= byte < 127 or byte in (9, 10, 13) for byte in head)):
+        raise RefusedError(415, "This is no video: its first bytes are those of another kind of file.")

@@ -1,0 +1,63 @@
+import type { Points, RunView } from './types';
+
+/** Colours that colour-blind people tell apart (Okabe and Ito; Tol's muted), on light and on dark ground. */
+export const LIGHT = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#8a6d00', '#56b4e9', '#882255', '#44aa99', '#999933', '#332288', '#aa4499', '#117733'];
+export const DARK = ['#56b4e9', '#ff9455', '#2fd6a4', '#f0a3cd', '#f0e442', '#9ad1f5', '#e58fb8', '#7fd8cb', '#cfcf6a', '#a99cf0', '#dd88d6', '#6fcf87'];
+export const NONE_LIGHT = '#8b95a1';
+export const NONE_DARK = '#7b8794';
+/** Viridis without its darkest and lightest ends, which fade into the ground. */
+const RAMP = ['#46327e', '#365c8d', '#277f8e', '#1fa187', '#4ac16d', '#a0da39'];
+
+export type By = 'subgenre' | 'genre' | 'mode' | 'year' | `column:${string}`;
+
+/** Points in classes: what the legend lists and the map colours. */
+export interface Classes {
+  names: string[];
+  ids: string[];
+  colours: string[];
+  of: number[];
+  counts: number[];
+}
+
+export function classesOf(points: Points, run: RunView, by: By, dark: boolean): Classes {
+  const palette = dark ? DARK : LIGHT;
+  const none = dark ? NONE_DARK : NONE_LIGHT;
+  let names: string[];
+  let ids: string[] | null = null;
+  let of: number[];
+  let colours: string[] | null = null;
+  if (by === 'subgenre') {
+    names = run.subgenres.map((one) => one.name);
+    ids = run.subgenres.map((one) => one.id);
+    of = points.subgenre;
+  } else if (by === 'genre') {
+    names = run.genres.map((one) => one.name);
+    of = points.genres.map((some) => some[0] ?? -1);
+  } else if (by === 'mode') {
+    names = run.modes;
+    of = points.mode;
+  } else if (by === 'year') {
+    const [low, high] = run.years ?? [0, 0];
+    const step = Math.max(1, Math.ceil((high - low + 1) / RAMP.length));
+    const n = Math.max(1, Math.ceil((high - low + 1) / step));
+    names = Array.from({ length: n }, (_, i) => {
+      const [from, to] = [low + i * step, Math.min(high, low + (i + 1) * step - 1)];
+      return from === to ? `${from}` : `${from}–${to}`;
+    });
+    colours = names.map((_, i) => RAMP[Math.round((i * (RAMP.length - 1)) / Math.max(1, n - 1))]);
+    of = points.year.map((year) => (year === null ? -1 : Math.floor((year - low) / step)));
+  } else {
+    names = points.values?.names ?? [];
+    of = points.values?.of ?? points.id.map(() => -1);
+  }
+  const counts = new Array<number>(names.length + 1).fill(0);
+  for (const one of of) counts[one < 0 ? names.length : one] += 1;
+  const rest = counts[names.length] ? ['none'] : [];
+  return {
+    names: [...names, ...rest],
+    ids: [...(ids ?? names), ...rest],
+    colours: [...(colours ?? names.map((_, i) => palette[i % palette.length])), ...rest.map(() => none)],
+    of: of.map((one) => (one < 0 ? names.length : one)),
+    counts: rest.length ? counts : counts.slice(0, -1),
+  };
+}
