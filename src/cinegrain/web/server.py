@@ -90,7 +90,7 @@ def make_app(run: Run, *, token: str = "", limits: Limits | None = None, hosts: 
         log.error("unexpected error", exc_info=error)
         return JSONResponse({"message": "Something went wrong here; the server's log says what."}, status_code=500)
 
-    @app.get("/", include_in_schema=False)
+    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
     def index() -> FileResponse:
         return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
 

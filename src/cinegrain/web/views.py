@@ -235,15 +235,32 @@ def figures_view(run: Run) -> JsonObject:
         "curve": atlas["curve"],
         "k": atlas["k"],
         "structure": atlas["structure"],
+        "ablation": _ablation(run),
         "pages": pages(run),
     }
 
 
+def _ablation(run: Run) -> JsonObject | None:
+    place = run.folder / "ablation" / "ablation.json"
+    if not place.is_file():
+        return None
+    found = read_json(place)
+    best_first = sorted(found["subsets"], key=lambda subset: -float(subset["map"]))
+    keys = ("modes", "map", "map_deviation", "ap")
+    return {
+        "genres": [genre for genre in found["genres"] if genre not in found["left_out"]],
+        "chance": found["chance"],
+        "n_films": found["n_films"],
+        "n_seeds": found["n_seeds"],
+        "subsets": [{key: subset[key] for key in keys} for subset in best_first],
+    }
+
+
 def _short_card(state: State, card: JsonObject) -> JsonObject:
-    places = [state.atlas.rows[state.row[trailer]]["map"] for trailer in card["members"]]
-    centre = np.median(np.array(places), axis=0).tolist() if places else [0.0, 0.0]
+    places = np.array([state.atlas.rows[state.row[trailer]]["map"] for trailer in card["members"]])
+    label = [float(np.median(places[:, 0])), float(np.quantile(places[:, 1], 0.9))] if len(places) else [0.0, 0.0]
     keys = ("id", "name", "size", "modes", "stability", "verdict", "edited", "locked", "arrived")
-    return {**{key: card[key] for key in keys}, "centre": centre, "parents": [p["genre"] for p in card["parents"]]}
+    return {**{key: card[key] for key in keys}, "label": label, "parents": [p["genre"] for p in card["parents"]]}
 
 
 def _short_film(row: JsonObject) -> JsonObject:

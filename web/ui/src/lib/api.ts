@@ -35,8 +35,12 @@ async function answered<T>(asked: Promise<Response>): Promise<T> {
   return (await response.json()) as T;
 }
 
-export function get<T>(path: string, params: Record<string, Value> = {}, signal?: AbortSignal): Promise<T> {
-  return answered<T>(fetch(address(path, params), { signal }));
+export function ask<T>(whole: string, signal?: AbortSignal): Promise<T> {
+  return answered<T>(fetch(whole, { signal }));
+}
+
+export function get<T>(path: string, params: Record<string, Value> = {}): Promise<T> {
+  return ask<T>(address(path, params));
 }
 
 export function post<T>(path: string, body?: unknown): Promise<T> {

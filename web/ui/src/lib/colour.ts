@@ -19,6 +19,14 @@ export interface Classes {
   counts: number[];
 }
 
+/** A colour used once already comes back paler on dark ground and deeper on light, so that no two classes are alike. */
+export function shade(colour: string, round: number, dark: boolean): string {
+  const share = 1 - 1 / (1 + 0.55 * round);
+  const end = dark ? 255 : 0;
+  const parts = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+  return `#${parts.map((one) => Math.round(one + (end - one) * share).toString(16).padStart(2, '0')).join('')}`;
+}
+
 export function classesOf(points: Points, run: RunView, by: By, dark: boolean): Classes {
   const palette = dark ? DARK : LIGHT;
   const none = dark ? NONE_DARK : NONE_LIGHT;
@@ -56,7 +64,7 @@ export function classesOf(points: Points, run: RunView, by: By, dark: boolean): 
   return {
     names: [...names, ...rest],
     ids: [...(ids ?? names), ...rest],
-    colours: [...(colours ?? names.map((_, i) => palette[i % palette.length])), ...rest.map(() => none)],
+    colours: [...(colours ?? names.map((_, i) => shade(palette[i % palette.length], Math.floor(i / palette.length), dark))), ...rest.map(() => none)],
     of: of.map((one) => (one < 0 ? names.length : one)),
     counts: rest.length ? counts : counts.slice(0, -1),
   };

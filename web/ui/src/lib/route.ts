@@ -55,6 +55,16 @@ export function filterParams(filter: Filter): Params {
   };
 }
 
+/** The same for the API. */
+export const filterQuery = (f: Filter) => ({
+  text: f.text,
+  genre: f.genre,
+  subgenre: f.subgenre,
+  year_from: f.from,
+  year_to: f.to,
+  sure: f.sure || '',
+});
+
 export function isFiltering(filter: Filter): boolean {
   return Object.values(filterParams(filter)).some(Boolean);
 }

@@ -10,7 +10,7 @@ export interface ShortCard {
   edited: boolean;
   locked: boolean;
   arrived: number;
-  centre: [number, number];
+  label: [number, number];
   parents: string[];
 }
 export interface RunView {
@@ -109,8 +109,8 @@ export interface Entry {
   state: string;
   operation: { do: string; [key: string]: unknown };
 }
-export interface Card extends Omit<ShortCard, 'centre' | 'parents'> {
-  terms: { text: string; mode: string; [key: string]: unknown }[];
+export interface Card extends Omit<ShortCard, 'label' | 'parents'> {
+  terms: { word: string; mode: string; [key: string]: unknown }[];
   parents: { genre: string; [key: string]: unknown }[];
   keywords: string[];
   former: string[];
@@ -151,6 +151,8 @@ export interface UploadAnswer {
   concepts: Record<string, Word[]>;
   neighbours: Near[];
   missing: string[];
+  sure: boolean;
+  unsure_because: string[];
   timeline: SceneView[];
   [key: string]: unknown;
 }

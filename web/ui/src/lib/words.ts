@@ -1,5 +1,11 @@
 export const percent = (share: number): string => `${Math.round(share * 100)} %`;
 
+/** With a true minus sign, and no nought below nought. */
+export const fixed = (value: number, digits = 2): string => {
+  const text = Math.abs(value).toFixed(digits);
+  return value < 0 && Number(text) ? `−${text}` : text;
+};
+
 export function clock(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
