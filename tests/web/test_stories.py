@@ -1,0 +1,390 @@
+"""What people do in the explorer, from the start to a corrected atlas, and what its pages say against its API."""
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+from tests.web.conftest import Serve, Visit
+
+pytestmark = [pytest.mark.timeout(600)]
+Visits = Callable[..., Visit]
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module", params=["demo", "clips_run"])
+def base(request: pytest.FixtureRequest, serve: Serve) -> str:
+    """Address of a server of the demo run, and of one of the real clips' run."""
+    return serve(request.getfixturevalue(request.param))
+
+
+@pytest.fixture
+def one(base: str, visit: Visits) -> Iterator[Visit]:
+    """A visitor with a window of their own."""
+    visitor = visit(base, accept_downloads=True)
+    yield visitor
+
+
+def drawn(page: Page) -> Locator:
+    """The map, once it is drawn."""
+    holder = page.locator("[data-drawn]").last
+    holder.wait_for()
+    return holder
+
+
+def dots(page: Page) -> dict[str, tuple[float, float]]:
+    """Where each film is on the screen, by its title, from the picture that the page itself gives."""
+    box = drawn(page).bounding_box()
+    assert box is not None
+    with page.expect_download() as download:
+        page.get_by_role("button", name="SVG").click()
+    root = ET.fromstring(Path(download.value.path()).read_text())
+    found = {}
+    for circle in root.iter(f"{SVG}circle"):
+        title = circle.find(f"{SVG}title")
+        if title is not None and title.text:
+            found[title.text] = (box["x"] + float(circle.attrib["cx"]), box["y"] + float(circle.attrib["cy"]))
+    return found
+
+
+def lonely(places: dict[str, tuple[float, float]]) -> str:
+    """The film that is farthest from any other: no neighbour is hit in its place."""
+
+    def room(title: str) -> float:
+        x, y = places[title]
+        return min((x - a) ** 2 + (y - b) ** 2 for other, (a, b) in places.items() if other != title)
+
+    return max(places, key=room)
+
+
+def test_the_map_shows_every_film_and_says_how_many(one: Visit) -> None:
+    page, run = one.go(""), one.api("/run")
+    assert drawn(page).get_attribute("data-drawn") == str(run["n_films"])
+    expect(page.get_by_role("complementary")).to_contain_text(f"{run['n_films']} films")
+    assert len(dots(page)) == len(set(one.api("/points")["title"]))
+    for option in page.get_by_label("Colour by").locator("option").evaluate_all("all => all.map((o) => o.value)"):
+        page.get_by_label("Colour by").select_option(option)
+        counts = page.locator(".legend .soft")
+        expect(counts.first).to_be_visible()
+        page.wait_for_function("n => [...document.querySelectorAll('.legend .soft')].reduce((a, c) => a + +c.textContent, 0) === n", arg=run["n_films"])
+    one.shot("map")
+
+
+def test_a_film_under_the_pointer_shows_itself_and_opens(one: Visit) -> None:
+    page = one.go("")
+    places = dots(page)
+    title = lonely(places)
+    page.mouse.move(*places[title])
+    expect(page.get_by_test_id("tip")).to_contain_text(title)
+    picture = page.get_by_test_id("tip").locator("img")
+    page.wait_for_function("img => img.complete && img.naturalWidth > 0", arg=picture.element_handle())
+    one.shot("hover")
+    page.mouse.click(*places[title])
+    expect(page.get_by_role("heading", level=1)).to_have_text(title)
+
+
+def test_a_lasso_lists_the_films_inside_and_stays_in_the_address(one: Visit, base: str, visit: Visits) -> None:
+    page = one.go("")
+    places = dots(page)
+    x, y = places[lonely(places)]
+    box = drawn(page).bounding_box()
+    assert box is not None
+    half = 130
+    left, right = max(x - half, box["x"] + 4), min(x + half, box["x"] + box["width"] - 4)
+    top, low = max(y - half, box["y"] + 4), min(y + half, box["y"] + box["height"] - 4)
+    page.get_by_role("button", name="Lasso").click()
+    page.mouse.move(left, top)
+    page.mouse.down()
+    for corner in ((right, top), (right, low), (left, low), (left, top + 3)):
+        page.mouse.move(*corner, steps=12)
+    page.mouse.up()
+    # Films on the line itself may fall to either side.
+    inner = {t for t, (a, b) in places.items() if left + 4 < a < right - 4 and top + 4 < b < low - 4}
+    outer = {t for t, (a, b) in places.items() if left - 4 < a < right + 4 and top - 4 < b < low + 4}
+    expect(page.get_by_role("complementary")).to_contain_text("inside the lasso")
+    listed = set(page.get_by_test_id("films").locator("a").all_text_contents())
+    assert inner <= listed <= outer
+    one.shot("lasso")
+    shared = visit(base)
+    shared.go(page.url.removeprefix(f"{base}/"))
+    expect(shared.page.get_by_role("complementary")).to_contain_text("inside the lasso")
+    assert set(shared.page.get_by_test_id("films").locator("a").all_text_contents()) == listed
+    page.get_by_role("button", name="Drop the lasso").click()
+    expect(page.get_by_role("complementary")).not_to_contain_text("inside the lasso")
+
+
+def test_every_view_follows_the_filter(one: Visit) -> None:
+    page, run = one.go(""), one.api("/run")
+    genre = max(run["genres"], key=lambda g: g["n_films"])["name"]
+    wanted = one.api("/points", genre=genre)
+    page.get_by_text("Genres", exact=True).click()
+    page.get_by_role("checkbox", name=genre, exact=False).first.check()
+    aside = page.get_by_role("complementary")
+    expect(aside).to_contain_text(f"{wanted['n_wanted']} films of {run['n_films']}")
+    assert set(page.get_by_test_id("films").locator("a").all_text_contents()) == set(wanted["title"])
+    one.shot("filter")
+    page.reload()
+    expect(aside).to_contain_text(f"{wanted['n_wanted']} films of {run['n_films']}")
+    page.get_by_role("navigation").get_by_role("link", name="Sub-genres").click()
+    expect(page.get_by_test_id("cards").locator("li")).to_have_count(len({i for i in wanted["subgenre"] if i >= 0}))
+    page.get_by_role("button", name="All films").click()
+    expect(page.get_by_test_id("cards").locator("li")).to_have_count(len(run["subgenres"]))
+    page.get_by_placeholder("Title or text").fill("no film is called like this")
+    expect(page.get_by_text("No sub-genre has a film that passes this filter.")).to_be_visible()
+    page.get_by_role("navigation").get_by_role("link", name="Map").click()
+    expect(page.get_by_text("No film passes this filter.", exact=False)).to_be_visible()
+
+
+def test_before_and_after_fine_tuning_stand_side_by_side(one: Visit) -> None:
+    page = one.go("")
+    n = drawn(page).get_attribute("data-drawn")
+    after = dots(page)
+    page.get_by_role("button", name="Before", exact=True).click()
+    expect(page.locator("figcaption")).to_have_text("Before: the genre model")
+    page.wait_for_timeout(1200)  # the passage
+    moved = [title for title, place in dots(page).items() if title in after and place != after[title]]
+    assert len(moved) > len(after) / 2
+    page.get_by_role("button", name="Both", exact=True).click()
+    expect(page.locator("[data-drawn]")).to_have_count(2)
+    assert page.locator("[data-drawn]").evaluate_all("all => all.map((one) => one.dataset.drawn)") == [n, n]
+    one.shot("both")
+
+
+def test_the_page_of_a_film_plays_seeks_and_gives_reasons(one: Visit) -> None:
+    id_ = playable(one)
+    film, scenes = one.api("/film", id=id_), one.api("/film/timeline", id=id_)
+    page = one.go(f"#/film?id={id_}")
+    expect(page.get_by_role("heading", level=1)).to_have_text(film["title"])
+    rows = page.locator(".line tbody tr")
+    expect(rows).to_have_count(len(scenes))
+    expect(page.locator("path.wave")).to_have_count(1)
+    player = page.get_by_test_id("player")
+    page.wait_for_function("video => video.readyState > 0", arg=player.element_handle())
+    rows.nth(1).get_by_role("button").click()
+    page.wait_for_function(
+        "([video, at]) => video.currentTime > at + 0.3 && !video.paused", arg=[player.element_handle(), scenes[1]["start_s"]]
+    )
+    expect(rows.nth(1)).to_have_class(re.compile("on"))
+    one.shot("film")
+    player.evaluate("video => video.pause()")
+    best = film["predicted"][0]
+    assert page.locator(".side summary .what").first.text_content() == best["name"]
+    bars = page.get_by_label(f"Influence of each mode on {best['name']}").locator(".n").all_text_contents()
+    assert [float(bar.replace("−", "-")) for bar in bars] == pytest.approx(list(best["influence"].values()), abs=0.0051)
+    expect(page.locator(".side")).to_contain_text(film["subgenre"]["name"])
+    expect(page.locator(".side")).to_contain_text(film["runner_up"]["name"])
+
+
+def test_similar_films_by_all_and_by_one_mode_and_why(one: Visit) -> None:
+    id_ = playable(one)
+    page = one.go(f"#/film?id={id_}")
+    names = page.get_by_test_id("similar").locator("li > div > a:first-child")
+    expect(names.first).to_be_visible()
+    assert names.all_text_contents() == [near["title"] for near in one.api("/film/similar", id=id_)]
+    page.get_by_label("Alike by").select_option("audio")
+    by_sound = [near["title"] for near in one.api("/film/similar", id=id_, mode="audio")]
+    expect(names.first).to_have_text(by_sound[0])
+    assert names.all_text_contents() == by_sound
+    page.get_by_role("button", name="Why these two?").first.click()
+    why = one.api("/pair", a=id_, b=one.api("/film/similar", id=id_, mode="audio")[0]["trailer_id"])
+    expect(page.get_by_test_id("why")).to_be_visible()
+    said = page.get_by_test_id("why").locator(".n").all_text_contents()
+    assert [float(part.replace("−", "-")) for part in said] == pytest.approx(list(why["modes"].values()), abs=0.0051)
+    assert sum(why["modes"].values()) == pytest.approx(why["score"], abs=1e-6)
+    page.get_by_test_id("similar").get_by_role("link", name="Compare").first.click()
+    expect(page.get_by_test_id("compared")).to_be_visible()
+
+
+def test_compare_films_subgenres_and_genres(one: Visit) -> None:
+    page, run = one.go("#/compare"), one.api("/run")
+    films = one.api("/points")
+    pairs = {
+        "two films": films["id"][:2],
+        "two sub-genres": [card["id"] for card in run["subgenres"][:2]],
+        "two genres": [genre["name"] for genre in run["genres"][:2]],
+    }
+    for kind, (a, b) in pairs.items():
+        page.get_by_role("button", name=kind).click()
+        page.get_by_test_id("choose-a").select_option(a)
+        page.get_by_test_id("choose-b").select_option(b)
+        expect(page.get_by_test_id("compared")).to_be_visible()
+        expect(page.locator(".two > section")).to_have_count(2)
+    in_both = sum({0, 1} <= set(genres) for genres in films["genres"])
+    expect(page.get_by_test_id("compared")).to_contain_text(f"{in_both} film")
+    one.shot("compare")
+
+
+def test_pictures_and_tables_can_be_taken_away(one: Visit) -> None:
+    page, run = one.go(""), one.api("/run")
+    drawn(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="PNG").click()
+    with Image.open(download.value.path()) as picture:
+        assert picture.format == "PNG" and picture.width > 1000
+        assert len(picture.convert("RGB").getcolors(10**6) or []) > 20
+    page.get_by_role("navigation").get_by_role("link", name="History").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Table (CSV)").click()
+    assert Path(download.value.path()).read_text().count("\n") > run["n_films"]
+
+
+def test_figures_say_what_was_measured(one: Visit) -> None:
+    page, run = one.go("#/figures"), one.api("/run")
+    expect(page.get_by_role("heading", name="Training")).to_be_visible()
+    assert page.locator("svg polyline").count() >= 4
+    table = page.locator("table").first
+    expect(table.locator("tbody tr")).to_have_count(len(run["genres"]))
+    one.shot("figures")
+    if "ablation" not in run["pages"]:
+        expect(page.get_by_text("cinegrain ablate RUN")).to_be_visible()
+    report = httpx.get(one.base + (page.get_by_role("link", name="The report").get_attribute("href") or ""))
+    assert report.status_code == 200 and "sandbox" in report.headers["content-security-policy"]
+
+
+def test_an_unknown_film_is_a_sentence_and_not_an_empty_page(one: Visit) -> None:
+    page = one.go("#/film?id=nobody")
+    expect(page.get_by_role("alert").first).to_contain_text("There is no film 'nobody'")
+    one.troubles = [trouble for trouble in one.troubles if "404" not in trouble]  # the browser reports it, rightly
+
+
+def test_a_subgenre_is_renamed_merged_split_moved_locked_and_all_of_it_undone(one: Visit) -> None:
+    page, run = one.go("#/subgenres"), one.api("/run")
+    before = {card["id"]: (card["name"], card["size"]) for card in run["subgenres"]}
+    first, second = (card["id"] for card in sorted(run["subgenres"], key=lambda card: -card["size"])[:2])
+    page.get_by_test_id("cards").get_by_role("link", name=before[first][0], exact=True).click()
+    exemplar = page.locator(".exemplars a").first
+    exemplar.hover()
+    page.wait_for_function("video => video && video.currentTime > 0", arg=exemplar.locator("video").element_handle())
+    page.mouse.move(0, 0)
+
+    page.get_by_text("Correct this sub-genre").click()
+    page.get_by_label("Your name").fill("Ada")
+    page.get_by_label("Your name").press("Tab")
+    page.get_by_label("Why (kept in the history)").fill("a better name")
+    page.get_by_label("Name", exact=True).fill("Woods & <b>fog</b>")
+    page.get_by_role("button", name="Rename").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Woods & <b>fog</b>")
+    one.shot("renamed")
+    assert one.api("/subgenre", id=first)["name"] == "Woods & <b>fog</b>"
+    assert one.api("/history")[0]["by"] == "Ada" and one.api("/history")[0]["why"] == "a better name"
+
+    page.get_by_label("Take in").select_option(second)
+    page.get_by_role("button", name="Merge").click()
+    expect(page.get_by_test_id("members").locator("tbody tr")).to_have_count(before[first][1] + before[second][1])
+
+    page.get_by_test_id("members").get_by_role("checkbox").last.check()
+    page.get_by_label("Name of a new sub-genre").fill("One of its own")
+    page.get_by_role("button", name="Split 1 film off").click()
+    expect(page.get_by_test_id("members").locator("tbody tr")).to_have_count(before[first][1] + before[second][1] - 1)
+    page.get_by_test_id("members").get_by_role("checkbox").last.check()
+    page.get_by_label("Move 1 film to").select_option(label="One of its own")
+    page.get_by_role("button", name="Move", exact=True).click()
+    expect(page.get_by_test_id("members").locator("tbody tr")).to_have_count(before[first][1] + before[second][1] - 2)
+
+    page.get_by_role("button", name="Lock").click()
+    expect(page.get_by_role("button", name="Unlock")).to_be_visible()
+    page.get_by_role("button", name="Unlock").click()
+    expect(page.get_by_role("button", name="Rename")).to_be_visible()
+
+    page.get_by_role("navigation").get_by_role("link", name="History").click()
+    one.shot("history")
+    undone = [entry["id"] for entry in one.api("/history") if entry["operation"]["do"] not in ("undo", "lock")]
+    assert len(undone) == 4
+    for id_ in undone:
+        entries = page.get_by_test_id("entries").locator("li")
+        entries.filter(has=page.get_by_text(id_, exact=True)).get_by_role("button", name="Undo").click()
+        expect(page.locator(".done")).to_contain_text(f"undoes {id_}")
+    after = {card["id"]: (card["name"], card["size"]) for card in one.api("/run")["subgenres"]}
+    assert after == before
+
+
+def test_two_editors_lose_nothing(base: str, visit: Visits) -> None:
+    ada, ben = visit(base), visit(base)
+    subgenre = ada.api("/run")["subgenres"][-1]
+    for editor in (ada, ben):
+        page = editor.go(f"#/subgenre?id={subgenre['id']}")
+        page.get_by_text("Correct this sub-genre").click()
+    ada.page.get_by_label("Name", exact=True).fill("Ada was here")
+    ada.page.get_by_role("button", name="Rename").click()
+    expect(ada.page.get_by_role("heading", level=1)).to_have_text("Ada was here")
+    ben.page.get_by_label("Name", exact=True).fill("Ben was here")
+    ben.page.get_by_role("button", name="Rename").click()
+    expect(ben.page.locator(".problem")).to_contain_text("Somebody edited the atlas meanwhile")
+    expect(ben.page.locator(".problem")).to_contain_text("Nothing of yours was changed")
+    expect(ben.page.get_by_role("heading", level=1)).to_have_text("Ada was here")
+    ben.shot("conflict")
+    ben.troubles = [trouble for trouble in ben.troubles if "409" not in trouble]
+    ben.page.get_by_label("Name", exact=True).fill("Ben was here")
+    ben.page.get_by_role("button", name="Rename").click()
+    expect(ben.page.get_by_role("heading", level=1)).to_have_text("Ben was here")
+    names = [entry["said"] for entry in ben.api("/history")[:2]]
+    assert "Ben was here" in names[0] and "Ada was here" in names[1]
+
+
+def test_a_film_is_brought_answered_and_joins_the_atlas(one: Visit, real_clips: Path) -> None:
+    page, n = one.go("#/add"), one.api("/run")["n_films"]
+    clip = real_clips / "06_sintel_opening_5s.mp4"
+    body = clip.read_bytes() + b"\x00\x00\x00\x08free"  # one more empty box: the same film, but another file
+    page.locator("input[type=file]").set_input_files(
+        {"name": "a new film.mp4", "mimeType": "video/mp4", "buffer": body}
+    )
+    section = page.get_by_test_id("upload-page")
+    expect(section.get_by_text("Genres, and why")).to_be_visible(timeout=120_000)
+    upload = one.api("/uploads")[0]
+    assert section.locator("summary .what").first.text_content() == upload["answer"]["genres"][0]["name"]
+    expect(section.locator(".line tbody tr")).to_have_count(len(upload["answer"]["timeline"]))
+    page.wait_for_function("v => v.readyState > 0", arg=section.locator("video").element_handle())
+    one.shot("upload")
+    section.get_by_role("button", name="Join the atlas").click()
+    section.get_by_role("link", name="In the atlas: open its page").click(timeout=120_000)
+    expect(page.get_by_role("heading", level=1)).to_have_text("a new film")
+    assert one.api("/run")["n_films"] == n + 1
+    page.get_by_role("navigation").get_by_role("link", name="Map").click()
+    assert drawn(page).get_attribute("data-drawn") == str(n + 1)
+
+
+def test_everything_can_be_done_from_the_keyboard(one: Visit) -> None:
+    page = one.go("")
+    drawn(page)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="To the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("main")).to_be_focused()
+    seen = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        name = page.evaluate("() => document.activeElement.textContent.trim() || document.activeElement.tagName")
+        seen.add(name)
+        if page.evaluate("() => document.activeElement.closest('[data-testid=films]') !== null"):
+            break
+    assert {"Lasso", "Whole map", "PNG"} <= seen
+    title = page.evaluate("() => document.activeElement.textContent.trim()")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text(title)
+
+
+def test_narrow_screens_scroll_only_downwards(base: str, visit: Visits) -> None:
+    phone = visit(base, viewport={"width": 360, "height": 740}, has_touch=True)
+    id_, subgenre = playable(phone), phone.api("/run")["subgenres"][0]["id"]
+    for path in ("map", f"film?id={id_}", "subgenres", f"subgenre?id={subgenre}", "compare", "figures", "history", "add"):
+        page = phone.go(f"#/{path}")
+        page.wait_for_timeout(400)
+        wide = page.evaluate("() => Math.max(document.documentElement.scrollWidth, document.querySelector('main').scrollWidth)")
+        assert wide <= 360, path
+    phone.shot("narrow")
+
+
+def playable(one: Visit) -> str:
+    """Id of a film with sound, several scenes and a file that Chromium plays."""
+    points = one.api("/points")
+    for id_ in points["id"]:
+        film = one.api("/film", id=id_)
+        if film["video"] in (".mp4", ".webm") and film["n_scenes"] > 2 and "audio" not in film["missing"]:
+            return str(id_)
+    raise AssertionError("no film to play")
+
+
