@@ -7,7 +7,7 @@ WORKERS ?= auto
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format check bench clean
+.PHONY: help demo test lint format check bench ui clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ check: test  ## All that CI does, and the package builds and installs
 
 bench: $(STAMP)  ## Measure extraction
 	$(BIN)/python benchmarks/extraction.py
+
+ui:  ## Build the explorer's pages from web/ui into the package (needs Node.js 20 or later)
+	cd web/ui && npm ci --no-audit --no-fund && npm run check && npm test && npm run build
 
 clean:  ## Remove the environment and caches; runs are kept
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _FLAGS = [
@@ -110,8 +110,12 @@ class Visit:
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(15_000)
         self.page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
-        self.page.on("console", lambda said: said.type == "error" and self.troubles.append(f"console: {said.text}"))
+        self.page.on("console", self._hear)
         self.page.on("request", self._note)
+
+    def _hear(self, said: ConsoleMessage) -> None:
+        if said.type == "error":
+            self.troubles.append(f"console: {said.text}")
 
     def _note(self, request: Any) -> None:
         if not request.url.startswith((self.base + "/", "data:", f"blob:{self.base}/")):
@@ -150,7 +154,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
     assert [trouble for one in visits for trouble in one.troubles] == []
 
 
-def decoded(response: httpx.Response) -> Any:
+def decoded(response: Any) -> Any:
     """A good answer's JSON."""
     assert response.status_code in (200, 202), response.text
     return json.loads(response.content)

@@ -35,7 +35,7 @@ _LOUDNESS_S, _LOUDNESS_LIMIT_S, _LOUDNESS_FILMS_S = 0.5, 60.0, 4 * 3600.0
 _TYPES = {".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/mp4", ".webm": "video/webm", ".mkv": "video/webm"}
 _EXPORTS = {"csv": "text/csv; charset=utf-8", "json": "application/json", "ttl": "text/turtle; charset=utf-8"}
 _SAID: dict[int | str, dict[str, Any]] = {
-    status: {"model": Message} for status in (404, 409, 413, 415, 416, 422, 429, 503, 507)
+    status: {"model": Message} for status in (400, 404, 408, 409, 413, 415, 416, 422, 429, 503, 507)
 }
 
 
@@ -240,7 +240,8 @@ def _once(request: Request, explorer: Explorer, make: Callable[[], object]) -> R
     headers = {"etag": tag, "cache-control": "no-cache"}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
-    return Response(_dumped(make()), media_type="application/json", headers=headers)
+    content = explorer.answer(tag, lambda: _dumped(make()))
+    return Response(content, media_type="application/json", headers=headers)
 
 
 def _dumped(value: object) -> bytes:

@@ -1,6 +1,7 @@
 """A run as the explorer sees it: always its present state, loaded once for each state."""
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 
 from cinegrain.artifacts import read_json
 from cinegrain.errors import CinegrainError
+from cinegrain.media.files import text_path
 from cinegrain.pipeline.arrivals import NO_ARRIVALS, Arrivals, read_arrivals
 from cinegrain.pipeline.atlas import RunAtlas, join_atlas
 from cinegrain.pipeline.catalog import load_matched
@@ -19,8 +21,10 @@ from cinegrain.pipeline.search_library import Library, open_library
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.schema import SceneRow, TrailerRecord
 from cinegrain.types import JsonObject, Trailer
+from cinegrain.web.columns import Columns, make_columns, text_columns
 
 _SCENES_KEPT = 64  # films, half a megabyte of small pictures each
+_ANSWERS_BYTES = 64 << 20
 _Stamp = tuple[int, int, int]
 T = TypeVar("T")
 
@@ -96,6 +100,7 @@ class Explorer:
         self._stamps: tuple[_Stamp, ...] = ()
         self._state: State | None = None
         self._made: dict[str, tuple[object, Any]] = {}
+        self._answers: OrderedDict[str, bytes] = OrderedDict()
         self._scenes = lru_cache(maxsize=_SCENES_KEPT)(lambda trailer_id, _: self.dataset.scenes(trailer_id))
         self.state()
 
@@ -135,6 +140,10 @@ class Explorer:
             raise NotFoundError(f"The dataset holds no film {trailer_id!r}.")
         return by_id[trailer_id]
 
+    def videos(self) -> list[Path]:
+        """Where the films' files were when they were looked at."""
+        return [text_path(record.path) for record in self.dataset.trailers]
+
     def scenes(self, trailer_id: str) -> list[SceneRow]:
         """A film's scenes with their pictures, from the last few that were asked for."""
         return self._scenes(trailer_id, self._films_stamp())
@@ -145,6 +154,15 @@ class Explorer:
         stamp = _stamp(self.run.catalog)
         return self._kept("catalog", stamp, lambda: {t.trailer_id: t for t in load_matched(self.run.catalog).trailers})
 
+    def columns(self, state: State) -> Columns:
+        """A state's films as columns."""
+        stamp = state.stamp, _stamp(self.run.catalog)
+        return self._kept("columns", stamp, lambda: make_columns(state.atlas, self.catalog))
+
+    def text_columns(self) -> list[str]:
+        """Texts of the catalogue with few enough values to colour by."""
+        return self._kept("text columns", _stamp(self.run.catalog), lambda: text_columns(self.catalog))
+
     def library(self) -> Library:
         """The run opened for searching.
 
@@ -152,6 +170,19 @@ class Explorer:
             StoreError: If it has no films, or its folder cannot be written.
         """
         return self._kept("library", self._films_stamp(), lambda: open_library(self.run, Silent()))
+
+    def answer(self, tag: str, make: Callable[[], bytes]) -> bytes:
+        """What was answered under a tag before, or is made now; the last few tens of megabytes are kept."""
+        with self._lock:
+            if tag in self._answers:
+                self._answers.move_to_end(tag)
+                return self._answers[tag]
+        made = make()
+        with self._lock:
+            self._answers[tag] = made
+            while sum(map(len, self._answers.values())) > _ANSWERS_BYTES:
+                self._answers.popitem(last=False)
+        return made
 
     def _films_stamp(self) -> object:
         return _stamp(self.run.arrivals), _stamp(self.run.atlas)

@@ -1,16 +1,16 @@
-"""The map's points: a column for each thing that is known of the films, so that a browser draws many at once."""
+"""The map's points: films that pass a filter, as columns, so that a browser draws many at once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from cinegrain.types import Bool, Float64, Int64, JsonObject, Trailer
+from cinegrain.types import Float64, Int64, JsonObject
+from cinegrain.web.columns import MOST_VALUES, Columns, text_of
 from cinegrain.web.explorer import Explorer, State
 
 MOST_POINTS = 50_000
 """A browser gets no more at once; of a larger collection an even sample, more of a part when it is zoomed into."""
-_MOST_VALUES = 60
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,6 @@ class Filter:
         years: From and to, both included.
         sure: Least membership in its sub-genre, 0..1.
         box: Part of the map: x from, y from, x to, y to.
-        column: Of the catalogue, and the value it must have.
     """
 
     text: str = ""
@@ -33,34 +32,31 @@ class Filter:
     years: tuple[int | None, int | None] = (None, None)
     sure: float = 0.0
     box: tuple[float, float, float, float] | None = None
-    column: tuple[str, str] | None = None
 
 
-def wanted(explorer: Explorer, state: State, ask: Filter) -> Int64:
+def wanted(state: State, columns: Columns, ask: Filter) -> Int64:
     """Rows of the films that pass a filter."""
-    rows, keep = state.atlas.rows, np.ones(len(state.atlas.rows), dtype=bool)
-    if ask.text:
-        needle, catalog = ask.text.casefold(), explorer.catalog
-        keep &= _each(rows, lambda row: needle in _text(row, catalog.get(row["trailer_id"])))
+    keep = np.ones(len(columns.ids), dtype=bool)
     if ask.genres:
-        some = set(ask.genres)
-        keep &= _each(rows, lambda row: bool(some & set(row["genres"])))
+        some = [i for i, genre in enumerate(state.atlas.found["genres"]) if genre in ask.genres]
+        keep &= columns.genres[:, some].any(axis=1)
     if ask.subgenres:
         ids = set(ask.subgenres)
-        keep &= _each(rows, lambda row: (row["subgenre"] or {"id": ""})["id"] in ids)
+        keep &= np.isin(columns.subgenre, [i for i, card in enumerate(state.atlas.cards) if card["id"] in ids])
     first, last = ask.years
-    if first is not None or last is not None:
-        low, high = -np.inf if first is None else first, np.inf if last is None else last
-        keep &= _each(rows, lambda row: row["year"] is not None and low <= row["year"] <= high)
+    if first is not None:
+        keep &= columns.year >= first
+    if last is not None:
+        keep &= columns.year <= last
     if ask.sure > 0:
-        keep &= _each(rows, lambda row: (sureness(row) or 0.0) >= ask.sure)
-    if ask.column is not None:
-        (name, value), catalog = ask.column, explorer.catalog
-        keep &= _each(rows, lambda row: _value(catalog.get(row["trailer_id"]), name) == value)
+        keep &= columns.sure >= ask.sure
     if ask.box is not None:
-        xy = _places(rows, "map")
-        keep &= (xy >= ask.box[:2]).all(axis=1) & (xy <= ask.box[2:]).all(axis=1)
-    return np.flatnonzero(keep)
+        keep &= (columns.map >= ask.box[:2]).all(axis=1) & (columns.map <= ask.box[2:]).all(axis=1)
+    found = np.flatnonzero(keep)
+    if ask.text:
+        needle, words = ask.text.casefold(), columns.words
+        found = found[np.fromiter((needle in words[i] for i in found), dtype=bool, count=len(found))]
+    return found
 
 
 def points(explorer: Explorer, state: State, ask: Filter, *, limit: int, column: str = "") -> JsonObject:
@@ -73,82 +69,34 @@ def points(explorer: Explorer, state: State, ask: Filter, *, limit: int, column:
         limit: How many at most; of more, an even sample that is the same at every call.
         column: A text of the catalogue to colour by; "" for none.
     """
-    atlas = state.atlas
-    rows_wanted = wanted(explorer, state, ask)
-    n_wanted = len(rows_wanted)
+    all_ = explorer.columns(state)
+    rows = wanted(state, all_, ask)
+    n_wanted = len(rows)
     if n_wanted > limit:
-        rows_wanted = np.sort(np.random.default_rng(0).permutation(rows_wanted)[:limit])
-    rows = [atlas.rows[i] for i in rows_wanted]
-    subgenres = {card["id"]: i for i, card in enumerate(atlas.cards)}
-    genres = {genre: i for i, genre in enumerate(atlas.found["genres"])}
-    modes = {mode: i for i, mode in enumerate(atlas.found["modes"])}
-    found: JsonObject = {
-        "version": atlas.version,
-        "n_films": len(atlas.rows),
+        rows = np.sort(rows[np.argpartition(all_.rank[rows], limit)[:limit]])
+    catalog = explorer.catalog
+    return {
+        "version": state.atlas.version,
+        "n_films": len(all_.ids),
         "n_wanted": n_wanted,
-        "id": [row["trailer_id"] for row in rows],
-        "title": [row["title"] for row in rows],
-        "map": _places(rows, "map").round(4).tolist(),
-        "map_before": _places(rows, "map_before").round(4).tolist() if _has_before(atlas.rows) else None,
-        "subgenre": [subgenres[row["subgenre"]["id"]] if row["subgenre"] else -1 for row in rows],
-        "genres": [[genres[genre] for genre in row["genres"] if genre in genres] for row in rows],
-        "year": [row["year"] for row in rows],
-        "mode": [_strongest(row, modes) for row in rows],
-        "sure": [sureness(row) for row in rows],
-        "values": None,
+        "id": [all_.ids[i] for i in rows],
+        "title": [all_.titles[i] for i in rows],
+        "map": all_.map[rows].round(4).tolist(),
+        "map_before": None if all_.map_before is None else all_.map_before[rows].round(4).tolist(),
+        "subgenre": all_.subgenre[rows].tolist(),
+        "genres": [np.flatnonzero(row).tolist() for row in all_.genres[rows]],
+        "year": _or_none(all_.year[rows], int),
+        "mode": all_.mode[rows].tolist(),
+        "sure": _or_none(all_.sure[rows], float),
+        "values": _coloured([text_of(catalog.get(all_.ids[i]), column) for i in rows]) if column else None,
     }
-    if column:
-        found["values"] = _coloured(rows, explorer.catalog, column)
-    return found
 
 
-def columns(catalog: Mapping[str, Trailer]) -> list[str]:
-    """Texts of the catalogue with few enough values to colour by."""
-    names = sorted({name for trailer in catalog.values() for name in trailer.text})
-    return [name for name in names if 1 < len({_value(trailer, name) for trailer in catalog.values()}) <= _MOST_VALUES]
-
-
-def sureness(row: JsonObject) -> float | None:
-    """How surely a film belongs to its sub-genre, 0..1; None where a person put it there, or nobody can tell."""
-    if not row["subgenre"]:
-        return None
-    of = {each["id"]: each["membership"] for each in row.get("memberships", ())}
-    found = of.get(row["subgenre"]["id"])
-    return None if found is None else float(found)
-
-
-def _coloured(rows: Sequence[JsonObject], catalog: Mapping[str, Trailer], column: str) -> JsonObject:
-    values = [_value(catalog.get(row["trailer_id"]), column) for row in rows]
-    names = sorted(set(values) - {""})[:_MOST_VALUES]
+def _coloured(values: Sequence[str]) -> JsonObject:
+    names = sorted(set(values) - {""})[:MOST_VALUES]
     place = {name: i for i, name in enumerate(names)}
     return {"names": names, "of": [place.get(value, -1) for value in values]}
 
 
-def _strongest(row: JsonObject, modes: Mapping[str, int]) -> int:
-    """The mode that speaks most for the film's likeliest genre; -1 if none does."""
-    if not row["predicted"]:
-        return -1
-    likeliest = max(row["predicted"], key=lambda genre: float(genre["probability"]))
-    mode, influence = max(likeliest["influence"].items(), key=lambda item: float(item[1]))
-    return modes.get(mode, -1) if influence > 0 else -1
-
-
-def _each(rows: Sequence[JsonObject], test: Callable[[JsonObject], bool]) -> Bool:
-    return np.fromiter(map(test, rows), dtype=bool, count=len(rows))
-
-
-def _text(row: JsonObject, trailer: Trailer | None) -> str:
-    texts = trailer.text.values() if trailer else ()
-    return "\n".join([row["title"], row["trailer_id"], *texts]).casefold()
-
-
-def _value(trailer: Trailer | None, column: str) -> str:
-    return (trailer.text.get(column, "") if trailer else "").strip()
-
-
-def _places(rows: Sequence[JsonObject], key: str) -> Float64:
-    return np.array([row.get(key) or row["map"] for row in rows], dtype=np.float64).reshape(-1, 2)
-
-
-def _has_before(rows: Sequence[JsonObject]) -> bool:
-    return any("map_before" in row for row in rows)
+def _or_none(values: Float64, kind: type[int] | type[float]) -> list[int | float | None]:
+    return [kind(value) if value == value else None for value in values.tolist()]

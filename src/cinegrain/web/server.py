@@ -51,7 +51,8 @@ def make_app(run: Run, *, token: str = "", limits: Limits | None = None, hosts: 
     """
     if not (STATIC / "index.html").is_file():
         raise ConfigError("The explorer's pages are not built. In a checkout: `make ui`, which needs Node.js.")
-    explorer, uploads = Explorer(run), Uploads(run, limits or Limits())
+    explorer = Explorer(run)
+    uploads = Uploads(run, limits or Limits(), explorer.videos())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -120,6 +121,7 @@ def serve(run: Run, *, host: str, port: int, limits: Limits, on_ready: Callable[
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(socket.SOMAXCONN)  # who comes before the loop runs waits a moment
     except OSError as error:
         raise ConfigError(f"Cannot listen at {host}:{port}: {error.strerror or error}. Try another --port.") from error
     shown = f"[{host}]" if ":" in host else socket.gethostname() if host in ("0.0.0.0", "::") else host

@@ -1,5 +1,6 @@
 """Videos that people bring: kept in the run folder, looked at one after the other in processes of their own."""
 
+import asyncio
 import json
 import os
 import re
@@ -11,11 +12,13 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
+
+from filelock import FileLock, Timeout
 
 from cinegrain.errors import CinegrainError
 from cinegrain.media.files import is_video_name, plain_text
@@ -30,6 +33,7 @@ _MOST_A_MINUTE = 12
 _LONGEST_NAME = 120
 _SNIFFED_BYTES = 4096
 _POLL_S = 0.1
+_LONGEST_SILENCE_S = 30.0
 _LEFT_FREE_BYTES = 1 << 30
 
 
@@ -48,10 +52,12 @@ class Limits:
     Attributes:
         n_bytes: Of its file.
         seconds: Of looking and listening; afterwards its process is stopped.
+        seconds_to_come: From its first byte to its last; of silence between, half a minute is the most.
     """
 
     n_bytes: int = 2 * 10**9
     seconds: float = 900.0
+    seconds_to_come: float = 3600.0
 
 
 @dataclass(eq=False)
@@ -89,29 +95,39 @@ class Uploads:
     upload that joins the atlas.
     """
 
-    def __init__(self, run: Run, limits: Limits) -> None:
-        """Begins empty; what an earlier server left unfinished is taken away."""
+    def __init__(self, run: Run, limits: Limits, joined: Collection[Path] = ()) -> None:
+        """Begins empty; what a server that was killed left behind is taken away.
+
+        Args:
+            run: Whose.
+            limits: Of each upload.
+            joined: Videos of the atlas: those among them that were uploads are kept, wherever the run lay then.
+        """
         self._run, self.limits = run, limits
-        self._folder = run.folder / FOLDER
+        self._folder = run.folder.resolve() / FOLDER
         self._all: dict[str, Upload] = {}
         self._queue: deque[Upload] = deque()
         self._lock = threading.Lock()
         self._more = threading.Condition(self._lock)
         self._begun: deque[float] = deque(maxlen=_MOST_A_MINUTE)
         self._closed = False
-        for left in self._folder.glob("*/*.part") if self._folder.is_dir() else ():
-            shutil.rmtree(left.parent, ignore_errors=True)
+        self._own = FileLock(run.folder / ".uploads.lock", thread_local=False)
+        self._clean({path.parent.name for path in joined})
         self._worker = threading.Thread(target=self._work, daemon=True, name="uploads")
         self._worker.start()
 
     def close(self) -> None:
-        """Stops whatever is under way."""
+        """Stops whatever is under way; films that did not join are forgotten."""
         with self._lock:
             self._closed = True
             for upload in self._all.values():
                 upload.stop.set()
             self._more.notify_all()
         self._worker.join(timeout=10)
+        for upload in self._all.values():
+            if upload.state not in ("joining", "joined"):
+                shutil.rmtree(upload.file.parent, ignore_errors=True)
+        self._own.release()
 
     def get(self, id_: str) -> JsonObject:
         """An upload as it stands.
@@ -149,13 +165,13 @@ class Uploads:
             announced: How many bytes the visitor says it has, if they say.
 
         Raises:
-            RefusedError: If it is too large, no video, or too many are waiting.
+            RefusedError: If it is too large, no video, too slow to come, or too many are waiting.
         """
         upload = self._begin(name, announced)
         part = upload.file.with_name(upload.file.name + ".part")
         try:
             with part.open("xb") as file:
-                async for chunk in chunks:
+                async for chunk in _in_time(chunks, self.limits.seconds_to_come):
                     upload.n_bytes += len(chunk)
                     self._check_size(upload.n_bytes)
                     if upload.n_bytes - len(chunk) < _SNIFFED_BYTES:
@@ -212,6 +228,14 @@ class Uploads:
             self._queue.append(upload)
             self._more.notify_all()
         return self.get(id_)
+
+    def _clean(self, joined: Collection[str]) -> None:
+        """Unless another server is at work on this run."""
+        with suppress(Timeout, OSError):
+            self._own.acquire(timeout=0)
+            for left in self._folder.glob("*"):
+                if left.name not in joined:
+                    shutil.rmtree(left, ignore_errors=True)
 
     def _find(self, id_: str) -> Upload:
         with self._lock:
@@ -305,6 +329,24 @@ class Uploads:
             if late
             else "The process reading it died: a crash, or out of memory."
         }
+
+
+async def _in_time(chunks: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
+    """The chunks as they come.
+
+    Raises:
+        RefusedError: If nothing comes for long, or all of it takes too long.
+    """
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            left = max(0.0, until - time.monotonic())
+            chunk = await asyncio.wait_for(anext(chunks), min(_LONGEST_SILENCE_S, left))
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise RefusedError(408, "The film took too long to come. Try again on a faster connection.") from error
+        yield chunk
 
 
 def _kill_in_time(process: "subprocess.Popen[bytes]", stop: threading.Event, seconds: float) -> None:

@@ -14,8 +14,8 @@ from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.similar import similar_films, why_alike
 from cinegrain.store.schema import SceneRow
 from cinegrain.types import JsonObject
+from cinegrain.web.columns import sureness
 from cinegrain.web.explorer import Explorer, NotFoundError, State
-from cinegrain.web.points import columns, sureness
 
 _WORDS_A_SCENE = 3
 _N_NEAR = 8
@@ -40,7 +40,7 @@ def run_view(explorer: Explorer, state: State) -> JsonObject:
         "modes": list(dict.fromkeys(atlas.found["modes"])),
         "genres": [{"name": genre, "n_films": of_genre[genre]} for genre in atlas.found["genres"]],
         "years": [min(years), max(years)] if years else None,
-        "columns": columns(explorer.catalog),
+        "columns": explorer.text_columns(),
         "subgenres": [_short_card(state, card) for card in atlas.cards],
         "unplaced": len(atlas.edited.unplaced),
         "structure": atlas.found["structure"]["said"],
@@ -93,12 +93,16 @@ def film_view(explorer: Explorer, state: State, trailer_id: str) -> JsonObject:
 
 
 def video_type(explorer: Explorer, trailer_id: str) -> str | None:
-    """The film's file ending if it lies on this machine; None if there is nothing to play."""
+    """The film's file ending if it lies on this machine; None if there is nothing to play.
+
+    A link is followed only to something that is named like a video too: what was a film once may point anywhere now.
+    """
     try:
         path = text_path(explorer.record(trailer_id).path)
     except NotFoundError:
         return None
-    return path.suffix.lower() if is_video_name(path) and path.is_file() else None
+    there = is_video_name(path) and path.is_file() and is_video_name(path.resolve())
+    return path.suffix.lower() if there else None
 
 
 def timeline(explorer: Explorer, trailer_id: str) -> list[JsonObject]:

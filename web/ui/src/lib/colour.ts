@@ -1,12 +1,23 @@
-import type { Points, RunView } from './types';
+import type { Mode, Points, RunView } from './types';
 
-/** Colours that colour-blind people tell apart (Okabe and Ito; Tol's muted), on light and on dark ground. */
-export const LIGHT = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#8a6d00', '#56b4e9', '#882255', '#44aa99', '#999933', '#332288', '#aa4499', '#117733'];
-export const DARK = ['#56b4e9', '#ff9455', '#2fd6a4', '#f0a3cd', '#f0e442', '#9ad1f5', '#e58fb8', '#7fd8cb', '#cfcf6a', '#a99cf0', '#dd88d6', '#6fcf87'];
+/**
+ * Ten colours that stand out from their ground by 3 to 1 and from one another also for people without red or green
+ * cones; the tests compute both.
+ */
+export const LIGHT = ['#0072b2', '#d05010', '#109050', '#d01090', '#503010', '#b070f0', '#1010b0', '#903050', '#7030f0', '#501070'];
+export const DARK = ['#56b4e9', '#b09010', '#50d030', '#d090b0', '#d0f070', '#d01030', '#70f0f0', '#b030b0', '#7070f0', '#109070'];
 export const NONE_LIGHT = '#8b95a1';
 export const NONE_DARK = '#7b8794';
 /** Viridis without its darkest and lightest ends, which fade into the ground. */
 const RAMP = ['#46327e', '#365c8d', '#277f8e', '#1fa187', '#4ac16d', '#a0da39'];
+
+/** The modes' own colours, on light and on dark ground: those of their bars. */
+const MODES: Record<Mode, [string, string]> = {
+  audio: ['#b35900', '#ff9f55'],
+  location: ['#00704f', '#3cd6a3'],
+  motion: ['#0063a0', '#6bb9f2'],
+  image: ['#8c3a70', '#eb9ccb'],
+};
 
 export type By = 'subgenre' | 'genre' | 'mode' | 'year' | `column:${string}`;
 
@@ -44,6 +55,7 @@ export function classesOf(points: Points, run: RunView, by: By, dark: boolean): 
   } else if (by === 'mode') {
     names = run.modes;
     of = points.mode;
+    colours = names.map((mode) => MODES[mode as Mode][dark ? 1 : 0]);
   } else if (by === 'year') {
     const [low, high] = run.years ?? [0, 0];
     const step = Math.max(1, Math.ceil((high - low + 1) / RAMP.length));

@@ -1,0 +1,104 @@
+"""A run's films as columns: made once for each state of the run, so that filters take milliseconds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from cinegrain.pipeline.atlas import RunAtlas
+from cinegrain.types import Bool, Float64, Int64, JsonObject, Trailer
+
+MOST_VALUES = 60
+"""Of a text that films are coloured by."""
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """n films; -1 and NaN stand for what is not known.
+
+    Attributes:
+        ids: Of the films.
+        titles: Of the films.
+        map: Their places, shape (n, 2).
+        map_before: Their places before fine-tuning, shape (n, 2); None if the run has kept none.
+        subgenre: Number of each film's card, shape (n,).
+        genres: Whether it has each genre of the run, shape (n, g).
+        year: Shape (n,).
+        mode: Number of the mode that speaks most for its likeliest genre, shape (n,).
+        sure: How surely it belongs to its sub-genre, 0..1, shape (n,).
+        rank: Each film's place in one fixed shuffle, shape (n,): the first of any choice are an even sample of it.
+        words: Title, id and texts of the catalogue in one, folded, to look for words in.
+    """
+
+    ids: list[str]
+    titles: list[str]
+    map: Float64
+    map_before: Float64 | None
+    subgenre: Int64
+    genres: Bool
+    year: Float64
+    mode: Int64
+    sure: Float64
+    rank: Int64
+    words: list[str]
+
+
+def make_columns(atlas: RunAtlas, catalog: Mapping[str, Trailer]) -> Columns:
+    """The columns of a run's films."""
+    rows, n = atlas.rows, len(atlas.rows)
+    cards = {card["id"]: i for i, card in enumerate(atlas.cards)}
+    genre_of = {genre: i for i, genre in enumerate(atlas.found["genres"])}
+    mode_of = {mode: i for i, mode in enumerate(atlas.found["modes"])}
+    genres = np.zeros((n, len(genre_of)), dtype=bool)
+    for i, row in enumerate(rows):
+        genres[i, [genre_of[genre] for genre in row["genres"] if genre in genre_of]] = True
+    return Columns(
+        ids=[row["trailer_id"] for row in rows],
+        titles=[row["title"] for row in rows],
+        map=_places(rows, "map"),
+        map_before=_places(rows, "map_before") if any("map_before" in row for row in rows) else None,
+        subgenre=np.array([cards[row["subgenre"]["id"]] if row["subgenre"] else -1 for row in rows], dtype=np.int64),
+        genres=genres,
+        year=np.array([np.nan if row["year"] is None else row["year"] for row in rows], dtype=np.float64),
+        mode=np.array([_strongest(row, mode_of) for row in rows], dtype=np.int64),
+        sure=np.array([np.nan if (sure := sureness(row)) is None else sure for row in rows], dtype=np.float64),
+        rank=np.random.default_rng(0).permutation(n),
+        words=[_words(row, catalog.get(row["trailer_id"])) for row in rows],
+    )
+
+
+def sureness(row: JsonObject) -> float | None:
+    """How surely a film belongs to its sub-genre, 0..1; None where a person put it there, or nobody can tell."""
+    if not row["subgenre"]:
+        return None
+    of = {each["id"]: each["membership"] for each in row.get("memberships", ())}
+    found = of.get(row["subgenre"]["id"])
+    return None if found is None else float(found)
+
+
+def text_columns(catalog: Mapping[str, Trailer]) -> list[str]:
+    """Texts of the catalogue with few enough values to colour by."""
+    names = sorted({name for trailer in catalog.values() for name in trailer.text})
+    return [name for name in names if 1 < len({text_of(trailer, name) for trailer in catalog.values()}) <= MOST_VALUES]
+
+
+def text_of(trailer: Trailer | None, column: str) -> str:
+    """A film's text in a column of the catalogue; "" if there is none."""
+    return (trailer.text.get(column, "") if trailer else "").strip()
+
+
+def _strongest(row: JsonObject, modes: Mapping[str, int]) -> int:
+    if not row["predicted"]:
+        return -1
+    likeliest = max(row["predicted"], key=lambda genre: float(genre["probability"]))
+    mode, influence = max(likeliest["influence"].items(), key=lambda item: float(item[1]))
+    return modes.get(mode, -1) if influence > 0 else -1
+
+
+def _words(row: JsonObject, trailer: Trailer | None) -> str:
+    texts = trailer.text.values() if trailer else ()
+    return "\n".join([row["title"], row["trailer_id"], *texts]).casefold()
+
+
+def _places(rows: list[JsonObject], key: str) -> Float64:
+    return np.array([row.get(key) or row["map"] for row in rows], dtype=np.float64).reshape(-1, 2)
