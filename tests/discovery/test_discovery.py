@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from cinegrain.discovery import layout
 from cinegrain.discovery.atlas import Films, build_atlas, unit_rows
 from cinegrain.discovery.choose_k import choose_k
 from cinegrain.discovery.kmeans import kmeans_clusterer, spherical_kmeans
@@ -161,3 +162,19 @@ def test_map_is_seeded_and_finite(n: int) -> None:
     assert first.shape == (n, 2)
     assert np.isfinite(first).all()
     np.testing.assert_array_equal(first, map_layout(points, seed=0))
+
+
+def test_a_map_of_very_many_lays_out_a_sample_and_places_the_rest_among_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.integers(0, 6, 900)
+    points = rng.normal(size=(6, 20))[truth] + 0.4 * rng.normal(size=(900, 20))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    monkeypatch.setattr(layout, "_MOST_FOR_TSNE", 300)
+    places = map_layout(points, seed=0)
+    chosen = np.sort(np.random.default_rng(0).choice(900, 300, replace=False))
+    np.testing.assert_array_equal(places[chosen], map_layout(points[chosen], seed=0))
+    rest = np.setdiff1d(np.arange(900), chosen)
+    nearest = chosen[np.linalg.norm(places[rest][:, None] - places[chosen], axis=2).argmin(axis=1)]
+    assert (truth[nearest] == truth[rest]).mean() > 0.97
+    shuffled = rng.permutation(truth)
+    assert (shuffled[nearest] == shuffled[rest]).mean() < 0.3

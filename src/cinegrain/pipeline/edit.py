@@ -39,12 +39,14 @@ class Editor:
         why: The reason that is kept with each edit.
         expected: The version that the editor has before them: a ConflictError is raised if somebody edited it
             meanwhile. None edits whatever is there.
+        atlas_now: Gives the atlas as it is at that moment, for who has it open; None reads it from disk.
     """
 
     run: Run
     by: str
     why: str = ""
     expected: int | None = None
+    atlas_now: Callable[[], RunAtlas] | None = None
 
     def rename(self, subgenre: str, name: str) -> Entry:
         """Gives a sub-genre a name for good.
@@ -98,7 +100,7 @@ class Editor:
 
     def _add(self, make: Callable[[RunAtlas, FreshId], Sequence[Operation]]) -> tuple[Entry, ...]:
         def entries(log: EditLog) -> list[Entry]:
-            atlas = open_atlas(self.run)
+            atlas = self._atlas()
             known = list(log.entries)
             highest = highest_ever(self.run, atlas.found["subgenres"])
             given: list[str] = []
@@ -114,8 +116,11 @@ class Editor:
 
         added = add_entries(self.run.edits, entries, expected=self.expected)
         if added:
-            write_table(open_atlas(self.run))
+            write_table(self._atlas())
         return added
+
+    def _atlas(self) -> RunAtlas:
+        return self.atlas_now() if self.atlas_now else open_atlas(self.run)
 
 
 def history_rows(atlas: RunAtlas) -> list[JsonObject]:

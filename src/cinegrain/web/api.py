@@ -104,7 +104,8 @@ def _add_run(api: APIRouter, explorer: Explorer) -> None:
     @api.post("/edits")
     def edit(wish: EditRequest) -> Json:
         """Changes the atlas. 409 says that somebody else did so meanwhile; then nothing of this one is done."""
-        entries = _edit(Editor(explorer.run, wish.by, wish.why, wish.version), wish.edit)
+        editor = Editor(explorer.run, wish.by, wish.why, wish.version, lambda: explorer.state().atlas)
+        entries = _edit(editor, wish.edit)
         return {"version": explorer.state().atlas.version, "entries": [as_json(entry) for entry in entries]}
 
 

@@ -1,7 +1,7 @@
 """A run's films as columns: made once for each state of the run, so that filters take milliseconds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,7 @@ class Columns:
         map_before: Their places before fine-tuning, shape (n, 2); None if the run has kept none.
         subgenre: Number of each film's card, shape (n,).
         genres: Whether it has each genre of the run, shape (n, g).
+        genre_lists: Numbers of its genres.
         year: Shape (n,).
         mode: Number of the mode that speaks most for its likeliest genre, shape (n,).
         sure: How surely it belongs to its sub-genre, 0..1, shape (n,).
@@ -36,6 +37,7 @@ class Columns:
     map_before: Float64 | None
     subgenre: Int64
     genres: Bool
+    genre_lists: list[list[int]]
     year: Float64
     mode: Int64
     sure: Float64
@@ -46,24 +48,38 @@ class Columns:
 def make_columns(atlas: RunAtlas, catalog: Mapping[str, Trailer]) -> Columns:
     """The columns of a run's films."""
     rows, n = atlas.rows, len(atlas.rows)
-    cards = {card["id"]: i for i, card in enumerate(atlas.cards)}
     genre_of = {genre: i for i, genre in enumerate(atlas.found["genres"])}
     mode_of = {mode: i for i, mode in enumerate(atlas.found["modes"])}
     genres = np.zeros((n, len(genre_of)), dtype=bool)
-    for i, row in enumerate(rows):
-        genres[i, [genre_of[genre] for genre in row["genres"] if genre in genre_of]] = True
-    return Columns(
+    lists = [[genre_of[genre] for genre in row["genres"] if genre in genre_of] for row in rows]
+    for i, some in enumerate(lists):
+        genres[i, some] = True
+    columns = Columns(
         ids=[row["trailer_id"] for row in rows],
         titles=[row["title"] for row in rows],
         map=_places(rows, "map"),
         map_before=_places(rows, "map_before") if any("map_before" in row for row in rows) else None,
-        subgenre=np.array([cards[row["subgenre"]["id"]] if row["subgenre"] else -1 for row in rows], dtype=np.int64),
+        subgenre=np.full(n, -1),
         genres=genres,
+        genre_lists=lists,
         year=np.array([np.nan if row["year"] is None else row["year"] for row in rows], dtype=np.float64),
         mode=np.array([_strongest(row, mode_of) for row in rows], dtype=np.int64),
-        sure=np.array([np.nan if (sure := sureness(row)) is None else sure for row in rows], dtype=np.float64),
+        sure=np.full(n, np.nan),
         rank=np.random.default_rng(0).permutation(n),
         words=[_words(row, catalog.get(row["trailer_id"])) for row in rows],
+    )
+    return with_edits(columns, atlas)
+
+
+def with_edits(columns: Columns, atlas: RunAtlas) -> Columns:
+    """The columns of the same films after other edits."""
+    cards = {card["id"]: i for i, card in enumerate(atlas.cards)}
+    return replace(
+        columns,
+        subgenre=np.array(
+            [cards[row["subgenre"]["id"]] if row["subgenre"] else -1 for row in atlas.rows], dtype=np.int64
+        ),
+        sure=np.array([np.nan if (sure := sureness(row)) is None else sure for row in atlas.rows], dtype=np.float64),
     )
 
 

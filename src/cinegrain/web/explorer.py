@@ -21,7 +21,7 @@ from cinegrain.pipeline.search_library import Library, open_library
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.schema import SceneRow, TrailerRecord
 from cinegrain.types import JsonObject, Trailer
-from cinegrain.web.columns import Columns, make_columns, text_columns
+from cinegrain.web.columns import Columns, make_columns, text_columns, with_edits
 
 _SCENES_KEPT = 64  # films, half a megabyte of small pictures each
 _ANSWERS_BYTES = 64 << 20
@@ -100,6 +100,7 @@ class Explorer:
         self._stamps: tuple[_Stamp, ...] = ()
         self._state: State | None = None
         self._made: dict[str, tuple[object, Any]] = {}
+        self._making: dict[str, threading.Lock] = {}
         self._answers: OrderedDict[str, bytes] = OrderedDict()
         self._scenes = lru_cache(maxsize=_SCENES_KEPT)(lambda trailer_id, _: self.dataset.scenes(trailer_id))
         self.state()
@@ -156,8 +157,9 @@ class Explorer:
 
     def columns(self, state: State) -> Columns:
         """A state's films as columns."""
-        stamp = state.stamp, _stamp(self.run.catalog)
-        return self._kept("columns", stamp, lambda: make_columns(state.atlas, self.catalog))
+        films = self._films_stamp(), _stamp(self.run.catalog)
+        once = self._kept("films as columns", films, lambda: make_columns(state.atlas, self.catalog))
+        return self._kept("columns", (films, state.stamp), lambda: with_edits(once, state.atlas))
 
     def text_columns(self) -> list[str]:
         """Texts of the catalogue with few enough values to colour by."""
@@ -174,14 +176,21 @@ class Explorer:
     def answer(self, tag: str, make: Callable[[], bytes]) -> bytes:
         """What was answered under a tag before, or is made now; the last few tens of megabytes are kept."""
         with self._lock:
-            if tag in self._answers:
-                self._answers.move_to_end(tag)
-                return self._answers[tag]
-        made = make()
-        with self._lock:
-            self._answers[tag] = made
-            while sum(map(len, self._answers.values())) > _ANSWERS_BYTES:
-                self._answers.popitem(last=False)
+            making = self._making.setdefault(tag, threading.Lock())
+        with making:  # of many who ask the same at once, one works
+            with self._lock:
+                if tag in self._answers:
+                    self._answers.move_to_end(tag)
+                    return self._answers[tag]
+            try:
+                made = make()
+            except BaseException:
+                self._making.pop(tag, None)
+                raise
+            with self._lock:
+                self._answers[tag] = made
+                while sum(map(len, self._answers.values())) > _ANSWERS_BYTES:
+                    self._making.pop(self._answers.popitem(last=False)[0], None)
         return made
 
     def _films_stamp(self) -> object:

@@ -84,7 +84,7 @@ def points(explorer: Explorer, state: State, ask: Filter, *, limit: int, column:
         "map": all_.map[rows].round(4).tolist(),
         "map_before": None if all_.map_before is None else all_.map_before[rows].round(4).tolist(),
         "subgenre": all_.subgenre[rows].tolist(),
-        "genres": [np.flatnonzero(row).tolist() for row in all_.genres[rows]],
+        "genres": [all_.genre_lists[i] for i in rows],
         "year": _or_none(all_.year[rows], int),
         "mode": all_.mode[rows].tolist(),
         "sure": _or_none(all_.sure[rows], float),

@@ -117,7 +117,8 @@ def serve(run: Run, *, host: str, port: int, limits: Limits, on_ready: Callable[
     token = "" if _is_loopback(host) else secrets.token_urlsafe(24)
     app = make_app(run, token=token, limits=limits, hosts=(*LOOPBACK, host))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Named as TCP, so that asyncio lets small answers go at once (TCP_NODELAY): 40 ms each otherwise.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
