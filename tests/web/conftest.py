@@ -54,6 +54,7 @@ def demo_made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     else:
         flags = [part for name, value in _QUICK.items() for part in (f"--{name}", value)]
         command("demo", "--films", 32, "--out", out, *flags)
+        command("ablate", out, "--seeds", 1)
     return out
 
 

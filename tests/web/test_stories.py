@@ -1,5 +1,6 @@
 """What people do in the explorer, from the start to a corrected atlas, and what its pages say against its API."""
 
+import base64
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -215,8 +216,8 @@ def test_compare_films_subgenres_and_genres(one: Visit) -> None:
         for field, value in (("choose-a", a), ("choose-b", b)):
             if kind == "two films":
                 page.get_by_test_id(field).fill(films["title"][films["id"].index(value)][:6])
-                option = page.locator(f"datalist option[value$='· {value}']")
-                expect(option).to_have_count(1)
+                option = page.locator(f"datalist option[value$='· {value}']").first
+                expect(option).to_be_attached()
                 page.get_by_test_id(field).fill(option.get_attribute("value") or "")
             else:
                 page.get_by_test_id(field).select_option(value)
@@ -249,7 +250,12 @@ def test_figures_say_what_was_measured(one: Visit) -> None:
     table = page.locator("table").first
     expect(table.locator("tbody tr")).to_have_count(len(run["genres"]))
     one.shot("figures")
-    if "ablation" not in run["pages"]:
+    if "ablation" in run["pages"]:
+        best = one.api("/figures")["ablation"]["subsets"][0]
+        first = page.get_by_test_id("ablation").locator("tbody tr").first
+        expect(first.locator("th")).to_have_text(" + ".join(best["modes"]))
+        expect(first.locator("td").first).to_contain_text(f"{best['map']:.2f}")
+    else:
         expect(page.get_by_text("cinegrain ablate RUN")).to_be_visible()
     report = httpx.get(one.base + (page.get_by_role("link", name="The report").get_attribute("href") or ""))
     assert report.status_code == 200
@@ -358,6 +364,25 @@ def test_a_film_is_brought_answered_and_joins_the_atlas(one: Visit, real_clips: 
     assert one.api("/run")["n_films"] == n + 1
     page.get_by_role("navigation").get_by_role("link", name="Map").click()
     assert drawn(page).get_attribute("data-drawn") == str(n + 1)
+
+
+DROP = """([name, text]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], name, { type: "video/mp4" }));
+  document.querySelector(".drop").dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true }));
+}"""
+
+
+def test_a_film_that_is_dropped_can_be_cancelled_and_rubbish_is_refused_in_words(one: Visit, real_clips: Path) -> None:
+    page = one.go("#/add")
+    clip = base64.b64encode((real_clips / "02_sintel_trailer.mp4").read_bytes()).decode()
+    page.evaluate(DROP, ["dropped.mp4", clip])
+    row = page.get_by_test_id("uploads").locator("li", has_text="dropped.mp4")
+    row.get_by_role("button", name="Cancel").click()
+    expect(row.locator(".tag")).to_have_text("cancelled")
+    page.evaluate(DROP, ["notes.mp4", base64.b64encode(b"These are words and no film.").decode()])
+    expect(page.get_by_role("alert")).to_contain_text("This is no video")
+    one.troubles = [trouble for trouble in one.troubles if "415" not in trouble]
 
 
 def test_everything_can_be_done_from_the_keyboard(one: Visit) -> None:
