@@ -57,7 +57,9 @@ class App {
 
   /** Changes the address of this view without a step in the history. */
   tune(params: Params): void {
-    history.replaceState(null, '', format(this.route.view, { ...this.route.params, ...params }));
+    const now = parse(location.hash);
+    if (now.view !== this.route.view) return; // on the way to another view, whose address this would undo
+    history.replaceState(null, '', format(now.view, { ...now.params, ...params }));
     this.route = parse(location.hash);
   }
 
