@@ -102,6 +102,21 @@ def test_numbers_that_never_change_and_films_in_the_centre_are_no_direction() ->
         ExpertSpace.measure(vectors, np.array([True, True, False]))
 
 
+def test_films_that_come_later_are_searched_as_if_measured_among_the_first() -> None:
+    vectors, present = corpus()
+    n, rng = N - 20, np.random.default_rng(5)
+    for name, space in spaces({k: v[:n] for k, v in vectors.items()}, {k: p[:n] for k, p in present.items()}).items():
+        later = vectors[name][n:][present[name][n:]]
+        whole = space.extended(later, present[name][n:])
+        query = np.asarray(rng.normal(size=vectors[name].shape[1]), np.float32)
+        away = (vectors[name] - space.centre) * space.scale
+        slow = np.where(present[name], away @ query / np.linalg.norm(away, axis=1), 0)
+        assert whole.cosines(query) == pytest.approx(slow, abs=1e-4)
+        some = rng.permutation(N)[: N // 2]
+        assert whole.cosines(query, some) == pytest.approx(slow[some], abs=1e-4)
+        assert whole.directions(some) @ query == pytest.approx(slow[some], abs=1e-4)
+
+
 def test_another_score_counts_by_its_weight() -> None:
     vectors, present = corpus()
     known = spaces(vectors, present)

@@ -27,6 +27,9 @@ from cinegrain.pipeline.edit import Editor
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Silent
 from cinegrain.pipeline.report import make_report
+from cinegrain.pipeline.search import search_films, search_scenes
+from cinegrain.pipeline.search_library import open_library
+from cinegrain.pipeline.search_query import Like, make_query
 from cinegrain.pipeline.train import fine_tune, load_data, train
 from cinegrain.pipeline.vectors import VectorOptions, fill_dataset
 from cinegrain.readers.choose import open_vectors
@@ -123,6 +126,30 @@ def test_a_planted_sub_genre_is_proposed_and_becomes_one(run: Run) -> None:
     assert len({n["trailer_id"] for n in near} & set(NEW)) >= 3, "films that came later are found as well"
     Editor(run, "anna").undo()
     assert open_atlas(run).proposals == atlas.proposals
+
+
+def test_films_that_came_later_are_searched_as_well(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pooled = [path.read_bytes() for path in sorted((run.folder / "pooled").glob("*.npy"))]
+    weights = {"audio": 1.0, "image": 1.0}
+    assign_stored(run, NEW[:-1])
+    library = open_library(run, Silent())
+    assert [film.trailer_id for film in library.films][N_OLD:] == NEW[:-1]
+    query = make_query(library, [Like(NEW[0], weights)])
+    found = search_films(library, query, Silent(), top_k=10)
+    assert {row["trailer_id"] for row in found} <= set(NEW[1:-1])
+    assert {row["trailer_id"] for row in search_scenes(library, query, Silent(), top_k=10)} <= set(NEW[1:-1])
+    titled = make_query(library, [], words=[NEW[3]])
+    assert search_films(library, titled, Silent(), top_k=1)[0]["trailer_id"] == NEW[3]
+    pytest.importorskip("faiss", reason="SKIPPED: faiss is not installed")
+    monkeypatch.setattr("cinegrain.pipeline.search.EXACT_UP_TO", 10)
+    monkeypatch.setattr("cinegrain.pipeline.search.cache_folder", lambda: tmp_path)
+    assert search_films(library, query, Silent(), top_k=10) == found
+    assign_stored(run, NEW[-1:])
+    library = open_library(run, Silent())
+    again = search_films(library, make_query(library, [Like(NEW[-1], weights)]), Silent(), top_k=10)
+    assert {row["trailer_id"] for row in again} <= set(NEW[:-1])
+    assert len(list((tmp_path / "search").iterdir())) == 1, "the index is that of the catalogue, and stays"
+    assert [path.read_bytes() for path in sorted((run.folder / "pooled").glob("*.npy"))] == pooled
 
 
 def test_scattered_strangers_are_not_proposed_and_are_said_to_fit_nowhere(run: Run) -> None:

@@ -22,6 +22,28 @@ _BLOCK = 8192  # rows at once
 _NOTHING = 1e-5  # of the usual size: rounding, not a direction
 
 
+class _Stacked:
+    """Rows of two arrays, one under the other, without a copy: the first may be mapped from disk and very long."""
+
+    def __init__(self, upper: "np.ndarray | _Stacked", lower: np.ndarray) -> None:
+        self._upper, self._lower = upper, lower
+        self.shape: tuple[int, int] = (len(upper) + len(lower), upper.shape[1])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice | Int64) -> np.ndarray:
+        n = len(self._upper)
+        if isinstance(rows, slice):
+            start, stop, _ = rows.indices(len(self))
+            upper, lower = self._upper[start : min(stop, n)], self._lower[max(start - n, 0) : max(stop - n, 0)]
+            return upper if not len(lower) else np.concatenate([upper, lower]) if len(upper) else lower
+        above = rows < n
+        found = np.empty((len(rows), self.shape[1]), np.result_type(self._upper[:0], self._lower))
+        found[above], found[~above] = self._upper[rows[above]], self._lower[rows[~above] - n]
+        return found
+
+
 @dataclass(frozen=True, eq=False)
 class ExpertSpace:
     """One expert's vectors of n trailers, seen from their centre.
@@ -34,7 +56,7 @@ class ExpertSpace:
         lengths: Distance of each from the centre, shape (m,), once scaled; infinite for one that lies in it.
     """
 
-    vectors: np.ndarray
+    vectors: np.ndarray | _Stacked
     row: Int64
     centre: Float32
     scale: Float32
@@ -70,6 +92,23 @@ class ExpertSpace:
             lengths[start : start + len(block)] = _lengths(block)
         row = np.where(present, np.cumsum(present) - 1, -1)
         return cls(vectors, row, centre.astype(np.float32), scale, lengths)
+
+    def extended(self, vectors: np.ndarray, present: Bool) -> "ExpertSpace":
+        """The same space with further trailers behind the others; centre and scale stay those of the first.
+
+        Args:
+            vectors: Shape (m, d), one row for each further trailer that has any.
+            present: Which those are, shape (a,).
+        """
+        lengths = _lengths((vectors.astype(np.float32) - self.centre) * self.scale)
+        row = np.where(present, np.cumsum(present) - 1 + len(self.vectors), -1)
+        return ExpertSpace(
+            _Stacked(self.vectors, vectors),
+            np.concatenate([self.row, row]),
+            self.centre,
+            self.scale,
+            np.concatenate([self.lengths, lengths]),
+        )
 
     def direction(self, vector: np.ndarray) -> Float32 | None:
         """Unit vector from the centre to a vector of the expert, shape (d,); None if that lies in the centre."""

@@ -35,7 +35,8 @@ def search_films(library: Library, query: Query, watcher: Watcher, *, top_k: int
     among = None
     if len(library.films) > EXACT_UP_TO and query.words is None:
         graphs = _graphs(library, watcher)
-        among = None if graphs is None else graphs.candidates(query.parts)
+        if graphs is not None:  # films that came later are not in the index; there are few, and all are looked at
+            among = np.concatenate([graphs.candidates(query.parts), library.later])
     besides = None if query.words is None else Besides(query.words.films, query.word_weight)
     hits = search(library.spaces, query.parts, top_k=top_k, exclude=query.exclude, among=among, besides=besides)
     return [{**library.about(hit.item), **_figures(library, query, hit, hit.item)} for hit in hits]
@@ -108,7 +109,7 @@ def _graphs(library: Library, watcher: Watcher) -> SearchGraphs | None:
         if folder.is_dir():
             return SearchGraphs.load(folder)
         with watcher.stage("Building the search index"):
-            graphs = SearchGraphs.build(library.spaces)
+            graphs = SearchGraphs.build(library.catalog_spaces)
     except ConfigError as error:
         watcher.say(f"{error} Without it every film is compared, which takes longer.")
         return None
