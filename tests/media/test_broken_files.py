@@ -4,11 +4,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from cinegrain.errors import MediaError
+from cinegrain.media.probe import open_media
 from cinegrain.media.reader import TrailerReader
 from cinegrain.media.settings import MediaSettings
 
@@ -136,6 +138,16 @@ def test_nothing_decodable(film: MakeFilm, texture: Callable[..., Picture]) -> N
 def test_time_limit(film: MakeFilm, texture: Callable[..., Picture]) -> None:
     path = film("film.mp4", [texture(i) for i in range(100)])
     assert "time_limit_s" in why(path, MediaSettings(time_limit_s=0.001))
+
+
+def test_a_file_whose_opening_takes_too_long_is_not_called_broken(
+    film: MakeFilm, texture: Callable[..., Picture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = av.open
+    monkeypatch.setattr("cinegrain.media.probe.av.open", lambda *a, **o: opened(*a, **{**o, "timeout": (1e-9, 1e-9)}))
+    path = film("film.mp4", [texture(i) for i in range(100)])
+    with pytest.raises(MediaError, match="time_limit_s"):
+        open_media(path, limit_s=1e-9)
 
 
 def test_the_reader_waits_without_time_passing(

@@ -29,7 +29,7 @@ from cinegrain.pipeline.jobs import Failed, Lost, WorkerSetup
 from cinegrain.pipeline.ray_engine import embed_on_ray
 from cinegrain.store.schema import EMBEDDINGS, SCENES, TRAILERS, TrailerRecord, table_path
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.skipif(sys.platform != "linux", reason="starts and kills nodes")]
+pytestmark = [pytest.mark.timeout(400), pytest.mark.skipif(sys.platform != "linux", reason="starts and kills nodes")]
 NAMES = [f"film {i}" for i in range(6)]
 _STORE_BYTES = 80 << 20
 

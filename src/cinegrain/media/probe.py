@@ -13,6 +13,7 @@ from av.stream import Disposition
 from av.video import VideoStream
 
 from cinegrain.errors import MediaError
+from cinegrain.media.clock import Deadline
 from cinegrain.media.files import check_regular_file
 
 _NOT_FILM = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
@@ -34,9 +35,10 @@ def open_media(path: Path, *, limit_s: float) -> InputContainer:
         limit_s: How long opening may take, and a step of reading if that is less than `STALL_S`.
 
     Raises:
-        MediaError: If the path is no regular readable file, or its content is no video or sound.
+        MediaError: If the path is no regular readable file, its content is no video or sound, or it takes too long.
     """
     check_regular_file(path)
+    deadline = Deadline(limit_s)
     try:
         # The absolute path keeps a name such as "http:a.mp4" from being taken for a network address.
         container = av.open(
@@ -46,6 +48,7 @@ def open_media(path: Path, *, limit_s: float) -> InputContainer:
             timeout=(limit_s, min(limit_s, STALL_S)),
         )
     except (FFmpegError, OSError, ValueError) as error:
+        deadline.check()
         raise MediaError(_why_not_a_video(path, error)) from error
     names = set(container.format.name.split(","))
     if names & _NOT_FILM_FORMATS or any(name.endswith("_pipe") for name in names):
