@@ -16,6 +16,7 @@ from cinegrain.types import Bool, Float64, Int64
 
 _FEWEST = 3.0  # films for a component
 _FLOOR = 0.1  # of variance between components, in variances within; to that comes what few films leave open
+_TRY = 6  # steps after which starts are compared
 _LOOK = 10  # steps after which a genre is judged
 _RIDGE = 20.0  # films' worth of doubt in every genre effect
 
@@ -69,7 +70,14 @@ def components_by_genre(points: Float64, genres: Bool, k: int, *, seed: int) -> 
 
 
 def fit_genre_mixture(
-    points: Float64, genres: Bool, genre_of: Int64, *, seed: int, steps: int, start: Float64 | None = None
+    points: Float64,
+    genres: Bool,
+    genre_of: Int64,
+    *,
+    seed: int,
+    steps: int,
+    start: Float64 | None = None,
+    starts: int = 4,
 ) -> GenreMixture:
     """Expectation maximisation with one covariance for all components.
 
@@ -82,14 +90,24 @@ def fit_genre_mixture(
         points: Shape (n, d); what is missing is 0, the mean.
         genres: Shape (n, g); a film without any may belong to every component.
         genre_of: From `components_by_genre`, shape (k,).
-        seed: Of the start.
+        seed: Of the starts.
         steps: How many.
         start: Memberships to go on from, shape (n, k); found within each genre when left out.
+        starts: How many are tried for a few steps when none is given; the likeliest goes on.
+
+    Source: for the short trials Biernacki, Celeux and Govaert 2003, Choosing starting values for the EM algorithm.
     """
     allowed = genres[:, genre_of] | ~genres.any(axis=1, keepdims=True)
     centred = points - points.mean(axis=0)
     effects = _regression(centred, genres)
-    memberships = _start(centred - genres @ effects, genres, genre_of, seed) if start is None else start
+    if start is not None:
+        memberships = start
+    elif starts == 1:
+        memberships = _start(centred - genres @ effects, genres, genre_of, seed)
+    else:
+        seeds = [seed, *np.random.SeedSequence(seed).generate_state(starts - 1).tolist()]
+        tries = [fit_genre_mixture(points, genres, genre_of, seed=s, steps=_TRY, starts=1) for s in seeds]
+        memberships = max(tries, key=lambda found: found.log_likelihood).memberships
     log_likelihood = -np.inf
     for step in range(steps):
         rest = centred - genres @ effects
@@ -169,7 +187,7 @@ def _gains(points: Float64, genres: Bool, genre_of: Int64, asked: Int64, seed: i
     Films that are at home in another of their genres are left out of it; a mixture with the components so far says
     which those are.
     """
-    found = fit_genre_mixture(points, genres, genre_of, seed=seed, steps=_LOOK)
+    found = fit_genre_mixture(points, genres, genre_of, seed=seed, steps=_LOOK, starts=1)
     centred = points - points.mean(axis=0)
     rest = centred - genres @ _regression(centred, genres)
     gains = []
