@@ -3,26 +3,21 @@
 import csv
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from tests.pipeline.conftest import Cinegrain
+from tests.pipeline.growing_run import N_NEW, N_OLD, N_STRANGE, NEW, STRANGE, growing_run, rediscover
 
 from cinegrain.artifacts import read_json
-from cinegrain.config import Settings, load_settings, save_settings
 from cinegrain.demo.corpus import CorpusFiles
-from cinegrain.discovery.settings import DiscoverSettings
 from cinegrain.errors import EditError, StoreError
-from cinegrain.models.settings import ModelSettings
 from cinegrain.pipeline.answer import Answers
 from cinegrain.pipeline.arrivals import read_arrivals
 from cinegrain.pipeline.assign import assign, assign_stored
 from cinegrain.pipeline.atlas import open_atlas
-from cinegrain.pipeline.catalog import Matched, load_matched, save_matched
+from cinegrain.pipeline.catalog import load_matched, save_matched
 from cinegrain.pipeline.dataset import verify_dataset
-from cinegrain.pipeline.discover import discover
 from cinegrain.pipeline.edit import Editor
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Silent
@@ -30,15 +25,6 @@ from cinegrain.pipeline.report import make_report
 from cinegrain.pipeline.search import search_films, search_scenes
 from cinegrain.pipeline.search_library import open_library
 from cinegrain.pipeline.search_query import Like, make_query
-from cinegrain.pipeline.train import fine_tune, load_data, train
-from cinegrain.pipeline.vectors import VectorOptions, fill_dataset
-from cinegrain.readers.choose import open_vectors
-from cinegrain.training.settings import FinetuneSettings, TrainSettings
-
-N_KINDS, N_OLD, N_NEW, N_STRANGE = 6, 180, 24, 24
-NEW = [f"{i}" for i in range(N_OLD, N_OLD + N_NEW)]
-STRANGE = [f"{i}" for i in range(N_OLD + N_NEW, N_OLD + N_NEW + N_STRANGE)]
-GENRES = ("Comedy", "Horror", "War")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,53 +35,9 @@ def no_figures() -> Iterator[None]:
         yield
 
 
-def write_vectors(folder: Path) -> None:
-    """Films of six sub-genres of three genres; of a seventh, a War film like no other; and scattered strangers."""
-    rng = np.random.default_rng(0)
-    kind = np.concatenate([np.arange(N_OLD) % N_KINDS, np.full(N_NEW, N_KINDS), np.full(N_STRANGE, 0)])
-    strange = np.arange(len(kind)) >= N_OLD + N_NEW
-    genre = np.minimum(kind, N_KINDS - 1) // 2
-    columns = {}
-    for name, d in (("image", 24), ("audio", 16)):
-        genres, kinds = rng.normal(size=(3, d)), rng.normal(size=(N_KINDS + 1, d))
-        values = genres[genre] + 1.5 * kinds[kind]
-        values[strange] = 2.5 * rng.normal(size=(strange.sum(), d))
-        columns[name] = (values + 0.5 * rng.normal(size=values.shape)).astype(np.float32)
-    np.savez(folder / "v.npz", itemId=np.arange(len(kind)), **columns)
-    with (folder / "films.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["itemId", "title", "genres"])
-        writer.writerows([i, f"Film {i}", GENRES[genre[i]]] for i in range(len(kind)))
-
-
-def rediscover(run: Run, *, seed: int = 0) -> None:
-    settings = load_settings(run.settings)
-    data = load_data(run, load_matched(run.catalog).trailers, tuple(settings.extract.experts.split(",")))
-    train(run, data, settings, Silent())
-    fine_tune(run, data, settings, Silent())
-    discover(run, data, replace(settings, seed=seed), Silent())
-
-
 @pytest.fixture(scope="module")
 def trained(no_figures: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("assign")
-    write_vectors(folder)
-    run = Run.open(folder / "run", create=True)
-    fill_dataset(run, open_vectors(folder / "v.npz", folder / "films.csv"), Settings(), Silent(), VectorOptions())
-    settings = replace(
-        load_settings(run.settings),
-        model=ModelSettings(width=16, dropout=0.1),
-        train=TrainSettings(epochs=25, min_epochs=5, learning_rate=5e-3),
-        finetune=FinetuneSettings(epochs=1),
-        discover=DiscoverSettings(k=N_KINDS, k_min=5, k_max=6, restarts=3, stability_seeds=1, stability_subsamples=1),
-    )
-    save_settings(settings, run.folder)
-    everything = load_matched(run.catalog)
-    save_matched(run.folder / "all.json", everything)
-    late = {*NEW, *STRANGE}
-    save_matched(run.catalog, Matched(tuple(t for t in everything.trailers if t.trailer_id not in late), ()))
-    rediscover(run)
-    return run.folder
+    return growing_run(tmp_path_factory.mktemp("assign")).folder
 
 
 @pytest.fixture

@@ -10,7 +10,10 @@ import httpx
 import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
+from tests.pipeline.growing_run import NEW, growing_run
 from tests.web.conftest import Serve, Visit
+
+from cinegrain.pipeline.assign import assign_stored
 
 pytestmark = [pytest.mark.timeout(600)]
 Visits = Callable[..., Visit]
@@ -438,3 +441,26 @@ def playable(one: Visit) -> str:
         if film["video"] in (".mp4", ".webm") and film["n_scenes"] > 2 and "audio" not in film["missing"]:
             return str(id_)
     raise AssertionError("no film to play")
+
+
+def test_a_proposed_sub_genre_is_taken_with_a_click(
+    serve: Serve, visit: Visits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cinegrain.pipeline.discover.measure", lambda *_: {})
+    run = growing_run(tmp_path)
+    assign_stored(run, NEW)
+    one = visit(serve(run.folder))
+    page, [proposed] = one.go("#/subgenres"), one.api("/proposals")
+    panel = page.get_by_test_id("proposal")
+    expect(panel).to_contain_text(f"a new sub-genre of {proposed['size']} films")
+    panel.get_by_text("Which films?").click()
+    assert panel.locator("li").all_text_contents() == [film["title"] for film in proposed["films"]]
+    one.shot("proposal")
+    panel.get_by_label("Name", exact=True).fill("A kind of its own")
+    panel.get_by_role("button", name="Make it a sub-genre").click()
+    expect(page.get_by_test_id("cards").get_by_role("link", name="A kind of its own")).to_be_visible()
+    expect(panel).to_have_count(0)
+    card = next(card for card in one.api("/run")["subgenres"] if card["name"] == "A kind of its own")
+    assert {film["trailer_id"] for film in one.api("/subgenre", id=card["id"])["members"]} == {
+        film["trailer_id"] for film in proposed["films"]
+    }

@@ -75,6 +75,11 @@ def _add_run(api: APIRouter, explorer: Explorer) -> None:
         ask = Filter(text, genre, subgenre, (year_from, year_to), sure, sides)
         return _once(request, explorer, lambda: points(explorer, explorer.state(), ask, limit=limit, column=column))
 
+    @api.get("/proposals")
+    def proposals(request: Request) -> Response:
+        """New sub-genres that films which came later would make; `accept` among the edits makes one."""
+        return _once(request, explorer, lambda: views.proposals_view(explorer.state()))
+
     @api.get("/history")
     def history() -> list[Json]:
         """Every edit, the last one first."""

@@ -49,6 +49,15 @@ def run_view(explorer: Explorer, state: State) -> JsonObject:
     }
 
 
+def proposals_view(state: State) -> list[JsonObject]:
+    """New sub-genres that films which came later would make."""
+    keys = ("id", "name", "keywords", "size")
+    return [
+        {**{key: one[key] for key in keys}, "films": [_short_film(state.film(id_)) for id_ in one["trailers"]]}
+        for one in state.atlas.proposals
+    ]
+
+
 def pages(run: Run) -> list[str]:
     """The finished pages that the run holds, by name."""
     return [name for name, place in _PAGES.items() if (run.folder / place).is_file()]

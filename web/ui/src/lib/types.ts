@@ -69,6 +69,13 @@ export interface ShortFilm {
   split: string;
   distance: number | null;
 }
+export interface Proposal {
+  id: string;
+  name: string;
+  keywords: string[];
+  size: number;
+  films: ShortFilm[];
+}
 export interface Named {
   id: string;
   name: string;

@@ -1,0 +1,72 @@
+"""A run that is growing: discovered from planted vectors, its dataset holds more films than its catalogue."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from cinegrain.config import Settings, load_settings, save_settings
+from cinegrain.discovery.settings import DiscoverSettings
+from cinegrain.models.settings import ModelSettings
+from cinegrain.pipeline.catalog import Matched, load_matched, save_matched
+from cinegrain.pipeline.discover import discover
+from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.progress import Silent
+from cinegrain.pipeline.train import fine_tune, load_data, train
+from cinegrain.pipeline.vectors import VectorOptions, fill_dataset
+from cinegrain.readers.choose import open_vectors
+from cinegrain.training.settings import FinetuneSettings, TrainSettings
+
+N_KINDS, N_OLD, N_NEW, N_STRANGE = 6, 180, 24, 24
+NEW = [f"{i}" for i in range(N_OLD, N_OLD + N_NEW)]
+STRANGE = [f"{i}" for i in range(N_OLD + N_NEW, N_OLD + N_NEW + N_STRANGE)]
+GENRES = ("Comedy", "Horror", "War")
+
+
+def write_vectors(folder: Path) -> None:
+    """Films of six sub-genres of three genres; of a seventh, a War film like no other; and scattered strangers."""
+    rng = np.random.default_rng(0)
+    kind = np.concatenate([np.arange(N_OLD) % N_KINDS, np.full(N_NEW, N_KINDS), np.full(N_STRANGE, 0)])
+    strange = np.arange(len(kind)) >= N_OLD + N_NEW
+    genre = np.minimum(kind, N_KINDS - 1) // 2
+    columns = {}
+    for name, d in (("image", 24), ("audio", 16)):
+        genres, kinds = rng.normal(size=(3, d)), rng.normal(size=(N_KINDS + 1, d))
+        values = genres[genre] + 1.5 * kinds[kind]
+        values[strange] = 2.5 * rng.normal(size=(strange.sum(), d))
+        columns[name] = (values + 0.5 * rng.normal(size=values.shape)).astype(np.float32)
+    np.savez(folder / "v.npz", itemId=np.arange(len(kind)), **columns)
+    with (folder / "films.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["itemId", "title", "genres"])
+        writer.writerows([i, f"Film {i}", GENRES[genre[i]]] for i in range(len(kind)))
+
+
+def rediscover(run: Run, *, seed: int = 0) -> None:
+    settings = load_settings(run.settings)
+    data = load_data(run, load_matched(run.catalog).trailers, tuple(settings.extract.experts.split(",")))
+    train(run, data, settings, Silent())
+    fine_tune(run, data, settings, Silent())
+    discover(run, data, replace(settings, seed=seed), Silent())
+
+
+def growing_run(folder: Path) -> Run:
+    """Films of NEW and STRANGE have vectors and are not in the catalogue; `all.json` has everything."""
+    write_vectors(folder)
+    run = Run.open(folder / "run", create=True)
+    fill_dataset(run, open_vectors(folder / "v.npz", folder / "films.csv"), Settings(), Silent(), VectorOptions())
+    settings = replace(
+        load_settings(run.settings),
+        model=ModelSettings(width=16, dropout=0.1),
+        train=TrainSettings(epochs=25, min_epochs=5, learning_rate=5e-3),
+        finetune=FinetuneSettings(epochs=1),
+        discover=DiscoverSettings(k=N_KINDS, k_min=5, k_max=6, restarts=3, stability_seeds=1, stability_subsamples=1),
+    )
+    save_settings(settings, run.folder)
+    everything = load_matched(run.catalog)
+    save_matched(run.folder / "all.json", everything)
+    late = {*NEW, *STRANGE}
+    save_matched(run.catalog, Matched(tuple(t for t in everything.trailers if t.trailer_id not in late), ()))
+    rediscover(run)
+    return run
