@@ -1,5 +1,6 @@
 """Sub-genres as components under genres, and the linear map of every expert in which they stand out."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from cinegrain.training.settings import FinetuneSettings
 from cinegrain.types import Bool, Float64, Int64
 
 _STEPS = 10  # of expectation maximisation in a round
-_VARIANCE, _MOST_AXES = 0.9, 64
+_VARIANCE, _MOST_AXES, _AXES_A_GENRE = 0.9, 64, 2
 _PROBE_STRENGTH = 0.1
 
 
@@ -32,10 +33,11 @@ def finetune_by_mixture(
 ) -> Finetuned:
     """Turns and scales each expert's scene means so that components under genres stand out; no network is trained.
 
-    First every expert's scene means are reduced to their main axes. Then, round by round, a mixture whose components
-    hang under genres is fitted to the labelled films, and each expert's space is turned and scaled to what tells the
-    components apart (Fisher's discriminant with soft classes). What the experts keep apart stays apart: the map is
-    linear, weighs axes, and drops none of the main ones. A regression on the genres takes the place of the head.
+    First every expert's scene means are reduced to their main axes, fewer where there are few films: in many directions
+    few films fall into components by accident. Then, round by round, a mixture whose components hang under genres is
+    fitted to the labelled films, and each expert's space is turned and scaled to what tells the components apart
+    (Fisher's discriminant with soft classes). What the experts keep apart stays apart: the map is linear, weighs axes,
+    and drops none of the main ones. A regression on the genres takes the place of the head.
 
     Args:
         coarse: The trained network; its experts, genres and scaling are taken over.
@@ -49,8 +51,9 @@ def finetune_by_mixture(
     Source: discriminant clustering after Ding and Li 2007, Adaptive Dimension Reduction Using Discriminant Analysis
     and K-means Clustering, with genres to explain away what is coarse.
     """
-    experts = [_Expert.fit(arrays, name, labelled) for name in coarse.spec.experts]
     genres = labels[labelled]
+    most = min(_MOST_AXES, max(math.ceil(len(labelled) ** 0.5), _AXES_A_GENRE * genres.shape[1]))
+    experts = [_Expert.fit(arrays, name, labelled, most) for name in coarse.spec.experts]
     k = max(settings.prototypes or PROTOTYPES_A_GENRE * len(coarse.spec.genres), int(genres.any(axis=0).sum()))
     points = np.concatenate([expert.reduced for expert in experts], axis=1)
     genre_of = components_by_genre(points, genres, k, seed=seed)
@@ -99,7 +102,7 @@ class _Expert:
     map: Float64
 
     @classmethod
-    def fit(cls, arrays: TrailerArrays, name: str, films: Int64) -> "_Expert":
+    def fit(cls, arrays: TrailerArrays, name: str, films: Int64, most: int) -> "_Expert":
         """Reads an expert's scene means; nothing of it is used where fewer than two films have it."""
         means = arrays.means(name, films).astype(np.float64)
         present = np.isfinite(means[:, 0])
@@ -109,7 +112,7 @@ class _Expert:
             return cls(name, np.zeros(d), np.ones(d), np.zeros((d, 1)), np.zeros((m, 1)), present, np.eye(1))
         mean, scale = there.mean(axis=0), np.maximum(there.std(axis=0), 1e-3)
         standard = (there - mean) / scale
-        axes = _main_axes(standard)
+        axes = _main_axes(standard, most)
         reduced = np.zeros((len(films), axes.shape[1]))
         reduced[present] = standard @ axes
         return cls(name, mean, scale, axes, reduced, present, np.eye(axes.shape[1]))
@@ -126,18 +129,19 @@ class _Expert:
         return self.reduced @ self.map
 
 
-def _main_axes(standard: Float64) -> Float64:
-    """The main axes that hold nine tenths of the variance, at most 64 of them.
+def _main_axes(standard: Float64, most: int) -> Float64:
+    """The main axes that hold nine tenths of the variance.
 
     Args:
         standard: Shape (m, d), columns of mean 0.
+        most: How many at most.
 
     Returns:
         Shape (d, r), scaled so that the mean standard deviation along them is 1.
     """
     m, d = standard.shape
     gram = standard.T @ standard / m if d <= m else standard @ standard.T / m
-    most = min(_MOST_AXES, m - 1, d)
+    most = min(most, m - 1, d)
     variance, axes = eigh(gram, subset_by_index=[len(gram) - most, len(gram) - 1])
     variance, axes = np.maximum(variance[::-1], 1e-12), axes[:, ::-1]
     r = min(int(np.searchsorted(np.cumsum(variance), _VARIANCE * np.trace(gram))) + 1, most)
