@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def search_films(library: Library, query: Query, watcher: Watcher, *, top_k: int
             among = np.concatenate([graphs.candidates(query.parts), library.later])
     besides = None if query.words is None else Besides(query.words.films, query.word_weight)
     hits = search(library.spaces, query.parts, top_k=top_k, exclude=query.exclude, among=among, besides=besides)
-    return [{**library.about(hit.item), **_figures(library, query, hit, hit.item)} for hit in hits]
+    return [{**library.about(hit.item), **_figures(library, query, hit, hit.item)} for hit in _found(hits, query)]
 
 
 def search_scenes(library: Library, query: Query, watcher: Watcher, *, top_k: int) -> list[JsonObject]:
@@ -76,12 +76,17 @@ def _scenes_of(library: Library, query: Query, group: Group, top_k: int) -> list
     besides = None if query.words is None else Besides(query.words.scenes(films, scene), query.word_weight)
     out: Int64 = np.flatnonzero(np.isin(films, [-1, *query.exclude]))
     rows_found = []
-    for hit in ranked(cosines, query.parts, top_k=top_k, exclude=out.tolist(), besides=besides):
+    for hit in _found(ranked(cosines, query.parts, top_k=top_k, exclude=out.tolist(), besides=besides), query):
         film, number = int(films[hit.item]), int(scene[hit.item])
         start_s, end_s = group.times_s[owner[hit.item]][number].tolist()
         times = {"scene": number, "start_s": start_s, "end_s": end_s}
         rows_found.append({**library.about(film), **times, **_figures(library, query, hit, film, number)})
     return rows_found
+
+
+def _found(hits: Sequence[Hit], query: Query) -> list[Hit]:
+    """Of a search for words alone, those in which any was found."""
+    return [hit for hit in hits if query.parts or hit.score > 0]
 
 
 def _figures(library: Library, query: Query, hit: Hit, film: int, scene: int | None = None) -> JsonObject:
