@@ -30,8 +30,8 @@ class ExtractSettings:
     ray: str = field(
         default="",
         metadata={
-            "help": "Work on a Ray cluster instead: `auto` for the one this machine is part of, its HOST:PORT, or "
-            "`local`; workers is then the most tasks in flight."
+            "help": "Work on a Ray cluster instead: `auto` for the one this machine is part of, its HOST:PORT, "
+            "ray://HOST:PORT of one it is not part of, or `local`; workers is then the most tasks in flight."
         },
     )
     dataset: str = field(

@@ -127,24 +127,25 @@ def fold_batch_norm(
     return folded.astype(np.float32), (beta - mean * scale).astype(np.float32)
 
 
-def open_graph(path: Path, *, build: Callable[[Path], None], runtime: Runtime) -> Session:
+def open_graph(path: Path, *, build: Callable[[Path], None], runtime: Runtime, singly: bool = False) -> Session:
     """A session over a cached graph, built first where it is not there yet.
 
     Args:
         path: The .onnx file in the cache.
         build: Writes it.
         runtime: How to run it.
+        singly: Every call will bring exactly one item.
 
     Raises:
         WeightsError: If 8 bits are asked for and that version has not been made.
     """
     if not path.is_file():
         build(path)
-    return runtime.open(path)
+    return runtime.open(path, singly=singly)
 
 
 def run_batched(session: Session, name: str, items: NDArray[np.generic], *, batch: int) -> list[Float32]:
-    """Runs a graph over `items` in batches.
+    """Runs a graph over `items` in as few batches as may be, of nearly the same size: a last one of one item is dear.
 
     Args:
         session: From `open_graph`.
@@ -155,5 +156,5 @@ def run_batched(session: Session, name: str, items: NDArray[np.generic], *, batc
     Returns:
         One array for each output, first dimension n.
     """
-    parts = [session.run(None, {name: items[i : i + batch]}) for i in range(0, len(items), batch)]
+    parts = [session.run(None, {name: part}) for part in np.array_split(items, -(-len(items) // batch))]
     return [np.concatenate(part) for part in zip(*parts, strict=True)]

@@ -57,14 +57,19 @@ class Runtime:
         if self.engine == "openvino" and find_spec("openvino") is None:
             raise ConfigError("OpenVINO is not installed. Run: pip install 'cinegrain[openvino]'")
 
-    def open(self, path: Path) -> Session:
+    def open(self, path: Path, *, singly: bool = False) -> Session:
         """A session over a graph in the cache, or over its 8-bit version.
+
+        Args:
+            path: The fp32 graph.
+            singly: Every call will bring exactly one item, which lets OpenVINO plan memory and products beforehand.
 
         Raises:
             WeightsError: If that version has not been made.
         """
         graph = path if self.precision == "fp32" else _in_eight_bits(path)
-        session = _OpenVino(graph, self.threads) if self.engine == "openvino" else _onnx(graph, self.threads)
+        openvino = self.engine == "openvino"
+        session = _OpenVino(graph, self.threads, singly=singly) if openvino else _onnx(graph, self.threads)
         return session if self.watch is None else _Watched(session, path, self.watch)
 
 
@@ -136,16 +141,19 @@ def _onnx(graph: Path, threads: int) -> Session:
 class _OpenVino:
     """OpenVINO behind ONNX Runtime's way of asking."""
 
-    def __init__(self, graph: Path, threads: int) -> None:
-        self._graph = graph
-        self._threads = threads
+    def __init__(self, graph: Path, threads: int, *, singly: bool) -> None:
+        self._graph, self._threads, self._singly = graph, threads, singly
 
     @cached_property
     def _request(self) -> Any:
         import openvino
 
-        model = openvino.Core().compile_model(
-            os.fspath(self._graph),
+        core = openvino.Core()
+        model = core.read_model(os.fspath(self._graph))
+        if self._singly:
+            model.reshape({entry.any_name: [1, *list(entry.partial_shape)[1:]] for entry in model.inputs})
+        compiled = core.compile_model(
+            model,
             "CPU",
             {
                 "INFERENCE_NUM_THREADS": self._threads,
@@ -154,7 +162,7 @@ class _OpenVino:
                 "INFERENCE_PRECISION_HINT": "f32",  # else it takes bf16 where the processor has it
             },
         )
-        return model.create_infer_request()
+        return compiled.create_infer_request()
 
     def run(self, _outputs: None, feed: Feed, /) -> Sequence[Float32]:
         """All outputs for one batch, in the graph's order."""

@@ -17,7 +17,6 @@ from cinegrain.types import CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, Scene, SceneEm
 
 SIZE_PX = 112
 KINETICS_MEAN, KINETICS_DEVIATION = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)
-_BATCH = 2
 _WIDTHS = (64, 128, 256, 512)
 _BLOCKS = 2
 _N_CLASSES = 400
@@ -126,6 +125,7 @@ class ClipNetwork(Network):
             cache / "graphs" / f"{self._name}-v{model.card.version}-{key}.onnx",
             build=lambda path: model.write_graph(read_state_dict(checkpoint, network=model.network), path),
             runtime=runtime,
+            singly=True,
         )
 
     def embed(self, scenes: Sequence[Scene]) -> Mapping[str, Sequence[SceneEmbedding | None]]:
@@ -134,7 +134,7 @@ class ClipNetwork(Network):
         if not sum(counts):
             return {self._name: [None] * len(scenes)}
         inputs = crop(np.concatenate([scene.clips for scene in scenes if len(scene.clips)]))
-        features, probabilities = run_batched(self._session, "clips", inputs, batch=_BATCH)
+        features, probabilities = run_batched(self._session, "clips", inputs, batch=1)
         return {self._name: described_scenes(features, probabilities, counts, self.words)}
 
 

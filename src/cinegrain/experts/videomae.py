@@ -16,7 +16,6 @@ from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.weights import WeightFile
 from cinegrain.types import CLIP_FRAMES, Scene, SceneEmbedding, UInt8
 
-_BATCH = 1  # attention over 1,568 patches takes 120 MB a clip and layer
 _REPOSITORY = "MCG-NJU/videomae-base-finetuned-kinetics"
 _SOURCE = f"hf:{_REPOSITORY}@488eb9a0565f257b32866000305c8178965eb9f6#"
 _LICENCE = "CC-BY-NC-4.0: not for commercial use"
@@ -73,6 +72,7 @@ class VideoMAE(Network):
             cache / "graphs" / f"{CARD.name}-v{CARD.version}-{files.key}.onnx",
             build=lambda path: build_graph(files, known, path),
             runtime=runtime,
+            singly=True,
         )
 
     def embed(self, scenes: Sequence[Scene]) -> Mapping[str, Sequence[SceneEmbedding | None]]:
@@ -81,7 +81,8 @@ class VideoMAE(Network):
         if not sum(counts):
             return {CARD.name: [None] * len(scenes)}
         inputs = prepare(np.concatenate([scene.clips for scene in scenes if len(scene.clips)]), self._processor)
-        features, shares = run_batched(self._session, "clips", inputs, batch=_BATCH)
+        # One by one: attention over 1,568 patches takes 120 MB a clip and layer.
+        features, shares = run_batched(self._session, "clips", inputs, batch=1)
         return {CARD.name: described_scenes(features, shares, counts, self.words)}
 
 

@@ -42,6 +42,7 @@ _MOST_NODES_LOST = 3
 _MOST_STARTS_IN_VAIN = 3
 _PATIENCE_S = 60.0
 _GREETING_S = 10.0
+_CLIENT_PORT = 10001  # Ray's own
 
 
 def embed_on_ray(
@@ -57,8 +58,8 @@ def embed_on_ray(
     Args:
         jobs: What to do.
         setup: What workers load; each node keeps weights in its own cache, not in `setup.cache`.
-        address: HOST:PORT of a cluster that this machine is part of, `auto` to find it, or `local` for one that
-            lives as long as this call.
+        address: HOST:PORT of a cluster that this machine is part of, `auto` to find it, ray://HOST:PORT of one that
+            it is not part of (Ray Client), or `local` for one that lives as long as this call.
         at_once: Most tasks in flight; 0 is twice the processors that the cluster has at that moment.
         work: Done in a worker; embeds trailers unless told otherwise.
 
@@ -248,16 +249,14 @@ def _connected(address: str) -> Iterator[ModuleType]:
 
 
 def _join(ray: ModuleType, address: str) -> None:
-    if "://" in address:
-        raise ConfigError(
-            f"Expected HOST:PORT or `auto`; found {address!r}. Results are written by this machine, which must be part "
-            "of the cluster: join it with `ray start --address=HOST:PORT` and give `auto`."
-        )
     alone = {"include_dashboard": False} if address == "local" else {}
     try:
         if address not in ("auto", "local"):  # Ray itself would try for minutes
-            place = urlsplit(f"//{address}")
-            socket.create_connection((place.hostname or "", place.port or 0), timeout=_GREETING_S).close()
+            place = urlsplit(address if "://" in address else f"//{address}")
+            if place.scheme not in ("", "ray"):
+                raise ValueError(f"{place.scheme}:// is none of its addresses")
+            port = place.port or (_CLIENT_PORT if place.scheme else 0)
+            socket.create_connection((place.hostname or "", port), timeout=_GREETING_S).close()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "lance is not fork-safe")  # what is forked here is another program
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **alone)
