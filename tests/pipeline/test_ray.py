@@ -86,6 +86,14 @@ def command(archive: Path, out: Path, *more: str) -> list[str]:
     return ["extract", f"{archive}", "--catalog", f"{archive / 'catalog.csv'}", "--out", f"{out}", *experts, *more]
 
 
+@pytest.fixture(scope="module")
+def one(archive: Path, cinegrain: Cinegrain, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive's run as one machine makes it."""
+    out = tmp_path_factory.mktemp("one") / "run"
+    assert cinegrain(*command(archive, out)).json["embedded"] == 48
+    return out
+
+
 def table(run: Path, name: str, *keys: str) -> list[dict[str, Any]]:
     rows = lance.dataset(str(table_path(run / "dataset", name))).to_table().to_pylist()
     return sorted(rows, key=lambda row: [row[key] for key in keys])
@@ -115,9 +123,8 @@ def kill_while_it_reads(node: Any, process: "subprocess.Popen[str]") -> None:
 
 
 def test_interrupted_and_with_a_node_killed_it_gives_what_one_machine_gives(
-    archive: Path, cinegrain: Cinegrain, two_nodes: Any, tmp_path: Path
+    archive: Path, one: Path, two_nodes: Any, tmp_path: Path
 ) -> None:
-    assert cinegrain(*command(archive, tmp_path / "one")).json["embedded"] == 48
     many = [sys.executable, "-m", "cinegrain", *command(archive, tmp_path / "many", "--extract.ray", two_nodes.address)]
     with subprocess.Popen(many, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         wait_for(tmp_path / "many", process, 3)
@@ -136,7 +143,7 @@ def test_interrupted_and_with_a_node_killed_it_gives_what_one_machine_gives(
     assert out.lstrip().startswith("{"), "only JSON on standard output"
     assert '"new": 48' not in out, "what was done before Ctrl-C was done again"
 
-    assert_same_dataset(tmp_path / "many", tmp_path / "one")
+    assert_same_dataset(tmp_path / "many", one)
 
 
 def assert_same_dataset(many_: Path, one: Path) -> None:
@@ -195,8 +202,7 @@ def test_files_that_kill_or_hang_cost_themselves_only(
     assert failed["strange"] == r"unexpected ZeroDivisionError: strange\nfile"
 
 
-def test_from_outside_the_cluster_it_gives_the_same(archive: Path, cinegrain: Cinegrain, tmp_path: Path) -> None:
-    assert cinegrain(*command(archive, tmp_path / "one")).json["embedded"] == 48
+def test_from_outside_the_cluster_it_gives_the_same(archive: Path, one: Path, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -208,7 +214,7 @@ def test_from_outside_the_cluster_it_gives_the_same(archive: Path, cinegrain: Ci
         done = subprocess.run(many, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["embedded"] == 48, "only JSON on standard output"
-    assert_same_dataset(out, tmp_path / "one")
+    assert_same_dataset(out, one)
 
 
 def test_what_fails_for_all_ends_the_run(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

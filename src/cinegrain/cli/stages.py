@@ -28,7 +28,7 @@ def extract(
 ) -> None:
     """Look at and listen to every film: scenes and experts into the embedding dataset."""
     from cinegrain.media.remote import source
-    from cinegrain.pipeline.run import extract_folder
+    from cinegrain.pipeline.extract import extract_folder
 
     settings = load_settings(*([config] if config else []), flags=flags)
     run, matched, summary = extract_folder(

@@ -14,6 +14,7 @@ from cinegrain.experts.registry import expert_cards, load_networks, resolve_expe
 from cinegrain.experts.runtime import quantised_for
 from cinegrain.experts.weights import WeightFile, fetch
 from cinegrain.media.remote import source_text
+from cinegrain.pipeline.catalog import Matched, match_catalog, save_matched
 from cinegrain.pipeline.embed import EmbeddedTrailer, Job, cut_weights, load_cut_finder
 from cinegrain.pipeline.jobs import Engine, Failed, Outcome, WorkerSetup
 from cinegrain.pipeline.layout import Run
@@ -24,7 +25,7 @@ from cinegrain.pipeline.workers import embed_all
 from cinegrain.places import cache_folder
 from cinegrain.store.location import dataset_url
 from cinegrain.store.writer import DatasetWriter
-from cinegrain.types import Trailer
+from cinegrain.types import Source, Trailer
 
 # Settings that only experts with one kind of need depend on, by how their names begin.
 _OWN_SETTINGS = {"frames": "frame_", "flow": "flow_", "sound": "silence_", "clips": "clip_"}
@@ -50,6 +51,20 @@ class ExtractSummary:
     n_done: int
     n_new: int
     failures: tuple[FailureRow, ...]
+
+
+def extract_folder(
+    videos: Source, catalog: Path, out: Path, settings: Settings, watcher: Watcher, *, retry_failed: bool = False
+) -> tuple[Run, Matched, ExtractSummary]:
+    """Matches a folder with its catalogue and embeds every film.
+
+    Raises:
+        CinegrainError: If the input cannot be used or the output not written.
+    """
+    matched = match_catalog(videos, catalog)
+    run = Run.open(out, create=True)
+    save_matched(run.catalog, matched)
+    return run, matched, extract(run, matched.trailers, settings, watcher, retry_failed=retry_failed)
 
 
 def extract(

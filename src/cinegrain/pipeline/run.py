@@ -5,9 +5,9 @@ from pathlib import Path
 
 from cinegrain.config import Settings
 from cinegrain.experts.registry import expert_names
-from cinegrain.pipeline.catalog import Matched, load_matched, match_catalog, save_matched
+from cinegrain.pipeline.catalog import load_matched
 from cinegrain.pipeline.discover import discover
-from cinegrain.pipeline.extract import ExtractSummary, extract
+from cinegrain.pipeline.extract import ExtractSummary, extract_folder
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Watcher
 from cinegrain.pipeline.report import make_report
@@ -23,20 +23,6 @@ class RunSummary:
     n_trailers: int
     extracted: ExtractSummary
     notes: tuple[str, ...]
-
-
-def extract_folder(
-    videos: Source, catalog: Path, out: Path, settings: Settings, watcher: Watcher, *, retry_failed: bool = False
-) -> tuple[Run, Matched, ExtractSummary]:
-    """Matches a folder with its catalogue and embeds every film.
-
-    Raises:
-        CinegrainError: If the input cannot be used or the output not written.
-    """
-    matched = match_catalog(videos, catalog)
-    run = Run.open(out, create=True)
-    save_matched(run.catalog, matched)
-    return run, matched, extract(run, matched.trailers, settings, watcher, retry_failed=retry_failed)
 
 
 def run_all(
