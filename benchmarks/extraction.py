@@ -5,7 +5,7 @@
 Without films it makes --seconds of 1280x720 H.264 at 24 frames a second from rendered scenes with fine film grain;
 --quick makes six seconds of drifting blocks and measures once, two networks with the quicker engine: a rough
 look. Everything but "busy" runs in one process on one thread; the figures are
-process time (user and system), the least of the repeats; plain runs before ours and once more after it.
+process time (user and system), the least of the repeats; plain runs before ours and again after it.
 
 light   By part, beside bare decoding: every frame and every sound packet is decoded and nothing is done with them.
 paper   The paper's four networks with random weights in their published format: ours with each engine and precision
@@ -88,7 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("films", nargs="*", type=Path, help="your own films; else one is made")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
-    parser.add_argument("--quick", action="store_true", help="ten seconds of film, measured once")
+    parser.add_argument("--quick", action="store_true", help="six seconds of film, measured once")
     parser.add_argument("--seconds", type=int, default=SECONDS, help="length of the film that is made")
     parser.add_argument("--repeat", type=int, default=3, help="repeats; the least counts")
     args = parser.parse_args()

@@ -15,10 +15,10 @@ from cinegrain.experts import quantise
 from cinegrain.experts.base import ExpertCard, Family, mean_by_scene
 from cinegrain.experts.graph import GraphBuilder, open_graph, run_batched
 from cinegrain.experts.quantise import quantise_family
-from cinegrain.experts.runtime import Runtime, eight_bit_path, quantised_for, read_quantised
+from cinegrain.experts.runtime import Engine, Feed, Runtime, eight_bit_path, quantised_for, read_quantised
 from cinegrain.pipeline.extract import vectors_key
 from cinegrain.places import cache_folder
-from cinegrain.types import Scene, SceneEmbedding
+from cinegrain.types import Float32, Scene, SceneEmbedding
 
 CARD = ExpertCard("image_toy", "image", 24, "frames", "Random layers.", None, (), "MIT", "none")
 SIDE = 16
@@ -135,6 +135,35 @@ def test_openvino_gives_the_same_vectors(tmp_path: Path) -> None:
     np.testing.assert_allclose(vectors(tmp_path, Runtime(engine="openvino")), exact, rtol=1e-4, atol=1e-5)
     short = vectors(tmp_path, Runtime(engine="openvino", precision="int8"))
     np.testing.assert_allclose(short, vectors(tmp_path, Runtime(precision="int8")), rtol=0.05, atol=0.02)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_a_graph_planned_for_one_item_gives_the_same(engine: Engine, tmp_path: Path) -> None:
+    if engine == "openvino":
+        pytest.importorskip("openvino")
+    path, frames = tmp_path / "toy.onnx", np.concatenate([scene.frames for film in scenes(3, 0) for scene in film])
+    write_toy(path, 1.0)
+    (together,) = run_batched(Runtime(engine=engine).open(path), "frames", frames, batch=len(frames))
+    single = Runtime(engine=engine).open(path, singly=True)
+    (apart,) = run_batched(single, "frames", frames, batch=1)
+    np.testing.assert_allclose(apart, together, rtol=1e-4, atol=1e-5)
+    if engine == "openvino":
+        with pytest.raises(RuntimeError):
+            single.run(None, {"frames": frames[:2]})
+
+
+@pytest.mark.parametrize(("n", "sizes"), [(25, [7, 6, 6, 6]), (8, [8]), (1, [1]), (9, [5, 4])])
+def test_batches_are_few_and_of_nearly_the_same_size(n: int, sizes: list[int]) -> None:
+    asked: list[int] = []
+
+    class Counting:
+        def run(self, _outputs: None, feed: Feed, /) -> Sequence[Float32]:
+            asked.append(len(feed["x"]))
+            return [feed["x"].astype(np.float32)]
+
+    (found,) = run_batched(Counting(), "x", np.arange(n), batch=8)
+    assert asked == sizes
+    assert found.tolist() == list(range(n)), "in order"
 
 
 def test_an_engine_that_is_not_there_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
