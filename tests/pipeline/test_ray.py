@@ -58,6 +58,8 @@ class _cluster:
     def __enter__(self) -> Any:
         pytest.importorskip("ray", reason="SKIPPED: ray is not installed")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # whatever tokens this machine may hold
+        os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # as docs/archive.md says
         from ray.cluster_utils import Cluster
 
         node = {"num_cpus": 1, "object_store_memory": _STORE_BYTES, "include_dashboard": False, **self._head}
@@ -202,18 +204,30 @@ def test_files_that_kill_or_hang_cost_themselves_only(
     assert failed["strange"] == r"unexpected ZeroDivisionError: strange\nfile"
 
 
-def test_from_outside_the_cluster_it_gives_the_same(archive: Path, one: Path, tmp_path: Path) -> None:
+def test_from_outside_a_cluster_that_goes_and_comes_back_it_gives_the_same(
+    archive: Path, one: Path, tmp_path: Path
+) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    out, place = tmp_path / "many", f"ray://127.0.0.1:{port}"
+    # In a process of its own, which is no part of the cluster.
+    many = [sys.executable, "-m", "cinegrain", *command(archive, out, "--extract.ray", place)]
+    hasty = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "1"}
     with _cluster(num_cpus=2, ray_client_server_port=port):
-        out = tmp_path / "many"
-        # In a process of its own, which is no part of the cluster.
-        place = f"ray://127.0.0.1:{port}"
-        many = [sys.executable, "-m", "cinegrain", *command(archive, out, "--extract.ray", place)]
-        done = subprocess.run(many, capture_output=True, text=True, timeout=300, check=False)
+        process = subprocess.Popen(many, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=hasty)
+        wait_for(out, process, 1)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1, err
+    assert "is lost" in err
+    assert "Traceback" not in err
+
+    with _cluster(num_cpus=2, ray_client_server_port=port):
+        done = subprocess.run(many, capture_output=True, text=True, timeout=300, check=False, env=hasty)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["embedded"] == 48, "only JSON on standard output"
+    found = json.loads(done.stdout)  # only JSON on standard output
+    assert found["embedded"] == 48
+    assert found["new"] < 48, "what was done before was done again"
     assert_same_dataset(out, one)
 
 

@@ -40,6 +40,7 @@ _TASKS_PER_CPU = 2  # one running and one ready to
 _MOST_TOGETHER = 8  # trailers a task; the last ones of a run go singly, so that no machine waits for another
 _MOST_NODES_LOST = 3
 _MOST_STARTS_IN_VAIN = 3
+_JOIN_ATTEMPTS = 3
 _PATIENCE_S = 60.0
 _GREETING_S = 10.0
 _CLIENT_PORT = 10001  # Ray's own
@@ -65,7 +66,7 @@ def embed_on_ray(
 
     Raises:
         ConfigError: If Ray is not installed, or there is no cluster.
-        CinegrainError: If workers cannot start, for example because weights are missing.
+        CinegrainError: If workers cannot start, for example because weights are missing, or the cluster goes away.
     """
     with _connected(address) as ray:
         silence_s = setup.media.time_limit_s + HANG_MARGIN_S
@@ -232,6 +233,7 @@ def _allow(seconds: float) -> None:
 def _connected(address: str) -> Iterator[ModuleType]:
     """Ray, joined to the cluster; left again where it was joined here."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # no new cluster in place of one that is lost
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray
@@ -243,6 +245,13 @@ def _connected(address: str) -> Iterator[ModuleType]:
             _join(ray, address)
         try:
             yield ray
+        except Exception as error:  # without a connection Ray raises whatever the call at hand trips over
+            if ray.is_initialized() and not isinstance(error, ConnectionError):
+                raise
+            raise CinegrainError(
+                f"The connection to the Ray cluster ({address}) is lost. What is done is kept: "
+                "when the cluster is back, the same command goes on from here."
+            ) from error
         finally:
             if joined:
                 ray.shutdown()
@@ -259,12 +268,25 @@ def _join(ray: ModuleType, address: str) -> None:
             socket.create_connection((place.hostname or "", port), timeout=_GREETING_S).close()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "lance is not fork-safe")  # what is forked here is another program
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **alone)
+            _knock(functools.partial(ray.init, address, log_to_driver=False, logging_level=logging.ERROR, **alone))
     except (OSError, RuntimeError, ValueError, ImportError) as error:
+        said = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        reason = said[-1 if isinstance(error, ConnectionAbortedError) else 0]  # the former quotes a whole traceback
         raise ConfigError(
-            f"There is no Ray cluster to join at {address!r} ({str(error).strip().splitlines()[0][:200]}). "
+            f"There is no Ray cluster to join at {address!r} ({reason.strip()[:200]}). "
             "Start one with `ray start --head`, and see docs/archive.md."
         ) from error
+
+
+def _knock(join: Callable[[], object]) -> None:
+    """Joins; a head that cannot start a server for us is asked again (ray#63202: forks die by chance)."""
+    for left in reversed(range(_JOIN_ATTEMPTS)):
+        try:
+            join()
+            return
+        except ConnectionAbortedError:
+            if not left:
+                raise
 
 
 class _WithoutRay:
