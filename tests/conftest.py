@@ -16,12 +16,13 @@ SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first; tests of one file share a process, so that what they share is made once."""
-    first = ("robust", "pipeline")
+    """What takes longest begins first; tests of one file (all of them in web/) share a process and what is made once."""
+    first = ("web", "robust", "pipeline")
     items.sort(key=lambda item: first.index(item.path.parent.name) if item.path.parent.name in first else len(first))
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+            room, file = item.path.parent.name, item.nodeid.partition("::")[0]
+            item.add_marker(pytest.mark.xdist_group(room if room == "web" else file))
 
 
 @pytest.fixture(scope="session")
