@@ -16,7 +16,7 @@ SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first; tests of one file (all of them in web/) share a process and what is made once."""
+    """What takes longest begins first; tests of one file, in web/ all of them, share a process and what it has made."""
     first = ("web", "robust", "pipeline")
     items.sort(key=lambda item: first.index(item.path.parent.name) if item.path.parent.name in first else len(first))
     for item in items:
