@@ -66,6 +66,12 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("stage", ["extract", "edit", "atlas_import"])
+def test_stages_without_training_do_not_wait_for_torch(stage: str) -> None:
+    script = f"import sys, cinegrain.pipeline.{stage}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def test_every_setting_is_a_flag_of_run_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "400")  # so that no name is broken
     text = " ".join(run("run", "--help")[1].split())

@@ -23,9 +23,10 @@ from cinegrain.pipeline.catalog import load_matched
 from cinegrain.pipeline.edit_log import EditLog, read_log
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.registry import as_base
-from cinegrain.pipeline.rows import TABLE_COLUMNS, table_row
 from cinegrain.pipeline.words import term_counts
 from cinegrain.types import Bool, Float64, Int64, JsonObject, Trailer
+
+_TABLE_COLUMNS = ("trailer_id", "title", "genres", "predicted_genres", "subgenre_id", "subgenre", "distance")
 
 
 @dataclass(frozen=True, eq=False)
@@ -340,7 +341,21 @@ def write_table(atlas: RunAtlas) -> None:
     Raises:
         StoreError: If it cannot be written.
     """
-    write_csv(atlas.run.table, TABLE_COLUMNS, map(table_row, atlas.rows))
+    write_csv(atlas.run.table, _TABLE_COLUMNS, map(_table_row, atlas.rows))
+
+
+def _table_row(row: JsonObject) -> JsonObject:
+    """A film's row in short; a film that fits nowhere has no sub-genre."""
+    subgenre = row["subgenre"] or {"id": "", "name": "", "distance": None}
+    return {
+        "trailer_id": row["trailer_id"],
+        "title": row["title"],
+        "genres": "|".join(row["genres"]),
+        "predicted_genres": "|".join(g["name"] for g in row["predicted"] if g["decided"]),
+        "subgenre_id": subgenre["id"],
+        "subgenre": subgenre["name"],
+        "distance": "" if subgenre["distance"] is None else f"{subgenre['distance']:.4f}",
+    }
 
 
 def _with_arrivals(card: JsonObject, group: Group) -> JsonObject:

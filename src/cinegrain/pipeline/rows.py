@@ -17,7 +17,6 @@ from cinegrain.training.infer import predict_genres
 from cinegrain.types import Float64, JsonObject
 
 N_WORDS = 8
-TABLE_COLUMNS = ("trailer_id", "title", "genres", "predicted_genres", "subgenre_id", "subgenre", "distance")
 _N_NEIGHBOURS = 5
 _N_MEMBERSHIPS, _LEAST_MEMBERSHIP = 3, 0.05
 _INFLUENCE_BATCH = 64
@@ -134,20 +133,6 @@ def genre_answers(
         }
         for j, genre in enumerate(model.spec.genres)
     ]
-
-
-def table_row(row: JsonObject) -> JsonObject:
-    """The same in short, for a table to take away; a film that fits nowhere has no sub-genre."""
-    subgenre = row["subgenre"] or {"id": "", "name": "", "distance": None}
-    return {
-        "trailer_id": row["trailer_id"],
-        "title": row["title"],
-        "genres": "|".join(row["genres"]),
-        "predicted_genres": "|".join(g["name"] for g in row["predicted"] if g["decided"]),
-        "subgenre_id": subgenre["id"],
-        "subgenre": subgenre["name"],
-        "distance": "" if subgenre["distance"] is None else f"{subgenre['distance']:.4f}",
-    }
 
 
 def _influence(model: GenreModel, data: RunData) -> Influence:
