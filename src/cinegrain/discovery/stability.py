@@ -1,5 +1,6 @@
 """Does a sub-genre come back when the search is repeated with other seeds, or on other films?"""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +58,7 @@ def repeat_search(
     n_seeds: int,
     n_subsamples: int,
     genres: Bool | None = None,
+    on_step: Callable[[int, int, str], None] | None = None,
 ) -> Repeats:
     """Clusters again with other seeds, and on random 80 % of the films.
 
@@ -68,14 +70,20 @@ def repeat_search(
         n_seeds: How many further seeds.
         n_subsamples: How many subsamples.
         genres: Known genres of the films, shape (n, g).
+        on_step: Called with (done, total, a line to show).
     """
+    told = on_step or (lambda *_: None)
+    total = n_seeds + n_subsamples
     chance = np.random.default_rng(seed)
     n = len(points)
     rows = np.arange(n) if n <= _MOST_FILMS else np.sort(chance.choice(n, _MOST_FILMS, replace=False))
     chosen, known = points[rows], None if genres is None else genres[rows]
-    seeds = tuple(cluster(chosen, k, seed=seed + 1 + i, genres=known).labels for i in range(n_seeds))
-    subsamples, seen = [], []
+    seeds, subsamples, seen = [], [], []
+    for i in range(n_seeds):
+        told(i, total, f"searched again {i} times")
+        seeds.append(cluster(chosen, k, seed=seed + 1 + i, genres=known).labels)
     for i in range(n_subsamples):
+        told(n_seeds + i, total, f"searched again {n_seeds + i} times")
         inside = np.zeros(len(rows), dtype=bool)
         inside[chance.choice(len(rows), max(round(_SHARE * len(rows)), k), replace=False)] = True
         own = None if known is None else known[inside]
@@ -84,7 +92,8 @@ def repeat_search(
         labels[inside] = found.labels  # with their genres in mind, where those are known
         subsamples.append(labels)
         seen.append(inside)
-    return Repeats(rows, seeds, tuple(subsamples), tuple(seen))
+    told(total, total, f"searched again {total} times")
+    return Repeats(rows, tuple(seeds), tuple(subsamples), tuple(seen))
 
 
 def stability(labels: Int64, repeats: Repeats) -> Stability:

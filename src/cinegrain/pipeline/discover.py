@@ -79,13 +79,14 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
     blocks = ExpertBlocks(data.arrays)
     with watcher.stage("Structure within genres") as on_step:
         structures = genre_structures(blocks, data.labels, data.genres, seed=chosen, on_step=on_step)
-    with watcher.stage("Sub-genres") as on_step:
+    with watcher.stage("How many sub-genres") as on_step:
         few = replace(discovery, restarts=min(discovery.restarts, _QUICK))
         quick = make_clusterer(few, prototypes)
         of_gap = (
             make_clusterer(replace(few, clusterer="kmeans"), prototypes) if discovery.clusterer == "genres" else quick
         )
         choice = choose_k(encoded, data.labels, discovery, cluster=quick, quick=of_gap, seed=chosen, on_step=on_step)
+    with watcher.stage("Sub-genres") as on_step:
         clustering = cluster(points, choice.k, seed=chosen, genres=data.labels)
         repeats = repeat_search(
             points,
@@ -95,9 +96,11 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
             n_seeds=discovery.stability_seeds,
             n_subsamples=discovery.stability_subsamples,
             genres=data.labels,
+            on_step=on_step,
         )
         if discovery.clusterer != "gaussian":  # the mixture has a posterior of its own
             clustering = with_calibrated_membership(clustering, points, repeats)
+    with watcher.stage("Names, verdicts and map") as on_step:
         carried = carry_over(points, clustering, trailer_ids, known)
         words = term_counts(data.trailers, concepts, discovery.text_columns)
         films = Films(encoded, tuple(trailer_ids), data.genres, data.labels, tuple(data.modes), words)
@@ -106,11 +109,14 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
         )
         records = {record.trailer_id: record for record in dataset.trailers}
         nuisances = nuisance_variables(data.trailers, records, discovery.nuisance_columns)
+        on_step(1, 3, f"{len(atlas.subgenres)} sub-genres named")
         atlas = with_verdicts(atlas, data.labels, data.genres, structures, nuisances, seed=chosen)
         atlas = with_finer(atlas, films, blocks, cluster, seed=chosen)
+        on_step(2, 3, "verdicts given")
         layout = map_layout(points, seed=chosen)
         before = unit_rows(encode_all(coarse, data.arrays, data.everything).double().numpy())
         layout_before = turned_to(map_layout(before, seed=chosen), layout)
+        on_step(3, 3, f"{len(data.trailers)} films placed")
     found = Found(atlas, encoded, layout, layout_before, concepts)
     rows, influence = trailer_rows(data, dataset, coarse, coarse_card, found)
     places = {name: getattr(atlas.clustering, name) for name in ("centroids", "weights", "biases")}
