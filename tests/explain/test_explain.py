@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from cinegrain.errors import ShapeError
+from cinegrain.explain import neighbours
 from cinegrain.explain.influence import influence_by_genre, mode_influence
-from cinegrain.explain.neighbours import mode_contributions, nearest
+from cinegrain.explain.neighbours import mode_contributions, nearest, nearest_of_each
 from cinegrain.explain.shapley import coalition_masks, shapley_values
 from cinegrain.models.batch import SceneBatch
 from cinegrain.models.genre_model import GenreModel, ModelSpec
@@ -110,3 +111,21 @@ def test_the_film_itself_never_comes_back() -> None:
     corpus = np.random.default_rng(0).normal(size=(3, 2, 4))
     assert [n.row for n in nearest(corpus[1], corpus, top_k=9, exclude=[1])].count(1) == 0
     assert len(nearest(corpus[1], corpus, top_k=9, exclude=[1])) == 2
+
+
+@pytest.mark.parametrize("at_once", [1, 2_000, 2**25])
+def test_nearest_of_each_is_what_one_by_one_gives(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "_AT_ONCE", at_once)
+    vectors = np.random.default_rng(5).normal(size=(130, 3, 6))
+    vectors[40] = vectors[90]  # a film that is there twice
+    vectors[7] = 0.0  # and one of which nothing is known
+    points = vectors.reshape(130, -1)
+    points = points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
+    rows, scores = nearest_of_each(points, top_k=5)
+    for i in range(130):
+        slow = nearest(vectors[i], vectors, top_k=5, exclude=[i])
+        assert scores[i] == pytest.approx([n.score for n in slow])
+        if i != 7:
+            assert rows[i].tolist() == [n.row for n in slow]
+    assert nearest_of_each(points[:2], top_k=5)[0].tolist() == [[1], [0]]
+    assert nearest_of_each(points[:1], top_k=5)[0].shape == (1, 0)

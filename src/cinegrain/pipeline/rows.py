@@ -7,7 +7,7 @@ import numpy as np
 
 from cinegrain.discovery.atlas import Atlas, unit_rows
 from cinegrain.explain.influence import Influence, mode_influence
-from cinegrain.explain.neighbours import nearest
+from cinegrain.explain.neighbours import nearest_of_each
 from cinegrain.models.genre_model import GenreModel
 from cinegrain.pipeline.train import RunData
 from cinegrain.pipeline.words import best_words
@@ -60,13 +60,13 @@ def trailer_rows(
     present = np.stack([np.diff(a.offsets) > 0 for a in data.arrays.experts.values()], axis=1)
     part_of = {trailer_id: part for part, ids in card["split"].items() for trailer_id in ids}
     points = unit_rows(found.encoded)
+    near, alike = nearest_of_each(points, top_k=_N_NEIGHBOURS)
     distances = 1 - points @ found.atlas.clustering.centroids.T
     memberships = found.atlas.clustering.membership_of_own(points)
     rows = []
     for i, trailer in enumerate(data.trailers):
         cluster = int(found.atlas.clustering.labels[i])
         subgenre, record = found.atlas.subgenres[cluster], records[trailer.trailer_id]
-        near = nearest(found.encoded[i], found.encoded, top_k=_N_NEIGHBOURS, exclude=[i])
         rows.append(
             {
                 "trailer_id": trailer.trailer_id,
@@ -85,7 +85,10 @@ def trailer_rows(
                     mode: [asdict(word) for word in best_words(words, N_WORDS)]
                     for mode, words in found.concepts.get(trailer.trailer_id, {}).items()
                 },
-                "neighbours": [{"trailer_id": data.trailers[n.row].trailer_id, "score": n.score} for n in near],
+                "neighbours": [
+                    {"trailer_id": data.trailers[row].trailer_id, "score": score}
+                    for row, score in zip(near[i].tolist(), alike[i].tolist(), strict=True)
+                ],
                 "map": [float(x) for x in found.layout[i]],
                 "map_before": [float(x) for x in found.layout_before[i]],
             }
