@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from cinegrain.errors import ShapeError
+from cinegrain.metrics import retrieval
 from cinegrain.metrics.probe import linear_probe_map
 from cinegrain.metrics.retrieval import retrieval_scores
 
@@ -14,8 +15,7 @@ def test_against_plain_loops() -> None:
     rng = np.random.default_rng(0)
     points, labels = unit(rng.normal(size=(30, 5))), rng.integers(0, 6, 30)
     labels[0] = 99  # has nothing to find
-    relevant = labels[:, None] == labels[None]
-    scores = retrieval_scores(points, relevant)
+    scores = retrieval_scores(points, labels[:, None] == np.unique(labels))
     assert scores is not None
     precisions, firsts = [], []
     for i in range(1, 30):
@@ -31,13 +31,30 @@ def test_against_plain_loops() -> None:
 
 def test_perfect_and_chance() -> None:
     labels = np.arange(200) % 4
-    relevant = labels[:, None] == labels[None]
-    perfect = retrieval_scores(np.eye(4)[labels], relevant)
-    chance = retrieval_scores(unit(np.random.default_rng(0).normal(size=(200, 8))), relevant)
+    one_hot = labels[:, None] == np.arange(4)
+    perfect = retrieval_scores(np.eye(4)[labels], one_hot)
+    chance = retrieval_scores(unit(np.random.default_rng(0).normal(size=(200, 8))), one_hot)
     assert perfect is not None
     assert chance is not None
     assert (perfect.map, perfect.recall_at[1]) == (1, 1)
     assert chance.map == pytest.approx(0.25, abs=0.04)
+
+
+def test_several_labels_and_a_sample_of_very_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    labels = rng.random((500, 5)) < 0.2
+    points = unit(labels @ rng.normal(size=(5, 8)) + rng.normal(size=(500, 8)))
+    whole = retrieval_scores(points, labels)
+    monkeypatch.setattr(retrieval, "_AT_ONCE", 7 * 500)  # seven queries at a time
+    assert retrieval_scores(points, labels) == whole
+    monkeypatch.setattr(retrieval, "_MOST_QUERIES", 200)
+    some = retrieval_scores(points, labels)
+    assert whole is not None
+    assert some is not None
+    assert whole.n_queries == int(labels.any(axis=1).sum())
+    assert some.n_queries == 200
+    assert some.map != whole.map
+    assert some.map == pytest.approx(whole.map, abs=0.03)
 
 
 def test_nothing_to_find_and_bad_shapes() -> None:

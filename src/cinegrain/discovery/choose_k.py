@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.stats import t
@@ -10,6 +11,7 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 from cinegrain.discovery.clustering import Clusterer, canonical_order
 from cinegrain.discovery.null_films import NullFilms
 from cinegrain.discovery.settings import DiscoverSettings
+from cinegrain.discovery.side_by_side import side_by_side
 from cinegrain.errors import DataError
 from cinegrain.types import Bool, Float64, Int64
 
@@ -108,10 +110,11 @@ def choose_k(
     tried = _spread(min(lowest, highest), highest, _FIRST_TRIED)
     curve: dict[int, KPoint] = {}
     while tried:
-        for k in tried:
-            curve[k] = _measure(sample, k, cluster, quick or cluster, seed)
+        total = len(curve) + len(tried)
+        for point in side_by_side([partial(_measure, sample, k, cluster, quick or cluster, seed) for k in tried]):
+            curve[point.k] = point
             if on_step:
-                on_step(len(curve), len(curve) + tried[::-1].index(k), f"k = {k}, silhouette {curve[k].silhouette:.3f}")
+                on_step(len(curve), total, f"k = {point.k}, silhouette {point.silhouette:.3f}")
         tried = _between(curve)
     points = tuple(curve[k] for k in sorted(curve))
     if settings.k:

@@ -18,7 +18,6 @@ _COMES_BACK = 0.6
 """Adjusted Rand index of two runs of k-means; up to 0.5 on simulated films of 20 genres, 0.8 on tidy data."""
 _DOUBT = 1e-3  # so that a film whose cluster went to another genre may go anywhere under its own
 _AT_ONCE = 100_000
-_FEW_FILMS = 5_000  # so few are done with one thread sooner than with several, which would wait for one another
 
 
 def under_genres(points: Float64, k: int, *, seed: int, genres: Bool | None = None) -> Clustering:
@@ -41,7 +40,7 @@ def under_genres(points: Float64, k: int, *, seed: int, genres: Bool | None = No
     """
     check_k(k, len(points))
     known = np.ones((len(points), 1), dtype=bool) if genres is None else genres
-    with threadpool_limits(1 if len(points) < _FEW_FILMS else None):
+    with threadpool_limits(1):  # several threads would wait for one another
         return _under_genres(points, k, seed, known)
 
 

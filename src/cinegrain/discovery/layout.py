@@ -1,8 +1,8 @@
 """Two coordinates for each trailer, for a map."""
 
 import numpy as np
+from openTSNE import TSNE
 from scipy.linalg import orthogonal_procrustes
-from sklearn.manifold import TSNE
 
 from cinegrain.types import Float64, Int64
 
@@ -16,9 +16,10 @@ def map_layout(points: Float64, *, seed: int) -> Float64:
     """Seeded t-SNE of unit rows (n, d), shape (n, 2); the first two principal components below ten points.
 
     Of more than 20,000 points an even sample is laid out, and each of the others goes among its nearest of the sample:
-    t-SNE's time grows faster than their number, and its pictures of more get no clearer.
+    pictures of more get no clearer.
 
-    Source: van der Maaten and Hinton 2008, Visualizing Data using t-SNE.
+    Source: van der Maaten and Hinton 2008, Visualizing Data using t-SNE; for very many points Linderman et al. 2019,
+    Fast interpolation-based t-SNE for improved visualization of single-cell RNA-seq data.
     """
     n = len(points)
     if n < _MIN_FOR_TSNE:
@@ -31,8 +32,8 @@ def map_layout(points: Float64, *, seed: int) -> Float64:
         chosen = np.sort(rng.choice(n, _MOST_FOR_TSNE, replace=False))
         return _placed(points, chosen, map_layout(points[chosen], seed=seed))
     # On unit rows squared Euclidean distance is twice the cosine distance.
-    reducer = TSNE(perplexity=min(30.0, max(3.0, n / 6)), init="pca", random_state=seed)
-    return np.asarray(reducer.fit_transform(points), dtype=np.float64)
+    reducer = TSNE(perplexity=min(30.0, max(3.0, n / 6)), initialization="pca", random_state=seed)
+    return np.asarray(reducer.fit(points), dtype=np.float64)
 
 
 def _placed(points: Float64, chosen: Int64, layout: Float64) -> Float64:

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score
 
 from cinegrain.discovery.clustering import Clusterer, Clustering, fitted_temperature
+from cinegrain.discovery.side_by_side import side_by_side
 from cinegrain.types import Bool, Float64, Int64
 
 _SHARE = 0.8  # of the films in a subsample
@@ -78,22 +80,25 @@ def repeat_search(
     n = len(points)
     rows = np.arange(n) if n <= _MOST_FILMS else np.sort(chance.choice(n, _MOST_FILMS, replace=False))
     chosen, known = points[rows], None if genres is None else genres[rows]
-    seeds, subsamples, seen = [], [], []
-    for i in range(n_seeds):
-        told(i, total, f"searched again {i} times")
-        seeds.append(cluster(chosen, k, seed=seed + 1 + i, genres=known).labels)
-    for i in range(n_subsamples):
-        told(n_seeds + i, total, f"searched again {n_seeds + i} times")
+    all_films = np.ones(len(rows), dtype=bool)
+    seen = [all_films] * n_seeds
+    for _ in range(n_subsamples):
         inside = np.zeros(len(rows), dtype=bool)
         inside[chance.choice(len(rows), max(round(_SHARE * len(rows)), k), replace=False)] = True
-        own = None if known is None else known[inside]
-        found = cluster(chosen[inside], k, seed=seed + 1 + n_seeds + i, genres=own)
-        labels = found.assign(chosen)
-        labels[inside] = found.labels  # with their genres in mind, where those are known
-        subsamples.append(labels)
         seen.append(inside)
-    told(total, total, f"searched again {total} times")
-    return Repeats(rows, tuple(seeds), tuple(subsamples), tuple(seen))
+
+    def labels_by(films: Bool, own_seed: int) -> Int64:
+        found = cluster(chosen[films], k, seed=own_seed, genres=None if known is None else known[films])
+        labels = found.assign(chosen)
+        labels[films] = found.labels  # with their genres in mind, where those are known
+        return labels
+
+    told(0, total, "searching again")
+    labels = []
+    for found in side_by_side([partial(labels_by, films, seed + 1 + i) for i, films in enumerate(seen)]):
+        labels.append(found)
+        told(len(labels), total, f"searched again {len(labels)} times")
+    return Repeats(rows, tuple(labels[:n_seeds]), tuple(labels[n_seeds:]), tuple(seen[n_seeds:]))
 
 
 def stability(labels: Int64, repeats: Repeats) -> Stability:

@@ -18,7 +18,6 @@ from cinegrain.training.calibrate import fit_calibration
 from cinegrain.training.infer import encode_all, predict_genres
 from cinegrain.types import Int64, JsonObject
 
-_MAX_RETRIEVAL = 20_000  # films whose full ranking fits in memory
 Parts: TypeAlias = dict[str, Int64]
 ModelAndCard: TypeAlias = tuple[GenreModel, JsonObject]
 
@@ -90,8 +89,7 @@ def _embedding_scores(model: GenreModel, data: RunData, parts: Parts) -> JsonObj
     points = unit_rows(encode_all(model, data.arrays, data.everything).double().numpy())
     train, val, test = ((points[rows], data.labels[rows]) for rows in (parts["train"], parts["val"], parts["test"]))
     labelled = data.labelled
-    shares_a_genre = data.labels[labelled].astype(int) @ data.labels[labelled].T.astype(int) > 0
-    found = retrieval_scores(points[labelled], shares_a_genre) if len(labelled) <= _MAX_RETRIEVAL else None
+    found = retrieval_scores(points[labelled], data.labels[labelled])
     return {
         "linear_probe_map": linear_probe_map(train, val, test),
         "films_sharing_a_genre": None if found is None else asdict(found),

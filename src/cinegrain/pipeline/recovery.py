@@ -86,7 +86,7 @@ def _row(
     for name in ("ari", "nmi", "accuracy"):
         values = [getattr(score, name) for score in scores]
         row[name], row[f"{name}_sd"] = float(np.mean(values)), float(np.std(values))
-    found = retrieval_scores(points, np.array(truth)[:, None] == np.array(truth))
+    found = retrieval_scores(points, np.array(truth)[:, None] == np.unique(truth))
     if found is not None:
         row["recall_at_1"], row["retrieval_map"] = found.recall_at[1], found.map
     return row
