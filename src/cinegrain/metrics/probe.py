@@ -29,13 +29,15 @@ def linear_probe_map(
     Returns:
         None if no genre has a positive among the test films.
     """
-    best = max(strengths, key=lambda c: np.nan_to_num(macro_ap(val[1], _probe(train, val[0], c)), nan=-1.0))
-    score = macro_ap(test[1], _probe(train, test[0], best))
+    points, n = np.concatenate([val[0], test[0]]), len(val[0])
+    tried = [_probe(train, points, strength) for strength in strengths]
+    best = max(tried, key=lambda scores: np.nan_to_num(macro_ap(val[1], scores[:n]), nan=-1.0))
+    score = macro_ap(test[1], best[n:])
     return None if np.isnan(score) else score
 
 
 def _probe(train: tuple[Float64, Bool], points: Float64, strength: float) -> Float64:
-    """Scores (n, g); a genre that all or no training film has gets its share everywhere."""
+    """Scores (n, g) of points (n, d); a genre that all or no training film has gets its share everywhere."""
     scores = np.empty((len(points), train[1].shape[1]))
     for j, wanted in enumerate(train[1].T):
         if wanted.all() or not wanted.any():
