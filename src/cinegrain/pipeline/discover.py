@@ -118,11 +118,14 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
         layout_before = turned_to(map_layout(before, seed=chosen), layout)
         on_step(3, 3, f"{len(data.trailers)} films placed")
     found = Found(atlas, encoded, layout, layout_before, concepts)
-    rows, influence = trailer_rows(data, dataset, coarse, coarse_card, found)
     places = {name: getattr(atlas.clustering, name) for name in ("centroids", "weights", "biases")}
     write_bytes(run.embeddings, save({"encoded": encoded.astype(np.float32), **places}))
-    write_json(run.trailers, rows)
-    figures = measure(data, (coarse, coarse_card), (finetuned, tuned_card), influence)
+    with watcher.stage("Films and figures") as on_step:
+        rows, influence = trailer_rows(data, dataset, coarse, coarse_card, found)
+        write_json(run.trailers, rows)
+        on_step(1, 2, f"{len(rows)} films described")
+        figures = measure(data, (coarse, coarse_card), (finetuned, tuned_card), influence)
+        on_step(2, 2, "how much is known of the genres before and after")
     write_json(run.metrics, {**figures, "choice_of_k": asdict(choice), "provenance": provenance(settings.seed)})
     write_known(run, known, carried, [subgenre.name for subgenre in atlas.subgenres], trailer_ids, tuned_card["key"])
     content = _atlas_json(atlas, choice, structures, sorted(nuisances), data, key, settings.seed)
