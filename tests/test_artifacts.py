@@ -3,8 +3,18 @@ from pathlib import Path
 
 import pytest
 
-from cinegrain.artifacts import is_current, key_of, open_run, read_json, write_bytes, write_csv, write_json
+from cinegrain.artifacts import (
+    is_current,
+    key_of,
+    open_run,
+    read_json,
+    rows_written,
+    write_bytes,
+    write_csv,
+    write_json,
+)
 from cinegrain.errors import StoreError
+from cinegrain.types import JsonObject
 
 
 def test_a_failed_write_keeps_the_old_content_and_leaves_no_part(tmp_path: Path) -> None:
@@ -17,6 +27,28 @@ def test_a_failed_write_keeps_the_old_content_and_leaves_no_part(tmp_path: Path)
         write_bytes(path, None)  # type: ignore[arg-type]  # fails in the middle of writing
     assert read_json(path) == {"a": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_rows_come_a_line_each_and_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    rows: list[JsonObject] = [{"a": 1, "name": "Amélie"}, {"a": [1.5, None], "name": "X"}]
+    with rows_written(path) as add:
+        for row in rows:
+            add(row)
+    assert read_json(path) == rows
+    assert len(path.read_bytes().splitlines()) == len(rows) + 2
+    with rows_written(path) as add:
+        add({"a": 1})
+        with pytest.raises(ValueError, match="JSON compliant"):
+            add({"a": float("nan")})
+        assert read_json(path) == rows
+    assert read_json(path) == [{"a": 1}]
+    with pytest.raises(ZeroDivisionError), rows_written(path) as add:
+        add({"a": 1 / 0})
+    assert read_json(path) == [{"a": 1}]
+    with rows_written(path):
+        pass
+    assert read_json(path) == []
 
 
 def test_unwritable_place_is_a_clear_error(tmp_path: Path) -> None:

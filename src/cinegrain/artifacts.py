@@ -64,6 +64,22 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n")
 
 
+@contextmanager
+def rows_written(path: Path) -> Iterator[Callable[[JsonObject], None]]:
+    """A JSON list that grows by one object a call, each on a line of its own; a file as by `written_whole`."""
+    with written_whole(path) as file:
+        before = b"[\n"
+
+        def add(row: JsonObject) -> None:
+            nonlocal before
+            text = json.dumps(row, ensure_ascii=False, allow_nan=False)
+            file.write(before + text.encode("utf-8", errors="surrogateescape"))
+            before = b",\n"
+
+        yield add
+        file.write(b"[]\n" if before == b"[\n" else b"\n]\n")
+
+
 def read_json(path: Path, each: Callable[[JsonObject], Any] | None = None) -> Any:
     """Reads a JSON artifact.
 

@@ -3,7 +3,6 @@
 All are written some hundred films at a time, so that memory does not grow with the number of films.
 """
 
-import json
 import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cinegrain.artifacts import write_json, written_whole
+from cinegrain.artifacts import rows_written, write_json, written_whole
 from cinegrain.errors import ConfigError, StoreError
 from cinegrain.pipeline.shards import write_shards
 from cinegrain.pipeline.tensor_file import TensorFile
@@ -114,7 +113,7 @@ def _safetensors(out: Path, groups: Groups, rows: Mapping[str, JsonObject]) -> l
         tensors[f"{name}.scene"] = (np.int64, (n,))
         tensors[f"{name}.trailer"] = (np.int64, (n,))
     n_before = 0
-    with written_whole(out / "vectors.safetensors") as vectors, written_whole(out / "trailers.json") as films:
+    with written_whole(out / "vectors.safetensors") as vectors, rows_written(out / "trailers.json") as add:
         file = TensorFile(vectors, tensors)
         for group in groups:
             for name, found in group.vectors.items():
@@ -123,11 +122,8 @@ def _safetensors(out: Path, groups: Groups, rows: Mapping[str, JsonObject]) -> l
                 file.append(f"{name}.scene", found.scenes)
                 file.append(f"{name}.trailer", trailer)
             for record, times in zip(group.records, group.times_s, strict=True):
-                row = {**rows[record.trailer_id], "scenes": times.tolist()}
-                films.write(b",\n" if n_before else b"[\n")
-                films.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode())
-                n_before += 1
-        films.write(b"\n]\n")
+                add({**rows[record.trailer_id], "scenes": times.tolist()})
+            n_before += len(group.records)
     return [out / "vectors.safetensors", out / "trailers.json"]
 
 

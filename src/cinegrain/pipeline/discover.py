@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import numpy as np
 from safetensors.numpy import save
 
-from cinegrain.artifacts import is_current, key_of, write_bytes, write_json
+from cinegrain.artifacts import is_current, key_of, rows_written, write_bytes, write_json
 from cinegrain.config import Settings, to_plain
 from cinegrain.discovery.atlas import Atlas, Films, build_atlas, unit_rows
 from cinegrain.discovery.choose_k import KChoice, choose_k
@@ -122,7 +122,9 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
     write_bytes(run.embeddings, save({"encoded": encoded.astype(np.float32), **places}))
     with watcher.stage("Films and figures") as on_step:
         rows, influence = trailer_rows(data, dataset, coarse, coarse_card, found)
-        write_json(run.trailers, rows)
+        with rows_written(run.trailers) as add:
+            for row in rows:
+                add(row)
         on_step(1, 2, f"{len(rows)} films described")
         figures = measure(data, (coarse, coarse_card), (finetuned, tuned_card), influence)
         on_step(2, 2, "how much is known of the genres before and after")
