@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 from safetensors.numpy import save
@@ -14,6 +15,7 @@ from cinegrain.discovery.clusterers import make_clusterer
 from cinegrain.discovery.hierarchy import with_finer
 from cinegrain.discovery.identity import Known, carry_over
 from cinegrain.discovery.layout import map_layout, turned_to
+from cinegrain.discovery.side_by_side import side_by_side
 from cinegrain.discovery.stability import repeat_search, stability, with_calibrated_membership
 from cinegrain.discovery.structure import GenreStructure, genre_structures, said_of, said_of_all
 from cinegrain.discovery.trust import with_verdicts
@@ -113,9 +115,10 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
         atlas = with_verdicts(atlas, data.labels, data.genres, structures, nuisances, seed=chosen)
         atlas = with_finer(atlas, films, blocks, cluster, seed=chosen)
         on_step(2, 3, "verdicts given")
-        layout = map_layout(points, seed=chosen)
         before = unit_rows(encode_all(coarse, data.arrays, data.everything).double().numpy())
-        layout_before = turned_to(map_layout(before, seed=chosen), layout)
+        maps = side_by_side([partial(map_layout, rows, seed=chosen) for rows in (points, before)])
+        layout, layout_before = maps
+        layout_before = turned_to(layout_before, layout)
         on_step(3, 3, f"{len(data.trailers)} films placed")
     found = Found(atlas, encoded, layout, layout_before, concepts)
     places = {name: getattr(atlas.clustering, name) for name in ("centroids", "weights", "biases")}
