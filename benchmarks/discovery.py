@@ -50,7 +50,7 @@ from cinegrain.training.infer import encode_all
 from cinegrain.training.settings import FinetuneSettings, TrainSettings
 from cinegrain.types import Float64, Int64
 from discovery_table import markdown
-from finedata import FineData, demo, digits, esc10, mmtf, simulated
+from finedata import FineData, demo, digits, esc10, mmtf, mnist, simulated
 from finesets import auc_by_film, gain_interval, mean_auc
 
 N_SEEDS, N_QUERIES = 5, 2000
@@ -196,6 +196,8 @@ def sources(effort: Effort, demo_run: Path | None) -> dict[str, Callable[[], Fin
         found[difficulty] = lambda d=difficulty: simulated(d, trailers=effort.trailers, seed=0, scale=effort.scale)  # type: ignore[misc]
     found["digits-5"] = lambda: digits(PAIRS)
     found["digits-3"] = lambda: digits(THREES)
+    found["mnist-5"] = lambda: mnist(PAIRS)
+    found["mnist-3"] = lambda: mnist(THREES)
     found["esc10"] = esc10
     found["mmtf"] = mmtf
     found["demo"] = lambda: None if demo_run is None else demo(demo_run)

