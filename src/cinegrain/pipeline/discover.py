@@ -58,7 +58,7 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
         raise StoreError("The genre model was trained anew since fine-tuning. Run `cinegrain finetune` first.")
     text = [(t.trailer_id, t.year, sorted(t.text.items())) for t in data.trailers]
     key = key_of(
-        "atlas with ids, plain words, verdicts, memberships, k by its clusterer, map before fine-tuning",
+        "atlas with ids, plain words, verdicts, memberships, k by its clusterer, two maps by openTSNE",
         data.key,
         tuned_card["key"],
         settings.seed,
