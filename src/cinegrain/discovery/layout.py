@@ -8,6 +8,7 @@ from cinegrain.types import Float64, Int64
 
 _MIN_FOR_TSNE = 10
 _MOST_FOR_TSNE = 20_000
+_RATE, _MANY = 200.0, 2400  # step size, and where a twelfth of the films is more
 _N_NEAR = 5
 _BLOCK = 4096
 
@@ -32,7 +33,9 @@ def map_layout(points: Float64, *, seed: int) -> Float64:
         chosen = np.sort(rng.choice(n, _MOST_FOR_TSNE, replace=False))
         return _placed(points, chosen, map_layout(points[chosen], seed=seed))
     # On unit rows squared Euclidean distance is twice the cosine distance.
-    reducer = TSNE(perplexity=min(30.0, max(3.0, n / 6)), initialization="pca", random_state=seed)
+    rate = "auto" if n > _MANY else _RATE  # with a smaller one few films keep the shape that they start from
+    perplexity = min(30.0, max(3.0, n / 6))
+    reducer = TSNE(perplexity=perplexity, initialization="pca", learning_rate=rate, random_state=seed)
     return np.asarray(reducer.fit(points), dtype=np.float64)
 
 
