@@ -42,16 +42,38 @@ describe('frames', () => {
 
 describe('labels', () => {
   const label = (x: number, weight: number) => ({ x, y: 50, width: 40, height: 20, weight });
+  const low = 45; // so low that a label fits above its films alone
   it('never touch, and heavier ones win', () => {
-    const kept = fitting([label(60, 1), label(80, 5), label(200, 2)], 400, 100);
-    expect(kept.map((one) => one.x)).toEqual([80, 200]);
+    const kept = fitting([label(60, 1), label(80, 5), label(200, 2)], [], 400, low);
+    expect(kept.map((one) => [one.x, one.y])).toEqual([
+      [80, 30],
+      [200, 30],
+    ]);
   });
   it('grow in number as the map is spread out', () => {
-    const some = [label(50, 3), label(70, 2), label(90, 1)];
-    const spread = some.map((one) => ({ ...one, x: one.x * 3 }));
-    expect(fitting(spread, 900, 100).length).toBeGreaterThan(fitting(some, 900, 100).length);
+    const some = [label(50, 3), label(60, 2), label(70, 1), label(55, 1), label(65, 1), label(75, 1), label(45, 1)];
+    const spread = some.map((one) => ({ ...one, x: one.x * 8 }));
+    expect(fitting(spread, [], 900, 100).length).toBeGreaterThan(fitting(some, [], 900, 100).length);
   });
   it('stay on the map', () => {
-    expect(fitting([label(10, 1), label(395, 1), { ...label(100, 1), y: 5 }], 400, 100)).toEqual([]);
+    const edges = [label(10, 1), label(395, 1), { ...label(100, 1), y: -40 }];
+    expect(fitting(edges, [], 400, low)).toEqual([]);
+    const kept = fitting(edges, [], 400, 100);
+    expect(kept.map((one) => one.x)).toEqual([42, 363]); // beside their films, away from the edge
+  });
+  it('cover as few dots as they can', () => {
+    const above: Point[] = [[100, 30]];
+    expect(fitting([label(100, 1)], above, 400, 200)[0]).toMatchObject({ x: 100, y: 70 });
+    const around: Point[] = [
+      [100, 30],
+      [100, 70],
+      [100, 16],
+      [100, 88],
+      [140, 50],
+      [150, 50],
+      [60, 50],
+    ];
+    expect(fitting([label(100, 1)], [...around, [100, 31]], 400, 200)[0]).toMatchObject({ x: 100, y: 70 });
+    expect(fitting([label(100, 1)], around, 400, 200)[0]).toMatchObject({ x: 100, y: 30 });
   });
 });

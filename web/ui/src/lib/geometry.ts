@@ -41,16 +41,39 @@ export interface Label {
   weight: number;
 }
 
-/** Which labels fit without touching another, heavier ones first: more appear as one zooms in. */
-export function fitting<T extends Label>(labels: readonly T[], width: number, height: number): T[] {
+const ABOVE = 20;
+const SIDE = 12;
+
+/**
+ * Where labels go without touching another, heavier ones first: more appear as one zooms in.
+ *
+ * Of the places beside its films, above them first, a label takes the one where it covers the fewest dots.
+ */
+export function fitting<T extends Label>(labels: readonly T[], dots: readonly Point[], width: number, height: number): T[] {
   const kept: T[] = [];
   for (const one of [...labels].sort((a, b) => b.weight - a.weight)) {
-    const [left, top] = [one.x - one.width / 2, one.y - one.height / 2];
-    if (left < 0 || top < 0 || left + one.width > width || top + one.height > height) continue;
-    const free = kept.every(
-      (k) => Math.abs(k.x - one.x) >= (k.width + one.width) / 2 || Math.abs(k.y - one.y) >= (k.height + one.height) / 2,
-    );
-    if (free) kept.push(one);
+    let best: T | null = null;
+    let least = Infinity;
+    for (const [dx, dy] of placesBeside(one)) {
+      const there = { ...one, x: one.x + dx, y: one.y + dy };
+      const [left, top] = [there.x - there.width / 2, there.y - there.height / 2];
+      if (left < 0 || top < 0 || left + there.width > width || top + there.height > height) continue;
+      if (kept.some((k) => Math.abs(k.x - there.x) < (k.width + there.width) / 2 && Math.abs(k.y - there.y) < (k.height + there.height) / 2)) continue;
+      const covered = dots.filter(([x, y]) => x > left && x < left + there.width && y > top && y < top + there.height).length;
+      if (covered >= least) continue;
+      [best, least] = [there, covered];
+      if (!covered) break;
+    }
+    if (best) kept.push(best);
   }
   return kept;
 }
+
+const placesBeside = (one: Label): Point[] => [
+  [0, -ABOVE],
+  [0, ABOVE],
+  [0, -ABOVE * 1.8],
+  [0, ABOVE * 1.8],
+  [one.width / 2 + SIDE, 0],
+  [-one.width / 2 - SIDE, 0],
+];
