@@ -16,8 +16,9 @@ plain attention, train attention    the same for a network that looks at every s
 
 Beside the time on the clock stands processor time, workers included, which other work on the machine moves less.
 "matrix" is the share of an epoch's time on the clock in matrix products: their time, by torch's profiler in an epoch of
-its own, over the time of an epoch without it. "assembly" is the share of a plain epoch spent waiting for batches.
-Memory is the process's peak, and the largest worker's.
+its own, over the time of an epoch without it. "tensor" is the same of all operations on tensors, so that what is left
+is Python, the gathering of batches and validation's figures. "assembly" is the share of a plain epoch spent waiting for
+batches. Memory is the process's peak, and the largest worker's.
 """
 
 import argparse
@@ -262,15 +263,15 @@ def measure_train(way: str, data: RunData) -> dict[str, Any]:
     settings = TrainSettings(epochs=EPOCHS + 1, min_epochs=1, batch=batch)
     ends: list[tuple[float, float]] = []
     learning: list[float] = []
-    matrix = profile(activities=[ProfilerActivity.CPU])
+    operations = profile(activities=[ProfilerActivity.CPU])
 
     def on_epoch(done: int, total: int, line: str) -> None:
         del total, line
         ends.append((time.perf_counter(), cpu_s()))
         if done == EPOCHS:
-            matrix.start()
+            operations.start()
         elif done == EPOCHS + 1:
-            matrix.stop()
+            operations.stop()
 
     def timed_epoch(stepper: Stepper, *args: Any) -> float:
         began = time.perf_counter()
@@ -282,14 +283,15 @@ def measure_train(way: str, data: RunData) -> dict[str, Any]:
     with mock.patch.object(Stepper, "epoch", timed_epoch):
         train_coarse(data.arrays, data.labels, split, spec, settings, seed=0, on_epoch=on_epoch)
     seconds, cpu = np.median(np.diff(ends[:EPOCHS], axis=0), axis=0)
-    products = sum(e.self_cpu_time_total for e in matrix.key_averages() if e.key in MATRIX_OPS) / 1e6
+    spent = {e.key: e.self_cpu_time_total / 1e6 for e in operations.key_averages() if e.key.startswith("aten::")}
     return {
         "batch": batch,
         "setup_s": round(ends[0][0] - start - seconds, 1),
         "trailers_per_s": round(len(split.train) / np.median(learning[1:EPOCHS])),
         "epoch_trailers_per_s": round(len(split.train) / seconds),
         "epoch_trailers_per_cpu_s": round(len(split.train) / cpu),
-        "matrix_share": round(products / seconds, 3),
+        "matrix_share": round(sum(spent.get(key, 0.0) for key in MATRIX_OPS) / seconds, 3),
+        "tensor_share": round(sum(spent.values()) / seconds, 3),
     }
 
 
