@@ -77,7 +77,8 @@ def _from_all(points: Float64, genres: Bool, k: int, seed: int) -> GenreMixture 
     """From clusters of all films, each given to the genre that most of its films have: right where films fall apart.
 
     Where they do not, such a fit can be the likelier one for what has nothing to do with sub-genres, such as studios;
-    but then it hangs on the seed, and there is none.
+    but then it hangs on the seed, and there is none. Of many films an even share is asked: their order means
+    nothing.
     """
     some = points[:: max(len(points) // max(_ASKED, _ASKED_A_CLUSTER * k), 1)]
     one, again = (spherical_kmeans(some, k, seed=s, restarts=_RESTARTS).labels for s in (seed, seed + 1))

@@ -1,0 +1,21 @@
+import numpy as np
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from cinegrain.discovery import genres
+
+
+@pytest.mark.parametrize("asked", [3000, 100])  # all 400 films, a quarter of them
+def test_it_counts_where_films_fall_apart_and_only_there(asked: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(genres, "_ASKED", asked)
+    monkeypatch.setattr(genres, "_ASKED_A_CLUSTER", 5)
+    rng = np.random.default_rng(0)
+    truth = rng.integers(8, size=400)
+    known = (truth // 2)[:, None] == np.arange(4)
+    noise = rng.normal(size=(400, 16))
+    tidy = noise * 0.1 + np.eye(16)[truth]
+    tidy /= np.linalg.norm(tidy, axis=1, keepdims=True)
+    found = genres._from_all(tidy, known, 8, 0)
+    assert found is not None
+    assert adjusted_rand_score(truth, found.memberships.argmax(axis=1)) == 1
+    assert genres._from_all(noise / np.linalg.norm(noise, axis=1, keepdims=True), known, 8, 0) is None
