@@ -66,7 +66,7 @@ def lonely(places: dict[str, tuple[float, float]]) -> str:
 
 def test_the_map_shows_every_film_and_says_how_many(one: Visit) -> None:
     page, run = one.go(""), one.api("/run")
-    assert drawn(page).get_attribute("data-drawn") == str(run["n_films"])
+    expect(drawn(page)).to_have_attribute("data-drawn", str(run["n_films"]))
     expect(page.get_by_role("complementary")).to_contain_text(f"{run['n_films']} films")
     assert len(dots(page)) == len(set(one.api("/points")["title"]))
     for option in page.get_by_label("Colour by").locator("option").evaluate_all("all => all.map((o) => o.value)"):
@@ -369,7 +369,7 @@ def test_a_film_is_brought_answered_and_joins_the_atlas(one: Visit, real_clips: 
     expect(page.get_by_role("heading", level=1)).to_have_text("a new film")
     assert one.api("/run")["n_films"] == n + 1
     page.get_by_role("navigation").get_by_role("link", name="Map").click()
-    assert drawn(page).get_attribute("data-drawn") == str(n + 1)
+    expect(drawn(page)).to_have_attribute("data-drawn", str(n + 1))
 
 
 DROP = """([name, text]) => {
@@ -386,9 +386,33 @@ def test_a_film_that_is_dropped_can_be_cancelled_and_rubbish_is_refused_in_words
     row = page.get_by_test_id("uploads").locator("li", has_text="dropped.mp4")
     row.get_by_role("button", name="Cancel").click()
     expect(row.locator(".tag")).to_have_text("cancelled")
+    expect(page.get_by_role("alert")).to_have_count(0)
     page.evaluate(DROP, ["notes.mp4", base64.b64encode(b"These are words and no film.").decode()])
     expect(page.get_by_role("alert")).to_contain_text("This is no video")
     one.troubles = [trouble for trouble in one.troubles if "415" not in trouble]
+
+
+def test_a_film_that_is_still_being_sent_can_be_cancelled_by_its_sender_and_by_another(
+    one: Visit, real_clips: Path
+) -> None:
+    page = one.go("#/add")
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 250_000}
+    one.context.new_cdp_session(page).send("Network.emulateNetworkConditions", slow)
+    clip = base64.b64encode((real_clips / "02_sintel_trailer.mp4").read_bytes()).decode()
+    sending = page.get_by_role("status").filter(has_text="Sending slow.mp4")
+    page.evaluate(DROP, ["slow.mp4", clip])
+    sending.get_by_role("button", name="Cancel").click()
+    expect(sending).to_have_count(0)
+    page.evaluate(DROP, ["slow.mp4", clip])
+    expect(sending).to_be_visible()
+    other = one.context.new_page()
+    other.goto(f"{one.base}/#/add")
+    row = other.get_by_test_id("uploads").locator("li", has_text="slow.mp4").first
+    expect(row.locator(".tag")).to_have_text("receiving")
+    row.get_by_role("button", name="Cancel").click()
+    expect(row.locator(".tag")).to_have_text("cancelled")
+    expect(sending).to_have_count(0, timeout=60_000)
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 def test_everything_can_be_done_from_the_keyboard(one: Visit) -> None:

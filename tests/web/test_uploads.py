@@ -1,12 +1,13 @@
 """Videos that people bring: what is taken, what is refused, what is stopped, and what is left behind."""
 
+import asyncio
 import hashlib
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tests.web.conftest import decoded
 from cinegrain.pipeline.layout import Run
 from cinegrain.web import uploads as module
 from cinegrain.web.server import make_app
-from cinegrain.web.uploads import Limits
+from cinegrain.web.uploads import Limits, Uploads
 
 pytestmark = [pytest.mark.timeout(400)]
 Start = Callable[..., TestClient]
@@ -190,6 +191,30 @@ def test_cancelled_while_waiting_and_while_looked_at(start: Start, demo: Path, f
     assert not list((demo / "uploads").rglob("*.mp4"))
     third = decoded(bring(client, "3.mp4", film))
     assert wait(client, third["id"], "done", "failed")["state"] == "done"
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["on its way", "after its last byte"])
+def test_cancelled_while_it_comes_it_stays_in_the_list_and_is_not_looked_at(
+    demo: Path, film: bytes, last: bool
+) -> None:
+    uploads = Uploads(Run.open(demo), Limits())
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield film[:1000]
+        if last:
+            yield film[1000:]
+        uploads.cancel(uploads.all()[0]["id"])
+        if not last:
+            yield film[1000:]
+
+    try:
+        taken = asyncio.run(uploads.receive("a.mp4", chunks(), None))
+        assert taken["state"] == "cancelled"
+        time.sleep(0.3)
+        assert [upload["state"] for upload in uploads.all()] == ["cancelled"]
+        assert not (demo / "uploads" / taken["id"]).exists()
+    finally:
+        uploads.close()
 
 
 def test_a_queue_that_is_full_and_a_visitor_in_a_hurry_are_told_to_wait(

@@ -157,7 +157,7 @@ class Uploads:
         return upload.file
 
     async def receive(self, name: str, chunks: AsyncIterator[bytes], announced: int | None) -> JsonObject:
-        """Takes a video in and puts it into the queue.
+        """Takes a video in and puts it into the queue; one that is cancelled meanwhile stays in the list as such.
 
         Args:
             name: What the visitor calls the file; only its last part counts, made harmless.
@@ -176,21 +176,22 @@ class Uploads:
                     self._check_size(upload.n_bytes)
                     if upload.n_bytes - len(chunk) < _SNIFFED_BYTES:
                         _check_kind(chunk, at=upload.n_bytes - len(chunk))
-                    if upload.stop.is_set():
-                        raise RefusedError(409, "The upload was cancelled.")
+                    _check_goes_on(upload)
                     file.write(chunk)
             if not upload.n_bytes:
                 raise RefusedError(422, "The file is empty.")
             part.rename(upload.file)
+            with self._lock:
+                _check_goes_on(upload)
+                upload.state = "waiting"
+                self._queue.append(upload)
+                self._more.notify_all()
         except BaseException as error:
             self._forget(upload)
             if isinstance(error, OSError):
                 raise RefusedError(507, f"The file cannot be kept: {error.strerror or error}.") from error
-            raise
-        with self._lock:
-            upload.state = "waiting"
-            self._queue.append(upload)
-            self._more.notify_all()
+            if not (isinstance(error, RefusedError) and upload.state == "cancelled"):
+                raise
         return self.get(upload.id)
 
     def cancel(self, id_: str) -> JsonObject:
@@ -273,9 +274,11 @@ class Uploads:
             raise RefusedError(507, "The disk is nearly full. Make room, then try again.")
 
     def _forget(self, upload: Upload) -> None:
+        """Takes away what has come of it; it leaves the list too, unless someone cancelled it and wants to see so."""
         shutil.rmtree(upload.file.parent, ignore_errors=True)
         with self._lock:
-            self._all.pop(upload.id, None)
+            if upload.state != "cancelled":
+                self._all.pop(upload.id, None)
 
     def _work(self) -> None:
         while True:
@@ -364,6 +367,16 @@ def _safe_name(name: str) -> str:
     plain = "".join(c if c.isprintable() and c not in '<>:"|?*' else "_" for c in last).strip(" .")
     stem, dot, ending = plain.rpartition(".")
     return f"{stem[:_LONGEST_NAME]}{dot}{ending[:10]}" if dot else plain[:_LONGEST_NAME] or "film"
+
+
+def _check_goes_on(upload: Upload) -> None:
+    """Breaks off what is no longer wanted.
+
+    Raises:
+        RefusedError: If the upload was cancelled or the server closes.
+    """
+    if upload.stop.is_set():
+        raise RefusedError(409, "The upload was cancelled.")
 
 
 def _check_kind(chunk: bytes, *, at: int) -> None:
