@@ -12,9 +12,9 @@ from cinegrain.config import SETTINGS_FILE, Settings, load_settings
 from cinegrain.experts.registry import expert_names
 from cinegrain.pipeline.catalog import load_matched
 from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.learning.train import load_data
 from cinegrain.pipeline.progress import Silent
 from cinegrain.pipeline.simulate import oracle_of, simulate, simulated_world, truth_file
-from cinegrain.pipeline.train import load_data
 from cinegrain.simulate.settings import SimulateSettings
 from cinegrain.store.pool import pool_scenes
 from cinegrain.training.data import ExpertArray, TrailerArrays

@@ -28,7 +28,7 @@ from cinegrain.demo.plan import CorpusSettings, FilmPlan, plan_corpus
 from cinegrain.experts.runtime import Runtime
 from cinegrain.media.reader import TrailerReader
 from cinegrain.media.settings import CUTS_BY_CHANGE, CUTS_BY_NETWORK, MediaSettings
-from cinegrain.pipeline.embed import find_cuts, load_cut_finder
+from cinegrain.pipeline.extraction.embed import find_cuts, load_cut_finder
 from cinegrain.places import cache_folder
 from cinegrain.types import UInt8
 

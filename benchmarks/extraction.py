@@ -56,11 +56,11 @@ from cinegrain.experts.runtime import Engine, Precision, Runtime
 from cinegrain.experts.weights import FOLDER_VARIABLE
 from cinegrain.media.reader import TrailerReader
 from cinegrain.media.settings import MediaSettings
-from cinegrain.pipeline.embed import EmbeddedTrailer, Embedder, Job
-from cinegrain.pipeline.extract import extract
+from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Embedder, Job
+from cinegrain.pipeline.extraction.extract import extract
+from cinegrain.pipeline.extraction.quantise import quantise_experts
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import OnStep
-from cinegrain.pipeline.quantise import quantise_experts
 from cinegrain.places import CACHE_VARIABLE, cache_folder
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import Float32, Scene, SceneEmbedding, Trailer, UInt8

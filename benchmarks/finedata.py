@@ -192,7 +192,7 @@ def demo(folder: Path) -> FineData | None:
     from cinegrain.experts.registry import expert_names
     from cinegrain.pipeline.catalog import load_matched
     from cinegrain.pipeline.layout import Run
-    from cinegrain.pipeline.train import load_data
+    from cinegrain.pipeline.learning.train import load_data
 
     run = Run.open(folder)
     settings = load_settings(folder / SETTINGS_FILE)

@@ -26,7 +26,7 @@ from pathlib import Path
 from cinegrain.experts.registry import PRESETS, load_networks
 from cinegrain.places import cache_folder
 from cinegrain.media.settings import MediaSettings
-from cinegrain.pipeline.embed import Embedder, Job
+from cinegrain.pipeline.extraction.embed import Embedder, Job
 
 def peak_mb():
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024

@@ -104,8 +104,8 @@ def oracle(run: Path) -> dict[str, float]:
     """The best possible mAP on some validation films, and the model's."""
     from cinegrain.metrics.multilabel import macro_ap
     from cinegrain.pipeline.layout import Run
+    from cinegrain.pipeline.learning.trained import load_trained
     from cinegrain.pipeline.simulate import oracle_of
-    from cinegrain.pipeline.trained import load_trained
 
     trained = load_trained(Run(run))
     some = trained.split.val[:N_ORACLE]

@@ -23,8 +23,8 @@ from cinegrain.models.genre_model import ModelSpec
 from cinegrain.models.settings import ModelSettings
 from cinegrain.pipeline.catalog import load_matched
 from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.learning.train import RunData, load_data
 from cinegrain.pipeline.provenance import provenance
-from cinegrain.pipeline.train import RunData, load_data
 from cinegrain.training.coarse import train_coarse
 from cinegrain.training.infer import predict_genres
 from cinegrain.training.settings import SplitSettings, TrainSettings

@@ -50,9 +50,9 @@ from cinegrain.models.genre_model import GenreModel, ModelSpec
 from cinegrain.models.settings import ModelSettings, for_films
 from cinegrain.pipeline.catalog import load_matched
 from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.learning.train import RunData, load_data
 from cinegrain.pipeline.progress import Silent
 from cinegrain.pipeline.simulate import expert_name, simulate
-from cinegrain.pipeline.train import RunData, load_data
 from cinegrain.simulate.settings import SimulateSettings
 from cinegrain.training.coarse import train_coarse
 from cinegrain.training.settings import TrainSettings

@@ -23,7 +23,7 @@ from cinegrain.experts.registry import PRESETS, expert_cards, load_networks, nee
 from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.weights import content_key, fetch, is_cached
 from cinegrain.media.settings import MediaSettings
-from cinegrain.pipeline.embed import Embedder, Job
+from cinegrain.pipeline.extraction.embed import Embedder, Job
 from cinegrain.places import cache_folder
 from cinegrain.types import CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, SOUND_RATE_HZ
 

@@ -16,7 +16,7 @@ from cinegrain.experts.base import ExpertCard, Family, mean_by_scene
 from cinegrain.experts.graph import GraphBuilder, open_graph, run_batched
 from cinegrain.experts.quantise import quantise_family
 from cinegrain.experts.runtime import Engine, Feed, Runtime, eight_bit_path, quantised_for, read_quantised
-from cinegrain.pipeline.extract import vectors_key
+from cinegrain.pipeline.extraction.extract import vectors_key
 from cinegrain.places import cache_folder
 from cinegrain.types import Float32, Scene, SceneEmbedding
 

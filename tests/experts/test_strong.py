@@ -32,8 +32,8 @@ from cinegrain.experts.place_names import PLACES, prompts
 from cinegrain.experts.registry import PRESETS, expert_cards, load_networks, needs_clips
 from cinegrain.experts.weights import WeightFile, fetch, is_cached
 from cinegrain.media.settings import MediaSettings
-from cinegrain.pipeline.embed import Embedder, Job
-from cinegrain.pipeline.extract import extract
+from cinegrain.pipeline.extraction.embed import Embedder, Job
+from cinegrain.pipeline.extraction.extract import extract
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Silent
 from cinegrain.store.reader import EmbeddingDataset

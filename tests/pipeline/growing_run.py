@@ -12,8 +12,8 @@ from cinegrain.models.settings import ModelSettings
 from cinegrain.pipeline.catalog import Matched, load_matched, save_matched
 from cinegrain.pipeline.discover import discover
 from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.learning.train import fine_tune, load_data, train
 from cinegrain.pipeline.progress import Silent
-from cinegrain.pipeline.train import fine_tune, load_data, train
 from cinegrain.pipeline.vectors import VectorOptions, fill_dataset
 from cinegrain.readers.choose import open_vectors
 from cinegrain.training.settings import FinetuneSettings, TrainSettings

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from cinegrain.pipeline.embed import EmbeddedTrailer, Job
-from cinegrain.pipeline.jobs import Outcome, outcome_of
+from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
+from cinegrain.pipeline.extraction.jobs import Outcome, outcome_of
 
 Embed: TypeAlias = Callable[[Job], EmbeddedTrailer]
 

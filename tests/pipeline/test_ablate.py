@@ -13,12 +13,12 @@ from tests.pipeline.planted_run import NOISE, planted_run
 from cinegrain.artifacts import read_json
 from cinegrain.errors import ConfigError
 from cinegrain.explain.influence import mode_influence, telling_influence
-from cinegrain.pipeline import ablate as stage
-from cinegrain.pipeline.ablate import ablate
-from cinegrain.pipeline.ablation_figures import agreement
 from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.learning import ablate as stage
+from cinegrain.pipeline.learning.ablate import ablate
+from cinegrain.pipeline.learning.ablation_figures import agreement
+from cinegrain.pipeline.learning.trained import load_trained
 from cinegrain.pipeline.progress import Silent
-from cinegrain.pipeline.trained import load_trained
 
 
 @pytest.fixture(scope="module")

@@ -18,15 +18,15 @@ from cinegrain.cli.main import app
 from cinegrain.config import load_settings, save_settings
 from cinegrain.discovery.settings import DiscoverSettings
 from cinegrain.errors import ConflictError, EditError, StoreError
-from cinegrain.pipeline.answer import Answers
-from cinegrain.pipeline.atlas import RunAtlas, load_corpus, open_atlas
+from cinegrain.pipeline.answers.answer import Answers
+from cinegrain.pipeline.atlas.edit import Editor
+from cinegrain.pipeline.atlas.edit_log import read_log
+from cinegrain.pipeline.atlas.run_atlas import RunAtlas, load_corpus, open_atlas
 from cinegrain.pipeline.catalog import Matched, load_matched, save_matched
 from cinegrain.pipeline.discover import discover
-from cinegrain.pipeline.edit import Editor
-from cinegrain.pipeline.edit_log import read_log
 from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.learning.train import fine_tune, load_data
 from cinegrain.pipeline.progress import Silent
-from cinegrain.pipeline.train import fine_tune, load_data
 from cinegrain.training.settings import FinetuneSettings
 
 

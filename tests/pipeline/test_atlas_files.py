@@ -14,11 +14,11 @@ from tests.pipeline import test_atlas
 from tests.pipeline.test_atlas import command
 
 from cinegrain.errors import CinegrainError, ConfigError, ConflictError, EditError
-from cinegrain.pipeline.atlas import open_atlas
-from cinegrain.pipeline.atlas_import import ENDINGS, import_sheet, read_sheet, write_sheet
-from cinegrain.pipeline.atlas_sheet import MAX_BYTES, sheet_of
-from cinegrain.pipeline.atlas_skos import NS
-from cinegrain.pipeline.edit import Editor
+from cinegrain.pipeline.atlas.edit import Editor
+from cinegrain.pipeline.atlas.imported import ENDINGS, import_sheet, read_sheet, write_sheet
+from cinegrain.pipeline.atlas.run_atlas import open_atlas
+from cinegrain.pipeline.atlas.sheet import MAX_BYTES, sheet_of
+from cinegrain.pipeline.atlas.skos import NS
 from cinegrain.pipeline.layout import Run
 
 no_figures, discovered, run = test_atlas.no_figures, test_atlas.discovered, test_atlas.run

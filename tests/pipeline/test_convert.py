@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
 
-from cinegrain.pipeline.convert import convert
+from cinegrain.pipeline.datasets.convert import convert
 from cinegrain.store.bulk import BulkWriter, StoredTrailer
 from cinegrain.store.groups import Groups
 from cinegrain.store.reader import EmbeddingDataset
@@ -73,7 +73,7 @@ def test_conversions_do_not_depend_on_the_size_of_groups(
 ) -> None:
     ids = [record.trailer_id for record in dataset.trailers]
     for size in (3, 100):
-        monkeypatch.setattr("cinegrain.pipeline.convert.TRAILERS_AT_ONCE", size)
+        monkeypatch.setattr("cinegrain.pipeline.datasets.convert.TRAILERS_AT_ONCE", size)
         for form in ("parquet", "safetensors"):
             convert(dataset, {}, form, tmp_path / f"{form}{size}")
         tensors = load_file(tmp_path / f"safetensors{size}" / "vectors.safetensors")

@@ -17,9 +17,9 @@ from cinegrain.errors import ConfigError
 from cinegrain.experts.registry import expert_names
 from cinegrain.pipeline.catalog import load_matched
 from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.learning.train import load_data, train
 from cinegrain.pipeline.progress import Silent
 from cinegrain.pipeline.simulate import simulate
-from cinegrain.pipeline.train import load_data, train
 from cinegrain.simulate.settings import SimulateSettings
 from cinegrain.training.checkpoint import load_model
 from cinegrain.training.devices import Devices, launched_devices

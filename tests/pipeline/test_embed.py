@@ -15,9 +15,9 @@ from cinegrain.experts.base import Network
 from cinegrain.experts.registry import PRESETS
 from cinegrain.experts.runtime import Runtime
 from cinegrain.media.settings import MediaSettings
-from cinegrain.pipeline.embed import EmbeddedTrailer, Embedder, Job
-from cinegrain.pipeline.jobs import Failed, Outcome, WorkerSetup
-from cinegrain.pipeline.workers import embed_all
+from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Embedder, Job
+from cinegrain.pipeline.extraction.jobs import Failed, Outcome, WorkerSetup
+from cinegrain.pipeline.extraction.workers import embed_all
 from cinegrain.types import Scene, SceneEmbedding
 
 FULL_SCENES, FULL_FRAMES = 16, 24

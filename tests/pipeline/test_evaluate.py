@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 
 from cinegrain.artifacts import read_json, write_json
 from cinegrain.cli.main import app
-from cinegrain.pipeline.evaluate import evaluate
 from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.learning.evaluate import evaluate
+from cinegrain.pipeline.learning.trained import load_trained
 from cinegrain.pipeline.progress import Silent
-from cinegrain.pipeline.trained import load_trained
 
 
 @pytest.fixture(scope="module")

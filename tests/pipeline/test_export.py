@@ -17,11 +17,11 @@ from tests.pipeline.planted_run import planted_run
 from cinegrain.demo.corpus import CorpusFiles
 from cinegrain.errors import ConfigError, StoreError
 from cinegrain.explain.influence import mode_influence
-from cinegrain.pipeline.export import export_model
-from cinegrain.pipeline.exported import ExportedModel
+from cinegrain.pipeline.export.exported import ExportedModel
+from cinegrain.pipeline.export.folder import export_model
 from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.learning.trained import load_trained
 from cinegrain.pipeline.progress import Silent
-from cinegrain.pipeline.trained import load_trained
 
 WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; "
 ASK = (
@@ -29,7 +29,7 @@ ASK = (
     + """
 import numpy as np
 from pathlib import Path
-from cinegrain.pipeline.exported import ExportedModel
+from cinegrain.pipeline.export.exported import ExportedModel
 folder, asked, told = map(Path, sys.argv[1:])
 arrays = dict(np.load(asked))
 present = arrays.pop("present")

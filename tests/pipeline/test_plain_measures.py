@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from cinegrain.pipeline.plain_measures import PlainMeasures
+from cinegrain.pipeline.extraction.plain_measures import PlainMeasures
 from cinegrain.types import Scene
 
 

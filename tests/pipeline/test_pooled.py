@@ -9,10 +9,10 @@ from cinegrain.config import Settings
 from cinegrain.errors import StoreError
 from cinegrain.pipeline.catalog import load_matched
 from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.pooled import mapped_arrays
+from cinegrain.pipeline.learning.pooled import mapped_arrays
+from cinegrain.pipeline.learning.train import load_data
 from cinegrain.pipeline.progress import Silent
 from cinegrain.pipeline.simulate import expert_name, simulate
-from cinegrain.pipeline.train import load_data
 from cinegrain.simulate.settings import SimulateSettings
 from cinegrain.store import pool
 from cinegrain.types import MODALITIES

@@ -18,14 +18,14 @@ from cinegrain.discovery.settings import DiscoverSettings
 from cinegrain.errors import ConfigError, MediaError
 from cinegrain.explain.familiarity import fit_familiarity
 from cinegrain.media.files import path_text
-from cinegrain.pipeline.answer import Answers
+from cinegrain.pipeline.answers.answer import Answers
+from cinegrain.pipeline.answers.predict import Unread, check_out, predict_files, watch_folder, write_answers
 from cinegrain.pipeline.catalog import load_matched
 from cinegrain.pipeline.discover import discover
 from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.predict import Unread, check_out, predict_files, watch_folder, write_answers
+from cinegrain.pipeline.learning.sure import how_sure
+from cinegrain.pipeline.learning.train import fine_tune, load_data
 from cinegrain.pipeline.progress import Silent
-from cinegrain.pipeline.sure import how_sure
-from cinegrain.pipeline.train import fine_tune, load_data
 
 
 def answer(path: Path) -> dict[str, Any]:

@@ -25,10 +25,10 @@ from cinegrain.demo.corpus import CorpusFiles
 from cinegrain.errors import CinegrainError, ConfigError
 from cinegrain.experts.runtime import Runtime
 from cinegrain.media.settings import MediaSettings
-from cinegrain.pipeline import ray_engine
-from cinegrain.pipeline.embed import EmbeddedTrailer, Job
-from cinegrain.pipeline.jobs import Failed, Lost, WorkerSetup
-from cinegrain.pipeline.ray_engine import embed_on_ray
+from cinegrain.pipeline.extraction import ray_engine
+from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
+from cinegrain.pipeline.extraction.jobs import Failed, Lost, WorkerSetup
+from cinegrain.pipeline.extraction.ray_engine import embed_on_ray
 from cinegrain.store.schema import EMBEDDINGS, SCENES, TRAILERS, TrailerRecord, table_path
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.skipif(sys.platform != "linux", reason="starts and kills nodes")]

@@ -10,13 +10,13 @@ from typer.testing import CliRunner
 from cinegrain.cli.main import app
 from cinegrain.demo.corpus import CorpusFiles
 from cinegrain.errors import ConfigError, StoreError
-from cinegrain.pipeline import search as stage
-from cinegrain.pipeline.atlas import open_atlas
+from cinegrain.pipeline.atlas.run_atlas import open_atlas
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Silent
-from cinegrain.pipeline.search import search_films, search_scenes
-from cinegrain.pipeline.search_library import Library, open_library
-from cinegrain.pipeline.search_query import Like, LikeSubgenre, make_query
+from cinegrain.pipeline.search import find as stage
+from cinegrain.pipeline.search.find import search_films, search_scenes
+from cinegrain.pipeline.search.library import Library, open_library
+from cinegrain.pipeline.search.query import Like, LikeSubgenre, make_query
 from cinegrain.types import MODALITIES, JsonObject
 
 pytestmark = pytest.mark.xdist_group("run")

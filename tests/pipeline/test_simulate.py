@@ -16,11 +16,11 @@ from cinegrain.config import Settings
 from cinegrain.errors import ConfigError, StoreError
 from cinegrain.pipeline import simulate as simulation
 from cinegrain.pipeline.catalog import load_matched
-from cinegrain.pipeline.dataset import card_text, dataset_info, open_dataset, verify_dataset
+from cinegrain.pipeline.datasets.dataset import card_text, dataset_info, open_dataset, verify_dataset
 from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.learning.train import load_data
 from cinegrain.pipeline.progress import Silent
 from cinegrain.pipeline.simulate import oracle_of, simulate, truth_file
-from cinegrain.pipeline.train import load_data
 from cinegrain.simulate.films import draw_film, scene_vectors
 from cinegrain.simulate.settings import SimulateSettings
 from cinegrain.store.schema import SCHEMAS

@@ -22,12 +22,12 @@ from cinegrain.errors import ConfigError, DataError, StoreError
 from cinegrain.metrics.multilabel import macro_ap
 from cinegrain.models.settings import ModelSettings
 from cinegrain.pipeline.catalog import load_matched
-from cinegrain.pipeline.dataset import card_text, dataset_info, merge_datasets, open_dataset, verify_dataset
+from cinegrain.pipeline.datasets.dataset import card_text, dataset_info, merge_datasets, open_dataset, verify_dataset
+from cinegrain.pipeline.datasets.shards import write_shards
 from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.learning.train import load_data, train
 from cinegrain.pipeline.mend import columns, fit_mending
 from cinegrain.pipeline.progress import Silent
-from cinegrain.pipeline.shards import write_shards
-from cinegrain.pipeline.train import load_data, train
 from cinegrain.pipeline.vectors import VectorOptions, fill_dataset, guess_modality, training_films
 from cinegrain.readers.choose import open_vectors
 from cinegrain.readers.mmx import MmxVectors

@@ -17,7 +17,7 @@ from tests.robust.variants import whole
 from cinegrain.config import Settings
 from cinegrain.errors import StoreError
 from cinegrain.experts.motion_flow import CARD
-from cinegrain.pipeline.extract import ExtractSummary, extract
+from cinegrain.pipeline.extraction.extract import ExtractSummary, extract
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Silent
 from cinegrain.store.reader import EmbeddingDataset

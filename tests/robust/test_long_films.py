@@ -22,7 +22,7 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from cinegrain.media.settings import MediaSettings
-from cinegrain.pipeline.embed import Embedder, Job
+from cinegrain.pipeline.extraction.embed import Embedder, Job
 from cinegrain.types import SceneEmbedding
 
 class Means:

@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.pipeline.growing_run import NEW, growing_run
 from tests.web.conftest import Serve, Visit
 
-from cinegrain.pipeline.assign import assign_stored
+from cinegrain.pipeline.answers.assign import assign_stored
 
 pytestmark = [pytest.mark.timeout(600)]
 Visits = Callable[..., Visit]

@@ -14,7 +14,7 @@ from cinegrain.errors import ConfigError
 from cinegrain.types import MODALITIES
 
 if TYPE_CHECKING:
-    from cinegrain.pipeline.predict import Answer, Unread
+    from cinegrain.pipeline.answers.predict import Answer, Unread
 
 FilmArgument = Annotated[
     str, typer.Argument(help="A trailer's id or title in the run, or a video file.", show_default=False)
@@ -43,12 +43,12 @@ def predict(
 ) -> None:
     """Genres, sub-genre and reasons for films never seen; "not sure" where the answer is no more than a guess."""
     from cinegrain.media.files import find_videos, path_text
-    from cinegrain.pipeline.predict import check_out, predict_files, write_answers
+    from cinegrain.pipeline.answers.predict import check_out, predict_files, write_answers
 
     check_out(out_file, watching=watch is not None)
     asked = [path for path in (run, *(files or [])) if path is not None]
     if model is not None:
-        from cinegrain.pipeline.exported import ExportedModel
+        from cinegrain.pipeline.export.exported import ExportedModel
 
         answer: Answer = ExportedModel(model).answer
     elif run is not None:
@@ -81,7 +81,7 @@ def predict(
 
 def _asker(run: Path, top_k: int) -> "Answer":
     """Answers from a whole run."""
-    from cinegrain.pipeline.answer import Answers
+    from cinegrain.pipeline.answers.answer import Answers
     from cinegrain.pipeline.layout import Run
 
     answers = Answers(Run.open(run))
@@ -90,7 +90,7 @@ def _asker(run: Path, top_k: int) -> "Answer":
 
 def _watch(folder: Path, answer: "Answer", out_file: Path | None, *, as_json: bool) -> None:
     """One line for each film that comes."""
-    from cinegrain.pipeline.predict import Unread, watch_folder
+    from cinegrain.pipeline.answers.predict import Unread, watch_folder
 
     err.print(f"Watching {folder}; Ctrl-C stops.", highlight=False, markup=False, soft_wrap=True)
     for found in watch_folder(folder, answer, out_file):
@@ -122,7 +122,7 @@ def similar(
     as_json: JsonFlag = False,
 ) -> None:
     """The trailers most like a film, and through which modes."""
-    from cinegrain.pipeline.answer import Answers
+    from cinegrain.pipeline.answers.answer import Answers
     from cinegrain.pipeline.layout import Run
 
     if by is not None and by not in MODALITIES:
@@ -140,7 +140,7 @@ def similar(
 @guarded
 def explain(run: RunArgument, film: FilmArgument, top_k: TopK = 5, as_json: JsonFlag = False) -> None:
     """Why a film stands where it stands."""
-    from cinegrain.pipeline.answer import Answers
+    from cinegrain.pipeline.answers.answer import Answers
     from cinegrain.pipeline.layout import Run
 
     answers = Answers(Run.open(run))

@@ -11,7 +11,7 @@ from cinegrain.cli.options import FAILED, SOME_FAILED, JsonFlag, RunArgument, gu
 from cinegrain.config import load_settings, save_settings
 
 if TYPE_CHECKING:
-    from cinegrain.pipeline.atlas import RunAtlas
+    from cinegrain.pipeline.atlas.run_atlas import RunAtlas
 
 
 @with_settings("assign")
@@ -29,8 +29,8 @@ def assign(
     Without any file: place films again that came before the last discovery, and show the proposals.
     """
     from cinegrain.media.files import find_videos, path_text
-    from cinegrain.pipeline.assign import assign as assign_films
-    from cinegrain.pipeline.atlas import open_atlas
+    from cinegrain.pipeline.answers.assign import assign as assign_films
+    from cinegrain.pipeline.atlas.run_atlas import open_atlas
     from cinegrain.pipeline.layout import Run
 
     opened = Run.open(run)

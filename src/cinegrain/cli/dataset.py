@@ -32,7 +32,7 @@ def _place(text: str) -> "Source":
 @guarded
 def info(place: Place, as_json: JsonFlag = False) -> None:
     """How much of what is in it."""
-    from cinegrain.pipeline.dataset import dataset_info, open_dataset
+    from cinegrain.pipeline.datasets.dataset import dataset_info, open_dataset
 
     found = dataset_info(open_dataset(_place(place)))
     if as_json:
@@ -52,7 +52,7 @@ def info(place: Place, as_json: JsonFlag = False) -> None:
 @guarded
 def verify(place: Place, as_json: JsonFlag = False) -> None:
     """Look for faults: shapes, values, scene times, orphans, doubles, and changed source files."""
-    from cinegrain.pipeline.dataset import verify_dataset
+    from cinegrain.pipeline.datasets.dataset import verify_dataset
 
     found = verify_dataset(_place(place))
     if as_json:
@@ -83,7 +83,7 @@ def card(
     as_json: JsonFlag = False,
 ) -> None:
     """Write README.md: what is in it, by which experts, under which licences, how made."""
-    from cinegrain.pipeline.dataset import open_dataset, write_card
+    from cinegrain.pipeline.datasets.dataset import open_dataset, write_card
 
     path = write_card(open_dataset(_place(place)), out_file)
     if as_json:
@@ -103,7 +103,7 @@ def convert(
     as_json: JsonFlag = False,
 ) -> None:
     """Write it anew in another format."""
-    from cinegrain.pipeline.dataset import convert_dataset, open_dataset
+    from cinegrain.pipeline.datasets.dataset import convert_dataset, open_dataset
 
     paths = [str(path) for path in convert_dataset(open_dataset(_place(place)), form, out_folder)]
     if as_json:
@@ -122,7 +122,7 @@ def merge(
     as_json: JsonFlag = False,
 ) -> None:
     """Join two datasets of the same experts and settings into a new run."""
-    from cinegrain.pipeline.dataset import merge_datasets, open_dataset
+    from cinegrain.pipeline.datasets.dataset import merge_datasets, open_dataset
 
     merged = merge_datasets(open_dataset(_place(first)), open_dataset(_place(second)), out_folder)
     if as_json:
@@ -137,8 +137,8 @@ def merge(
 @guarded
 def duplicates(place: Place, as_json: JsonFlag = False) -> None:
     """Name films whose content is the same in another cut, size or container, by their pictures and their sound."""
-    from cinegrain.pipeline.dataset import open_dataset
-    from cinegrain.pipeline.duplicates import find_duplicates
+    from cinegrain.pipeline.datasets.dataset import open_dataset
+    from cinegrain.pipeline.datasets.duplicates import find_duplicates
 
     pairs = find_duplicates(open_dataset(_place(place)).dataset, watcher())
     if as_json:

@@ -53,7 +53,7 @@ def install(
 ) -> None:
     """Download the weights, so that everything works offline afterwards."""
     from cinegrain.experts.registry import load_networks, resolve_experts
-    from cinegrain.pipeline.extract import install_weights
+    from cinegrain.pipeline.extraction.extract import install_weights
     from cinegrain.places import cache_folder
 
     experts = resolve_experts(names)
@@ -105,7 +105,7 @@ def quantise(
     """
     from cinegrain.experts.registry import resolve_experts
     from cinegrain.media.settings import MediaSettings
-    from cinegrain.pipeline.quantise import quantise_experts
+    from cinegrain.pipeline.extraction.quantise import quantise_experts
 
     notes = quantise_experts(resolve_experts(experts), films, MediaSettings(), watcher())
     if as_json:

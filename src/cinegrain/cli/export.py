@@ -16,7 +16,7 @@ def export(
     as_json: JsonFlag = False,
 ) -> None:
     """The genre model as a folder (ONNX, readable JSON, model card) that predicts without PyTorch."""
-    from cinegrain.pipeline.export import export_model
+    from cinegrain.pipeline.export.folder import export_model
     from cinegrain.pipeline.layout import Run
 
     description = export_model(Run.open(run), out_folder, watcher())

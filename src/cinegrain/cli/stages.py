@@ -12,7 +12,7 @@ from cinegrain.config import Settings, load_settings, save_settings
 
 if TYPE_CHECKING:
     from cinegrain.pipeline.layout import Run
-    from cinegrain.pipeline.train import RunData
+    from cinegrain.pipeline.learning.train import RunData
 
 
 @with_settings("extract", "media")
@@ -28,7 +28,7 @@ def extract(
 ) -> None:
     """Look at and listen to every film: scenes and experts into the embedding dataset."""
     from cinegrain.media.remote import source
-    from cinegrain.pipeline.extract import extract_folder
+    from cinegrain.pipeline.extraction.extract import extract_folder
 
     settings = load_settings(*([config] if config else []), flags=flags)
     run, matched, summary = extract_folder(
@@ -60,8 +60,8 @@ def train(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None, as
 
     Several processes train together: accelerate launch --num_processes 2 -m cinegrain train RUN
     """
+    from cinegrain.pipeline.learning.train import train as train_stage
     from cinegrain.pipeline.progress import Silent
-    from cinegrain.pipeline.train import train as train_stage
     from cinegrain.training.devices import launched_devices
 
     devices = launched_devices()
@@ -78,7 +78,7 @@ def train(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None, as
 @guarded
 def finetune(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None, as_json: JsonFlag = False) -> None:
     """Fine-tune the genre model self-supervised, so that genres fall apart."""
-    from cinegrain.pipeline.train import fine_tune
+    from cinegrain.pipeline.learning.train import fine_tune
 
     opened, data, settings = _open(run, config, flags)
     fine_tune(opened, data, settings, watcher())
@@ -122,7 +122,7 @@ def _open(run: Path, config: Path | None, flags: dict[str, Any]) -> tuple["Run",
     from cinegrain.experts.registry import expert_names
     from cinegrain.pipeline.catalog import load_matched
     from cinegrain.pipeline.layout import Run
-    from cinegrain.pipeline.train import load_data
+    from cinegrain.pipeline.learning.train import load_data
 
     opened = Run.open(run)
     settings = load_settings(

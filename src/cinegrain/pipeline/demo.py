@@ -9,11 +9,11 @@ from cinegrain.demo.plan import CorpusSettings
 from cinegrain.experts.registry import expert_names
 from cinegrain.pipeline.catalog import load_matched
 from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.learning.train import load_data
 from cinegrain.pipeline.progress import Watcher
 from cinegrain.pipeline.recovery import recover
 from cinegrain.pipeline.report import make_report
 from cinegrain.pipeline.run import RunSummary, run_all
-from cinegrain.pipeline.train import load_data
 from cinegrain.types import JsonObject
 
 

@@ -20,19 +20,19 @@ from cinegrain.discovery.stability import repeat_search, stability, with_calibra
 from cinegrain.discovery.structure import GenreStructure, genre_structures, said_of, said_of_all
 from cinegrain.discovery.trust import with_verdicts
 from cinegrain.errors import StoreError
-from cinegrain.pipeline.arrivals import read_arrivals
-from cinegrain.pipeline.assign import place_again
-from cinegrain.pipeline.atlas import RunAtlas, join_atlas, write_table
-from cinegrain.pipeline.edit_log import read_log
+from cinegrain.pipeline.answers.assign import place_again
+from cinegrain.pipeline.atlas.arrivals import read_arrivals
+from cinegrain.pipeline.atlas.edit_log import read_log
+from cinegrain.pipeline.atlas.registry import read_known, write_known
+from cinegrain.pipeline.atlas.run_atlas import RunAtlas, join_atlas, write_table
 from cinegrain.pipeline.expert_blocks import ExpertBlocks
 from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.measure import measure
+from cinegrain.pipeline.learning.measure import measure
+from cinegrain.pipeline.learning.rows import Found, trailer_rows
+from cinegrain.pipeline.learning.train import RunData, load_prototypes
 from cinegrain.pipeline.nuisances import nuisance_variables
 from cinegrain.pipeline.progress import Watcher
 from cinegrain.pipeline.provenance import provenance
-from cinegrain.pipeline.registry import read_known, write_known
-from cinegrain.pipeline.rows import Found, trailer_rows
-from cinegrain.pipeline.train import RunData, load_prototypes
 from cinegrain.pipeline.words import term_counts, trailer_concepts
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.checkpoint import load_model

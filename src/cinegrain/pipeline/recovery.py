@@ -15,7 +15,7 @@ from cinegrain.discovery.settings import DiscoverSettings
 from cinegrain.metrics.clustering import cluster_scores
 from cinegrain.metrics.retrieval import retrieval_scores
 from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.train import RunData, load_prototypes
+from cinegrain.pipeline.learning.train import RunData, load_prototypes
 from cinegrain.training.checkpoint import load_model
 from cinegrain.training.infer import encode_all
 from cinegrain.types import Bool, Float64, JsonObject

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from cinegrain.artifacts import read_json, write_text
-from cinegrain.pipeline.atlas import open_atlas
-from cinegrain.pipeline.extract import read_failures
+from cinegrain.pipeline.atlas.run_atlas import open_atlas
+from cinegrain.pipeline.extraction.extract import read_failures
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import OnStep, Watcher
 from cinegrain.report.data import Artifacts, Failure, wanted_pictures
 from cinegrain.report.page import render
 from cinegrain.store.reader import EmbeddingDataset
-from cinegrain.store.schema import SceneRow
+from cinegrain.store.schema import most_telling
 
 _PAGES = {
     "evaluation (intervals, confusion, worst mistakes)": "evaluation/evaluation.html",
@@ -60,8 +60,3 @@ def _thumbnails(dataset: EmbeddingDataset, trailer_ids: Sequence[str], on_step: 
             pictures[trailer_id] = picture
         on_step(done, len(trailer_ids) + 1, trailer_id)
     return pictures
-
-
-def most_telling(scenes: Sequence[SceneRow]) -> bytes | None:
-    """The largest JPEG: black pictures, logos and title cards compress to little."""
-    return max((scene.thumbnail for scene in scenes if scene.thumbnail), key=len, default=None)

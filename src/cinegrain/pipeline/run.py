@@ -7,11 +7,11 @@ from cinegrain.config import Settings
 from cinegrain.experts.registry import expert_names
 from cinegrain.pipeline.catalog import load_matched
 from cinegrain.pipeline.discover import discover
-from cinegrain.pipeline.extract import ExtractSummary, extract_folder
+from cinegrain.pipeline.extraction.extract import ExtractSummary, extract_folder
 from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.learning.train import fine_tune, load_data, train
 from cinegrain.pipeline.progress import Watcher
 from cinegrain.pipeline.report import make_report
-from cinegrain.pipeline.train import fine_tune, load_data, train
 from cinegrain.types import Source
 
 

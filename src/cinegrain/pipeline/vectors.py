@@ -13,12 +13,12 @@ from cinegrain.config import Settings, load_settings, save_settings
 from cinegrain.errors import ConfigError, DataError, StoreError
 from cinegrain.experts.registry import PRESETS
 from cinegrain.pipeline.catalog import Matched, save_matched
-from cinegrain.pipeline.extract import ExtractSummary
+from cinegrain.pipeline.extraction.extract import ExtractSummary
 from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.learning.train import MIN_FILMS_PER_GENRE
 from cinegrain.pipeline.mend import Mending, Tally, fit_mending, refuse_unfit
 from cinegrain.pipeline.progress import OnStep, Watcher
 from cinegrain.pipeline.run import RunSummary, model_films
-from cinegrain.pipeline.train import MIN_FILMS_PER_GENRE
 from cinegrain.readers.choose import open_vectors
 from cinegrain.readers.foreign import ForeignTrailer, ForeignVectors
 from cinegrain.store.bulk import BulkWriter, StoredTrailer

@@ -7,6 +7,7 @@ dataset.json       format, expert cards with the key of what their vectors depen
 """
 
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,6 +96,11 @@ class SceneRow:
     start_s: float
     end_s: float
     thumbnail: bytes | None = None
+
+
+def most_telling(scenes: Iterable[SceneRow]) -> bytes | None:
+    """The largest JPEG, None without any: black pictures, logos and title cards compress to little."""
+    return max((scene.thumbnail for scene in scenes if scene.thumbnail), key=len, default=None)
 
 
 def table_path(folder: Path, table: str) -> Path:

@@ -13,13 +13,13 @@ from cinegrain.artifacts import key_of
 from cinegrain.errors import ConfigError
 from cinegrain.media.files import check_regular_file, text_path
 from cinegrain.media.loudness import loudness
-from cinegrain.pipeline.atlas_import import write_sheet
-from cinegrain.pipeline.atlas_sheet import sheet_of
-from cinegrain.pipeline.edit import Editor, as_json
+from cinegrain.pipeline.answers.similar import similar_films, why_alike
+from cinegrain.pipeline.atlas.edit import Editor, as_json
+from cinegrain.pipeline.atlas.imported import write_sheet
+from cinegrain.pipeline.atlas.sheet import sheet_of
 from cinegrain.pipeline.progress import Silent
-from cinegrain.pipeline.search import search_films
-from cinegrain.pipeline.search_query import Like, LikeSubgenre, make_query
-from cinegrain.pipeline.similar import similar_films, why_alike
+from cinegrain.pipeline.search.find import search_films
+from cinegrain.pipeline.search.query import Like, LikeSubgenre, make_query
 from cinegrain.types import MODALITIES
 from cinegrain.web import views
 from cinegrain.web.explorer import Explorer, NotFoundError

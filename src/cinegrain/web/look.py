@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cinegrain.errors import CinegrainError, MediaError
-from cinegrain.pipeline.embed import EmbeddedTrailer
-from cinegrain.pipeline.jobs import bound_memory
+from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
+from cinegrain.pipeline.extraction.jobs import bound_memory
+from cinegrain.pipeline.extraction.workers import die_with_parent
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Silent
-from cinegrain.pipeline.workers import die_with_parent
 from cinegrain.types import JsonObject
 
 _WORDS_A_SCENE = 3
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _predict(run: Run, file: Path) -> JsonObject:
-    from cinegrain.pipeline.answer import Answers
+    from cinegrain.pipeline.answers.answer import Answers
 
     _say(stage="loading the models")
     answers = Answers(run)
@@ -50,7 +50,7 @@ def _predict(run: Run, file: Path) -> JsonObject:
 
 
 def _assign(run: Run, file: Path) -> JsonObject:
-    from cinegrain.pipeline.assign import assign
+    from cinegrain.pipeline.answers.assign import assign
 
     _say(stage="joining the atlas")
     done = assign(run, [file], Silent())

@@ -9,10 +9,10 @@ from cinegrain.artifacts import read_json
 from cinegrain.discovery.atlas import unit_rows
 from cinegrain.media.facts import FLAGS
 from cinegrain.media.files import is_video_name, text_path
-from cinegrain.pipeline.edit import history_rows
+from cinegrain.pipeline.answers.similar import similar_films, why_alike
+from cinegrain.pipeline.atlas.edit import history_rows
 from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.similar import similar_films, why_alike
-from cinegrain.store.schema import SceneRow
+from cinegrain.store.schema import SceneRow, most_telling
 from cinegrain.types import JsonObject
 from cinegrain.web.columns import sureness
 from cinegrain.web.explorer import Explorer, NotFoundError, State
@@ -145,11 +145,10 @@ def picture(scenes: Sequence[SceneRow], number: int | None) -> bytes:
     Raises:
         NotFoundError: If there is none.
     """
-    # The largest JPEG: black pictures, logos and title cards compress to little.
-    some = [s.thumbnail for s in scenes if s.thumbnail and number in (None, s.scene)]
-    if not some:
+    found = most_telling(scene for scene in scenes if number in (None, scene.scene))
+    if found is None:
         raise NotFoundError("There is no picture of this scene.")
-    return max(some, key=len)
+    return found
 
 
 def subgenre_view(explorer: Explorer, state: State, id_: str) -> JsonObject:

@@ -1,0 +1,180 @@
+"""An exported model: genres for films never seen, without PyTorch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from cinegrain.artifacts import read_json
+from cinegrain.errors import ConfigError, ShapeError, StoreError
+from cinegrain.experts.registry import expert_cards, load_networks
+from cinegrain.experts.runtime import Runtime, Session
+from cinegrain.explain.familiarity import Familiarity
+from cinegrain.explain.shapley import MAX_PLAYERS, coalition_masks, shapley_values
+from cinegrain.media.files import path_text, plain_text
+from cinegrain.media.settings import MediaSettings
+from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Embedder, Job, load_cut_finder
+from cinegrain.pipeline.learning.sure import FAMILIARITY_FILE, how_sure
+from cinegrain.places import cache_folder
+from cinegrain.training.calibrate import Calibration
+from cinegrain.types import Bool, Float32, Float64, JsonObject
+
+EXPORT_FORMAT = 1
+GRAPH_FILE, EXPORT_FILE = "model.onnx", "model.json"
+_MAX_GRAPH_BYTES = 1 << 30
+_OPERATORS = frozenset(
+    (
+        *("Add", "Cast", "Concat", "Div", "Erf", "Flatten", "Gather", "MatMul", "Max", "Min", "Mul", "ReduceL2"),
+        *("ReduceSum", "Relu", "Sigmoid", "Squeeze", "Unsqueeze", "Where"),
+    )
+)
+
+
+@dataclass(frozen=True, eq=False)
+class GenreAnswer:
+    """Calibrated probabilities (n, g), and each expert's Shapley part in their logits (n, e, g)."""
+
+    probabilities: Float64
+    influence: Float64
+
+
+class ExportedModel:
+    """A folder that `cinegrain export` wrote."""
+
+    def __init__(self, folder: Path) -> None:
+        """Opens it.
+
+        Raises:
+            StoreError: If it is no exported model of this format, or is damaged.
+        """
+        if not (folder / EXPORT_FILE).is_file():
+            raise StoreError(f"{folder} is no exported model (no {EXPORT_FILE}). Make one with `cinegrain export`.")
+        self.card: JsonObject = read_json(folder / EXPORT_FILE)
+        if not isinstance(self.card, dict) or self.card.get("format") != EXPORT_FORMAT:
+            raise StoreError(f"{folder} is not an exported model of format {EXPORT_FORMAT}. Export it again.")
+        try:
+            self.genres = tuple(map(str, self.card["genres"]))
+            self.experts = tuple(str(expert["name"]) for expert in self.card["experts"])
+            self.modes = [str(expert["modality"]) for expert in self.card["experts"]]
+            self._dimensions = [int(expert["dimension"]) for expert in self.card["experts"]]
+            self.thresholds = np.array(self.card["thresholds"], dtype=np.float64)
+            self.calibration = Calibration.from_card(self.card, len(self.genres))
+            self.media = MediaSettings(**self.card["media"])
+            self._familiarity = Familiarity.from_bytes((folder / FAMILIARITY_FILE).read_bytes(), self.experts)
+        except (KeyError, TypeError, ValueError, OSError, ShapeError) as error:
+            raise StoreError(f"The exported model in {folder} is damaged: {error!r}. Export it again.") from error
+        self._session = _open_graph(folder / GRAPH_FILE)
+        self._embedder: Embedder | None = None
+
+    def logits(self, means: Mapping[str, Float32], present: Bool) -> Float64:
+        """The network's own logits.
+
+        Args:
+            means: By expert, mean of the film's scene vectors, shape (n, d_e); what stands for an absent one is free.
+            present: Shape (n, e).
+
+        Returns:
+            Shape (n, g).
+        """
+        inputs = {f"mean_{name}": np.asarray(means[name], dtype=np.float32) for name in self.experts}
+        found = self._session.run(None, {**inputs, "present": np.asarray(present, dtype=bool)})[0]
+        return np.asarray(found, dtype=np.float64)
+
+    def genre_answer(self, means: Mapping[str, Float32], present: Bool) -> GenreAnswer:
+        """Probabilities and influence for n films; arguments as for `logits`."""
+        raw = self.logits(means, present)
+        n, e = present.shape
+        influence = np.zeros((n, e, len(self.genres)))
+        if e <= MAX_PLAYERS:
+            values = np.stack([self.logits(means, present & some) for some in coalition_masks(e)])  # (c, n, g)
+            influence = self.calibration.scale(np.moveaxis(shapley_values(values), 0, 1)) * present[..., None]
+        return GenreAnswer(self.calibration.apply_logits(raw), influence)
+
+    def answer(self, path: Path) -> JsonObject:
+        """Genres of a film, with reasons and how sure.
+
+        Raises:
+            MediaError: If it cannot be read.
+            ConfigError: If no expert here can make such vectors.
+        """
+        if self._embedder is None:
+            self._embedder = self._load_experts()
+        text = path_text(path)
+        found = self._embedder.one(Job(text, path))
+        means = {name: _mean(found, name, d) for name, d in zip(self.experts, self._dimensions, strict=True)}
+        present = np.array([[not np.isnan(means[name][0, 0]) for name in self.experts]])
+        answer = self.genre_answer(means, present)
+        genres: list[JsonObject] = [
+            {
+                "name": genre,
+                "probability": float(answer.probabilities[0, j]),
+                "decided": bool(answer.probabilities[0, j] >= self.thresholds[j]),
+                "influence": dict(zip(self.modes, answer.influence[0, :, j].tolist(), strict=True)),
+            }
+            for j, genre in enumerate(self.genres)
+        ]
+        there = present[0].tolist()
+        return {
+            "path": text,
+            "title": plain_text(path.stem),
+            "duration_s": found.record.duration_s,
+            "n_scenes": found.record.n_scenes,
+            "flags": list(found.record.flags),
+            **how_sure(genres, self.modes, there, means, self._familiarity),
+            "genres": sorted(genres, key=lambda genre: -float(genre["probability"])),
+            "missing": [mode for mode, has in zip(self.modes, there, strict=True) if not has],
+        }
+
+    def _load_experts(self) -> Embedder:
+        known = expert_cards()
+        for expert in self.card["experts"]:
+            name, version = expert["name"], expert.get("version")
+            if name not in known:
+                raise ConfigError(
+                    f"This model needs vectors of {name!r}, which no expert here makes from a video. Install the "
+                    "package that brings it; for vectors computed elsewhere use cinegrain.pipeline.export.exported."
+                )
+            if known[name].version != version:
+                raise ConfigError(
+                    f"This model learned from version {version} of {name}; here is version {known[name].version}. "
+                    "Use the Cinegrain that exported it, or export it anew."
+                )
+        runtime = Runtime(precision=self.card["precision"])
+        networks = load_networks(self.experts, cache_folder(), runtime)
+        return Embedder(networks, self.experts, self.media, load_cut_finder(self.media, cache_folder(), runtime))
+
+
+def _mean(found: EmbeddedTrailer, name: str, dimension: int) -> Float32:
+    """Mean over scenes, shape (1, d), through float16 as the model's training films came; NaN where absent."""
+    there = [e.vector.astype(np.float16) for e in found.embeddings[name] if e is not None]
+    if not there:
+        return np.full((1, dimension), np.nan, dtype=np.float32)
+    return np.asarray(np.mean(np.stack(there).astype(np.float64), axis=0, keepdims=True), dtype=np.float32)
+
+
+def _open_graph(path: Path) -> Session:
+    """Opens a graph that may come from a stranger: only plain arithmetic, nothing from other files, no loops.
+
+    Raises:
+        StoreError: If it is missing, too large, damaged, or holds anything else.
+    """
+    import onnxruntime
+
+    try:
+        if path.stat().st_size > _MAX_GRAPH_BYTES:
+            raise StoreError(f"{path} is larger than any exported model. Export it again.")
+        content = path.read_bytes()
+        model = onnx.load_model_from_string(content)
+        odd = {node.op_type for node in model.graph.node if node.domain} | {
+            node.op_type for node in model.graph.node if node.op_type not in _OPERATORS
+        }
+        if odd or any(tensor.external_data for tensor in model.graph.initializer) or model.functions:
+            raise StoreError(f"{path} holds more than a genre model ({', '.join(sorted(odd)) or 'references'}).")
+        session: Session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        return session
+    except StoreError:
+        raise
+    except Exception as error:  # protobuf and onnxruntime have no common family
+        raise StoreError(f"{path} cannot be read: {error}. Export the model again.") from error

@@ -1,0 +1,96 @@
+"""The export stage: a trained genre model as a folder that predicts without PyTorch."""
+
+import shutil
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from cinegrain.artifacts import read_json, write_bytes, write_json, write_text
+from cinegrain.config import load_settings
+from cinegrain.errors import StoreError
+from cinegrain.explain.familiarity import QUANTILE, fit_familiarity
+from cinegrain.pipeline.export.exported import EXPORT_FILE, EXPORT_FORMAT, GRAPH_FILE
+from cinegrain.pipeline.export.graph import save_graph
+from cinegrain.pipeline.export.model_card import model_card
+from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.learning.evaluate import evaluation_figures
+from cinegrain.pipeline.learning.sure import FAMILIARITY_FILE
+from cinegrain.pipeline.learning.trained import load_trained
+from cinegrain.pipeline.progress import Watcher
+from cinegrain.store.reader import EmbeddingDataset
+from cinegrain.types import JsonObject
+
+INPUTS_FILE, README_FILE = "inputs.json", "README.md"
+
+
+def export_model(run: Run, out: Path, watcher: Watcher) -> JsonObject:
+    """Writes the genre model of a run to a folder of its own, whole or not at all.
+
+    Args:
+        run: A trained run.
+        out: A new or empty folder, or one with an earlier export, which is replaced.
+        watcher: Who watches.
+
+    Returns:
+        What the folder's model.json holds.
+
+    Raises:
+        StoreError: If the run is not trained, or `out` holds something else or cannot be written.
+        ConfigError: If this kind of model cannot be exported.
+    """
+    _check_place(out)
+    with watcher.stage("Export") as on_step:
+        trained = load_trained(run)
+        model, data, settings = trained.model, trained.data, load_settings(run.settings)
+        cards = {card["name"]: card for card in EmbeddingDataset(run.dataset).cards}
+        figures = evaluation_figures(trained, n_mistakes=0)
+        on_step(1, 2, "figures on the test films")
+        means = {name: data.arrays.means(name) for name in model.spec.experts}
+        familiarity = fit_familiarity(means, trained.split.train, trained.split.val, seed=settings.seed)
+        description: JsonObject = {
+            "format": EXPORT_FORMAT,
+            "genres": list(model.spec.genres),
+            "thresholds": trained.card["thresholds"],
+            "calibration": trained.calibration.to_json(),
+            "experts": [cards[name] for name in model.spec.experts],
+            "precision": settings.extract.precision,
+            "media": asdict(settings.media),
+            "model": asdict(model.spec.settings),
+            "strangeness": {"threshold": familiarity.threshold, "quantile": QUANTILE},
+            "figures": figures,
+            "provenance": {**trained.card["provenance"], "key": trained.card["key"]},
+        }
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as place:
+                folder = Path(place) / "model"
+                save_graph(model, folder / GRAPH_FILE)
+                write_bytes(folder / FAMILIARITY_FILE, familiarity.to_bytes())
+                write_json(folder / INPUTS_FILE, _inputs(trained.model.spec.experts, model.state_dict()))
+                write_text(folder / README_FILE, model_card(description))
+                write_json(folder / EXPORT_FILE, description)
+                if out.is_dir():
+                    shutil.rmtree(out)
+                folder.rename(out)
+        except OSError as error:
+            raise StoreError(f"Cannot write {out}: {error.strerror or error}. Choose another --out.") from error
+        on_step(2, 2, out.name)
+    return description
+
+
+def _check_place(out: Path) -> None:
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if out.is_dir() and (out / EXPORT_FILE).is_file() and "format" in read_json(out / EXPORT_FILE):
+        known = {EXPORT_FILE, GRAPH_FILE, INPUTS_FILE, README_FILE, FAMILIARITY_FILE}
+        if {path.name for path in out.iterdir()} <= known:
+            return
+    raise StoreError(f"{out} exists and is not an exported model alone. Choose an empty or new folder for --out.")
+
+
+def _inputs(experts: tuple[str, ...], weights: JsonObject) -> JsonObject:
+    """Mean and deviation of each expert's vectors over the training films, to tell whether others' are alike."""
+    return {
+        name: {"mean": weights[f"mean_{name}"].tolist(), "deviation": (1 / weights[f"scale_{name}"]).tolist()}
+        for name in experts
+    }

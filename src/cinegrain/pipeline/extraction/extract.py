@@ -1,0 +1,243 @@
+"""The extraction stage: every trailer of the catalogue into the embedding dataset."""
+
+import csv
+import functools
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cinegrain.artifacts import key_of, write_csv
+from cinegrain.config import ExtractSettings, Settings, save_settings, to_plain
+from cinegrain.experts.base import ExpertCard
+from cinegrain.experts.registry import expert_cards, load_networks, resolve_experts
+from cinegrain.experts.runtime import quantised_for
+from cinegrain.experts.weights import WeightFile, fetch
+from cinegrain.media.remote import source_text
+from cinegrain.pipeline.catalog import Matched, match_catalog, save_matched
+from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job, cut_weights, load_cut_finder
+from cinegrain.pipeline.extraction.jobs import Engine, Failed, Outcome, WorkerSetup
+from cinegrain.pipeline.extraction.ray_engine import embed_on_ray
+from cinegrain.pipeline.extraction.sources import is_unchanged, stamp_of
+from cinegrain.pipeline.extraction.workers import embed_all
+from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.progress import Watcher
+from cinegrain.places import cache_folder
+from cinegrain.store.location import dataset_url
+from cinegrain.store.writer import DatasetWriter
+from cinegrain.types import Source, Trailer
+
+# Settings that only experts with one kind of need depend on, by how their names begin.
+_OWN_SETTINGS = {"frames": "frame_", "flow": "flow_", "sound": "silence_", "clips": "clip_"}
+_NO_VECTOR_DEPENDS_ON = ("time_limit_s",)
+FAILURE_COLUMNS = ("trailer_id", "path", "reason", "size_bytes", "modified_ns")
+
+
+@dataclass(frozen=True)
+class FailureRow:
+    """One line of failures.csv; size and time tell whether the file has changed since."""
+
+    trailer_id: str
+    path: str
+    reason: str
+    size_bytes: int
+    modified_ns: int
+
+
+@dataclass(frozen=True)
+class ExtractSummary:
+    """What the stage did."""
+
+    n_done: int
+    n_new: int
+    failures: tuple[FailureRow, ...]
+
+
+def extract_folder(
+    videos: Source, catalog: Path, out: Path, settings: Settings, watcher: Watcher, *, retry_failed: bool = False
+) -> tuple[Run, Matched, ExtractSummary]:
+    """Matches a folder with its catalogue and embeds every film.
+
+    Raises:
+        CinegrainError: If the input cannot be used or the output not written.
+    """
+    matched = match_catalog(videos, catalog)
+    run = Run.open(out, create=True)
+    save_matched(run.catalog, matched)
+    return run, matched, extract(run, matched.trailers, settings, watcher, retry_failed=retry_failed)
+
+
+def extract(
+    run: Run, trailers: Sequence[Trailer], settings: Settings, watcher: Watcher, *, retry_failed: bool = False
+) -> ExtractSummary:
+    """Embeds every trailer that the dataset does not hold yet; killed at any moment, it goes on where it was.
+
+    Args:
+        run: The run folder.
+        trailers: What the catalogue has.
+        settings: All settings.
+        watcher: Who watches.
+        retry_failed: Try files again that failed before and have not changed.
+
+    Raises:
+        StoreError: If the dataset is of another version, or cannot be written.
+        WeightsError: If an expert's weights cannot be had.
+    """
+    experts, runtime = resolve_experts(settings.extract.experts), settings.extract.runtime()
+    cards = expert_cards()
+    install_weights(experts, watcher, also=cut_weights(settings.media))
+    if settings.extract.dataset:
+        run.place_dataset(dataset_url(settings.extract.dataset))
+    writer = DatasetWriter(
+        run.dataset,
+        cards=[cards[name].as_json() for name in experts],
+        settings={"media": to_plain(settings.media)},
+        keys={name: vectors_key(cards[name], settings) for name in experts},
+    )
+    save_settings(settings, run.folder)
+    failures = {} if retry_failed else _still_failing(read_failures(run.failures), trailers)
+    work = _work(writer, trailers, experts, failures, settings)
+    _write_failures(run, failures)
+    jobs = [job for group in work.values() for job in group]
+    if jobs:
+        load_networks(sorted({name for names in work for name in names}), cache_folder(), runtime)  # builds graphs once
+        load_cut_finder(settings.media, cache_folder(), runtime)
+        with watcher.stage("Looking and listening") as on_step:
+            started = time.monotonic()
+            for done, outcome in enumerate(_embed_groups(work, settings), start=1):
+                name = outcome.job.trailer_id if isinstance(outcome, Failed) else outcome.record.trailer_id
+                if isinstance(outcome, Failed):
+                    failures[name] = _failure(outcome)
+                    _write_failures(run, failures)
+                    watcher.say(f"{name}: {outcome.reason}")
+                elif name in writer.records:
+                    writer.extend(name, outcome.scenes, outcome.embeddings)
+                else:
+                    writer.append(outcome.record, outcome.scenes, outcome.embeddings)
+                rate = done / max(time.monotonic() - started, 1e-6) * 60
+                on_step(done, len(jobs), f"{name} ({rate:.0f} films a minute)")
+        writer.compact()
+    whole = {name for name, record in writer.records.items() if set(experts) <= set(record.experts)}
+    return ExtractSummary(
+        n_done=len(whole & {trailer.trailer_id for trailer in trailers}),
+        n_new=sum(job.trailer_id in whole for job in jobs),
+        failures=tuple(failures.values()),
+    )
+
+
+def vectors_key(card: ExpertCard, settings: Settings) -> str:
+    """Key of everything that an expert's vectors depend on: its version, and the settings that reach it.
+
+    How scenes are cut reaches every expert; how frames are sampled only those that look at frames, and so on. The
+    time limit reaches none. 8-bit graphs count by their content and their engine, which adds in its own way; between
+    engines fp32 differs by rounding only.
+    """
+    of_others = tuple(prefix for needs, prefix in _OWN_SETTINGS.items() if needs != card.needs)
+    reaching = {
+        name: value
+        for name, value in to_plain(settings.media).items()
+        if name not in _NO_VECTOR_DEPENDS_ON and not name.startswith(of_others)
+    }
+    parts = [card.name, card.version, reaching]
+    short = [graph.sha256 for graph in quantised_for(card.name, cache_folder()) if graph.kept]
+    if settings.extract.precision == "int8" and short:
+        parts.append([settings.extract.inference, *short])
+    return key_of(*parts)
+
+
+def _embed_groups(
+    work: Mapping[tuple[str, ...], Sequence[Job]], settings: Settings
+) -> Iterator[EmbeddedTrailer | Failed]:
+    """Group by group, so that only the networks that are missing run."""
+    engine = _engine(settings.extract)
+    for experts, jobs in work.items():
+        limit = settings.extract.download_limit_bytes
+        yield from engine(jobs, WorkerSetup(experts, settings.media, cache_folder(), settings.extract.runtime(), limit))
+
+
+def _engine(settings: ExtractSettings) -> Engine:
+    """A Ray cluster if the settings name one, else processes on this machine."""
+    if settings.ray:
+        return functools.partial(embed_on_ray, address=settings.ray, at_once=settings.workers)
+
+    def local(jobs: Sequence[Job], setup: WorkerSetup) -> Iterator[Outcome]:
+        return embed_all(jobs, setup, workers=min(settings.n_workers, len(jobs)))
+
+    return local
+
+
+def install_weights(experts: Sequence[str], watcher: Watcher, *, also: Sequence[WeightFile] = ()) -> list[Path]:
+    """Downloads what the experts need, and further files, where the cache lacks them.
+
+    Raises:
+        WeightsError: If something cannot be had.
+    """
+    cards = expert_cards()
+    files = list(dict.fromkeys(file for name in experts for file in cards[name].weights)) + list(also)
+    paths = []
+    with watcher.stage("Pretrained weights") as on_step:
+        for done, file in enumerate(files, start=1):
+            paths.append(fetch(file, cache_folder()))
+            on_step(done, len(files), file.name)
+    return paths
+
+
+def read_failures(path: Path) -> list[FailureRow]:
+    """The failures of earlier runs; none if there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        return [
+            FailureRow(row["trailer_id"], row["path"], row["reason"], int(row["size_bytes"]), int(row["modified_ns"]))
+            for row in csv.DictReader(file)
+        ]
+
+
+def _write_failures(run: Run, failures: dict[str, FailureRow]) -> None:
+    rows = sorted(failures.values(), key=lambda row: row.trailer_id)
+    write_csv(run.failures, FAILURE_COLUMNS, map(asdict, rows))
+
+
+def _still_failing(rows: Sequence[FailureRow], trailers: Sequence[Trailer]) -> dict[str, FailureRow]:
+    """Failures whose file has not changed since."""
+    paths = {trailer.trailer_id: trailer.path for trailer in trailers}
+    return {
+        row.trailer_id: row
+        for row in rows
+        if row.trailer_id in paths and stamp_of(paths[row.trailer_id]) == (row.size_bytes, row.modified_ns)
+    }
+
+
+def _work(
+    writer: DatasetWriter,
+    trailers: Sequence[Trailer],
+    experts: Sequence[str],
+    failures: Mapping[str, FailureRow],
+    settings: Settings,
+) -> dict[tuple[str, ...], list[Job]]:
+    """What is still to do, by the experts that are missing.
+
+    A trailer whose file has changed is taken out of the dataset first, and so is one that has lost all of its
+    experts: its scenes may be cut otherwise now.
+    """
+    stale: list[str] = []
+    work: dict[tuple[str, ...], list[Job]] = {}
+    for trailer in trailers:
+        if trailer.trailer_id in failures:
+            continue
+        record = writer.records.get(trailer.trailer_id)
+        missing = tuple(experts)
+        if record is not None and record.experts and is_unchanged(record, trailer.path, settings):
+            missing = tuple(name for name in experts if name not in record.experts)
+        elif record is not None:
+            stale.append(trailer.trailer_id)
+        if missing:
+            work.setdefault(missing, []).append(Job(trailer.trailer_id, trailer.path))
+    writer.remove(stale)
+    return work
+
+
+def _failure(outcome: Failed) -> FailureRow:
+    return FailureRow(
+        outcome.job.trailer_id, source_text(outcome.job.path), outcome.reason, *stamp_of(outcome.job.path)
+    )

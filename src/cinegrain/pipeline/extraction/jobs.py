@@ -1,0 +1,136 @@
+"""What every engine of the extraction stage does with trailers: their outcomes, and errors caught at them."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from cinegrain.errors import CinegrainError
+from cinegrain.experts.registry import load_networks
+from cinegrain.experts.runtime import Runtime
+from cinegrain.media.files import plain_text
+from cinegrain.media.settings import MediaSettings
+from cinegrain.pipeline.extraction.embed import DOWNLOAD_LIMIT_BYTES, EmbeddedTrailer, Embedder, Job, load_cut_finder
+
+log = logging.getLogger(__name__)
+_MEMORY_SHARE = 0.8
+
+HANG_MARGIN_S = 60.0
+"""A worker is stopped once it shows no sign of life for media.time_limit_s and this much longer."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A trailer that could not be embedded, and why in plain words."""
+
+    job: Job
+    reason: str
+
+
+@dataclass(frozen=True)
+class WorkerSetup:
+    """What every worker loads once."""
+
+    experts: tuple[str, ...]
+    media: MediaSettings
+    cache: Path
+    runtime: Runtime
+    download_limit_bytes: int = DOWNLOAD_LIMIT_BYTES
+
+
+Outcome: TypeAlias = EmbeddedTrailer | Failed
+Work: TypeAlias = Callable[[Iterator[Job]], Iterator[Outcome]]
+"""Takes jobs as it is ready for them and gives one outcome for each, perhaps only when it has begun others."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A job whose worker is gone, and what became of it."""
+
+    job: Job
+    what: str
+    details: str
+
+    def reason(self, how_often: str) -> str:
+        """In plain words."""
+        return f"{self.what} {how_often} ({self.details})"
+
+
+class Engine(Protocol):
+    """Where trailers are embedded: every job gives exactly one outcome, in any order, as it comes."""
+
+    def __call__(self, jobs: Sequence[Job], setup: WorkerSetup) -> Iterator[Outcome]:
+        """Embeds all jobs.
+
+        Raises:
+            CinegrainError: If no worker can start, for example because weights are missing.
+        """
+        ...
+
+
+def tried_twice(
+    jobs: Sequence[Job],
+    together: Callable[[Sequence[Job]], Iterator[Outcome | Lost]],
+    alone: Callable[[Sequence[Job]], Iterator[Outcome | Lost]],
+) -> Iterator[Outcome]:
+    """Every job's outcome; one that is lost is tried once more at the end, and lost again it is a failure.
+
+    Args:
+        jobs: What to do.
+        together: Does them, many at a time.
+        alone: Does what was lost, one at a time.
+    """
+    lost: list[Job] = []
+    for outcome in together(jobs):
+        if isinstance(outcome, Lost):
+            log.warning("%s: %s; it is tried again at the end", outcome.job.trailer_id, outcome.reason("once"))
+            lost.append(outcome.job)
+        else:
+            yield outcome
+    for outcome in alone(lost):
+        yield Failed(outcome.job, outcome.reason("twice")) if isinstance(outcome, Lost) else outcome
+
+
+def embedder(setup: WorkerSetup, on_progress: Callable[[], None]) -> Work:
+    """Loads the networks into this process.
+
+    Raises:
+        WeightsError: If their weights cannot be had.
+    """
+    ours = Embedder(
+        networks=load_networks(setup.experts, setup.cache, setup.runtime),
+        experts=setup.experts,
+        settings=setup.media,
+        cut_finder=load_cut_finder(setup.media, setup.cache, setup.runtime),
+        on_progress=on_progress,
+        download_limit_bytes=setup.download_limit_bytes,
+    )
+    return lambda jobs: (outcome_of(job, found) for job, found in ours.each(jobs))
+
+
+def outcome_of(job: Job, found: EmbeddedTrailer | Exception) -> Outcome:
+    """What is told of a job: its result, or in plain words what went wrong."""
+    if isinstance(found, EmbeddedTrailer):
+        return found
+    if isinstance(found, CinegrainError):
+        return Failed(job, plain_text(str(found)))
+    if isinstance(found, MemoryError):
+        return Failed(job, "not enough memory to read it")
+    log.error("unexpected error in %s", job.path, exc_info=found)
+    return Failed(job, plain_text(f"unexpected {type(found).__name__}: {found}"))
+
+
+def bound_memory() -> None:
+    """One worker that wants nearly all memory gets an error, which costs a trailer and not the machine."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    n_bytes = int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _MEMORY_SHARE)
+    with suppress(ValueError, OSError):  # a tighter limit is in force
+        # Data, not address space: networks map files and runtimes reserve far more than they use.
+        resource.setrlimit(resource.RLIMIT_DATA, (n_bytes, n_bytes))

@@ -1,0 +1,306 @@
+"""The extraction stage on a Ray cluster: a task for a handful of trailers, retries counted here and not by Ray.
+
+Nodes need the same version of cinegrain, see the films under the same paths or addresses, and keep pretrained weights
+in caches of their own.
+"""
+
+import functools
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any, TextIO, cast
+from urllib.parse import urlsplit
+
+from cinegrain import __version__
+from cinegrain.errors import CinegrainError, ConfigError
+from cinegrain.pipeline.extraction.embed import Job
+from cinegrain.pipeline.extraction.jobs import (
+    HANG_MARGIN_S,
+    Lost,
+    Outcome,
+    Work,
+    WorkerSetup,
+    bound_memory,
+    embedder,
+    tried_twice,
+)
+from cinegrain.places import cache_folder
+
+log = logging.getLogger(__name__)
+_TASKS_PER_CPU = 2  # one running and one ready to
+_MOST_TOGETHER = 8  # trailers a task; the last ones of a run go singly, so that no machine waits for another
+_MOST_NODES_LOST = 3
+_MOST_STARTS_IN_VAIN = 3
+_JOIN_ATTEMPTS = 3
+_PATIENCE_S = 60.0
+_GREETING_S = 10.0
+_CLIENT_PORT = 10001  # Ray's own
+
+
+def embed_on_ray(
+    jobs: Sequence[Job], setup: WorkerSetup, *, address: str, at_once: int = 0, work: Work | None = None
+) -> Iterator[Outcome]:
+    """Embeds trailers on a cluster and gives each result as it comes.
+
+    A task takes a handful of trailers, whose scenes fill batches together. If its process dies or hangs, nobody knows
+    at which of them: each then has a task of its own. A trailer whose own process is lost is tried once more when all
+    others are done, with no other beside it. A machine that dies costs the trailers on it nothing: they are done
+    elsewhere, until one has met three such deaths.
+
+    Args:
+        jobs: What to do.
+        setup: What workers load; each node keeps weights in its own cache, not in `setup.cache`.
+        address: HOST:PORT of a cluster that this machine is part of, `auto` to find it, ray://HOST:PORT of one that
+            it is not part of (Ray Client), or `local` for one that lives as long as this call.
+        at_once: Most tasks in flight; 0 is twice the processors that the cluster has at that moment.
+        work: Done in a worker; embeds trailers unless told otherwise.
+
+    Raises:
+        ConfigError: If Ray is not installed, or there is no cluster.
+        CinegrainError: If workers cannot start, for example because weights are missing, or the cluster goes away.
+    """
+    with _connected(address) as ray:
+        silence_s = setup.media.time_limit_s + HANG_MARGIN_S
+        start = ray.remote(num_cpus=1, max_retries=0)(_start)
+        embed = ray.remote(num_cpus=1, max_retries=0)(_embed)
+        if work is None:
+            _check_start(ray, lambda: start.remote(setup, silence_s, __version__))
+
+        def submit(handful: Sequence[Job]) -> Any:
+            return embed.remote(handful, setup, silence_s, work)
+
+        yield from tried_twice(
+            jobs,
+            together=lambda some: _run(ray, some, submit, at_once),
+            alone=lambda some: _run(ray, some, submit, 1, most_together=1),
+        )
+
+
+def _run(
+    ray: ModuleType,
+    jobs: Sequence[Job],
+    submit: Callable[[Sequence[Job]], Any],
+    at_once: int,
+    *,
+    most_together: int = _MOST_TOGETHER,
+) -> Iterator[Outcome | Lost]:
+    """Every job's outcome; those that a dead machine or a neighbour took along are handed out again, each by itself."""
+    queue = list(reversed(jobs))
+    flying: dict[Any, Sequence[Job]] = {}
+    apart: set[str] = set()
+    nodes_lost: Counter[str] = Counter()
+    try:
+        while queue or flying:
+            n_cpus = int(ray.cluster_resources().get("CPU", 0))
+            most_flying = at_once or max(1, _TASKS_PER_CPU * n_cpus)
+            while queue and len(flying) < most_flying:
+                n = 1 if queue[-1].trailer_id in apart else min(most_together, 1 + len(queue) // (2 * most_flying))
+                handful: Sequence[Job] = [queue.pop() for _ in range(n)]
+                flying[submit(handful)] = handful
+            landed, _ = ray.wait(list(flying), num_returns=1, timeout=_PATIENCE_S)
+            if not landed and not n_cpus:
+                log.warning("the Ray cluster has no processor left; waiting for one")
+            for ref in landed:
+                handful = flying.pop(ref)
+                found = _land(ray, ref)
+                if not isinstance(found, _Loss):
+                    yield from found
+                    continue
+                for job in handful:
+                    nodes_lost[job.trailer_id] += found.of_machine
+                    blameless = nodes_lost[job.trailer_id] < _MOST_NODES_LOST if found.of_machine else len(handful) > 1
+                    if not blameless:
+                        yield Lost(job, found.what, found.details)
+                        continue
+                    log.warning("%s: %s; it is read elsewhere, by itself", job.trailer_id, found.what)
+                    apart.add(job.trailer_id)
+                    queue.append(job)
+    finally:
+        for ref in flying:
+            ray.cancel(ref, force=True)
+
+
+@dataclass(frozen=True)
+class _Loss:
+    """A task that is gone, and whether its whole machine is."""
+
+    what: str
+    details: str
+    of_machine: bool = False
+
+
+def _land(ray: ModuleType, ref: Any) -> Sequence[Outcome] | _Loss:
+    """What became of a task.
+
+    Raises:
+        CinegrainError: If no task can run.
+    """
+    errors = ray.exceptions
+    try:
+        outcomes: Sequence[Outcome] = ray.get(ref)
+    except (errors.NodeDiedError, errors.LocalRayletDiedError, errors.ObjectLostError):
+        return _Loss("the machine reading it died", f"{_MOST_NODES_LOST} in a row", of_machine=True)
+    except (errors.WorkerCrashedError, errors.TaskCancelledError):
+        details = "a crash, out of memory, or no sign of life for longer than media.time_limit_s"
+        return _Loss("the process reading it died", details)
+    except errors.OutOfMemoryError:
+        return _Loss("the process reading it was stopped", "its machine was short of memory")
+    except errors.RayError as error:
+        raise _no_start(errors, error) from error
+    return outcomes
+
+
+def _check_start(ray: ModuleType, start: Callable[[], Any]) -> None:
+    """Starts one worker, so that what would fail for every trailer ends the run instead.
+
+    Raises:
+        CinegrainError: If it cannot start.
+    """
+    errors = ray.exceptions
+    for _ in range(_MOST_STARTS_IN_VAIN):
+        try:
+            ray.get(start())
+        except (errors.NodeDiedError, errors.LocalRayletDiedError, errors.WorkerCrashedError) as error:
+            failure = error
+        except errors.RayError as error:
+            raise _no_start(errors, error) from error
+        else:
+            return
+    raise CinegrainError(
+        f"Worker processes on the Ray cluster die while they start ({_MOST_STARTS_IN_VAIN} times). "
+        "Do its nodes have enough memory for the experts? See `cinegrain doctor` on one of them."
+    ) from failure
+
+
+def _no_start(errors: Any, error: Exception) -> CinegrainError:
+    cause = error.cause if isinstance(error, errors.RayTaskError) else error
+    if isinstance(cause, CinegrainError):
+        return cause
+    return CinegrainError(
+        f"Tasks cannot run on the Ray cluster: {type(cause).__name__}: {str(cause).strip().splitlines()[-1]} "
+        f"Install cinegrain {__version__} with the same Python on every node, and run the same command again."
+    )
+
+
+def _start(setup: WorkerSetup, silence_s: float, version: str) -> None:
+    """Loads the networks of a node's worker.
+
+    Raises:
+        ConfigError: If the node has another version.
+        WeightsError: If weights cannot be had there.
+    """
+    if version != __version__:
+        raise ConfigError(f"A Ray node has cinegrain {__version__}, this machine {version}. Install the same on all.")
+    _loaded(setup, silence_s)
+
+
+def _embed(handful: Sequence[Job], setup: WorkerSetup, silence_s: float, work: Work | None) -> list[Outcome]:
+    """One task: the outcomes of some trailers; the kernel ends the process where it shows no sign of life."""
+    work = work or _loaded(setup, silence_s)
+
+    def jobs() -> Iterator[Job]:
+        for job in handful:
+            _allow(silence_s)
+            yield job
+
+    try:
+        return list(work(jobs()))
+    finally:
+        _allow(0.0)
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(setup: WorkerSetup, silence_s: float) -> Work:
+    bound_memory()
+    return embedder(replace(setup, cache=cache_folder()), on_progress=lambda: _allow(silence_s))
+
+
+def _allow(seconds: float) -> None:
+    """Ends this process after so much time, whatever it does then; 0 never."""
+    signal.setitimer(signal.ITIMER_REAL, seconds)  # nobody handles SIGALRM, so it cannot be held up by native code
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[ModuleType]:
+    """Ray, joined to the cluster; left again where it was joined here."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # no new cluster in place of one that is lost
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise ConfigError(f"A Ray cluster needs the package ray: pip install 'cinegrain[ray]' ({error}).") from error
+    with redirect_stdout(cast(TextIO, _WithoutRay(sys.stdout))):
+        joined = not ray.is_initialized()
+        if joined:
+            _join(ray, address)
+        try:
+            yield ray
+        except Exception as error:  # without a connection Ray raises whatever the call at hand trips over
+            if ray.is_initialized() and not isinstance(error, ConnectionError):
+                raise
+            raise CinegrainError(
+                f"The connection to the Ray cluster ({address}) is lost. What is done is kept: "
+                "when the cluster is back, the same command goes on from here."
+            ) from error
+        finally:
+            if joined:
+                ray.shutdown()
+
+
+def _join(ray: ModuleType, address: str) -> None:
+    alone = {"include_dashboard": False} if address == "local" else {}
+    try:
+        if address not in ("auto", "local"):  # Ray itself would try for minutes
+            place = urlsplit(address if "://" in address else f"//{address}")
+            if place.scheme not in ("", "ray"):
+                raise ValueError(f"{place.scheme}:// is none of its addresses")
+            port = place.port or (_CLIENT_PORT if place.scheme else 0)
+            socket.create_connection((place.hostname or "", port), timeout=_GREETING_S).close()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "lance is not fork-safe")  # what is forked here is another program
+            _knock(functools.partial(ray.init, address, log_to_driver=False, logging_level=logging.ERROR, **alone))
+    except (OSError, RuntimeError, ValueError, ImportError) as error:
+        said = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        reason = said[-1 if isinstance(error, ConnectionAbortedError) else 0]  # the former quotes a whole traceback
+        raise ConfigError(
+            f"There is no Ray cluster to join at {address!r} ({reason.strip()[:200]}). "
+            "Start one with `ray start --head`, and see docs/archive.md."
+        ) from error
+
+
+def _knock(join: Callable[[], object]) -> None:
+    """Joins; a head that cannot start a server for us is asked again (ray#63202: forks die by chance)."""
+    for left in reversed(range(_JOIN_ATTEMPTS)):
+        try:
+            join()
+            return
+        except ConnectionAbortedError:
+            if not left:
+                raise
+
+
+class _WithoutRay:
+    """Standard output without what Ray's listening threads print, which may be hundreds of lines for one dead node."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._out, name)
+
+    def write(self, text: str) -> int:
+        """Passes on what others write; Ray's lines go to the log."""
+        if threading.current_thread().name.startswith("ray_"):
+            log.debug("%s", text)
+            return len(text)
+        return self._out.write(text)

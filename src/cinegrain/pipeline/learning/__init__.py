@@ -1,0 +1,1 @@
+"""The genre model of a run: trained, measured, compared with and without each mode."""

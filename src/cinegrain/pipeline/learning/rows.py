@@ -1,0 +1,147 @@
+"""What is known of each trailer once sub-genres are found, as plain rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from cinegrain.discovery.atlas import Atlas, unit_rows
+from cinegrain.explain.influence import Influence, mode_influence
+from cinegrain.explain.neighbours import nearest_of_each
+from cinegrain.models.genre_model import GenreModel
+from cinegrain.pipeline.learning.train import RunData
+from cinegrain.pipeline.words import best_words
+from cinegrain.store.reader import EmbeddingDataset
+from cinegrain.training.calibrate import Calibration
+from cinegrain.training.infer import predict_genres
+from cinegrain.types import Float64, JsonObject
+
+N_WORDS = 8
+_N_NEIGHBOURS = 5
+_N_MEMBERSHIPS, _LEAST_MEMBERSHIP = 3, 0.05
+_INFLUENCE_BATCH = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What discovery found.
+
+    Attributes:
+        atlas: The sub-genres.
+        encoded: Gated vectors of the fine-tuned network, shape (n, e, d).
+        layout: Places on the map, shape (n, 2).
+        layout_before: The same by the genre model, before fine-tuning.
+        concepts: Strength of words: trailer_id -> mode -> word -> 0..1.
+    """
+
+    atlas: Atlas
+    encoded: Float64
+    layout: Float64
+    layout_before: Float64
+    concepts: Mapping[str, Mapping[str, Mapping[str, float]]]
+
+
+def trailer_rows(
+    data: RunData, dataset: EmbeddingDataset, model: GenreModel, card: JsonObject, found: Found
+) -> tuple[list[JsonObject], Influence]:
+    """One row a trailer, in the order of the data, and the influence of modes on all of them; calibrated.
+
+    Args:
+        data: n films.
+        dataset: Where they come from.
+        model: The genre model.
+        card: Its card, with calibration, thresholds and split.
+        found: What discovery found.
+    """
+    calibration = Calibration.from_card(card, len(data.genres))
+    influence = calibrated_influence(_influence(model, data), calibration)
+    probabilities = calibration.apply(predict_genres(model, data.arrays, data.everything))
+    records = {record.trailer_id: record for record in dataset.trailers}
+    present = np.stack([np.diff(a.offsets) > 0 for a in data.arrays.experts.values()], axis=1)
+    part_of = {trailer_id: part for part, ids in card["split"].items() for trailer_id in ids}
+    points = unit_rows(found.encoded)
+    near, alike = nearest_of_each(points, top_k=_N_NEIGHBOURS)
+    distances = 1 - points @ found.atlas.clustering.centroids.T
+    memberships = found.atlas.clustering.membership_of_own(points)
+    rows = []
+    for i, trailer in enumerate(data.trailers):
+        cluster = int(found.atlas.clustering.labels[i])
+        subgenre, record = found.atlas.subgenres[cluster], records[trailer.trailer_id]
+        rows.append(
+            {
+                "trailer_id": trailer.trailer_id,
+                "title": trailer.title,
+                "year": trailer.year,
+                "genres": list(trailer.genres),
+                "split": part_of.get(trailer.trailer_id, "unlabelled"),
+                "duration_s": record.duration_s,
+                "n_scenes": record.n_scenes,
+                "flags": list(record.flags),
+                "missing": [mode for mode, there in zip(data.modes, present[i], strict=True) if not there],
+                "predicted": genre_answers(model, probabilities[i], card["thresholds"], influence.values[i]),
+                "subgenre": {"id": subgenre.id, "name": subgenre.name, "distance": float(distances[i, cluster])},
+                "memberships": _likely(memberships[i], found.atlas),
+                "concepts": {
+                    mode: [asdict(word) for word in best_words(words, N_WORDS)]
+                    for mode, words in found.concepts.get(trailer.trailer_id, {}).items()
+                },
+                "neighbours": [
+                    {"trailer_id": data.trailers[row].trailer_id, "score": score}
+                    for row, score in zip(near[i].tolist(), alike[i].tolist(), strict=True)
+                ],
+                "map": [float(x) for x in found.layout[i]],
+                "map_before": [float(x) for x in found.layout_before[i]],
+            }
+        )
+    return rows, influence
+
+
+def _likely(membership: Float64, atlas: Atlas) -> list[JsonObject]:
+    """The sub-genres that a film most belongs to, at most three."""
+    best = np.argsort(-membership, kind="stable")[:_N_MEMBERSHIPS]
+    return [
+        {"id": atlas.subgenres[c].id, "membership": round(float(membership[c]), 4)}
+        for c in best
+        if membership[c] >= _LEAST_MEMBERSHIP
+    ]
+
+
+def calibrated_influence(influence: Influence, calibration: Calibration) -> Influence:
+    """Influence on the calibrated logits."""
+    return Influence(
+        calibration.scale(influence.values),
+        calibration.scale(influence.full) + calibration.offsets,
+        calibration.scale(influence.empty) + calibration.offsets,
+    )
+
+
+def genre_answers(
+    model: GenreModel, probabilities: Float64, thresholds: Sequence[float], influence: Float64
+) -> list[JsonObject]:
+    """Each genre's probability, decision and reasons for one film.
+
+    Args:
+        model: The genre model.
+        probabilities: Shape (g,).
+        thresholds: Length g.
+        influence: Shape (e, g), logits.
+    """
+    modes = [model.spec.modalities[name] for name in model.spec.experts]
+    return [
+        {
+            "name": genre,
+            "probability": float(probabilities[j]),
+            "decided": bool(probabilities[j] >= thresholds[j]),
+            "influence": dict(zip(modes, influence[:, j].tolist(), strict=True)),
+        }
+        for j, genre in enumerate(model.spec.genres)
+    ]
+
+
+def _influence(model: GenreModel, data: RunData) -> Influence:
+    rows = data.everything
+    parts = [
+        mode_influence(model, data.arrays.batch(rows[i : i + _INFLUENCE_BATCH]))
+        for i in range(0, len(rows), _INFLUENCE_BATCH)
+    ]
+    return Influence(np.concatenate([p.values for p in parts]), np.concatenate([p.full for p in parts]), parts[0].empty)

@@ -1,0 +1,264 @@
+"""The training stages: the coarse genre model, and its self-supervised fine-tuning."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import compress
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from cinegrain.artifacts import is_current, key_of, write_bytes
+from cinegrain.config import Settings, to_plain
+from cinegrain.errors import DataError, StoreError
+from cinegrain.explain.familiarity import films_to_compare, fit_familiarity
+from cinegrain.metrics.multilabel import best_thresholds
+from cinegrain.models.genre_model import ModelSpec
+from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.learning.pooled import StoredScenes, mapped_arrays
+from cinegrain.pipeline.learning.sure import FAMILIARITY_FILE
+from cinegrain.pipeline.progress import Watcher
+from cinegrain.pipeline.provenance import provenance
+from cinegrain.store.reader import EmbeddingDataset
+from cinegrain.training.calibrate import fit_calibration
+from cinegrain.training.checkpoint import CARD_FILE, load_model, save_model
+from cinegrain.training.coarse import train_coarse
+from cinegrain.training.data import TrailerArrays
+from cinegrain.training.devices import ALONE, Devices
+from cinegrain.training.finetune import finetune
+from cinegrain.training.finetuned import Finetuned, NothingToContrastError
+from cinegrain.training.infer import predict_genres
+from cinegrain.training.kin import franchises
+from cinegrain.training.split import split_by_title
+from cinegrain.types import Bool, Float64, Int64, Trailer
+
+MIN_FILMS_PER_GENRE = 2
+PROTOTYPES_FILE = "prototypes.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class RunData:
+    """The films of a run that have embeddings, as arrays.
+
+    Attributes:
+        trailers: n films, by id.
+        arrays: Their vectors.
+        modalities: Mode of each expert, in the order of the arrays.
+        genres: The g genres that can be learned.
+        labels: Shape (n, g).
+        left_out: Genres with too few films, with their number.
+        key: Stands for all of this.
+    """
+
+    trailers: tuple[Trailer, ...]
+    arrays: TrailerArrays
+    modalities: dict[str, str]
+    genres: tuple[str, ...]
+    labels: Bool
+    left_out: dict[str, int]
+    key: str
+
+    @property
+    def everything(self) -> Int64:
+        """All rows."""
+        return np.arange(len(self.trailers), dtype=np.int64)
+
+    @property
+    def modes(self) -> list[str]:
+        """Mode of each expert, in the order of the arrays."""
+        return [self.modalities[name] for name in self.arrays.experts]
+
+    @property
+    def labelled(self) -> Int64:
+        """Rows of films with at least one learnable genre."""
+        return np.flatnonzero(self.labels.any(axis=1)).astype(np.int64)
+
+
+def load_data(run: Run, trailers: Sequence[Trailer], experts: Sequence[str]) -> RunData:
+    """Reads a run's dataset for the films of its catalogue.
+
+    Scenes are read when they are first asked for, one expert at a time; scene means are files mapped from disk, so that
+    what needs no more than those takes little memory however many films there are.
+
+    Args:
+        run: The run.
+        trailers: The films.
+        experts: Whose vectors; a film counts only if all of them have seen it.
+
+    Raises:
+        StoreError: If there is no dataset.
+        DataError: If it holds none of the films, or fewer than two genres with at least two films.
+    """
+    dataset = EmbeddingDataset(run.dataset)
+    have, found, films = seen_films(dataset, trailers, experts)
+    cards = [card for card in dataset.cards if card["name"] in experts]
+    names = [card["name"] for card in cards]
+
+    def means() -> TrailerArrays:
+        ids = [trailer.trailer_id for trailer in have]
+        return mapped_arrays(run, ids, names, key=films)
+
+    genres, left_out = _learnable(have)
+    labels = np.array([[genre in trailer.genres for genre in genres] for trailer in have], dtype=bool)
+    key = key_of([(card["name"], card["key"]) for card in cards], films, _key((t.title, t.genres) for t in have))
+    modalities = {card["name"]: card["modality"] for card in cards}
+    scenes = StoredScenes(dataset, tuple(names), have) if pc.max(found["n_scenes"]).as_py() > 1 else means().experts
+    arrays = TrailerArrays(scenes, means)
+    return RunData(have, arrays, modalities, genres, labels.reshape(len(have), -1), left_out, key)
+
+
+def seen_films(
+    dataset: EmbeddingDataset, trailers: Sequence[Trailer], experts: Sequence[str]
+) -> tuple[tuple[Trailer, ...], pa.Table, str]:
+    """The films that all of some experts have seen, the dataset's rows of them in their order, and a key for both.
+
+    Raises:
+        DataError: If there are none.
+    """
+    seen = dataset.seen_by(experts)
+    place = pc.index_in(pa.array([trailer.trailer_id for trailer in trailers], pa.string()), seen["trailer_id"])
+    have = tuple(compress(trailers, pc.is_valid(place).to_pylist()))
+    if not have:
+        raise DataError("No film of the catalogue could be read; see failures.csv.")
+    found = seen.take(place.drop_null())
+    return have, found, _key(zip(found["trailer_id"].to_pylist(), found["sha256"].to_pylist(), strict=True))
+
+
+def _key(rows: Iterable[object]) -> str:
+    """Stands for any number of rows of plain data; they are not held in memory."""
+    whole = hashlib.sha256()
+    for row in rows:
+        whole.update(json.dumps(row).encode() + b"\n")
+    return whole.hexdigest()[:16]
+
+
+def _learnable(trailers: Sequence[Trailer]) -> tuple[tuple[str, ...], dict[str, int]]:
+    counts = Counter(genre for trailer in trailers for genre in trailer.genres)
+    genres = tuple(sorted(genre for genre, n in counts.items() if n >= MIN_FILMS_PER_GENRE))
+    if len(genres) < 2:
+        found = ", ".join(f"{genre} ({n})" for genre, n in sorted(counts.items())) or "none"
+        raise DataError(
+            f"A genre model needs at least two genres with {MIN_FILMS_PER_GENRE} films each; found: {found}. "
+            "Add films, or check the catalogue's column genres."
+        )
+    return genres, {genre: n for genre, n in sorted(counts.items()) if n < MIN_FILMS_PER_GENRE}
+
+
+def train(run: Run, data: RunData, settings: Settings, watcher: Watcher, devices: Devices = ALONE) -> str:
+    """Trains the coarse model unless it is there for exactly these inputs.
+
+    Args:
+        run: The run.
+        data: Its films.
+        settings: Of split, network and training.
+        watcher: Sees epochs pass.
+        devices: The processes that train together, each of which calls this; the main one writes.
+
+    Returns:
+        The model's key.
+
+    Raises:
+        DataError: If there are too few films.
+    """
+    parts = [to_plain(part) for part in (settings.split, settings.model, settings.train)]
+    key = key_of("coarse, calibrated, familiar, held back", data.key, settings.seed, *parts)
+    if is_current(run.coarse / CARD_FILE, key):
+        return key
+    rows = data.labelled
+    local = split_by_title(
+        [data.trailers[i].title for i in rows], data.labels[rows], settings.split, seed=settings.seed
+    )
+    split = type(local)(rows[local.train], rows[local.val], rows[local.test])
+    spec = ModelSpec(data.arrays.dimensions, data.modalities, data.genres, settings.model)
+    with watcher.stage("Genre model") as on_step:
+        result = train_coarse(
+            data.arrays, data.labels, split, spec, settings.train, seed=settings.seed, on_epoch=on_step, devices=devices
+        )
+    if not devices.is_main:
+        return key
+    ids = [trailer.trailer_id for trailer in data.trailers]
+    on_val = predict_genres(result.model, data.arrays, split.val)
+    calibration = fit_calibration(data.labels[split.val], on_val, data.labels[split.train])
+    extra = {
+        "key": key,
+        "calibration": calibration.to_json(),
+        "thresholds": best_thresholds(data.labels[split.val], calibration.apply(on_val)).tolist(),
+        "best_epoch": result.best_epoch,
+        "history": [asdict(epoch) for epoch in result.history],
+        "split": {part: [ids[i] for i in getattr(split, part)] for part in ("train", "val", "test")},
+        "provenance": provenance(settings.seed),
+    }
+    kept, judged = films_to_compare(split.train, split.val, seed=settings.seed)
+    rows = np.concatenate([kept, judged])
+    means = {name: data.arrays.means(name, rows) for name in data.arrays.experts}
+    familiarity = fit_familiarity(means, np.arange(len(kept)), np.arange(len(kept), len(rows)), seed=settings.seed)
+    write_bytes(run.coarse / FAMILIARITY_FILE, familiarity.to_bytes())
+    save_model(run.coarse, result.model, extra)
+    return key
+
+
+def fine_tune(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> str:
+    """Makes the embedding in which sub-genres are looked for, unless that is done for exactly these inputs.
+
+    Where a method contrasts views and too few films have two scenes, the coarse model is kept as it is, and the
+    watcher is told.
+
+    Returns:
+        The fine-tuned model's key.
+
+    Raises:
+        StoreError: If there is no coarse model.
+    """
+    coarse, card = load_model(run.coarse)
+    key = key_of("finetuned by method", card["key"], settings.seed, to_plain(settings.finetune))
+    if is_current(run.finetuned / CARD_FILE, key):
+        return key
+    position = {trailer.trailer_id: i for i, trailer in enumerate(data.trailers)}
+    labelled = np.array([position[t] for t in card["split"]["train"] if t in position], dtype=np.int64)
+    with watcher.stage("Fine-tuning") as on_step:
+        try:
+            found = finetune(
+                coarse,
+                data.arrays,
+                data.labels,
+                labelled,
+                settings.finetune,
+                seed=settings.seed,
+                kin=franchises(data.trailers),
+                on_epoch=on_step,
+            )
+        except NothingToContrastError as error:
+            watcher.say(f"{error} The genre model is used as it is.")
+            found = Finetuned(coarse, ())
+    extra = {
+        "key": key,
+        "coarse_key": card["key"],
+        "method": settings.finetune.method,
+        "history": [epoch.to_json() for epoch in found.history],
+        "provenance": provenance(settings.seed),
+    }
+    (run.finetuned / PROTOTYPES_FILE).unlink(missing_ok=True)
+    if found.prototypes is not None:
+        write_bytes(run.finetuned / PROTOTYPES_FILE, save({"prototypes": found.prototypes.astype(np.float32)}))
+    save_model(run.finetuned, found.model, extra)
+    return key
+
+
+def load_prototypes(run: Run) -> Float64 | None:
+    """Centres that fine-tuning placed, unit rows (k, e * d); None if its method places none.
+
+    Raises:
+        StoreError: If they cannot be read.
+    """
+    file = run.finetuned / PROTOTYPES_FILE
+    if not file.is_file():
+        return None
+    try:
+        return np.asarray(load_file(file)["prototypes"], dtype=np.float64)
+    except (OSError, KeyError, SafetensorError) as error:
+        raise StoreError(f"{file} cannot be read: {error}. Run `cinegrain finetune` again.") from error

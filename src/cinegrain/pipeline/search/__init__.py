@@ -1,0 +1,1 @@
+"""Search in a run by film, scene, sub-genre, mode and words."""

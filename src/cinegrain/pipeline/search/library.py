@@ -1,0 +1,118 @@
+"""A run opened for searching: its films, and each expert's vectors of them."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cinegrain.config import Settings, load_settings
+from cinegrain.errors import StoreError
+from cinegrain.experts.registry import expert_names
+from cinegrain.explain.search import ExpertSpace
+from cinegrain.media.files import text_path
+from cinegrain.pipeline.atlas.arrivals import read_arrivals
+from cinegrain.pipeline.catalog import load_matched
+from cinegrain.pipeline.layout import Run
+from cinegrain.pipeline.learning.pooled import StoredScenes, mapped_arrays
+from cinegrain.pipeline.learning.train import seen_films
+from cinegrain.pipeline.progress import Watcher
+from cinegrain.store.reader import EmbeddingDataset
+from cinegrain.training.data import TrailerArrays
+from cinegrain.types import Int64, JsonObject, Trailer
+
+
+@dataclass(frozen=True, eq=False)
+class Library:
+    """Films of a run that can be searched; nothing needs to be trained for it.
+
+    Attributes:
+        run: The run.
+        settings: Its settings.
+        dataset: Its dataset.
+        films: The catalogue's, then those that came later (`cinegrain assign`).
+        number: Of each by trailer_id.
+        spaces: By expert: one vector a film, the mean of its scenes.
+        catalog_spaces: The same of the catalogue's films alone, which an index can be built of.
+        modality: Mode of each expert.
+        key: Stands for the catalogue's films and all of their vectors.
+    """
+
+    run: Run
+    settings: Settings
+    dataset: EmbeddingDataset
+    films: tuple[Trailer, ...]
+    number: Mapping[str, int]
+    spaces: Mapping[str, ExpertSpace]
+    catalog_spaces: Mapping[str, ExpertSpace]
+    modality: Mapping[str, str]
+    key: tuple[str, ...]
+
+    @property
+    def later(self) -> Int64:
+        """Numbers of the films that came later."""
+        n = [len(space.row) for space in self.catalog_spaces.values()]
+        return np.arange(n[0] if n else 0, len(self.films))
+
+    def find(self, name: str) -> int | None:
+        """Number of a film by id or title; None for a file, which no film of the run is called like.
+
+        Raises:
+            StoreError: If it is neither, or several films have the title.
+        """
+        if name in self.number:
+            return self.number[name]
+        titles = [i for i, film in enumerate(self.films) if film.title.casefold() == name.casefold()]
+        if len(titles) == 1:
+            return titles[0]
+        if Path(name).is_file():
+            return None
+        if titles:
+            raise StoreError(f"{len(titles)} films are called {name!r}: name one by its id.")
+        some = ", ".join(film.trailer_id for film in self.films[:3])
+        raise StoreError(f"{name!r} is neither a film of this run nor a file. Films are, for example: {some}.")
+
+    def about(self, number: int) -> JsonObject:
+        """A film in short."""
+        film = self.films[number]
+        return {"trailer_id": film.trailer_id, "title": film.title, "genres": list(film.genres)}
+
+
+def open_library(run: Run, watcher: Watcher) -> Library:
+    """Opens a run; the means over scenes are computed at the first time and kept in `RUN/pooled`.
+
+    Raises:
+        StoreError: If it has no films yet, or its folder cannot be written.
+        DataError: If none of them could be read.
+    """
+    settings, dataset = load_settings(run.settings), EmbeddingDataset(run.dataset)
+    wanted = expert_names(settings.extract.experts)
+    cards = [card for card in dataset.cards if card["name"] in wanted]
+    names = [card["name"] for card in cards]
+    films, _, key = seen_films(dataset, load_matched(run.catalog).trailers, names)
+    ids = [film.trailer_id for film in films]
+    try:
+        with watcher.stage("Reading the films' vectors"):
+            arrays = mapped_arrays(run, ids, names, key=key)
+            spaces = {name: ExpertSpace.measure(a.vectors, a.counts > 0) for name, a in arrays.experts.items()}
+    except OSError as error:
+        raise StoreError(f"{run.folder}/pooled cannot be written: {error}. Search needs some room there.") from error
+    later = _later(run, dataset, names, set(ids))
+    whole = dict(spaces)
+    if later:
+        means = TrailerArrays(StoredScenes(dataset, names, later)).pooled().experts
+        whole = {name: space.extended(means[name].vectors, means[name].counts > 0) for name, space in spaces.items()}
+    films = (*films, *later)
+    number = {film.trailer_id: i for i, film in enumerate(films)}
+    modality = {card["name"]: str(card["modality"]) for card in cards}
+    keys = (key, *(f"{card['name']} {card['key']}" for card in cards))
+    return Library(run, settings, dataset, films, number, whole, spaces, modality, keys)
+
+
+def _later(run: Run, dataset: EmbeddingDataset, experts: Sequence[str], known: Collection[str]) -> list[Trailer]:
+    """Films that came after discovery and that all experts have seen."""
+    rows = [row for row in read_arrivals(run).rows if row["trailer_id"] not in known]
+    seen = set(dataset.seen_by(experts)["trailer_id"].to_pylist()) if rows else set()
+    return [
+        Trailer(row["trailer_id"], text_path(row["path"]), row["title"]) for row in rows if row["trailer_id"] in seen
+    ]

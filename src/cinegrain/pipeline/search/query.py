@@ -1,0 +1,155 @@
+"""From what a person names (films, moments of films, sub-genres, words) to what is searched for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cinegrain.errors import ConfigError, StoreError
+from cinegrain.explain.search import Part
+from cinegrain.pipeline.answers.new_films import NewFilms
+from cinegrain.pipeline.atlas.run_atlas import open_atlas
+from cinegrain.pipeline.search.library import Library
+from cinegrain.pipeline.search.words import FoundWords, find_words
+from cinegrain.types import MODALITIES, Float32, Int64
+
+
+@dataclass(frozen=True)
+class Like:
+    """Wanted is what is like a film.
+
+    Attributes:
+        film: Id or title of one of the run, or a file.
+        weights: How much each mode counts; modes that are not named play no part.
+        at_s: Like its scene at this moment, not like all of it.
+    """
+
+    film: str
+    weights: Mapping[str, float]
+    at_s: float | None = None
+
+
+@dataclass(frozen=True)
+class LikeSubgenre:
+    """Wanted is what is like the films of a sub-genre, which is named by its id or name."""
+
+    subgenre: str
+    weights: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """What is searched for.
+
+    Attributes:
+        parts: By expert.
+        words: Where words were found, if there are any.
+        word_weight: How much they count, all together.
+        exclude: Films that may not come back: those that were named.
+    """
+
+    parts: Mapping[str, Part]
+    words: FoundWords | None
+    word_weight: float
+    exclude: tuple[int, ...]
+
+
+def make_query(
+    library: Library,
+    likes: Sequence[Like | LikeSubgenre],
+    *,
+    words: Sequence[str] = (),
+    word_weight: float = 1.0,
+) -> Query:
+    """Puts a query together; what is named more than once adds up, and experts of one mode share its weight.
+
+    Args:
+        library: Where to search.
+        likes: Films and sub-genres.
+        words: Words or phrases.
+        word_weight: How much all of them count beside modes, whose weights are usually 1.
+
+    Raises:
+        ConfigError: If nothing is asked for, a mode is unknown, or a film is not as long as was said.
+        StoreError: If a film or sub-genre is not there, or has none of the modes.
+        MediaError: If a file cannot be read.
+    """
+    if not likes and not words:
+        raise ConfigError("Name a film to be like, a sub-genre, or words to look for.")
+    sums: dict[str, Float32] = {}
+    exclude: list[int] = []
+    for like in likes:
+        unknown = sorted(set(like.weights) - set(MODALITIES))
+        if unknown:
+            raise ConfigError(f"Modes are {', '.join(MODALITIES)}; found {', '.join(unknown)}.")
+        if isinstance(like, Like):
+            name, number = like.film, library.find(like.film)
+            exclude += [] if number is None else [number]
+            found = _of_file(library, like) if number is None else _of_film(library, like, number)
+        else:
+            name, found = like.subgenre, _of_subgenre(library, like.subgenre)
+        weights = {mode: weight for mode, weight in like.weights.items() if weight > 0}
+        by_mode = {mode: [expert for expert in found if library.modality[expert] == mode] for mode in weights}
+        if not any(by_mode.values()):
+            raise StoreError(f"{name} has no {' or '.join(weights)} to compare by.")
+        for mode, experts in by_mode.items():
+            for expert in experts:
+                part = np.float32(weights[mode] / len(experts)) * found[expert]
+                sums[expert] = sums[expert] + part if expert in sums else part
+    lengths = {expert: float(np.linalg.norm(whole)) for expert, whole in sums.items()}
+    parts = {expert: Part(whole / lengths[expert], lengths[expert]) for expert, whole in sums.items()}
+    return Query(parts, find_words(library, words) if words else None, word_weight, tuple(exclude))
+
+
+def _of_film(library: Library, like: Like, number: int) -> dict[str, Float32]:
+    """Unit vectors of a film of the run, or of one of its scenes, by expert that has any."""
+    if like.at_s is None:
+        return _directions(library, np.array([number]))
+    trailer_id = library.films[number].trailer_id
+    scene = _scene_at([(s.start_s, s.end_s) for s in library.dataset.scenes(trailer_id)], like)
+    vectors = {}
+    for name in library.spaces:
+        found = library.dataset.vectors(name, [trailer_id])
+        rows = found.vectors[found.scenes == scene]
+        vectors.update({name: rows[0]} if len(rows) else {})
+    return _from_centre(library, vectors)
+
+
+def _of_file(library: Library, like: Like) -> dict[str, Float32]:
+    """The same for a file never seen."""
+    found = NewFilms(library.run, library.settings, list(library.spaces)).embed(Path(like.film))
+    only = None if like.at_s is None else _scene_at([(s.start_s, s.end_s) for s in found.scenes], like)
+    vectors = {}
+    for name, column in found.embeddings.items():
+        there = [e.vector for i, e in enumerate(column) if e is not None and only in (None, i)]
+        vectors.update({name: np.mean(there, axis=0)} if there else {})
+    return _from_centre(library, vectors)
+
+
+def _of_subgenre(library: Library, name: str) -> dict[str, Float32]:
+    """Mean of its films' unit vectors, made a unit vector."""
+    cards = open_atlas(library.run).cards
+    card = next((c for c in cards if name.casefold() in (c["id"].casefold(), c["name"].casefold())), None)
+    if card is None:
+        some = ", ".join(f"{c['id']} ({c['name']})" for c in cards[:5])
+        raise StoreError(f"There is no sub-genre {name!r}. There are, for example: {some}.")
+    return _directions(library, np.array([library.number[i] for i in card["members"] if i in library.number], np.int64))
+
+
+def _directions(library: Library, films: Int64) -> dict[str, Float32]:
+    means = {name: space.directions(films).sum(axis=0) for name, space in library.spaces.items()}
+    return {name: mean / np.linalg.norm(mean) for name, mean in means.items() if mean.any()}
+
+
+def _from_centre(library: Library, vectors: Mapping[str, np.ndarray]) -> dict[str, Float32]:
+    found = {name: library.spaces[name].direction(vector) for name, vector in vectors.items()}
+    return {name: direction for name, direction in found.items() if direction is not None}
+
+
+def _scene_at(times_s: Sequence[tuple[float, float]], like: Like) -> int:
+    for i, (start_s, end_s) in enumerate(times_s):
+        if like.at_s is not None and start_s <= like.at_s < end_s:
+            return i
+    end_s = times_s[-1][1] if times_s else 0.0
+    raise ConfigError(f"{like.film} has no scene at {like.at_s} s; it ends at {end_s:.1f} s.")
