@@ -199,7 +199,7 @@ def demo(folder: Path) -> FineData | None:
     data = load_data(run, load_matched(run.catalog).trailers, expert_names(settings.extract.experts))
     with truth.open(encoding="utf-8", newline="") as file:
         planted = {row["trailer_id"]: row["subgenre"] for row in csv.DictReader(file)}
-    answers = [planted[trailer.trailer_id] for trailer in data.trailers]
+    answers = [planted[trailer_id] for trailer_id in data.trailer_ids]
     names = sorted(set(answers))
     home_of = {subgenre.name: GENRES.index(subgenre.home) for subgenre in SUBGENRES}
     return FineData(

@@ -72,7 +72,7 @@ def test_a_genre_without_a_test_film_is_left_out_and_said_so(tmp_path: Path) -> 
     trained = load_trained(run)
     card = read_json(run.coarse / "model.json")
     war = trained.data.labels[:, 2]
-    ids = [t.trailer_id for t in trained.data.trailers]
+    ids = trained.data.trailer_ids
     without = [t for t in card["split"]["test"] if not war[ids.index(t)]]
     write_json(run.coarse / "model.json", {**card, "split": {**card["split"], "test": without}})
     done = CliRunner().invoke(app, ["evaluate", str(run.folder)])

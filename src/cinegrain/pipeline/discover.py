@@ -1,7 +1,7 @@
 """The discovery stage: sub-genres, and everything that is known of each trailer."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -12,14 +12,17 @@ from cinegrain.config import Settings, to_plain
 from cinegrain.discovery.atlas import Atlas, Films, build_atlas, unit_rows
 from cinegrain.discovery.choose_k import KChoice, choose_k
 from cinegrain.discovery.clusterers import make_clusterer
+from cinegrain.discovery.clustering import Clusterer, Clustering
 from cinegrain.discovery.hierarchy import with_finer
-from cinegrain.discovery.identity import Known, carry_over
+from cinegrain.discovery.identity import Carried, Known, carry_over
 from cinegrain.discovery.layout import map_layout, turned_to
+from cinegrain.discovery.nuisance import Values
 from cinegrain.discovery.side_by_side import side_by_side
-from cinegrain.discovery.stability import repeat_search, stability, with_calibrated_membership
+from cinegrain.discovery.stability import Repeats, repeat_search, stability, with_calibrated_membership
 from cinegrain.discovery.structure import GenreStructure, genre_structures, said_of, said_of_all
 from cinegrain.discovery.trust import with_verdicts
 from cinegrain.errors import StoreError
+from cinegrain.models.genre_model import GenreModel
 from cinegrain.pipeline.answers.assign import place_again
 from cinegrain.pipeline.atlas.arrivals import read_arrivals
 from cinegrain.pipeline.atlas.edit_log import read_log
@@ -31,13 +34,13 @@ from cinegrain.pipeline.learning.measure import measure
 from cinegrain.pipeline.learning.rows import Found, trailer_rows
 from cinegrain.pipeline.learning.train import RunData, load_prototypes
 from cinegrain.pipeline.nuisances import nuisance_variables
-from cinegrain.pipeline.progress import Watcher
+from cinegrain.pipeline.progress import OnStep, Watcher
 from cinegrain.pipeline.provenance import provenance
 from cinegrain.pipeline.words import term_counts, trailer_concepts
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.checkpoint import load_model
 from cinegrain.training.infer import encode_all
-from cinegrain.types import JsonObject
+from cinegrain.types import Float64, JsonObject
 
 _QUICK = 3  # restarts on the curve, where many numbers are compared
 
@@ -52,88 +55,49 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
         StoreError: If a model is missing, or the fine-tuned one was made from another genre model.
         DataError: If there are too few films.
     """
-    coarse, coarse_card = load_model(run.coarse)
-    finetuned, tuned_card = load_model(run.finetuned)
-    if tuned_card["coarse_key"] != coarse_card["key"]:
+    coarse, tuned = load_model(run.coarse), load_model(run.finetuned)
+    if tuned[1]["coarse_key"] != coarse[1]["key"]:
         raise StoreError("The genre model was trained anew since fine-tuning. Run `cinegrain finetune` first.")
-    text = [(t.trailer_id, t.year, sorted(t.text.items())) for t in data.trailers]
-    key = key_of(
-        "atlas with ids, plain words, verdicts, memberships, k by its clusterer, two maps by openTSNE",
-        data.key,
-        tuned_card["key"],
-        settings.seed,
-        to_plain(settings.discover),
-        text,
-    )
+    key = _key(data, tuned[1]["key"], settings)
     if is_current(run.atlas, key):
         return key
     log = read_log(run.edits)
-    known = read_known(run, log.entries, tuned_card["key"])
+    known = read_known(run, log.entries, tuned[1]["key"])
     run.atlas.unlink(missing_ok=True)  # written last again: whoever sees it sees all of this stage
-    encoded = encode_all(finetuned, data.arrays, data.everything).double().numpy()
-    points = unit_rows(encoded)
+    encoded = _encoded(tuned[0], data)
     dataset = EmbeddingDataset(run.dataset)
     concepts = trailer_concepts(dataset, data.modalities)
-    trailer_ids = [trailer.trailer_id for trailer in data.trailers]
-    discovery, chosen = settings.discover, settings.seed
-    prototypes = load_prototypes(run)
-    cluster = make_clusterer(discovery, prototypes)
-    blocks = ExpertBlocks(data.arrays)
-    with watcher.stage("Structure within genres") as on_step:
-        structures = genre_structures(blocks, data.labels, data.genres, seed=chosen, on_step=on_step)
-    with watcher.stage("How many sub-genres") as on_step:
-        few = replace(discovery, restarts=min(discovery.restarts, _QUICK))
-        quick = make_clusterer(few, prototypes)
-        of_gap = (
-            make_clusterer(replace(few, clusterer="kmeans"), prototypes) if discovery.clusterer == "genres" else quick
-        )
-        choice = choose_k(encoded, data.labels, discovery, cluster=quick, quick=of_gap, seed=chosen, on_step=on_step)
-    with watcher.stage("Sub-genres") as on_step:
-        clustering = cluster(points, choice.k, seed=chosen, genres=data.labels)
-        repeats = repeat_search(
-            points,
-            len(clustering),
-            cluster,
-            seed=chosen,
-            n_seeds=discovery.stability_seeds,
-            n_subsamples=discovery.stability_subsamples,
-            genres=data.labels,
-            on_step=on_step,
-        )
-        if discovery.clusterer != "gaussian":  # the mixture has a posterior of its own
-            clustering = with_calibrated_membership(clustering, points, repeats)
+    searched = _search(encoded, data, settings, load_prototypes(run), watcher)
     with watcher.stage("Names, verdicts and map") as on_step:
-        carried = carry_over(points, clustering, trailer_ids, known)
-        words = term_counts(data.trailers, concepts, discovery.text_columns)
-        films = Films(encoded, tuple(trailer_ids), data.genres, data.labels, tuple(data.modes), words)
-        atlas = build_atlas(
-            films, carried.clustering, ids=carried.ids, stability=stability(carried.clustering.labels, repeats)
+        carried = carry_over(searched.points, searched.clustering, data.trailer_ids, known)
+        words = term_counts(data.trailers, concepts, settings.discover.text_columns)
+        films = Films(encoded, tuple(data.trailer_ids), data.genres, data.labels, tuple(data.modes), words)
+        nuisances = nuisance_variables(
+            data.trailers,
+            {record.trailer_id: record for record in dataset.trailers},
+            settings.discover.nuisance_columns,
         )
-        records = {record.trailer_id: record for record in dataset.trailers}
-        nuisances = nuisance_variables(data.trailers, records, discovery.nuisance_columns)
-        on_step(1, 3, f"{len(atlas.subgenres)} sub-genres named")
-        atlas = with_verdicts(atlas, data.labels, data.genres, structures, nuisances, seed=chosen)
-        atlas = with_finer(atlas, films, blocks, cluster, seed=chosen)
-        on_step(2, 3, "verdicts given")
-        before = unit_rows(encode_all(coarse, data.arrays, data.everything).double().numpy())
-        maps = side_by_side([partial(map_layout, rows, seed=chosen) for rows in (points, before)])
-        layout, layout_before = maps
-        layout_before = turned_to(layout_before, layout)
+        atlas = _named(films, carried, searched, nuisances, settings.seed, on_step)
+        spaces = searched.points, unit_rows(_encoded(coarse[0], data))
+        layout, layout_before = side_by_side([partial(map_layout, points, seed=settings.seed) for points in spaces])
         on_step(3, 3, f"{len(data.trailers)} films placed")
-    found = Found(atlas, encoded, layout, layout_before, concepts)
     places = {name: getattr(atlas.clustering, name) for name in ("centroids", "weights", "biases")}
     write_bytes(run.embeddings, save({"encoded": encoded.astype(np.float32), **places}))
     with watcher.stage("Films and figures") as on_step:
-        rows, influence = trailer_rows(data, dataset, coarse, coarse_card, found)
+        found = Found(atlas, encoded, layout, turned_to(layout_before, layout), concepts)
+        rows, influence = trailer_rows(data, dataset, *coarse, found)
         with rows_written(run.trailers) as add:
             for row in rows:
                 add(row)
         on_step(1, 2, f"{len(rows)} films described")
-        figures = measure(data, (coarse, coarse_card), (finetuned, tuned_card), influence)
+        figures = measure(data, coarse, tuned, influence)
         on_step(2, 2, "how much is known of the genres before and after")
-    write_json(run.metrics, {**figures, "choice_of_k": asdict(choice), "provenance": provenance(settings.seed)})
-    write_known(run, known, carried, [subgenre.name for subgenre in atlas.subgenres], trailer_ids, tuned_card["key"])
-    content = _atlas_json(atlas, choice, structures, sorted(nuisances), data, key, settings.seed)
+    write_json(
+        run.metrics, {**figures, "choice_of_k": asdict(searched.choice), "provenance": provenance(settings.seed)}
+    )
+    names = [subgenre.name for subgenre in atlas.subgenres]
+    write_known(run, known, carried, names, data.trailer_ids, tuned[1]["key"])
+    content = {"key": key, **_atlas_json(atlas, searched, sorted(nuisances), data, settings.seed)}
     joined = join_atlas(run, content, rows, read_arrivals(run), log)
     write_table(joined)
     for line in _losses(known, joined):
@@ -143,23 +107,94 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
     return key
 
 
+def _encoded(model: GenreModel, data: RunData) -> Float64:
+    """Shape (n, e, d)."""
+    return encode_all(model, data.arrays, data.everything).double().numpy()
+
+
+def _key(data: RunData, tuned_key: str, settings: Settings) -> str:
+    """Of everything that the stage reads."""
+    return key_of(
+        "atlas with ids, plain words, verdicts, memberships, k by its clusterer, two maps by openTSNE",
+        data.key,
+        tuned_key,
+        settings.seed,
+        to_plain(settings.discover),
+        [(t.trailer_id, t.year, sorted(t.text.items())) for t in data.trailers],
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Searched:
+    """Sub-genres without names, and how they were come by."""
+
+    points: Float64  # unit rows, (n, e * d)
+    blocks: ExpertBlocks
+    structures: tuple[GenreStructure, ...]
+    choice: KChoice
+    cluster: Clusterer
+    clustering: Clustering
+    repeats: Repeats
+
+
+def _search(
+    encoded: Float64, data: RunData, settings: Settings, prototypes: Float64 | None, watcher: Watcher
+) -> _Searched:
+    """Whether there is finer structure, how many sub-genres there are, which, and whether they come back."""
+    discovery, seed = settings.discover, settings.seed
+    points, blocks = unit_rows(encoded), ExpertBlocks(data.arrays)
+    cluster = make_clusterer(discovery, prototypes)
+    with watcher.stage("Structure within genres") as on_step:
+        structures = genre_structures(blocks, data.labels, data.genres, seed=seed, on_step=on_step)
+    with watcher.stage("How many sub-genres") as on_step:
+        few = replace(discovery, restarts=min(discovery.restarts, _QUICK))
+        quick = make_clusterer(few, prototypes)
+        of_gap = make_clusterer(replace(few, clusterer="kmeans"), prototypes) if few.clusterer == "genres" else quick
+        choice = choose_k(encoded, data.labels, discovery, cluster=quick, quick=of_gap, seed=seed, on_step=on_step)
+    with watcher.stage("Sub-genres") as on_step:
+        clustering = cluster(points, choice.k, seed=seed, genres=data.labels)
+        repeats = repeat_search(
+            points,
+            len(clustering),
+            cluster,
+            seed=seed,
+            n_seeds=discovery.stability_seeds,
+            n_subsamples=discovery.stability_subsamples,
+            genres=data.labels,
+            on_step=on_step,
+        )
+        if discovery.clusterer != "gaussian":  # the mixture has a posterior of its own
+            clustering = with_calibrated_membership(clustering, points, repeats)
+    return _Searched(points, blocks, structures, choice, cluster, clustering, repeats)
+
+
+def _named(
+    films: Films,
+    carried: Carried,
+    searched: _Searched,
+    nuisances: Mapping[str, Values],
+    seed: int,
+    on_step: OnStep,
+) -> Atlas:
+    """Sub-genres with names, verdicts and what is finer still."""
+    trust = stability(carried.clustering.labels, searched.repeats)
+    atlas = build_atlas(films, carried.clustering, ids=carried.ids, stability=trust)
+    on_step(1, 3, f"{len(atlas.subgenres)} sub-genres named")
+    atlas = with_verdicts(atlas, films.labels, films.genres, searched.structures, nuisances, seed=seed)
+    atlas = with_finer(atlas, films, searched.blocks, searched.cluster, seed=seed)
+    on_step(2, 3, "verdicts given")
+    return atlas
+
+
 def _losses(known: Known, atlas: RunAtlas) -> list[str]:
     """A sentence for each sub-genre that is no more, and for each edit that has nothing to hold on to."""
     gone = [id_ for id_ in known.wanted if id_ not in atlas.edited.by_id]
     return [f"{id_} was not found again; its id is not given to another" for id_ in gone] + atlas.oddities
 
 
-def _atlas_json(
-    atlas: Atlas,
-    choice: KChoice,
-    structures: Sequence[GenreStructure],
-    tested: Sequence[str],
-    data: RunData,
-    key: str,
-    seed: int,
-) -> JsonObject:
+def _atlas_json(atlas: Atlas, searched: _Searched, tested: Sequence[str], data: RunData, seed: int) -> JsonObject:
+    choice, structures = searched.choice, searched.structures
     return {
-        "key": key,
         "k": choice.k,
         "criterion": choice.criterion,
         "curve": [asdict(point) for point in choice.curve],

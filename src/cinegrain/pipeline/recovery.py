@@ -38,7 +38,7 @@ def recover(run: Run, data: RunData, truth_file: Path, settings: DiscoverSetting
     """
     with truth_file.open(encoding="utf-8", newline="") as file:
         planted = {row["trailer_id"]: row["subgenre"] for row in csv.DictReader(file)}
-    truth = [planted[trailer.trailer_id] for trailer in data.trailers]
+    truth = [planted[trailer_id] for trailer_id in data.trailer_ids]
     coarse, finetuned = load_model(run.coarse)[0], load_model(run.finetuned)[0]
     plain, ours = kmeans_clusterer(settings.restarts), make_clusterer(settings, load_prototypes(run))
     before = unit_rows(encode_all(coarse, data.arrays, data.everything).double().numpy())

@@ -69,6 +69,11 @@ class RunData:
         return np.arange(len(self.trailers), dtype=np.int64)
 
     @property
+    def trailer_ids(self) -> list[str]:
+        """Of the n films, in order."""
+        return [trailer.trailer_id for trailer in self.trailers]
+
+    @property
     def modes(self) -> list[str]:
         """Mode of each expert, in the order of the arrays."""
         return [self.modalities[name] for name in self.arrays.experts]
@@ -181,7 +186,7 @@ def train(run: Run, data: RunData, settings: Settings, watcher: Watcher, devices
         )
     if not devices.is_main:
         return key
-    ids = [trailer.trailer_id for trailer in data.trailers]
+    ids = data.trailer_ids
     on_val = predict_genres(result.model, data.arrays, split.val)
     calibration = fit_calibration(data.labels[split.val], on_val, data.labels[split.train])
     extra = {
