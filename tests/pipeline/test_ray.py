@@ -231,6 +231,40 @@ def test_from_outside_a_cluster_that_goes_and_comes_back_it_gives_the_same(
     assert_same_dataset(out, one)
 
 
+WAITS = """
+import sys, time
+from ray.util.client import ray as client
+from cinegrain.errors import CinegrainError
+from cinegrain.pipeline.extraction.ray_engine import _connected
+try:
+    with _connected(sys.argv[1]) as ray:
+        ref = ray.remote(num_cpus=1)(lambda: time.sleep(600)).remote()
+        print("asked for", ref.id, flush=True)
+        client.get_context().client_worker.data_client._shutdown()  # what an unrecoverable error in the data channel leaves
+        ray.get(ref)
+except CinegrainError as error:
+    print(error)
+"""
+
+
+def test_a_head_that_goes_after_the_data_channel_is_not_waited_for_for_ever() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    hasty = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "1"}
+    with _cluster(num_cpus=1, ray_client_server_port=port):
+        process = subprocess.Popen(
+            [sys.executable, "-c", WAITS, f"ray://127.0.0.1:{port}"], stdout=subprocess.PIPE, text=True, env=hasty
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("asked for")
+    try:
+        said, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert "is lost" in said
+
+
 def test_what_fails_for_all_ends_the_run(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_engine, "__version__", "0.0.other")
     setup = WorkerSetup(("motion_flow",), MediaSettings(), tmp_path, Runtime())

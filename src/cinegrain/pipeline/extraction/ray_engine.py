@@ -11,10 +11,11 @@ import signal
 import socket
 import sys
 import threading
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, TextIO, cast
@@ -43,6 +44,8 @@ _MOST_STARTS_IN_VAIN = 3
 _JOIN_ATTEMPTS = 3
 _PATIENCE_S = 60.0
 _GREETING_S = 10.0
+_PROBE_S = 2.0
+_RETURN_S = 30  # Ray Client's own: how long a head may be away
 _CLIENT_PORT = 10001  # Ray's own
 
 
@@ -244,7 +247,8 @@ def _connected(address: str) -> Iterator[ModuleType]:
         if joined:
             _join(ray, address)
         try:
-            yield ray
+            with _given_up(ray, address):
+                yield ray
         except Exception as error:  # without a connection Ray raises whatever the call at hand trips over
             if ray.is_initialized() and not isinstance(error, ConnectionError):
                 raise
@@ -261,11 +265,7 @@ def _join(ray: ModuleType, address: str) -> None:
     alone = {"include_dashboard": False} if address == "local" else {}
     try:
         if address not in ("auto", "local"):  # Ray itself would try for minutes
-            place = urlsplit(address if "://" in address else f"//{address}")
-            if place.scheme not in ("", "ray"):
-                raise ValueError(f"{place.scheme}:// is none of its addresses")
-            port = place.port or (_CLIENT_PORT if place.scheme else 0)
-            socket.create_connection((place.hostname or "", port), timeout=_GREETING_S).close()
+            socket.create_connection(_place(address), timeout=_GREETING_S).close()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "lance is not fork-safe")  # what is forked here is another program
             _knock(functools.partial(ray.init, address, log_to_driver=False, logging_level=logging.ERROR, **alone))
@@ -276,6 +276,46 @@ def _join(ray: ModuleType, address: str) -> None:
             f"There is no Ray cluster to join at {address!r} ({reason.strip()[:200]}). "
             "Start one with `ray start --head`, and see docs/archive.md."
         ) from error
+
+
+def _place(address: str) -> tuple[str, int]:
+    """Host and port.
+
+    Raises:
+        ValueError: If this is no address of a cluster.
+    """
+    place = urlsplit(address if "://" in address else f"//{address}")
+    if place.scheme not in ("", "ray"):
+        raise ValueError(f"{place.scheme}:// is none of its addresses")
+    return place.hostname or "", place.port or (_CLIENT_PORT if place.scheme else 0)
+
+
+@contextmanager
+def _given_up(ray: ModuleType, address: str) -> Iterator[None]:
+    """Leaves a cluster seen through Ray Client whose head has been away for longer than Ray waits for it.
+
+    Ray counts the time only while its data channel lives. Where that ended first, for example because the client's own
+    server on the head died before the head, it repeats a call for ever.
+    """
+    over = threading.Event()
+    patience_s = int(os.environ.get("RAY_CLIENT_RECONNECT_GRACE_PERIOD", _RETURN_S)) + _GREETING_S
+
+    def watch() -> None:
+        heard = time.monotonic()
+        while not over.wait(_PROBE_S):
+            with suppress(OSError):
+                socket.create_connection(_place(address), timeout=_GREETING_S).close()
+                heard = time.monotonic()
+            if time.monotonic() - heard > patience_s:
+                ray.shutdown()  # the call at hand then ends with an error
+                return
+
+    if address.startswith("ray://"):
+        threading.Thread(target=watch, name="ray_head_watch", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 def _knock(join: Callable[[], object]) -> None:
