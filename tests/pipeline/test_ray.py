@@ -240,7 +240,7 @@ try:
     with _connected(sys.argv[1]) as ray:
         ref = ray.remote(num_cpus=1)(lambda: time.sleep(600)).remote()
         print("asked for", ref.id, flush=True)
-        client.get_context().client_worker.data_client._shutdown()  # what an unrecoverable error in the data channel leaves
+        client.get_context().client_worker.data_client._shutdown()  # as an error in the data channel leaves it
         ray.get(ref)
 except CinegrainError as error:
     print(error)
