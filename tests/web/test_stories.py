@@ -145,6 +145,28 @@ def test_every_view_follows_the_filter(one: Visit) -> None:
     expect(page.get_by_text("No film passes this filter.", exact=False)).to_be_visible()
 
 
+def test_a_map_on_its_way_is_sent_elsewhere_and_arrives(one: Visit) -> None:
+    page = one.go("")
+    drawn(page)
+    for first, then in (("+", "Before"), ("Whole map", "After")):
+        page.evaluate(
+            """async (names) => {
+              for (const name of names) {
+                [...document.querySelectorAll("button")].find((button) => button.innerText === name).click();
+                await new Promise((later) => setTimeout(later, 20));
+              }
+            }""",
+            [first, then],
+        )
+        page.wait_for_timeout(1200)  # the passage
+    after = dots(page)
+    page.reload()
+    drawn(page)
+    page.wait_for_timeout(300)
+    for title, place in dots(page).items():
+        assert after[title] == pytest.approx(place, abs=1)
+
+
 def test_before_and_after_fine_tuning_stand_side_by_side(one: Visit) -> None:
     page = one.go("")
     n = drawn(page).get_attribute("data-drawn")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +209,8 @@ def test_cancelled_while_it_comes_it_stays_in_the_list_and_is_not_looked_at(
             yield film[1000:]
 
     try:
-        taken = asyncio.run(uploads.receive("a.mp4", chunks(), None))
+        with ThreadPoolExecutor() as aside:  # a browser's driver may have this thread's event loop
+            taken = aside.submit(asyncio.run, uploads.receive("a.mp4", chunks(), None)).result()
         assert taken["state"] == "cancelled"
         time.sleep(0.3)
         assert [upload["state"] for upload in uploads.all()] == ["cancelled"]
