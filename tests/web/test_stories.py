@@ -159,6 +159,12 @@ def test_a_map_on_its_way_is_sent_elsewhere_and_arrives(one: Visit) -> None:
             [first, then],
         )
         page.wait_for_timeout(1200)  # the passage
+    for i in range(9):  # a map that becomes narrower zooms too, whatever it is about to draw
+        for name in ("Before", "Both", "After", "Both"):
+            page.get_by_role("button", name=name, exact=True).click()
+            page.wait_for_timeout(150 * (1 + i % 3))
+    page.get_by_role("button", name="After", exact=True).click()
+    page.wait_for_timeout(1200)  # the passage
     after = dots(page)
     page.reload()
     drawn(page)
