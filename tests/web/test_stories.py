@@ -418,6 +418,28 @@ def test_a_film_that_is_dropped_can_be_cancelled_and_rubbish_is_refused_in_words
     one.troubles = [trouble for trouble in one.troubles if "415" not in trouble]
 
 
+def test_a_click_that_takes_its_time_cancels_though_the_words_beside_it_change(one: Visit, real_clips: Path) -> None:
+    page = one.go("#/add")
+    clip = base64.b64encode((real_clips / "02_sintel_trailer.mp4").read_bytes()).decode()
+    page.evaluate(DROP, ["pressed.mp4", clip])
+    row = page.get_by_test_id("uploads").locator("li", has_text="pressed.mp4")
+    row.get_by_role("button", name="Cancel").hover()
+    page.mouse.down()
+    expect(row).to_contain_text("looking and listening", timeout=60_000)
+    page.mouse.up()
+    expect(row.locator(".tag")).to_have_text("cancelled")
+
+
+def test_a_page_that_waits_for_nothing_asks_for_nothing(one: Visit) -> None:
+    page = one.go("#/add")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Add a film")
+    page.wait_for_load_state("networkidle")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(2000)
+    assert asked == []
+
+
 def test_a_film_that_is_still_being_sent_can_be_cancelled_by_its_sender_and_by_another(
     one: Visit, real_clips: Path
 ) -> None:
