@@ -74,6 +74,29 @@ def test_every_method_gives_a_model_that_is_read_back_and_repeats_itself(
         assert found.prototypes.shape[1] == points.shape[1]
 
 
+def test_mixture_takes_groups_that_lie_bare_as_they_are_and_turns_once() -> None:
+    rng = np.random.default_rng(0)
+    home, variant = rng.integers(2, size=(2, N))
+    truth = 2 * home + variant
+    stretch = 2 * rng.uniform(-1, 1, size=(N, 1)) * rng.normal(size=12)  # makes groups longer than they lie apart
+    groups = _from_points(rng.normal(size=(4, 12))[truth] + stretch + rng.normal(scale=0.1, size=(N, 12)))
+    cloud = _from_points(rng.normal(size=(N, 12)))
+    labels = np.eye(2, dtype=bool)[home]
+    spec = ModelSpec(groups.dimensions, {"sound": "audio"}, ("A", "B"), ModelSettings(width=8))
+    wanted = FinetuneSettings(method="mixture", prototypes=4)
+    bare, veiled = (finetune(GenreModel(spec), a, labels, np.arange(N), wanted, seed=0) for a in (groups, cloud))
+    assert len(bare.history) == 1
+    assert len(veiled.history) == wanted.rounds
+    points = encode_all(bare.model, groups, np.arange(N)).double().numpy().reshape(N, -1)
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    assert adjusted_rand_score(truth, under_genres(points, 4, seed=0, genres=labels).labels) > 0.95
+
+
+def _from_points(points: np.ndarray) -> TrailerArrays:
+    one = np.arange(len(points) + 1)
+    return TrailerArrays({"sound": ExpertArray(points.astype(np.float32), np.zeros(len(points), np.int64), one)})
+
+
 def test_mixture_finds_planted_sub_genres_and_keeps_genres(data: tuple[TrailerArrays, Bool, Int64, GenreModel]) -> None:
     _, labels, truth, _ = data
     found = run(data, "mixture")

@@ -7,8 +7,8 @@ from threadpoolctl import threadpool_limits
 from cinegrain.discovery.agglomerative import merged, sample_rows
 from cinegrain.discovery.clustering import Clustering, around, check_k, ordered, unit_means
 from cinegrain.discovery.kmeans import spherical_kmeans
-from cinegrain.models.genre_map import genre_map
 from cinegrain.models.genre_mixture import GenreMixture, components_by_genre, fit_genre_mixture, linear_scores
+from cinegrain.models.genre_starts import fit_from_clusters, neighbour_clusters
 from cinegrain.types import Bool, Float64, Int64
 
 _MOST_FILMS = 50_000
@@ -17,15 +17,14 @@ _RESTARTS = 5
 _COMES_BACK = 0.6
 """Adjusted Rand index of two runs of k-means; up to 0.5 on simulated films of 20 genres, 0.8 on tidy data."""
 _ASKED, _ASKED_A_CLUSTER = 3000, 20  # films that are enough to see whether k-means comes back
-_DOUBT = 1e-3  # so that a film whose cluster went to another genre may go anywhere under its own
 _AT_ONCE = 100_000
 
 
 def under_genres(points: Float64, k: int, *, seed: int, genres: Bool | None = None) -> Clustering:
     """Clusters that hang under genres.
 
-    The mixture is fitted from clusters inside each genre, and from clusters of all films if these come back from
-    another seed; the likelier result is taken.
+    The mixture is fitted from clusters inside each genre, and from clusters of all films, by k-means and by who is
+    whose neighbour, if these come back from another seed; the likeliest result is taken.
 
     A film whose genres are known is in the best cluster of these genres; for a film of unknown genres, and for soft
     membership, all clusters compete. For a k below the number of genres the most alike clusters are merged.
@@ -52,8 +51,13 @@ def _under_genres(points: Float64, k: int, seed: int, known: Bool) -> Clustering
     if not own.any():
         own = np.ones((len(own), 1), dtype=bool)
         known = np.ones((len(points), 1), dtype=bool)
-    fits = [_from_genres(sample, own, max(k, n_genres), seed), _from_all(sample, own, max(k, n_genres), seed)]
-    found = max((fit for fit in fits if fit is not None), key=lambda fit: fit.log_likelihood)
+    wanted = max(k, n_genres)
+    starts = _all_clusters(sample, wanted, seed), neighbour_clusters(sample, wanted, seed=seed)
+    fits = [
+        _from_genres(sample, own, wanted, seed),
+        *(fit_from_clusters(sample, own, s, wanted, seed=seed, steps=_STEPS) for s in starts if s is not None),
+    ]
+    found = max(fits, key=lambda fit: fit.log_likelihood)
     weights, biases = linear_scores(sample, found.memberships)
     if len(rows) == len(points):
         labels = np.empty(len(points), dtype=np.int64)
@@ -73,24 +77,18 @@ def _from_genres(points: Float64, genres: Bool, k: int, seed: int) -> GenreMixtu
     return fit_genre_mixture(points, genres, genre_of, seed=seed, steps=_STEPS)
 
 
-def _from_all(points: Float64, genres: Bool, k: int, seed: int) -> GenreMixture | None:
-    """From clusters of all films, each given to the genre that most of its films have: right where films fall apart.
+def _all_clusters(points: Float64, k: int, seed: int) -> Int64 | None:
+    """Clusters of all films: right where films fall apart.
 
-    Where they do not, such a fit can be the likelier one for what has nothing to do with sub-genres, such as studios;
-    but then it hangs on the seed, and there is none. Of many films an even share is asked: their order means
-    nothing.
+    Where they do not, a fit from them can be the likelier one for what has nothing to do with sub-genres, such as
+    studios; but then they hang on the seed, and there are none. Of many films an even share is asked: their order
+    means nothing.
     """
     some = points[:: max(len(points) // max(_ASKED, _ASKED_A_CLUSTER * k), 1)]
     one, again = (spherical_kmeans(some, k, seed=s, restarts=_RESTARTS).labels for s in (seed, seed + 1))
     if adjusted_rand_score(one, again) < _COMES_BACK:
         return None
-    labels = one if len(some) == len(points) else spherical_kmeans(points, k, seed=seed, restarts=_RESTARTS).labels
-    start = np.eye(k)[labels]
-    used = np.flatnonzero(genres.any(axis=0))
-    genre_of = used[genre_map(start.T @ genres[:, used] / len(points), np.ones(len(used)), size_cost=0.0)]
-    start = np.maximum(start, _DOUBT) * (genres[:, genre_of] | ~genres.any(axis=1, keepdims=True))
-    start /= np.maximum(start.sum(axis=1, keepdims=True), 1e-12)
-    return fit_genre_mixture(points, genres, genre_of, seed=seed, steps=_STEPS, start=start)
+    return one if len(some) == len(points) else spherical_kmeans(points, k, seed=seed, restarts=_RESTARTS).labels
 
 
 def _place(points: Float64, known: Bool, found: GenreMixture, weights: Float64, biases: Float64) -> Int64:

@@ -1,6 +1,7 @@
 """Sub-genres as components under genres, and the linear map of every expert in which they stand out."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from cinegrain.models.fusion import LinearFusion
 from cinegrain.models.genre_mixture import GenreMixture, components_by_genre, discriminant, fit_genre_mixture
 from cinegrain.models.genre_model import GenreModel, ModelSpec
+from cinegrain.models.genre_starts import fit_from_clusters, neighbour_clusters
 from cinegrain.training.data import TrailerArrays
 from cinegrain.training.finetuned import PROTOTYPES_A_GENRE, Finetuned, FinetuneEpoch, OnEpoch
 from cinegrain.training.settings import FinetuneSettings
@@ -18,6 +20,7 @@ from cinegrain.types import Bool, Float64, Int64
 
 _STEPS = 10  # of expectation maximisation in a round
 _VARIANCE, _MOST_AXES, _AXES_A_GENRE = 0.9, 64, 2
+_MOST_ASKED, _STEPS_APART, _MOST_AXES_APART = 20_000, 30, 256  # films, steps, axes of the look whether they fall apart
 _PROBE_STRENGTH = 0.1
 
 
@@ -36,8 +39,9 @@ def finetune_by_mixture(
     First every expert's scene means are reduced to their main axes, fewer where there are few films: in many directions
     few films fall into components by accident. Then, round by round, a mixture whose components hang under genres is
     fitted to the labelled films, and each expert's space is turned and scaled to what tells the components apart
-    (Fisher's discriminant with soft classes). What the experts keep apart stays apart: the map is linear, weighs axes,
-    and drops none of the main ones. A regression on the genres takes the place of the head.
+    (Fisher's discriminant with soft classes). Where films fall apart by themselves, these groups are the components,
+    all main axes are kept, and one turn is enough. What the experts keep apart stays apart: the map is linear, weighs
+    axes, and drops none of the main ones. A regression on the genres takes the place of the head.
 
     Args:
         coarse: The trained network; its experts, genres and scaling are taken over.
@@ -52,14 +56,35 @@ def finetune_by_mixture(
     and K-means Clustering, with genres to explain away what is coarse.
     """
     genres = labels[labelled]
-    most = min(_MOST_AXES, max(math.ceil(len(labelled) ** 0.5), _AXES_A_GENRE * genres.shape[1]))
-    experts = [_Expert.fit(arrays, name, labelled, most) for name in coarse.spec.experts]
     k = max(settings.prototypes or PROTOTYPES_A_GENRE * len(coarse.spec.genres), int(genres.any(axis=0).sum()))
+    apart = _fallen_apart(arrays, coarse.spec.experts, labelled, genres, k, seed)
+    few = max(math.ceil(len(labelled) ** 0.5), _AXES_A_GENRE * genres.shape[1])
+    most = _MOST_AXES if apart else min(_MOST_AXES, few)
+    experts = [_Expert.fit(arrays, name, labelled, most) for name in coarse.spec.experts]
+    if apart:
+        found, experts = apart, [expert.turned(apart.memberships) for expert in experts]
+        history = [FinetuneEpoch(0, {"moved": 1.0})]
+        if on_epoch:
+            on_epoch(settings.rounds, settings.rounds, "films fall apart by themselves; one turn is enough")
+    else:
+        found, experts, history = _turned_in_rounds(experts, genres, k, settings.rounds, seed, on_epoch)
+    width = max(expert.map.shape[1] for expert in experts)
+    model = _linear_model(coarse.spec, experts, width)
+    blocks = [np.pad(expert.encoded, ((0, 0), (0, width - expert.encoded.shape[1]))) for expert in experts]
+    encoded = np.stack(blocks, axis=1).reshape(len(labelled), -1)  # (m, e * width)
+    _fit_head(model, encoded, genres)
+    return Finetuned(model.eval(), tuple(history), _unit(found.memberships.T @ _unit(encoded)))
+
+
+def _turned_in_rounds(
+    experts: list["_Expert"], genres: Bool, k: int, rounds: int, seed: int, on_epoch: OnEpoch | None
+) -> tuple[GenreMixture, list["_Expert"], list[FinetuneEpoch]]:
+    """A mixture in the turned space, the experts turned to it, and how many films changed their component by round."""
     points = np.concatenate([expert.reduced for expert in experts], axis=1)
     genre_of = components_by_genre(points, genres, k, seed=seed)
     found: GenreMixture | None = None
     history = []
-    for number in range(settings.rounds):
+    for number in range(rounds):
         before = found
         found = fit_genre_mixture(
             points, genres, genre_of, seed=seed, steps=_STEPS, start=None if before is None else before.memberships
@@ -69,14 +94,42 @@ def finetune_by_mixture(
         moved = 1.0 if before is None else _moved(before, found)
         history.append(FinetuneEpoch(number, {"moved": moved}))
         if on_epoch:
-            on_epoch(number + 1, settings.rounds, f"{moved:.1%} of films changed their component")
+            on_epoch(number + 1, rounds, f"{moved:.1%} of films changed their component")
     assert found is not None
-    width = max(expert.map.shape[1] for expert in experts)
-    model = _linear_model(coarse.spec, experts, width)
-    blocks = [np.pad(expert.encoded, ((0, 0), (0, width - expert.encoded.shape[1]))) for expert in experts]
-    encoded = np.stack(blocks, axis=1).reshape(len(labelled), -1)  # (m, e * width)
-    _fit_head(model, encoded, genres)
-    return Finetuned(model.eval(), tuple(history), _unit(found.memberships.T @ _unit(encoded)))
+    return found, experts, history
+
+
+def _fallen_apart(
+    arrays: TrailerArrays, experts: Sequence[str], labelled: Int64, genres: Bool, k: int, seed: int
+) -> GenreMixture | None:
+    """Components in the experts' plain vectors, where films fall apart there without any help.
+
+    That is so if clusters of neighbours come back from another seed, and the mixture that grows out of them is likelier
+    than the one from inside the genres. Very many films need no such help, and would not fit into memory.
+    """
+    if len(labelled) > _MOST_ASKED:
+        return None
+    points = _directions(arrays, experts, labelled)
+    clusters = neighbour_clusters(points, k, seed=seed)
+    if clusters is None:
+        return None
+    near = fit_from_clusters(points, genres, clusters, k, seed=seed, steps=_STEPS_APART)
+    genre_of = components_by_genre(points, genres, k, seed=seed)
+    inside = fit_genre_mixture(points, genres, genre_of, seed=seed, steps=_STEPS_APART)
+    return near if near.log_likelihood > inside.log_likelihood else None
+
+
+def _directions(arrays: TrailerArrays, experts: Sequence[str], films: Int64) -> Float64:
+    """Main axes of the experts' vectors side by side, every expert at unit length; unit rows, shape (m, r)."""
+    blocks = []
+    for name in experts:
+        _, _, standard, present = _standardised(arrays, name, films)
+        block = np.zeros((len(films), standard.shape[1]))
+        block[present] = _unit(standard)
+        blocks.append(block)
+    beside = _unit(np.concatenate(blocks, axis=1))
+    beside -= beside.mean(axis=0)
+    return _unit(beside @ _main_axes(beside, _MOST_AXES_APART))
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,14 +157,10 @@ class _Expert:
     @classmethod
     def fit(cls, arrays: TrailerArrays, name: str, films: Int64, most: int) -> "_Expert":
         """Reads an expert's scene means; nothing of it is used where fewer than two films have it."""
-        means = arrays.means(name, films).astype(np.float64)
-        present = np.isfinite(means[:, 0])
-        there = means[present]
-        if len(there) < 2:
-            d, m = means.shape[1], len(films)
+        mean, scale, standard, present = _standardised(arrays, name, films)
+        if len(standard) < 2:
+            d, m = len(mean), len(films)
             return cls(name, np.zeros(d), np.ones(d), np.zeros((d, 1)), np.zeros((m, 1)), present, np.eye(1))
-        mean, scale = there.mean(axis=0), np.maximum(there.std(axis=0), 1e-3)
-        standard = (there - mean) / scale
         axes = _main_axes(standard, most)
         reduced = np.zeros((len(films), axes.shape[1]))
         reduced[present] = standard @ axes
@@ -127,6 +176,17 @@ class _Expert:
     def encoded(self) -> Float64:
         """Labelled films in the embedding, shape (m, r); 0 for those without the expert."""
         return self.reduced @ self.map
+
+
+def _standardised(arrays: TrailerArrays, name: str, films: Int64) -> tuple[Float64, Float64, Float64, Bool]:
+    """An expert's scene means: mean and scale (d_e,), standardised (p, d_e) where p films have them, and which do."""
+    means = arrays.means(name, films).astype(np.float64)
+    present = np.isfinite(means[:, 0])
+    there = means[present]
+    if not len(there):
+        return np.zeros(means.shape[1]), np.ones(means.shape[1]), there, present
+    mean, scale = there.mean(axis=0), np.maximum(there.std(axis=0), 1e-3)
+    return mean, scale, (there - mean) / scale, present
 
 
 def _main_axes(standard: Float64, most: int) -> Float64:
