@@ -181,6 +181,7 @@ METHODS: dict[str, Method] = {
     "2 NT-Xent + genre loss": _tuned(LADDER, KMEANS),
     "3 Jaccard weights": _tuned(replace(LADDER, method="weighted"), KMEANS),
     "3 soft targets (MaskCon)": _tuned(replace(LADDER, method="maskcon"), KMEANS),
+    "1 NT-Xent, under genres": _tuned(PLAIN, under_genres),
     "4 prototypes (FALCON)": _tuned(replace(LADDER, method="prototypes")),
     "under genres, PCA": lambda bench, seed: bench.clusters(bench.principal, under_genres, seed),
     "mixture, k-means": _tuned(FinetuneSettings(), KMEANS),

@@ -51,6 +51,18 @@ def address() -> Iterator[str]:
         yield cluster.address
 
 
+def _wait_for_listener(port: int) -> None:
+    """A head answers before its door for clients does."""
+    until = time.monotonic() + 60
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+
+
 class _cluster:
     def __init__(self, **head: Any) -> None:
         self._head = head
@@ -64,6 +76,8 @@ class _cluster:
 
         node = {"num_cpus": 1, "object_store_memory": _STORE_BYTES, "include_dashboard": False, **self._head}
         self._cluster = Cluster(initialize_head=True, head_node_args=node)
+        if "ray_client_server_port" in self._head:
+            _wait_for_listener(self._head["ray_client_server_port"])
         return self._cluster
 
     def __exit__(self, *_: object) -> None:
