@@ -3,12 +3,13 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from cinegrain.discovery import genres
+from cinegrain.models import genre_starts
 
 
 @pytest.mark.parametrize("asked", [3000, 100])  # all 400 films, a quarter of them
 def test_it_counts_where_films_fall_apart_and_only_there(asked: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(genres, "_ASKED", asked)
-    monkeypatch.setattr(genres, "_ASKED_A_CLUSTER", 5)
+    monkeypatch.setattr(genre_starts, "_ASKED", asked)
+    monkeypatch.setattr(genre_starts, "_ASKED_A_CLUSTER", 5)
     rng = np.random.default_rng(0)
     truth = rng.integers(8, size=400)
     noise = rng.normal(size=(400, 16))

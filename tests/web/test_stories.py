@@ -403,25 +403,28 @@ DROP = """([name, text]) => {
   data.items.add(new File([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], name, { type: "video/mp4" }));
   document.querySelector(".drop").dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true }));
 }"""
+CLIP = "02_sintel_trailer.mp4"
+
+
+def drop(page: Page, name: str, content: bytes) -> None:
+    page.evaluate(DROP, [name, base64.b64encode(content).decode()])
 
 
 def test_a_film_that_is_dropped_can_be_cancelled_and_rubbish_is_refused_in_words(one: Visit, real_clips: Path) -> None:
     page = one.go("#/add")
-    clip = base64.b64encode((real_clips / "02_sintel_trailer.mp4").read_bytes()).decode()
-    page.evaluate(DROP, ["dropped.mp4", clip])
+    drop(page, "dropped.mp4", (real_clips / CLIP).read_bytes())
     row = page.get_by_test_id("uploads").locator("li", has_text="dropped.mp4")
     row.get_by_role("button", name="Cancel").click()
     expect(row.locator(".tag")).to_have_text("cancelled")
     expect(page.get_by_role("alert")).to_have_count(0)
-    page.evaluate(DROP, ["notes.mp4", base64.b64encode(b"These are words and no film.").decode()])
+    drop(page, "notes.mp4", b"These are words and no film.")
     expect(page.get_by_role("alert")).to_contain_text("This is no video")
     one.troubles = [trouble for trouble in one.troubles if "415" not in trouble]
 
 
 def test_a_click_that_takes_its_time_cancels_though_the_words_beside_it_change(one: Visit, real_clips: Path) -> None:
     page = one.go("#/add")
-    clip = base64.b64encode((real_clips / "02_sintel_trailer.mp4").read_bytes()).decode()
-    page.evaluate(DROP, ["pressed.mp4", clip])
+    drop(page, "pressed.mp4", (real_clips / CLIP).read_bytes())
     row = page.get_by_test_id("uploads").locator("li", has_text="pressed.mp4")
     row.get_by_role("button", name="Cancel").hover()
     page.mouse.down()
@@ -446,12 +449,11 @@ def test_a_film_that_is_still_being_sent_can_be_cancelled_by_its_sender_and_by_a
     page = one.go("#/add")
     slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 250_000}
     one.context.new_cdp_session(page).send("Network.emulateNetworkConditions", slow)
-    clip = base64.b64encode((real_clips / "02_sintel_trailer.mp4").read_bytes()).decode()
     sending = page.get_by_role("status").filter(has_text="Sending slow.mp4")
-    page.evaluate(DROP, ["slow.mp4", clip])
+    drop(page, "slow.mp4", (real_clips / CLIP).read_bytes())
     sending.get_by_role("button", name="Cancel").click()
     expect(sending).to_have_count(0)
-    page.evaluate(DROP, ["slow.mp4", clip])
+    drop(page, "slow.mp4", (real_clips / CLIP).read_bytes())
     expect(sending).to_be_visible()
     other = one.context.new_page()
     other.goto(f"{one.base}/#/add")

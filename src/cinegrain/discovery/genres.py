@@ -8,7 +8,7 @@ from cinegrain.discovery.agglomerative import merged, sample_rows
 from cinegrain.discovery.clustering import Clustering, around, check_k, ordered, unit_means
 from cinegrain.discovery.kmeans import spherical_kmeans
 from cinegrain.models.genre_mixture import GenreMixture, components_by_genre, fit_genre_mixture, linear_scores
-from cinegrain.models.genre_starts import fit_from_clusters, neighbour_clusters
+from cinegrain.models.genre_starts import even_share, fit_from_clusters, neighbour_clusters
 from cinegrain.types import Bool, Float64, Int64
 
 _MOST_FILMS = 50_000
@@ -16,7 +16,6 @@ _STEPS = 30
 _RESTARTS = 5
 _COMES_BACK = 0.6
 """Adjusted Rand index of two runs of k-means; up to 0.5 on simulated films of 20 genres, 0.8 on tidy data."""
-_ASKED, _ASKED_A_CLUSTER = 3000, 20  # films that are enough to see whether k-means comes back
 _AT_ONCE = 100_000
 
 
@@ -84,7 +83,7 @@ def _all_clusters(points: Float64, k: int, seed: int) -> Int64 | None:
     studios; but then they hang on the seed, and there are none. Of many films an even share is asked: their order
     means nothing.
     """
-    some = points[:: max(len(points) // max(_ASKED, _ASKED_A_CLUSTER * k), 1)]
+    some = even_share(points, k)
     one, again = (spherical_kmeans(some, k, seed=s, restarts=_RESTARTS).labels for s in (seed, seed + 1))
     if adjusted_rand_score(one, again) < _COMES_BACK:
         return None
