@@ -16,7 +16,7 @@ from cinegrain.training.infer import predict_genres
 from cinegrain.training.settings import TrainSettings
 from cinegrain.training.share import choose_share
 from cinegrain.training.split import Split
-from cinegrain.training.step import Objective, Stepper, averaged_weights, choose_loss, even_batches
+from cinegrain.training.step import Objective, RunningMean, Stepper, choose_loss, even_batches
 from cinegrain.training.threads import threads_for
 from cinegrain.types import Bool, Float64, Int64
 
@@ -87,9 +87,7 @@ def _train(
     model = GenreModel(replace(spec, settings=for_films(spec.settings, len(split.train))))
     model.set_statistics(arrays.statistics(split.train))
     model.set_prior(torch.from_numpy(labels[split.train].mean(axis=0)))
-    averaged = averaged_weights(model, settings.averaging)
-    kept = averaged.module
-    assert isinstance(kept, GenreModel)
+    averaged = RunningMean(model, settings.averaging)
     optimiser: torch.optim.Optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
@@ -106,7 +104,7 @@ def _train(
         else:
             batches = even_batches(films, settings.batch, arrays.lengths[films], order)
         loss = stepper.epoch(arrays, target, batches)
-        epoch = _validate(kept, arrays, labels, split.val, number, loss, devices)
+        epoch = _validate(averaged.model, arrays, labels, split.val, number, loss, devices)
         history.append(epoch)
         if on_epoch:
             shown = "n/a" if epoch.val_map is None else f"{epoch.val_map:.3f}"
@@ -115,7 +113,7 @@ def _train(
         # The first passes only leave chance behind; on few films one of them can score well by luck.
         ripe = number + 1 >= min(settings.min_epochs, settings.epochs)
         if ripe and (best is None or score > best[0] or not settings.patience):
-            best = (score, number, {k: v.clone() for k, v in kept.state_dict().items()})
+            best = (score, number, {k: v.clone() for k, v in averaged.model.state_dict().items()})
         elif best is not None and number - best[1] >= settings.patience:
             break
     assert best is not None

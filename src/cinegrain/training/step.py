@@ -1,6 +1,7 @@
 """One pass over the training films: batches, the loss as a module, steps of the optimiser and of the mean weights."""
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -8,7 +9,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from cinegrain.losses.asymmetric import asymmetric_loss
 from cinegrain.losses.class_balanced import class_balance, class_balanced_bce
@@ -44,14 +44,26 @@ def even_batches(films: Int64, size: int, lengths: Int64, order: torch.Generator
     return [films[start : start + size] for start in starts]
 
 
-def averaged_weights(model: GenreModel, share: float) -> AveragedModel:
-    """A running mean of the weights that starts as the first step's."""
+class RunningMean:
+    """A running mean of a network's weights that starts as the first step's (Polyak and Juditsky 1992).
 
-    def mean(kept: Sequence[Tensor], new: Sequence[Tensor], n: Tensor | int) -> None:
-        steps = int(n)
-        torch._foreach_lerp_(list(kept), list(new), 1 - min(share, (1 + steps) / (_WARM_UP + steps)))
+    torch's `AveragedModel` walks through all modules at every step, which takes as long as a twentieth of small steps.
 
-    return AveragedModel(model, multi_avg_fn=mean)
+    Attributes:
+        model: Holds the mean.
+    """
+
+    def __init__(self, model: GenreModel, share: float) -> None:
+        self.model, self._share, self._steps = deepcopy(model), share, 0
+        self._kept: list[Tensor] = list(self.model.parameters())
+        self._new: list[Tensor] = list(model.parameters())
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Takes in the network's weights as they are now."""
+        share = min(self._share, (1 + self._steps) / (_WARM_UP + self._steps)) if self._steps else 0.0
+        torch._foreach_lerp_(self._kept, self._new, 1 - share)
+        self._steps += 1
 
 
 def choose_loss(name: str, counts: Tensor) -> GenreLoss:
@@ -88,7 +100,7 @@ class Stepper:
     objective: nn.Module
     optimiser: torch.optim.Optimizer
     model: GenreModel
-    averaged: AveragedModel
+    averaged: RunningMean
     chance: torch.Generator
     devices: Devices
 
@@ -100,7 +112,7 @@ class Stepper:
         self.optimiser.zero_grad()
         self.devices.backward(loss * (part * self.devices.count))  # the mean over processes is the batch's mean
         self.optimiser.step()
-        self.averaged.update_parameters(self.model)
+        self.averaged.update()
         return loss.detach() * part
 
     def epoch(self, arrays: TrailerArrays, target: Tensor, batches: Sequence[Int64]) -> float:
