@@ -1,6 +1,7 @@
 """Searching in a finished run of rendered films: films, scenes, words, sub-genres, files."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from cinegrain.pipeline.atlas.run_atlas import open_atlas
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Silent
 from cinegrain.pipeline.search import find as stage
+from cinegrain.pipeline.search.criteria import ALIKE
 from cinegrain.pipeline.search.find import search_films, search_scenes
-from cinegrain.pipeline.search.library import Library, open_library
+from cinegrain.pipeline.search.library import Library, genre_space, open_library
 from cinegrain.pipeline.search.query import Like, LikeSubgenre, make_query
 from cinegrain.types import MODALITIES, JsonObject
 
@@ -51,6 +53,44 @@ def test_sounds_like_one_and_looks_like_another(library: Library) -> None:
         name = row["trailer_id"]
         assert row["score"] == pytest.approx((3 * sound[name] + look[name]) / 4, abs=1e-5)
         assert name not in (one, other)
+
+
+def test_genres_count_as_much_as_half_a_mode(library: Library) -> None:
+    one = library.films[2]
+    names = sorted({name for film in library.films for name in film.genres})
+    labels = np.array([[name in film.genres for name in names] for film in library.films], float)
+    seen = (labels - labels.mean(axis=0)) / labels.std(axis=0)
+    cosines = seen @ seen[2] / np.linalg.norm(seen, axis=1) / np.linalg.norm(seen[2])
+    for row in films(library, Like(one.trailer_id, ALIKE)):
+        modes = dict(row["modes"])
+        assert modes.pop("genres") == pytest.approx(cosines[library.number[row["trailer_id"]]], abs=1e-5)
+        assert row["score"] == pytest.approx((sum(modes.values()) + 0.5 * row["modes"]["genres"]) / 4.5, abs=1e-5)
+    best = films(library, Like(one.trailer_id, {"genres": 1.0}))
+    same = [set(row["genres"]) == set(one.genres) for row in best]
+    assert any(same)
+    assert same == sorted(same, reverse=True), "films of the same genres first"
+
+
+def test_films_of_unknown_genres_are_neither_helped_nor_hurt(library: Library) -> None:
+    blank = replace(library.films[4], genres=())
+    some = (*library.films[:4], blank, *library.films[5:])
+    unknown = replace(library, films=some, spaces={**library.spaces, "genres": genre_space(some)})
+    by = {row["trailer_id"]: row["modes"]["genres"] for row in films(unknown, Like(library.films[0].trailer_id, ALIKE))}
+    assert by[blank.trailer_id] == 0
+    assert min(by.values()) < 0 < max(by.values())
+    asked = films(unknown, Like(blank.trailer_id, ALIKE))
+    assert all("genres" not in row["modes"] for row in asked)
+    assert asked == films(library, Like(blank.trailer_id, ALL))
+    with pytest.raises(StoreError, match="has no genres to compare by"):
+        make_query(unknown, [Like(blank.trailer_id, {"genres": 1.0})])
+
+
+def test_scenes_are_not_judged_by_genres(library: Library) -> None:
+    name = library.films[5].trailer_id
+    found = [search_scenes(library, make_query(library, [Like(name, w)]), Silent(), top_k=4) for w in (ALL, ALIKE)]
+    assert found[0] == found[1]
+    with pytest.raises(ConfigError, match="Scenes have no genres"):
+        search_scenes(library, make_query(library, [Like(name, {"genres": 1.0})]), Silent(), top_k=4)
 
 
 def test_a_file_never_seen_is_its_own_copys_nearest(library: Library, corpus: CorpusFiles, tmp_path: Path) -> None:
@@ -146,6 +186,11 @@ def test_many_films_are_found_through_an_index(
     assert films(library, like, top_k=5) == exact, "built"
     assert len(list((tmp_path / "search").iterdir())) == 1
     assert films(library, like, top_k=5) == exact, "read back"
+    whole = Like(library.films[3].trailer_id, ALIKE)
+    by_genre = Like(library.films[3].trailer_id, {"audio": 1.0, "genres": 2.0})
+    near = [films(library, one, top_k=5) for one in (whole, by_genre)]
+    monkeypatch.setattr(stage, "EXACT_UP_TO", 100)
+    assert near == [films(library, one, top_k=5) for one in (whole, by_genre)]
 
 
 def test_commands(finished: Path, library: Library) -> None:
@@ -162,6 +207,8 @@ def test_commands(finished: Path, library: Library) -> None:
     assert table.exit_code == 0
     assert "audio" in table.stdout
     assert "motion" not in table.stdout
+    assert "by genres" not in table.stdout
+    assert "by genres" in CliRunner().invoke(app, [*base, "--like", one]).stdout
     for bad in (["--like", one, "--weights", "audio=-1"], ["--like", one, "--weights", "smell=1"], []):
         assert CliRunner().invoke(app, [*base, *bad]).exit_code == 2
     assert CliRunner().invoke(app, [*base, "--like", "nothing"]).exit_code == 1

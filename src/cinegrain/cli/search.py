@@ -9,7 +9,7 @@ from rich.table import Table
 from cinegrain.cli.console import err, out, print_json, watcher
 from cinegrain.cli.options import JsonFlag, RunArgument, TopK, guarded
 from cinegrain.errors import ConfigError
-from cinegrain.types import MODALITIES
+from cinegrain.pipeline.search.criteria import ALIKE, CRITERIA, GENRES
 
 WORDS = "words"
 _EACH = "A film by id or title, or a video file"
@@ -35,7 +35,9 @@ def search(
     weights: Annotated[
         str | None,
         _film(
-            "For --like, --subgenre and --words, such as 'audio=2,image=1,words=0.5'; modes not named: 0.", "--weights"
+            "For --like, --subgenre and --words, such as 'audio=2,genres=1,words=0.5'; what is not named: 0. "
+            "Without it every mode counts 1, genres 0.5, words 1.",
+            "--weights",
         ),
     ] = None,
     scenes: Annotated[bool, typer.Option("--scenes", help="Find scenes, with their times, instead of films.")] = False,
@@ -67,13 +69,13 @@ def search(
 
 
 def _weights(text: str | None) -> tuple[dict[str, float], float]:
-    """Weights of the modes, and of words.
+    """Weights of modes and genres, and of words.
 
     Raises:
         ConfigError: If the text cannot be read.
     """
     if text is None:
-        return dict.fromkeys(MODALITIES, 1.0), 1.0
+        return ALIKE, 1.0
     found: dict[str, float] = {}
     for item in text.split(","):
         name, _, number = (part.strip() for part in item.partition("="))
@@ -81,22 +83,23 @@ def _weights(text: str | None) -> tuple[dict[str, float], float]:
             found[name] = float(number)
         except ValueError:
             found[name] = -1.0
-        if name not in (*MODALITIES, WORDS) or not 0 <= found[name] < float("inf"):
+        if name not in (*CRITERIA, WORDS) or not 0 <= found[name] < float("inf"):
             raise ConfigError(
-                f"--weights must be like 'audio=2,image=1', numbers from 0 on for {', '.join(MODALITIES)} and {WORDS}; "
+                f"--weights must be like 'audio=2,image=1', numbers from 0 on for {', '.join(CRITERIA)} and {WORDS}; "
                 f"found {item.strip()!r}."
             )
-    modes = {mode: weight for mode, weight in found.items() if mode != WORDS}
-    return modes or dict.fromkeys(MODALITIES, 1.0), found.get(WORDS, 1.0)
+    named = {name: weight for name, weight in found.items() if name != WORDS}
+    return named or ALIKE, found.get(WORDS, 1.0)
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
     table = Table(box=None, padding=(0, 2))
-    modes = [mode for mode in MODALITIES if rows and mode in rows[0]["modes"]]
+    modes = [mode for mode in CRITERIA if rows and mode in rows[0]["modes"]]
     with_times, with_words = bool(rows) and "start_s" in rows[0], any(row["words"] for row in rows)
     for column in ("title", "genres"):
         table.add_column(column, no_wrap=True, max_width=32)
-    for column in (*(["from s", "to s"] if with_times else []), "score", *modes):
+    titles = ["by genres" if name == GENRES else name for name in modes]
+    for column in (*(["from s", "to s"] if with_times else []), "score", *titles):
         table.add_column(column, justify="right", no_wrap=True)
     if with_words:
         table.add_column("words", max_width=40)

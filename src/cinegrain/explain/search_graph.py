@@ -6,7 +6,7 @@ badly to neighbours in one. A query with any weights is projected the same way a
 then computed exactly.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ class GraphSettings:
 
 
 DEFAULT_GRAPH = GraphSettings()
-ALL = "all"
+ALL, WHOLE = "all", "whole"
 
 
 class SearchGraph:
@@ -87,6 +87,11 @@ class SearchGraph:
         ends = np.cumsum([space.vectors.shape[1] for space in spaces.values()])
         return cls(index, trailers, dict(zip(spaces, np.split(projection, ends[:-1]), strict=True)))
 
+    @property
+    def spaces(self) -> Set[str]:
+        """Names of the spaces that the graph holds."""
+        return self._projection.keys()
+
     def candidates(self, query: Mapping[str, Part], breadth: int) -> Int64:
         """Trailers among which the best for a query are likely to be, in no order.
 
@@ -116,18 +121,34 @@ class SearchGraph:
 
 
 class SearchGraphs:
-    """A graph over all experts, and one for each."""
+    """A graph over all experts, one for each, and perhaps one over more than the experts."""
 
     def __init__(self, graphs: Mapping[str, SearchGraph], settings: GraphSettings = DEFAULT_GRAPH) -> None:
-        """Puts the graphs together: by expert, and all of them under the name ALL."""
+        """Puts the graphs together: by expert, that of all under the name ALL, and WHOLE if some are in no other."""
         self._graphs, self._settings = graphs, settings
 
     @classmethod
-    def build(cls, spaces: Mapping[str, ExpertSpace], settings: GraphSettings = DEFAULT_GRAPH) -> "SearchGraphs":
-        """Builds them one after the other, each as `SearchGraph.build` does."""
+    def build(
+        cls,
+        spaces: Mapping[str, ExpertSpace],
+        settings: GraphSettings = DEFAULT_GRAPH,
+        *,
+        together_only: Collection[str] = (),
+    ) -> "SearchGraphs":
+        """Builds them one after the other, each as `SearchGraph.build` does.
+
+        Args:
+            spaces: By expert, all of the same n trailers.
+            settings: How.
+            together_only: Spaces in which so many trailers lie in one point that neighbours lead nowhere. They get no
+                graph of their own, and one more graph holds them beside all others, for queries that name them: in it
+                neighbours are others than without them.
+        """
         own = replace(settings, dimension=settings.own_dimension)
-        each = {name: SearchGraph.build({name: space}, own) for name, space in spaces.items()}
-        return cls({**each, ALL: SearchGraph.build(spaces, settings)}, settings)
+        alone = {name: space for name, space in spaces.items() if name not in together_only}
+        each = {name: SearchGraph.build({name: space}, own) for name, space in alone.items()}
+        whole = {WHOLE: SearchGraph.build(spaces, settings)} if together_only else {}
+        return cls({**each, ALL: SearchGraph.build(alone, settings), **whole}, settings)
 
     def save(self, folder: Path) -> None:
         """Writes all of them into a folder."""
@@ -148,8 +169,9 @@ class SearchGraphs:
     def candidates(self, query: Mapping[str, Part]) -> Int64:
         """Trailers among which the best for a query are likely to be, each once, in order of their numbers."""
         whole = sum(part.weight for part in query.values())
-        asked = [name for name, part in query.items() if part.weight > _HEAVY * whole]
-        asked += [ALL] if len(query) > 1 else []
+        asked = [name for name, part in query.items() if part.weight > _HEAVY * whole and name in self._graphs]
+        joint = ALL if query.keys() <= self._graphs[ALL].spaces else WHOLE
+        asked += [joint] if len(query) > 1 or not asked else []
         found = [self._graphs[name].candidates(query, self._settings.breadth) for name in asked]
         return np.unique(np.concatenate(found))
 

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,9 +18,9 @@ from cinegrain.pipeline.atlas.edit import Editor, as_json
 from cinegrain.pipeline.atlas.imported import write_sheet
 from cinegrain.pipeline.atlas.sheet import sheet_of
 from cinegrain.pipeline.progress import Silent
+from cinegrain.pipeline.search.criteria import ALIKE
 from cinegrain.pipeline.search.find import search_films
 from cinegrain.pipeline.search.query import Like, LikeSubgenre, make_query
-from cinegrain.types import MODALITIES
 from cinegrain.web import views
 from cinegrain.web.explorer import Explorer, NotFoundError
 from cinegrain.web.guard import REPORT_POLICY
@@ -172,8 +172,7 @@ def _add_films(api: APIRouter, explorer: Explorer) -> None:
     def search(ask: SearchRequest) -> Json:
         """Films that are like others by the weights given, or that show what words say."""
         library = explorer.library()
-        asked: dict[str, float] = {str(mode): weight for mode, weight in ask.weights.items()}
-        weights = asked or dict.fromkeys(MODALITIES, 1.0)
+        weights: Mapping[str, float] = {str(name): weight for name, weight in ask.weights.items()} or ALIKE
         likes: list[Like | LikeSubgenre] = []
         if ask.film:
             if ask.film not in library.number:

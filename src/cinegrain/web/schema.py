@@ -87,7 +87,7 @@ class EditRequest(BaseModel):
 
 
 class SearchRequest(BaseModel):
-    """Films to be like, by the weight of each mode, and words that fit."""
+    """Films to be like, by the weight of each mode and of genres, and words that fit."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -95,7 +95,7 @@ class SearchRequest(BaseModel):
     at_s: Annotated[float, Field(ge=0, le=10**6)] | None = None
     subgenre: Annotated[str, StringConstraints(max_length=500)] = ""
     words: Annotated[list[Annotated[str, StringConstraints(min_length=1, max_length=80)]], Field(max_length=10)] = []
-    weights: dict[Literal["audio", "location", "motion", "image"], Annotated[float, Field(ge=0, le=100)]] = {}
+    weights: dict[Literal["audio", "location", "motion", "image", "genres"], Annotated[float, Field(ge=0, le=100)]] = {}
     top_k: Annotated[int, Field(ge=1, le=100)] = 12
 
 

@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +14,19 @@ from cinegrain.errors import ConfigError
 from cinegrain.explain.search import Besides, Hit, ranked, search
 from cinegrain.explain.search_graph import SearchGraphs
 from cinegrain.pipeline.progress import Watcher
+from cinegrain.pipeline.search.criteria import CRITERIA, GENRES
 from cinegrain.pipeline.search.library import Library
 from cinegrain.pipeline.search.query import Query
 from cinegrain.places import cache_folder
 from cinegrain.store.groups import Group, Groups
-from cinegrain.types import MODALITIES, Int64, JsonObject
+from cinegrain.types import Int64, JsonObject
 
 EXACT_UP_TO = 100_000
 """With more films than this an index gives candidates, if faiss is installed."""
 
 
 def search_films(library: Library, query: Query, watcher: Watcher, *, top_k: int) -> list[JsonObject]:
-    """The films that fit best, each with its score, the cosine of each mode, and the words that were found.
+    """The films that fit best, each with its score, the cosine of each mode and of the genres, and the words found.
 
     Args:
         library: Where to search.
@@ -33,7 +35,7 @@ def search_films(library: Library, query: Query, watcher: Watcher, *, top_k: int
         top_k: How many at most.
     """
     among = None
-    if len(library.films) > EXACT_UP_TO and query.words is None:
+    if len(library.films) > EXACT_UP_TO and query.words is None and not query.mostly(GENRES):
         graphs = _graphs(library, watcher)
         if graphs is not None:  # films that came later are not in the index; there are few, and all are looked at
             among = np.concatenate([graphs.candidates(query.parts), library.later])
@@ -43,14 +45,20 @@ def search_films(library: Library, query: Query, watcher: Watcher, *, top_k: int
 
 
 def search_scenes(library: Library, query: Query, watcher: Watcher, *, top_k: int) -> list[JsonObject]:
-    """The scenes that fit best, with their times; every scene of every film is looked at.
+    """The scenes that fit best, with their times; every scene of every film is looked at, and genres play no part.
 
     Args:
         library: Where to search.
         query: What for.
         watcher: Who watches.
         top_k: How many at most.
+
+    Raises:
+        ConfigError: If nothing but genres is asked for.
     """
+    query = replace(query, parts={name: part for name, part in query.parts.items() if name != GENRES})
+    if not query.parts and query.words is None:
+        raise ConfigError("Scenes have no genres of their own: name a mode, or words.")
     groups = Groups(library.dataset, experts=list(query.parts))
     best: list[JsonObject] = []
     with watcher.stage("Looking through all scenes") as on_step:
@@ -90,9 +98,9 @@ def _found(hits: Sequence[Hit], query: Query) -> list[Hit]:
 
 
 def _figures(library: Library, query: Query, hit: Hit, film: int, scene: int | None = None) -> JsonObject:
-    """Score and reasons; a mode's cosine is the mean of its experts' by weight."""
+    """Score and reasons; a mode's cosine is the mean of its experts' by weight, and that of genres stands beside."""
     modes = {}
-    for mode in MODALITIES:
+    for mode in CRITERIA:
         weights = {name: part.weight for name, part in query.parts.items() if library.modality[name] == mode}
         if weights:
             modes[mode] = _mean(hit.cosines, weights)
@@ -114,7 +122,7 @@ def _graphs(library: Library, watcher: Watcher) -> SearchGraphs | None:
         if folder.is_dir():
             return SearchGraphs.load(folder)
         with watcher.stage("Building the search index"):
-            graphs = SearchGraphs.build(library.catalog_spaces)
+            graphs = SearchGraphs.build(library.catalog_spaces, together_only=(GENRES,))
     except ConfigError as error:
         watcher.say(f"{error} Without it every film is compared, which takes longer.")
         return None

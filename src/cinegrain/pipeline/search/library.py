@@ -1,5 +1,6 @@
-"""A run opened for searching: its films, and each expert's vectors of them."""
+"""A run opened for searching: its films, each expert's vectors of them, and their genres as one more such space."""
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,10 @@ from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.pooled import StoredScenes, mapped_arrays
 from cinegrain.pipeline.learning.train import seen_films
 from cinegrain.pipeline.progress import Watcher
+from cinegrain.pipeline.search.criteria import GENRES
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.data import TrailerArrays
-from cinegrain.types import Int64, JsonObject, Trailer
+from cinegrain.types import Bool, Float32, Int64, JsonObject, Trailer
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,10 +34,10 @@ class Library:
         dataset: Its dataset.
         films: The catalogue's, then those that came later (`cinegrain assign`).
         number: Of each by trailer_id.
-        spaces: By expert: one vector a film, the mean of its scenes.
+        spaces: By expert: one vector a film, the mean of its scenes; under GENRES which genres the catalogue gives it.
         catalog_spaces: The same of the catalogue's films alone, which an index can be built of.
-        modality: Mode of each expert.
-        key: Stands for the catalogue's films and all of their vectors.
+        modality: Mode of each expert; GENRES of the genres.
+        key: Stands for the catalogue's films and all of their vectors and genres.
     """
 
     run: Run
@@ -47,6 +49,11 @@ class Library:
     catalog_spaces: Mapping[str, ExpertSpace]
     modality: Mapping[str, str]
     key: tuple[str, ...]
+
+    @property
+    def experts(self) -> list[str]:
+        """Names of the spaces that are experts'."""
+        return [name for name in self.spaces if name != GENRES]
 
     @property
     def later(self) -> Int64:
@@ -95,18 +102,38 @@ def open_library(run: Run, watcher: Watcher) -> Library:
         with watcher.stage("Reading the films' vectors"):
             arrays = mapped_arrays(run, ids, names, key=key)
             spaces = {name: ExpertSpace.measure(a.vectors, a.counts > 0) for name, a in arrays.experts.items()}
+            spaces[GENRES] = genre_space(films)
     except OSError as error:
         raise StoreError(f"{run.folder}/pooled cannot be written: {error}. Search needs some room there.") from error
     later = _later(run, dataset, names, set(ids))
     whole = dict(spaces)
     if later:
         means = TrailerArrays(StoredScenes(dataset, names, later)).pooled().experts
-        whole = {name: space.extended(means[name].vectors, means[name].counts > 0) for name, space in spaces.items()}
+        whole = {name: spaces[name].extended(means[name].vectors, means[name].counts > 0) for name in names}
+        whole[GENRES] = spaces[GENRES].extended(*_no_genres(spaces[GENRES], len(later)))
     films = (*films, *later)
     number = {film.trailer_id: i for i, film in enumerate(films)}
-    modality = {card["name"]: str(card["modality"]) for card in cards}
-    keys = (key, *(f"{card['name']} {card['key']}" for card in cards))
+    modality = {**{card["name"]: str(card["modality"]) for card in cards}, GENRES: GENRES}
+    keys = (key, *(f"{card['name']} {card['key']}" for card in cards), _key(spaces[GENRES]))
     return Library(run, settings, dataset, films, number, whole, spaces, modality, keys)
+
+
+def genre_space(films: Sequence[Trailer]) -> ExpertSpace:
+    """Each film's genres as zeros and ones; films of unknown genres have nothing there."""
+    place = {genre: i for i, genre in enumerate(sorted({genre for film in films for genre in film.genres}))}
+    known = [film.genres for film in films if film.genres]
+    vectors = np.zeros((len(known), len(place)), np.float32)
+    for row, genres in zip(vectors, known, strict=True):
+        row[[place[genre] for genre in genres]] = 1
+    return ExpertSpace.measure(vectors, np.array([bool(film.genres) for film in films]))
+
+
+def _no_genres(space: ExpertSpace, n: int) -> tuple[Float32, Bool]:
+    return np.zeros((0, len(space.centre)), np.float32), np.zeros(n, bool)
+
+
+def _key(space: ExpertSpace) -> str:
+    return hashlib.sha256(np.ascontiguousarray(space.vectors[:]).tobytes() + space.row.tobytes()).hexdigest()[:16]
 
 
 def _later(run: Run, dataset: EmbeddingDataset, experts: Sequence[str], known: Collection[str]) -> list[Trailer]:

@@ -10,9 +10,10 @@ from cinegrain.errors import ConfigError, StoreError
 from cinegrain.explain.search import Part
 from cinegrain.pipeline.answers.new_films import NewFilms
 from cinegrain.pipeline.atlas.run_atlas import open_atlas
+from cinegrain.pipeline.search.criteria import CRITERIA
 from cinegrain.pipeline.search.library import Library
 from cinegrain.pipeline.search.words import FoundWords, find_words
-from cinegrain.types import MODALITIES, Float32, Int64
+from cinegrain.types import Float32, Int64
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Like:
 
     Attributes:
         film: Id or title of one of the run, or a file.
-        weights: How much each mode counts; modes that are not named play no part.
+        weights: How much each mode counts, and GENRES; what is not named plays no part.
         at_s: Like its scene at this moment, not like all of it.
     """
 
@@ -43,7 +44,7 @@ class Query:
     """What is searched for.
 
     Attributes:
-        parts: By expert.
+        parts: By expert, and under GENRES.
         words: Where words were found, if there are any.
         word_weight: How much they count, all together.
         exclude: Films that may not come back: those that were named.
@@ -53,6 +54,10 @@ class Query:
     words: FoundWords | None
     word_weight: float
     exclude: tuple[int, ...]
+
+    def mostly(self, name: str) -> bool:
+        """Whether one part has more than half of the parts' weight."""
+        return name in self.parts and 2 * self.parts[name].weight > sum(part.weight for part in self.parts.values())
 
 
 def make_query(
@@ -80,9 +85,9 @@ def make_query(
     sums: dict[str, Float32] = {}
     exclude: list[int] = []
     for like in likes:
-        unknown = sorted(set(like.weights) - set(MODALITIES))
+        unknown = sorted(set(like.weights) - set(CRITERIA))
         if unknown:
-            raise ConfigError(f"Modes are {', '.join(MODALITIES)}; found {', '.join(unknown)}.")
+            raise ConfigError(f"Compare by {', '.join(CRITERIA)}; found {', '.join(unknown)}.")
         if isinstance(like, Like):
             name, number = like.film, library.find(like.film)
             exclude += [] if number is None else [number]
@@ -103,13 +108,13 @@ def make_query(
 
 
 def _of_film(library: Library, like: Like, number: int) -> dict[str, Float32]:
-    """Unit vectors of a film of the run, or of one of its scenes, by expert that has any."""
+    """Unit vectors of a film of the run, or of one of its scenes, by expert that has any; a scene has no genres."""
     if like.at_s is None:
         return _directions(library, np.array([number]))
     trailer_id = library.films[number].trailer_id
     scene = _scene_at([(s.start_s, s.end_s) for s in library.dataset.scenes(trailer_id)], like)
     vectors = {}
-    for name in library.spaces:
+    for name in library.experts:
         found = library.dataset.vectors(name, [trailer_id])
         rows = found.vectors[found.scenes == scene]
         vectors.update({name: rows[0]} if len(rows) else {})
@@ -118,7 +123,7 @@ def _of_film(library: Library, like: Like, number: int) -> dict[str, Float32]:
 
 def _of_file(library: Library, like: Like) -> dict[str, Float32]:
     """The same for a file never seen."""
-    found = NewFilms(library.run, library.settings, list(library.spaces)).embed(Path(like.film))
+    found = NewFilms(library.run, library.settings, library.experts).embed(Path(like.film))
     only = None if like.at_s is None else _scene_at([(s.start_s, s.end_s) for s in found.scenes], like)
     vectors = {}
     for name, column in found.embeddings.items():
