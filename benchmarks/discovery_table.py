@@ -13,8 +13,14 @@ _ONE_LABEL = {
     "genre_map": "genre mAP",
     "stability": "stability",
 }
-_SETS = {"auc_in_parent": "AUC in the genre", "gain": "gain", "genre_map": "genre mAP"}
-_WITH_SPREAD = ("accuracy", "ari", "auc_in_parent")
+_SETS = {
+    "auc_in_parent": "AUC in the genre",
+    "gain": "gain",
+    "auc_unseen": "AUC, unseen films",
+    "gain_unseen": "gain there",
+    "genre_map": "genre mAP",
+}
+_WITH_SPREAD = ("accuracy", "ari", "auc_in_parent", "auc_unseen")
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -37,6 +43,6 @@ def _cell(row: Mapping[str, Any], column: str) -> str:
     value = row.get(column)
     if value is None:
         return ""
-    if column == "gain":
-        return f"{value:+.3f} ({row['gain_low']:+.3f} to {row['gain_high']:+.3f})"
+    if column.startswith("gain"):
+        return f"{value:+.3f} ({row[f'{column}_low']:+.3f} to {row[f'{column}_high']:+.3f})"
     return f"{value:.3f} ± {row[f'{column}_sd']:.3f}" if column in _WITH_SPREAD else f"{value:.3f}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import rankdata
 
-from cinegrain.types import Bool, Float64
+from cinegrain.types import Bool, Float64, Int64
 
 _FEWEST = 5  # films of a label
 _RESAMPLES = 2000
@@ -25,6 +25,13 @@ class FineSets:
 
     labels: Bool
     among: Bool
+
+    def within(self, films: Int64) -> "FineSets":
+        """The same among some of the films; labels that are left with two films, and two others, or more."""
+        inside = np.isin(np.arange(len(self.labels)), films)[:, None]
+        labels, among = self.labels & inside, self.among & inside
+        keep = (labels.sum(axis=0) >= 2) & ((among & ~labels).sum(axis=0) >= 2)
+        return FineSets(labels[:, keep], among[:, keep])
 
 
 def read_sets(folder: Path, genres: tuple[str, ...], coarse: Bool) -> FineSets:
