@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.pipeline.conftest import Cinegrain
 from tests.pipeline.growing_run import N_NEW, N_OLD, N_STRANGE, NEW, STRANGE, growing_run, rediscover
@@ -80,6 +81,16 @@ def test_films_that_came_later_are_searched_as_well(run: Run, monkeypatch: pytes
     found = search_films(library, query, Silent(), top_k=10)
     assert {row["trailer_id"] for row in found} <= set(NEW[1:-1])
     assert {row["trailer_id"] for row in search_scenes(library, query, Silent(), top_k=10)} <= set(NEW[1:-1])
+    by_genres = search_films(library, make_query(library, [Like(NEW[0], {"genres": 1.0})]), Silent(), top_k=N_OLD + 10)
+    names = sorted({name for film in library.films for name in film.genres})
+    given = np.array([[name in film.genres for name in names] for film in library.films[:N_OLD]], float)
+    likely = [{g["name"]: g["probability"] for g in row["predicted"]} for row in open_atlas(run).rows[N_OLD:]]
+    whole = np.concatenate([given, [[one[name] for name in names] for one in likely]])
+    seen = (whole - given.mean(axis=0)) / given.std(axis=0)
+    seen /= np.linalg.norm(seen, axis=1, keepdims=True)
+    for row in by_genres:
+        wanted = seen[library.number[row["trailer_id"]]] @ seen[N_OLD]
+        assert row["score"] == pytest.approx(wanted, abs=1e-5), "the network's answers stand in for new films' genres"
     titled = make_query(library, [], words=[NEW[3]])
     assert search_films(library, titled, Silent(), top_k=1)[0]["trailer_id"] == NEW[3]
     pytest.importorskip("faiss", reason="SKIPPED: faiss is not installed")

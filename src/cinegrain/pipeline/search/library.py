@@ -21,7 +21,7 @@ from cinegrain.pipeline.progress import Watcher
 from cinegrain.pipeline.search.criteria import GENRES
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.data import TrailerArrays
-from cinegrain.types import Bool, Float32, Int64, JsonObject, Trailer
+from cinegrain.types import Float32, Int64, JsonObject, Trailer
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,8 @@ class Library:
         dataset: Its dataset.
         films: The catalogue's, then those that came later (`cinegrain assign`).
         number: Of each by trailer_id.
-        spaces: By expert: one vector a film, the mean of its scenes; under GENRES which genres the catalogue gives it.
+        spaces: By expert: one vector a film, the mean of its scenes; under GENRES which genres the catalogue gives it,
+            or how likely the genre network takes them to be for a film that came later.
         catalog_spaces: The same of the catalogue's films alone, which an index can be built of.
         modality: Mode of each expert; GENRES of the genres.
         key: Stands for the catalogue's films and all of their vectors and genres.
@@ -105,12 +106,12 @@ def open_library(run: Run, watcher: Watcher) -> Library:
             spaces[GENRES] = genre_space(films)
     except OSError as error:
         raise StoreError(f"{run.folder}/pooled cannot be written: {error}. Search needs some room there.") from error
-    later = _later(run, dataset, names, set(ids))
+    later, answers = _later(run, dataset, names, set(ids))
     whole = dict(spaces)
     if later:
         means = TrailerArrays(StoredScenes(dataset, names, later)).pooled().experts
         whole = {name: spaces[name].extended(means[name].vectors, means[name].counts > 0) for name in names}
-        whole[GENRES] = spaces[GENRES].extended(*_no_genres(spaces[GENRES], len(later)))
+        whole[GENRES] = spaces[GENRES].extended(_probabilities(answers, _genres(films)), np.ones(len(later), bool))
     films = (*films, *later)
     number = {film.trailer_id: i for i, film in enumerate(films)}
     modality = {**{card["name"]: str(card["modality"]) for card in cards}, GENRES: GENRES}
@@ -120,7 +121,7 @@ def open_library(run: Run, watcher: Watcher) -> Library:
 
 def genre_space(films: Sequence[Trailer]) -> ExpertSpace:
     """Each film's genres as zeros and ones; films of unknown genres have nothing there."""
-    place = {genre: i for i, genre in enumerate(sorted({genre for film in films for genre in film.genres}))}
+    place = {genre: i for i, genre in enumerate(_genres(films))}
     known = [film.genres for film in films if film.genres]
     vectors = np.zeros((len(known), len(place)), np.float32)
     for row, genres in zip(vectors, known, strict=True):
@@ -128,18 +129,25 @@ def genre_space(films: Sequence[Trailer]) -> ExpertSpace:
     return ExpertSpace.measure(vectors, np.array([bool(film.genres) for film in films]))
 
 
-def _no_genres(space: ExpertSpace, n: int) -> tuple[Float32, Bool]:
-    return np.zeros((0, len(space.centre)), np.float32), np.zeros(n, bool)
+def _genres(films: Sequence[Trailer]) -> list[str]:
+    return sorted({genre for film in films for genre in film.genres})
+
+
+def _probabilities(answers: Sequence[JsonObject], genres: Sequence[str]) -> Float32:
+    """What the genre network says of films, shape (n, g); 0 for a genre that it has not learned."""
+    known = [{genre["name"]: genre["probability"] for genre in answer["predicted"]} for answer in answers]
+    return np.array([[one.get(genre, 0.0) for genre in genres] for one in known], np.float32).reshape(-1, len(genres))
 
 
 def _key(space: ExpertSpace) -> str:
     return hashlib.sha256(np.ascontiguousarray(space.vectors[:]).tobytes() + space.row.tobytes()).hexdigest()[:16]
 
 
-def _later(run: Run, dataset: EmbeddingDataset, experts: Sequence[str], known: Collection[str]) -> list[Trailer]:
-    """Films that came after discovery and that all experts have seen."""
+def _later(
+    run: Run, dataset: EmbeddingDataset, experts: Sequence[str], known: Collection[str]
+) -> tuple[list[Trailer], list[JsonObject]]:
+    """Films that came after discovery and that all experts have seen, and all that is known of them."""
     rows = [row for row in read_arrivals(run).rows if row["trailer_id"] not in known]
     seen = set(dataset.seen_by(experts)["trailer_id"].to_pylist()) if rows else set()
-    return [
-        Trailer(row["trailer_id"], text_path(row["path"]), row["title"]) for row in rows if row["trailer_id"] in seen
-    ]
+    rows = [row for row in rows if row["trailer_id"] in seen]
+    return [Trailer(row["trailer_id"], text_path(row["path"]), row["title"]) for row in rows], rows
