@@ -17,6 +17,12 @@ from cinegrain.types import JsonObject
 
 RUN_FORMAT = 1
 RUN_FILE = "run.json"
+_MADE_BY = {
+    "coarse/model.json": "cinegrain train RUN",
+    "finetuned/model.json": "cinegrain finetune RUN",
+    "atlas.json": "cinegrain discover RUN",
+    "trailers.json": "cinegrain discover RUN",
+}
 
 
 @contextmanager
@@ -93,7 +99,8 @@ def read_json(path: Path, each: Callable[[JsonObject], Any] | None = None) -> An
     try:
         return json.loads(path.read_text(encoding="utf-8"), object_hook=each)
     except FileNotFoundError as error:
-        raise StoreError(f"{path} is missing. Run the stage that makes it, or `cinegrain run` for all.") from error
+        by = next((f"`{command}`" for end, command in _MADE_BY.items() if path.match(end)), "The stage before")
+        raise StoreError(f"{path} is missing. {by} makes it, `cinegrain run` makes all.") from error
     except (OSError, ValueError) as error:
         raise StoreError(f"{path} cannot be read: {error}. Delete it and run the same command again.") from error
 
