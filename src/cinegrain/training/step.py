@@ -45,7 +45,7 @@ def even_batches(films: Int64, size: int, lengths: Int64, order: torch.Generator
 
 
 class RunningMean:
-    """A running mean of a network's weights that starts as the first step's (Polyak and Juditsky 1992).
+    """A running mean of a network's weights that starts as the first step's.
 
     torch's `AveragedModel` walks through all modules at every step, which takes as long as a twentieth of small steps.
 
