@@ -15,10 +15,14 @@ plain attention, train attention    the same for a network that looks at every s
 `epoch_trailers_per_s` over the time of the whole epoch. `times_plain_...` are the ratios to the quickest plain loop.
 
 Beside the time on the clock stands processor time, workers included, which other work on the machine moves less.
-"matrix" is the share of an epoch's time on the clock in matrix products: their time, by torch's profiler in an epoch of
-its own, over the time of an epoch without it. "tensor" is the same of all operations on tensors, so that what is left
-is Python, the gathering of batches and validation's figures. "assembly" is the share of a plain epoch spent waiting for
-batches. Memory is the process's peak, and the largest worker's.
+"matrix" is the share of an epoch's time on the clock in matrix products: their time, by torch's profiler in every
+other epoch, over the time of the epochs between, without it. "tensor" is the same of all operations on tensors, so
+that what is left is Python, the order of films and validation's figures; it moves by a tenth between runs. "assembly"
+is the share of a plain epoch spent waiting for batches. Memory is the process's peak (of training, after its first
+epoch), and the largest worker's.
+
+"times_floor" is a step's time over its physical floor: its own matrix products, replayed alone, and a copy of as many
+bytes as it must move at least. "floor_matrix_share" is the products' share of that floor, which no program passes.
 """
 
 import argparse
@@ -32,6 +36,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -41,6 +46,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader, Dataset
 
 from cinegrain.artifacts import read_json
@@ -58,7 +64,7 @@ from cinegrain.training.coarse import train_coarse
 from cinegrain.training.settings import TrainSettings
 from cinegrain.training.split import Split
 from cinegrain.training.step import Stepper
-from cinegrain.types import MODALITIES
+from cinegrain.types import MODALITIES, Int64
 
 EXPERTS = [expert_name(mode) for mode in MODALITIES]
 WAYS = (
@@ -70,7 +76,8 @@ WAYS = (
     "train attention",
 )
 MATRIX_OPS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::_addmm_activation")
-PLAIN_SHARE, ATTENTION_TRAILERS, EPOCHS = 3, 1500, 4
+PRODUCTS = (torch.ops.aten.mm, torch.ops.aten.addmm, torch.ops.aten.bmm, torch.ops.aten.baddbmm)
+PLAIN_SHARE, ATTENTION_TRAILERS, EPOCHS = 3, 1500, 9
 
 
 def main() -> None:
@@ -167,7 +174,7 @@ def measure(way: str, scratch: Path, threads: int) -> dict[str, Any]:
     torch.manual_seed(0)
     row = measure_train(way, load(scratch)) if way.startswith("train") else measure_plain(way, scratch)
     worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1000
-    return {"way": way, **row, "peak_mb": peak_mb(), "peak_worker_mb": worker if "2 workers" in way else 0}
+    return {"way": way, "peak_mb": peak_mb(), **row, "peak_worker_mb": worker if "2 workers" in way else 0}
 
 
 def pooling(way: str) -> str:
@@ -260,39 +267,100 @@ def measure_train(way: str, data: RunData) -> dict[str, Any]:
     split = Split(np.sort(order[2 * held :]), np.sort(order[:held]), np.sort(order[held : 2 * held]))
     spec = ModelSpec(data.arrays.dimensions, data.modalities, data.genres, ModelSettings(pooling=pooling(way)))
     batch = TrainSettings().for_films(round(0.6 * len(data.trailers))).batch
-    settings = TrainSettings(epochs=EPOCHS + 1, min_epochs=1, batch=batch)
-    ends: list[tuple[float, float]] = []
+    settings = TrainSettings(epochs=EPOCHS, min_epochs=1, batch=batch)
+    starts, ends = [(start, cpu_s())], []
     learning: list[float] = []
-    operations = profile(activities=[ProfilerActivity.CPU])
+    steppers: list[Stepper] = []
+    spent: list[tuple[float, float]] = []
+    peak, operations = 0, profile()
 
     def on_epoch(done: int, total: int, line: str) -> None:
-        del total, line
+        nonlocal peak, operations
+        del line
         ends.append((time.perf_counter(), cpu_s()))
-        if done == EPOCHS:
-            operations.start()
-        elif done == EPOCHS + 1:
+        peak = peak or peak_mb()  # the profiler's memory is not training's
+        if done % 2 == 0:
             operations.stop()
+            spent.append(operations_s(operations))
+        elif done < total:
+            operations = profile(activities=[ProfilerActivity.CPU])
+            operations.start()
+        starts.append((time.perf_counter(), cpu_s()))
 
     def timed_epoch(stepper: Stepper, *args: Any) -> float:
         began = time.perf_counter()
         loss = learn(stepper, *args)
         learning.append(time.perf_counter() - began)
+        steppers.append(stepper)
         return loss
 
     learn = Stepper.epoch
     with mock.patch.object(Stepper, "epoch", timed_epoch):
         train_coarse(data.arrays, data.labels, split, spec, settings, seed=0, on_epoch=on_epoch)
-    seconds, cpu = np.median(np.diff(ends[:EPOCHS], axis=0), axis=0)
-    spent = {e.key: e.self_cpu_time_total / 1e6 for e in operations.key_averages() if e.key.startswith("aten::")}
+    seconds, cpu = np.median(np.subtract(ends, starts[:-1])[2::2], axis=0)
     return {
         "batch": batch,
         "setup_s": round(ends[0][0] - start - seconds, 1),
-        "trailers_per_s": round(len(split.train) / np.median(learning[1:EPOCHS])),
+        "trailers_per_s": round(len(split.train) / np.median(learning[2::2])),
         "epoch_trailers_per_s": round(len(split.train) / seconds),
         "epoch_trailers_per_cpu_s": round(len(split.train) / cpu),
-        "matrix_share": round(sum(spent.get(key, 0.0) for key in MATRIX_OPS) / seconds, 3),
-        "tensor_share": round(sum(spent.values()) / seconds, 3),
+        "matrix_share": round(np.median([matrix for matrix, _ in spent]) / seconds, 3),
+        "tensor_share": round(np.median([tensor for _, tensor in spent]) / seconds, 3),
+        "peak_mb": peak,
+        **({} if pooling(way) == "attention" else floor(steppers[0], data, split.train[:batch])),
     }
+
+
+def operations_s(found: profile) -> tuple[float, float]:
+    """Seconds in matrix products, and in all operations on tensors."""
+    spent = {e.key: e.self_cpu_time_total / 1e6 for e in found.key_averages() if e.key.startswith("aten::")}
+    return sum(spent.get(key, 0.0) for key in MATRIX_OPS), sum(spent.values())
+
+
+class Products(TorchDispatchMode):
+    """Notes every matrix product."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.calls: list[tuple[Any, list[Tensor]]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.overloadpacket in PRODUCTS:
+            self.calls.append((func, [arg.detach() for arg in args]))
+        return func(*args, **(kwargs or {}))
+
+
+def floor(stepper: Stepper, data: RunData, films: Int64) -> dict[str, float]:
+    """A step against its matrix products and its memory traffic alone.
+
+    Of each weight are read: itself, its gradient, AdamW's two moments, its running mean; all but the gradient are
+    written. Each input value is read and written standardised, and for each member a byte of chance is read, and the
+    value read and written.
+    """
+    target = torch.from_numpy(data.labels.astype(np.float32))
+    with Products() as products:
+        stepper.step(data.arrays, films, target)
+    weights = sum(parameter.numel() for parameter in stepper.model.parameters())
+    values = len(films) * sum(data.arrays.dimensions.values())
+    moved = 4 * 9 * weights + values * (4 * 2 + len(stepper.model.members) * (1 + 4 * 2))
+    source = torch.zeros(moved // 8)  # a copy of so many bytes reads half of `moved` and writes half
+    copied = torch.empty_like(source)
+    step_s = median_s(lambda: stepper.step(data.arrays, films, target))
+    matrix_s = median_s(lambda: [func(*args) for func, args in products.calls])
+    memory_s = median_s(lambda: copied.copy_(source))
+    return {
+        "times_floor": round(step_s / (matrix_s + memory_s), 2),
+        "floor_matrix_share": round(matrix_s / (matrix_s + memory_s), 3),
+    }
+
+
+def median_s(work: Callable[[], object], repeats: int = 50) -> float:
+    found = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - start)
+    return statistics.median(found)
 
 
 def cpu_s() -> float:

@@ -15,6 +15,7 @@ PATHS = {
     "subgenres": "#/subgenres",
     "subgenre": "#/subgenre?id={subgenre}",
     "genre": "#/genre?id={genre}",
+    "search": "#/search?like={film}&words=dog",
     "compare": "#/compare?kind=film&a={film}&b={other}",
     "figures": "#/figures",
     "history": "#/history",

@@ -232,6 +232,42 @@ def test_similar_films_by_all_and_by_one_mode_and_why(one: Visit) -> None:
     expect(page.get_by_test_id("compared")).to_be_visible()
 
 
+def test_search_by_a_film_by_what_counts_and_by_words(one: Visit) -> None:
+    page, run = one.go("#/search"), one.api("/run")
+    expect(page.get_by_text("Choose a film or a sub-genre")).to_be_visible()
+    id_ = playable(one)
+    title = one.api("/film", id=id_)["title"]
+    found = page.get_by_test_id("found").locator("li")
+    page.get_by_test_id("like").fill(f"{title} · {id_}")
+    expect(page.get_by_test_id("like")).to_have_value(title)
+    usual = {**dict.fromkeys(run["modes"], 1.0), "genres": 0.5}
+
+    def shows(**asked: object) -> None:
+        answer = httpx.post(f"{one.base}/api/v1/search", json={"top_k": 24, **asked}).json()["films"]
+        expect(found.locator(".title")).to_have_text([film["title"] for film in answer])
+        assert all(film["trailer_id"] != asked.get("film") for film in answer)
+
+    shows(film=id_, weights=usual)
+    one.shot("search")
+    page.get_by_role("button", name="only audio").click()
+    shows(film=id_, weights={"audio": 1.0})
+    page.reload()  # all of it is in the address
+    expect(page.get_by_test_id("like")).to_have_value(title)
+    shows(film=id_, weights={"audio": 1.0})
+    page.get_by_role("slider", name="audio").fill("0")
+    expect(page.get_by_text("Nothing counts")).to_be_visible()
+    page.get_by_role("button", name="As usual").click()
+    word = run["genres"][0]["name"]
+    page.get_by_test_id("words").fill(f"{word}, notthere")
+    page.get_by_test_id("words").press("Enter")
+    shows(film=id_, weights=usual, words=[word, "notthere"])
+    expect(page.get_by_text("'notthere' was found nowhere")).to_be_visible()
+    expect(page.get_by_test_id("found")).to_contain_text(f"{word} (catalogue)")
+    page.get_by_test_id("like").fill("")
+    page.get_by_test_id("of").select_option(run["subgenres"][0]["id"])
+    shows(subgenre=run["subgenres"][0]["id"], weights=usual, words=[word, "notthere"])
+
+
 def test_compare_films_subgenres_and_genres(one: Visit) -> None:
     page, run = one.go("#/compare"), one.api("/run")
     films = one.api("/points")
@@ -493,6 +529,7 @@ def test_narrow_screens_scroll_only_downwards(base: str, visit: Visits) -> None:
         f"film?id={id_}",
         "subgenres",
         f"subgenre?id={subgenre}",
+        f"search?like={id_}",
         "compare",
         "figures",
         "history",

@@ -70,6 +70,6 @@ class CollaborativeGating(Fusion):
         other = F.linear(p, on_other)[:, None]  # (n, 1, e, d)
         others = present[:, None, :] & ~torch.eye(p.shape[1], dtype=torch.bool, device=p.device)  # (n, e, e)
         count = others.sum(dim=2, keepdim=True)  # (n, e, 1)
-        mean = torch.einsum("nef,nefd->ned", others.to(p.dtype), F.relu(mine + other)) / count.clamp(min=1)
+        mean = torch.einsum("nef,nefd->ned", others.to(p.dtype), (mine + other).relu_()) / count.clamp(min=1)
         relations: Tensor = last(mean) * (count > 0)
         return relations

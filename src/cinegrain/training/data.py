@@ -1,5 +1,6 @@
 """Scene vectors of all trailers, in memory or mapped from disk, and padded batches from them."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,6 +34,13 @@ class ExpertArray:
     def counts(self) -> Int64:
         """Vectors of each trailer, shape (n,)."""
         return np.diff(self.offsets)
+
+    @cached_property
+    def tensor(self) -> Tensor:
+        """The vectors as a tensor on the same memory, only to be read; it gathers rows on all threads."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that the memory must not be written
+            return torch.from_numpy(self.vectors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +128,7 @@ class TrailerArrays:
                 means[name] = torch.zeros(len(trailers), array.vectors.shape[1])
                 continue
             rows = np.minimum(starts, len(array.vectors) - 1)
-            means[name] = torch.from_numpy(array.vectors[rows]).float()
+            means[name] = array.tensor.index_select(0, torch.from_numpy(rows)).float()
         return means, torch.from_numpy(np.stack(present, axis=1))
 
     def means(self, name: str, trailers: Int64 | None = None) -> Float32:

@@ -95,6 +95,8 @@ def make_query(
         else:
             name, found = like.subgenre, _of_subgenre(library, like.subgenre)
         weights = {mode: weight for mode, weight in like.weights.items() if weight > 0}
+        if not weights:
+            raise ConfigError(f"Nothing counts as alike: give one of {', '.join(CRITERIA)} a weight above 0.")
         by_mode = {mode: [expert for expert in found if library.modality[expert] == mode] for mode in weights}
         if not any(by_mode.values()):
             raise StoreError(f"{name} has no {' or '.join(weights)} to compare by.")

@@ -1,5 +1,5 @@
 /** Where the visitor is, as it stands in the address after `#`, so that any view can be shared. */
-export const VIEWS = ['map', 'film', 'subgenres', 'subgenre', 'genre', 'compare', 'figures', 'history', 'add'] as const;
+export const VIEWS = ['map', 'film', 'subgenres', 'subgenre', 'genre', 'search', 'compare', 'figures', 'history', 'add'] as const;
 export type View = (typeof VIEWS)[number];
 export type Params = Record<string, string>;
 export interface Route {

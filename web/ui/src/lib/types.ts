@@ -139,6 +139,10 @@ export interface Why {
   words: Record<string, { name: string; scores: [number, number] }[]>;
   genres: string[];
 }
+export interface FoundFilms {
+  films: (Near & { words: { asked: string; word: string; mode: string; score: number }[] })[];
+  notes: string[];
+}
 export interface Upload {
   id: string;
   name: string;
