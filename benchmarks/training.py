@@ -15,14 +15,14 @@ plain attention, train attention    the same for a network that looks at every s
 `epoch_trailers_per_s` over the time of the whole epoch. `times_plain_...` are the ratios to the quickest plain loop.
 
 Beside the time on the clock stands processor time, workers included, which other work on the machine moves less.
-"matrix" is the share of an epoch's time on the clock in matrix products: their time, by torch's profiler in every
-other epoch, over the time of the epochs between, without it. "tensor" is the same of all operations on tensors, so
-that what is left is Python, the order of films and validation's figures; it moves by a tenth between runs. "assembly"
-is the share of a plain epoch spent waiting for batches. Memory is the process's peak (of training, after its first
-epoch), and the largest worker's.
+"assembly" is the share of a plain epoch spent waiting for batches. Memory is the process's peak, and the largest
+worker's.
 
-"times_floor" is a step's time over its physical floor: its own matrix products, replayed alone, and a copy of as many
-bytes as it must move at least. "floor_matrix_share" is the products' share of that floor, which no program passes.
+Of an epoch of `train` with means: "matrix" is the share of its matrix products, a step's own ones replayed alone.
+"outside" is the share outside operations on tensors: validation's figures, the order of films, and for every step the
+time of one of the same network with everything eight values wide, which is Python, dispatch and bookkeeping.
+"times_floor" is a step's time over its physical floor: its matrix products, and a copy of as many bytes as it must move
+at least. "floor_matrix" is the products' share of that floor, which no program passes.
 """
 
 import argparse
@@ -37,6 +37,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -45,7 +47,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader, Dataset
 
@@ -61,6 +62,8 @@ from cinegrain.pipeline.progress import Silent
 from cinegrain.pipeline.simulate import expert_name, simulate
 from cinegrain.simulate.settings import SimulateSettings
 from cinegrain.training.coarse import train_coarse
+from cinegrain.training.data import ExpertArray, TrailerArrays
+from cinegrain.training.infer import predict_genres
 from cinegrain.training.settings import TrainSettings
 from cinegrain.training.split import Split
 from cinegrain.training.step import Stepper
@@ -75,9 +78,8 @@ WAYS = (
     "plain 2 workers attention",
     "train attention",
 )
-MATRIX_OPS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::_addmm_activation")
 PRODUCTS = (torch.ops.aten.mm, torch.ops.aten.addmm, torch.ops.aten.bmm, torch.ops.aten.baddbmm)
-PLAIN_SHARE, ATTENTION_TRAILERS, EPOCHS = 3, 1500, 9
+PLAIN_SHARE, ATTENTION_TRAILERS, EPOCHS = 3, 1500, 5
 
 
 def main() -> None:
@@ -268,53 +270,67 @@ def measure_train(way: str, data: RunData) -> dict[str, Any]:
     spec = ModelSpec(data.arrays.dimensions, data.modalities, data.genres, ModelSettings(pooling=pooling(way)))
     batch = TrainSettings().for_films(round(0.6 * len(data.trailers))).batch
     settings = TrainSettings(epochs=EPOCHS, min_epochs=1, batch=batch)
-    starts, ends = [(start, cpu_s())], []
-    learning: list[float] = []
-    steppers: list[Stepper] = []
-    spent: list[tuple[float, float]] = []
-    peak, operations = 0, profile()
-
-    def on_epoch(done: int, total: int, line: str) -> None:
-        nonlocal peak, operations
-        del line
-        ends.append((time.perf_counter(), cpu_s()))
-        peak = peak or peak_mb()  # the profiler's memory is not training's
-        if done % 2 == 0:
-            operations.stop()
-            spent.append(operations_s(operations))
-        elif done < total:
-            operations = profile(activities=[ProfilerActivity.CPU])
-            operations.start()
-        starts.append((time.perf_counter(), cpu_s()))
-
-    def timed_epoch(stepper: Stepper, *args: Any) -> float:
-        began = time.perf_counter()
-        loss = learn(stepper, *args)
-        learning.append(time.perf_counter() - began)
-        steppers.append(stepper)
-        return loss
-
-    learn = Stepper.epoch
-    with mock.patch.object(Stepper, "epoch", timed_epoch):
-        train_coarse(data.arrays, data.labels, split, spec, settings, seed=0, on_epoch=on_epoch)
-    seconds, cpu = np.median(np.subtract(ends, starts[:-1])[2::2], axis=0)
-    return {
+    ends: list[tuple[float, float]] = []
+    with Watched() as watched:
+        train_coarse(
+            data.arrays,
+            data.labels,
+            split,
+            spec,
+            settings,
+            seed=0,
+            on_epoch=lambda *_: ends.append((time.perf_counter(), cpu_s())),
+        )
+    seconds, cpu = np.median(np.diff(ends, axis=0), axis=0)
+    learning, predicting = statistics.median(watched.learning[1:]), statistics.median(watched.predicting[1:EPOCHS])
+    row = {
         "batch": batch,
         "setup_s": round(ends[0][0] - start - seconds, 1),
-        "trailers_per_s": round(len(split.train) / np.median(learning[2::2])),
+        "trailers_per_s": round(len(split.train) / learning),
         "epoch_trailers_per_s": round(len(split.train) / seconds),
         "epoch_trailers_per_cpu_s": round(len(split.train) / cpu),
-        "matrix_share": round(np.median([matrix for matrix, _ in spent]) / seconds, 3),
-        "tensor_share": round(np.median([tensor for _, tensor in spent]) / seconds, 3),
-        "peak_mb": peak,
-        **({} if pooling(way) == "attention" else floor(steppers[0], data, split.train[:batch])),
+        "peak_mb": peak_mb(),
+    }
+    if pooling(way) == "attention":
+        return row
+    films = split.train[:batch]
+    step_s, matrix_s, memory_s = parts_s(watched.steppers[0], data, films)
+    steps = -(-len(split.train) // batch)
+    overhead = steps * overhead_s(data, watched.steppers[0].model)
+    return {
+        **row,
+        "matrix_share": round(steps * matrix_s / seconds, 3),
+        "outside_share": round((overhead + seconds - learning - predicting) / seconds, 3),
+        "times_floor": round(step_s / (matrix_s + memory_s), 2),
+        "floor_matrix_share": round(matrix_s / (matrix_s + memory_s), 3),
     }
 
 
-def operations_s(found: profile) -> tuple[float, float]:
-    """Seconds in matrix products, and in all operations on tensors."""
-    spent = {e.key: e.self_cpu_time_total / 1e6 for e in found.key_averages() if e.key.startswith("aten::")}
-    return sum(spent.get(key, 0.0) for key in MATRIX_OPS), sum(spent.values())
+class Watched(ExitStack):
+    """Notes how long each pass over training films takes, and each over validation films, and what takes the steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.learning: list[float] = []
+        self.predicting: list[float] = []
+        self.steppers: list[Stepper] = []
+        learn, predict = Stepper.epoch, predict_genres
+
+        def epoch(stepper: Stepper, *args: Any) -> Any:
+            self.steppers.append(stepper)
+            return timed(self.learning, learn, stepper, *args)
+
+        self.enter_context(mock.patch.object(Stepper, "epoch", epoch))
+        self.enter_context(
+            mock.patch("cinegrain.training.coarse.predict_genres", lambda *args: timed(self.predicting, predict, *args))
+        )
+
+
+def timed(kept: list[float], work: Callable[..., Any], *args: Any) -> Any:
+    start = time.perf_counter()
+    result = work(*args)
+    kept.append(time.perf_counter() - start)
+    return result
 
 
 class Products(TorchDispatchMode):
@@ -330,8 +346,8 @@ class Products(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def floor(stepper: Stepper, data: RunData, films: Int64) -> dict[str, float]:
-    """A step against its matrix products and its memory traffic alone.
+def parts_s(stepper: Stepper, data: RunData, films: Int64) -> tuple[float, float, float]:
+    """Time of a step, of its matrix products alone, and of a copy of as many bytes as it must move.
 
     Of each weight are read: itself, its gradient, AdamW's two moments, its running mean; all but the gradient are
     written. Each input value is read and written standardised, and for each member a byte of chance is read, and the
@@ -345,13 +361,26 @@ def floor(stepper: Stepper, data: RunData, films: Int64) -> dict[str, float]:
     moved = 4 * 9 * weights + values * (4 * 2 + len(stepper.model.members) * (1 + 4 * 2))
     source = torch.zeros(moved // 8)  # a copy of so many bytes reads half of `moved` and writes half
     copied = torch.empty_like(source)
-    step_s = median_s(lambda: stepper.step(data.arrays, films, target))
-    matrix_s = median_s(lambda: [func(*args) for func, args in products.calls])
-    memory_s = median_s(lambda: copied.copy_(source))
-    return {
-        "times_floor": round(step_s / (matrix_s + memory_s), 2),
-        "floor_matrix_share": round(matrix_s / (matrix_s + memory_s), 3),
+    return (
+        median_s(lambda: stepper.step(data.arrays, films, target)),
+        median_s(lambda: [func(*args) for func, args in products.calls]),
+        median_s(lambda: copied.copy_(source)),
+    )
+
+
+def overhead_s(data: RunData, model: GenreModel) -> float:
+    """Time of a step of the same network with everything eight values wide, on two films."""
+    films = np.arange(16)
+    means = {
+        name: ExpertArray(array.vectors[films, :8], films, np.arange(17))
+        for name, array in data.arrays.pooled().experts.items()
     }
+    narrow = replace(model.spec, dimensions=dict.fromkeys(means, 8), settings=replace(model.spec.settings, width=8))
+    arrays, settings = TrailerArrays(means), TrainSettings(epochs=1, min_epochs=1, batch=2)
+    with Watched() as watched:
+        train_coarse(arrays, data.labels[films], Split(films[:8], films[8:12], films[12:]), narrow, settings, seed=0)
+    target = torch.from_numpy(data.labels[films].astype(np.float32))
+    return median_s(lambda: watched.steppers[0].step(arrays, films[:2], target), 200)
 
 
 def median_s(work: Callable[[], object], repeats: int = 50) -> float:

@@ -31,8 +31,8 @@ class ByteDropout(nn.Module):
             return x
         words = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
         thrown = words.numpy().view(np.uint8)[: x.numel()].reshape(x.shape)
-        kept = torch.from_numpy((thrown >= self._dropped).view(np.uint8)).to(x.device)
-        return (x * kept).mul_(_SIDES / (_SIDES - self._dropped))
+        kept = torch.from_numpy((thrown >= self._dropped).view(np.uint8)).to(x.device, x.dtype)
+        return kept.mul_(x).mul_(_SIDES / (_SIDES - self._dropped))
 
     def extra_repr(self) -> str:
         """Shown by `print`."""
