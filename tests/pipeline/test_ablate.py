@@ -61,6 +61,8 @@ def test_killed_without_orphans_and_gone_on_with(run: Run) -> None:
     assert read_json(run.folder / "ablation" / "ablation.json") == figures
     text = (run.folder / "ablation" / "ablation.md").read_text()
     assert "audio+image" in text
+    assert "±" not in text, "one training has no deviation"
+    assert {subset["map_deviation"] for subset in figures["subsets"]} == {None}
     assert (run.folder / "ablation" / "ablation.html").stat().st_size > 10_000
 
 

@@ -84,7 +84,7 @@ def ablate(
     for column in ("modes", "mAP", "deviation"):
         table.add_column(column, justify="left" if column == "modes" else "right")
     for subset in sorted(figures["subsets"], key=lambda subset: -subset["map"]):
-        table.add_row("+".join(subset["modes"]), f"{subset['map']:.3f}", f"{subset['map_deviation']:.3f}")
+        table.add_row("+".join(subset["modes"]), f"{subset['map']:.3f}", _text(subset["map_deviation"]))
     out.print(table)
     found = figures["agreement"]
     out.print(

@@ -35,7 +35,8 @@ def ablation_figures(trained: Trained, results: Sequence[JsonObject]) -> JsonObj
         ap[seeds.index(result["seed"]), result["subset"]] = [np.nan if x is None else x for x in result["ap"]]
     scored = np.asarray(truth.any(axis=0))
     macro = ap[..., scored].mean(axis=2)  # (seeds, subsets); row 0 is nothing, and not trained
-    mean_ap, deviation = ap.mean(axis=0), ap.std(axis=0, ddof=min(1, len(seeds) - 1))
+    mean_ap, deviation = ap.mean(axis=0), _deviation(ap)
+    map_deviation = [float(x) if np.isfinite(x) else None for x in _deviation(macro)]
     values = mean_ap.copy()
     values[0] = truth.mean(axis=0)
     worth = shapley_values(values[:, scored])  # (e, scored genres)
@@ -55,7 +56,7 @@ def ablation_figures(trained: Trained, results: Sequence[JsonObject]) -> JsonObj
             {
                 "modes": [name for i, name in enumerate(names) if subset >> i & 1],
                 "map": float(macro[:, subset].mean()),
-                "map_deviation": float(macro[:, subset].std(ddof=min(1, len(seeds) - 1))),
+                "map_deviation": map_deviation[subset],
                 "map_by_seed": macro[:, subset].tolist(),
                 "ap": _by_name(data.genres, mean_ap[subset]),
                 "ap_deviation": _by_name(data.genres, deviation[subset]),
@@ -127,8 +128,13 @@ def _best(genre: str, ap: Float64, names: Sequence[str]) -> JsonObject:
     }
 
 
-def _by_name(genres: Sequence[str], values: Float64) -> dict[str, float | None]:
-    return {genre: float(x) if np.isfinite(x) else None for genre, x in zip(genres, values, strict=True)}
+def _deviation(by_seed: Float64) -> Float64:
+    """Over seeds, the first axis; NaN with a single one."""
+    return by_seed.std(axis=0, ddof=1) if len(by_seed) > 1 else np.full(by_seed.shape[1:], np.nan)
+
+
+def _by_name(names: Sequence[str], values: Float64) -> dict[str, float | None]:
+    return {name: float(x) if np.isfinite(x) else None for name, x in zip(names, values, strict=True)}
 
 
 def _table(genres: Sequence[str], names: Sequence[str], values: Float64) -> dict[str, dict[str, float | None]]:
