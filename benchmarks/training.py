@@ -19,10 +19,10 @@ Beside the time on the clock stands processor time, workers included, which othe
 worker's.
 
 Of an epoch of `train` with means: "matrix" is the share of its matrix products, a step's own ones replayed alone.
-"outside" is the share outside operations on tensors: validation's figures, the order of films, and for every step the
-time of one of the same network with everything eight values wide, which is Python, dispatch and bookkeeping.
+"outside" estimates the share outside operations on tensors: validation's figures, the order of films, and for every
+step the time of one of the same network with everything eight values wide, which is Python, dispatch and bookkeeping.
 "times_floor" is a step's time over its physical floor: its matrix products, and a copy of as many bytes as it must move
-at least. "floor_matrix" is the products' share of that floor, which no program passes.
+at least. "floor_matrix" is the products' share of that floor.
 """
 
 import argparse
