@@ -102,7 +102,10 @@ class Bench:
         if seed not in self._coarse:
             data = self.data
             spec = ModelSpec(data.arrays.dimensions, data.modalities, data.genres, ModelSettings())
-            settings = TrainSettings(epochs=self.effort.coarse_epochs, min_epochs=1, patience=10, batch=128)
+            rate = 2e-3 if len(data.split.train) > 5_000 else 1e-3
+            settings = TrainSettings(
+                epochs=self.effort.coarse_epochs, min_epochs=1, patience=10, batch=128, learning_rate=rate
+            )
             self._coarse[seed] = train_coarse(data.arrays, data.labels, data.split, spec, settings, seed=seed).model
         return self._coarse[seed]
 

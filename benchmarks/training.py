@@ -18,9 +18,10 @@ Beside the time on the clock stands processor time, workers included, which othe
 "assembly" is the share of a plain epoch spent waiting for batches. Memory is the process's peak, and the largest
 worker's.
 
-Of an epoch of `train` with means: "matrix" is the share of its matrix products, a step's own ones replayed alone.
-"outside" estimates the share outside operations on tensors: validation's figures, the order of films, and for every
-step the time of one of the same network with everything eight values wide, which is Python, dispatch and bookkeeping.
+Of an epoch of `train` with means, validation included: "matrix" is the share of its matrix products, its own ones
+replayed alone. "outside" estimates the share outside operations on tensors: validation's figures, the order of films,
+and for every step and every batch of validation the time of one of the same network with everything eight values wide,
+which is Python, dispatch and bookkeeping.
 "times_floor" is a step's time over its physical floor: its matrix products, and a copy of as many bytes as it must move
 at least. "floor_matrix" is the products' share of that floor.
 """
@@ -63,6 +64,7 @@ from cinegrain.pipeline.simulate import expert_name, simulate
 from cinegrain.simulate.settings import SimulateSettings
 from cinegrain.training.coarse import train_coarse
 from cinegrain.training.data import ExpertArray, TrailerArrays
+from cinegrain.training.infer import BATCH as LOOK
 from cinegrain.training.infer import predict_genres
 from cinegrain.training.settings import TrainSettings
 from cinegrain.training.split import Split
@@ -183,6 +185,10 @@ def pooling(way: str) -> str:
     return "attention" if way.endswith("attention") else "mean"
 
 
+def usual_batch(shape: ModelSettings, n_train: int) -> int:
+    return TrainSettings().for_films(n_train, scenes=shape.reads_scenes).batch
+
+
 def measure_plain(way: str, scratch: Path) -> dict[str, Any]:
     start = time.perf_counter()
     files = Files(scratch / "npz")
@@ -191,7 +197,7 @@ def measure_plain(way: str, scratch: Path) -> dict[str, Any]:
     dimensions = {name: files[0][name].shape[1] for name in EXPERTS}
     modalities = {name: name.partition("_")[0] for name in dimensions}
     model = GenreModel(ModelSpec(dimensions, modalities, tuple(read_json(scratch / "genres.json")), shape))
-    batch = 32 if way.endswith("32") else TrainSettings().for_films(n_train).batch
+    batch = 32 if way.endswith("32") else usual_batch(shape, n_train)
     n = ATTENTION_TRAILERS if pooling(way) == "attention" else len(files) // PLAIN_SHARE
     held = Files(scratch / "npz")
     held.paths, files.paths = files.paths[n // 4 * 3 : n], files.paths[: n // 4 * 3]
@@ -268,7 +274,7 @@ def measure_train(way: str, data: RunData) -> dict[str, Any]:
     held = len(order) // 5
     split = Split(np.sort(order[2 * held :]), np.sort(order[:held]), np.sort(order[held : 2 * held]))
     spec = ModelSpec(data.arrays.dimensions, data.modalities, data.genres, ModelSettings(pooling=pooling(way)))
-    batch = TrainSettings().for_films(round(0.6 * len(data.trailers))).batch
+    batch = usual_batch(spec.settings, round(0.6 * len(data.trailers)))
     settings = TrainSettings(epochs=EPOCHS, min_epochs=1, batch=batch)
     ends: list[tuple[float, float]] = []
     with Watched() as watched:
@@ -293,14 +299,16 @@ def measure_train(way: str, data: RunData) -> dict[str, Any]:
     }
     if pooling(way) == "attention":
         return row
-    films = split.train[:batch]
-    step_s, matrix_s, memory_s = parts_s(watched.steppers[0], data, films)
-    steps = -(-len(split.train) // batch)
-    overhead = steps * overhead_s(data, watched.steppers[0].model)
+    stepper, films = watched.steppers[0], split.train[:batch]
+    step_s, matrix_s, memory_s = parts_s(stepper, data, films)
+    steps, looks = -(-len(split.train) // batch), -(-len(split.val) // LOOK)
+    predict_s = looks * products_s(lambda: predict_genres(stepper.model, data.arrays, split.val[:LOOK]))
+    step_overhead, look_overhead = overheads_s(data, stepper.model)
+    outside = steps * step_overhead + looks * look_overhead + seconds - learning - predicting
     return {
         **row,
-        "matrix_share": round(steps * matrix_s / seconds, 3),
-        "outside_share": round((overhead + seconds - learning - predicting) / seconds, 3),
+        "matrix_share": round((steps * matrix_s + predict_s) / seconds, 3),
+        "outside_share": round(outside / seconds, 3),
         "times_floor": round(step_s / (matrix_s + memory_s), 2),
         "floor_matrix_share": round(matrix_s / (matrix_s + memory_s), 3),
     }
@@ -354,8 +362,7 @@ def parts_s(stepper: Stepper, data: RunData, films: Int64) -> tuple[float, float
     value read and written.
     """
     target = torch.from_numpy(data.labels.astype(np.float32))
-    with Products() as products:
-        stepper.step(data.arrays, films, target)
+    matrix_s = products_s(lambda: stepper.step(data.arrays, films, target))
     weights = sum(parameter.numel() for parameter in stepper.model.parameters())
     values = len(films) * sum(data.arrays.dimensions.values())
     moved = 4 * 9 * weights + values * (4 * 2 + len(stepper.model.members) * (1 + 4 * 2))
@@ -363,13 +370,20 @@ def parts_s(stepper: Stepper, data: RunData, films: Int64) -> tuple[float, float
     copied = torch.empty_like(source)
     return (
         median_s(lambda: stepper.step(data.arrays, films, target)),
-        median_s(lambda: [func(*args) for func, args in products.calls]),
+        matrix_s,
         median_s(lambda: copied.copy_(source)),
     )
 
 
-def overhead_s(data: RunData, model: GenreModel) -> float:
-    """Time of a step of the same network with everything eight values wide, on two films."""
+def products_s(work: Callable[[], object]) -> float:
+    """Time of the matrix products that some work does, without the rest of it."""
+    with Products() as products:
+        work()
+    return median_s(lambda: [func(*args) for func, args in products.calls])
+
+
+def overheads_s(data: RunData, model: GenreModel) -> tuple[float, float]:
+    """Time of a step, and of a batch of validation, of the same network with all eight values wide, on two films."""
     films = np.arange(16)
     means = {
         name: ExpertArray(array.vectors[films, :8], films, np.arange(17))
@@ -380,7 +394,11 @@ def overhead_s(data: RunData, model: GenreModel) -> float:
     with Watched() as watched:
         train_coarse(arrays, data.labels[films], Split(films[:8], films[8:12], films[12:]), narrow, settings, seed=0)
     target = torch.from_numpy(data.labels[films].astype(np.float32))
-    return median_s(lambda: watched.steppers[0].step(arrays, films[:2], target), 200)
+    stepper = watched.steppers[0]
+    return (
+        median_s(lambda: stepper.step(arrays, films[:2], target), 200),
+        median_s(lambda: predict_genres(stepper.model, arrays, films[:2]), 200),
+    )
 
 
 def median_s(work: Callable[[], object], repeats: int = 50) -> float:

@@ -160,6 +160,15 @@ def test_what_is_left_open_is_filled_in_and_kept_in_the_spec() -> None:
     assert TrainSettings(weight_decay=0.0).for_films(100).weight_decay == 0
 
 
+def test_networks_that_look_at_every_scene_take_smaller_steps_of_many_films() -> None:
+    for settings in (ModelSettings(), ModelSettings(pooling="attention"), ModelSettings(fusion="transformer")):
+        usual = TrainSettings().for_films(1_000_000, scenes=settings.reads_scenes)
+        assert (usual.batch <= 128) == settings.reads_scenes
+        assert (usual.learning_rate <= 2e-3) or not settings.reads_scenes
+    assert TrainSettings().for_films(100, scenes=True) == TrainSettings().for_films(100)
+    assert TrainSettings(batch=512).for_films(1_000_000, scenes=True).batch == 512
+
+
 def test_without_patience_the_last_epoch_is_kept() -> None:
     arrays, labels = planted(dimension=5)
     shuffled = labels[np.random.default_rng(3).permutation(len(labels))]  # then the last epoch is not the best one

@@ -127,7 +127,7 @@ class GenreModel(nn.Module):
     @property
     def pools_means(self) -> bool:
         """Whether `pool` is nothing but the standardised mean over a trailer's scenes."""
-        return self.spec.settings.pooling == "mean" and self.spec.settings.fusion != "transformer"
+        return not self.spec.settings.reads_scenes
 
     def encode_pooled(self, pooled: Mapping[str, Tensor], present: Tensor) -> Tensor:
         """`encode` from `pool`'s output and a mask of shape (n, e), columns in the order of the spec."""

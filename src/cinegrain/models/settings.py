@@ -44,6 +44,11 @@ class ModelSettings:
                 f"below 1; found {self.width}, {self.members}, {self.dropout}, {self.linear_share}."
             )
 
+    @property
+    def reads_scenes(self) -> bool:
+        """Whether the network looks at every scene, not only at their mean."""
+        return self.pooling != "mean" or self.fusion == "transformer"
+
 
 LINEAR_SHARE = 0.3
 """The linear classifier's, while training and where no validation films choose it."""
@@ -61,11 +66,15 @@ class SizeDefaults:
     batch: int
     learning_rate: float
 
+    def for_scenes(self) -> "SizeDefaults":
+        """For networks that look at every scene: steps that do not fill the memory."""
+        return replace(self, batch=min(self.batch, 128), learning_rate=min(self.learning_rate, 2e-3))
+
 
 BY_FILMS = (
     SizeDefaults(300, 32, 4, 0.5, 0.1, 32, 1e-3),
     SizeDefaults(5_000, 64, 4, 0.5, 0.05, 32, 1e-3),
-    SizeDefaults(50_000, 128, 2, 0.2, 0.05, 128, 2e-3),
+    SizeDefaults(50_000, 128, 2, 0.2, 0.05, 256, 4e-3),
     SizeDefaults(float("inf"), 256, 1, 0.1, 0.01, 1024, 2e-3),
 )
 

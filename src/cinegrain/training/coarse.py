@@ -69,7 +69,8 @@ def train_coarse(
         devices: The processes that train together; each calls this with the same, and gets the same.
     """
     with threads_for(len(split.train)):
-        return _train(arrays, labels, split, spec, settings.for_films(len(split.train)), seed, on_epoch, devices)
+        settings = settings.for_films(len(split.train), scenes=spec.settings.reads_scenes)
+        return _train(arrays, labels, split, spec, settings, seed, on_epoch, devices)
 
 
 def _train(

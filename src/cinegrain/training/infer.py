@@ -8,7 +8,8 @@ from cinegrain.models.genre_model import GenreModel
 from cinegrain.training.data import TrailerArrays
 from cinegrain.types import Float64, Int64
 
-_BATCH = 256
+BATCH = 256
+"""Films that are looked at together."""
 
 
 def pool_films(model: GenreModel, arrays: TrailerArrays, trailers: Int64) -> tuple[dict[str, Tensor], Tensor]:
@@ -30,8 +31,8 @@ def encode_all(model: GenreModel, arrays: TrailerArrays, trailers: Int64) -> Ten
     """Gated vectors of the given trailers, shape (n, e, d), in evaluation mode."""
     model.eval()
     parts = [
-        model.encode_pooled(*pool_films(model, arrays, trailers[i : i + _BATCH]))
-        for i in range(0, len(trailers), _BATCH)
+        model.encode_pooled(*pool_films(model, arrays, trailers[i : i + BATCH]))
+        for i in range(0, len(trailers), BATCH)
     ]
     return torch.cat(parts)
 
@@ -41,7 +42,7 @@ def predict_genres(model: GenreModel, arrays: TrailerArrays, trailers: Int64) ->
     """Probabilities of the given trailers, shape (n, g), in evaluation mode; keeps nothing else of them in memory."""
     model.eval()
     parts = [
-        model.logits(*pool_films(model, arrays, trailers[i : i + _BATCH])) for i in range(0, len(trailers), _BATCH)
+        model.logits(*pool_films(model, arrays, trailers[i : i + BATCH])) for i in range(0, len(trailers), BATCH)
     ]
     logits = torch.cat(parts) if parts else torch.zeros(0, len(model.spec.genres))
     return np.asarray(torch.sigmoid(logits).numpy(), dtype=np.float64)

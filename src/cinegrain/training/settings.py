@@ -37,8 +37,8 @@ class TrainSettings:
             "help": "Stop after so many epochs without a better validation mAP; 0 trains all epochs, keeps the last."
         },
     )
-    batch: int = field(default=0, metadata={"help": "Films in one step; 0 is by number of films."})
-    learning_rate: float = field(default=0.0, metadata={"help": "Step size of AdamW; 0 is by number of films."})
+    batch: int = field(default=0, metadata={"help": "Films in one step; 0 is by number of films and kind of network."})
+    learning_rate: float = field(default=0.0, metadata={"help": "Step size of AdamW; 0 is like batch."})
     weight_decay: float = field(
         default=-1.0, metadata={"help": "Weight decay of AdamW; below 0 is by number of films."}
     )
@@ -65,9 +65,15 @@ class TrainSettings:
         if self.loss not in LOSSES:
             raise ConfigError(f"train.loss must be one of {', '.join(LOSSES)}; found {self.loss!r}.")
 
-    def for_films(self, n_films: int) -> "TrainSettings":
-        """These settings with what was left open filled in for this number of training films."""
+    def for_films(self, n_films: int, *, scenes: bool = False) -> "TrainSettings":
+        """These settings with what was left open filled in.
+
+        Args:
+            n_films: Number of training films.
+            scenes: Whether the network looks at every scene.
+        """
         usual = size_defaults(n_films)
+        usual = usual.for_scenes() if scenes else usual
         return replace(
             self,
             batch=self.batch or usual.batch,
