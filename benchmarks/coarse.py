@@ -38,7 +38,7 @@ from mmtf import FOLDER
 
 FULL = Effort(folds=3, epochs=80, patience=10, seeds=5, choices=5)
 QUICK = Effort(folds=2, epochs=2, patience=2, seeds=2, choices=1)
-LARGE = {"epochs": 20, "patience": 3, "choices": 2}  # what changes where an epoch takes seconds
+LARGE = {"epochs": 40, "patience": 10, "choices": 2}  # what changes where an epoch takes seconds
 LARGE_FILMS = 5_000
 QUICK_FILMS = 80
 ORACLE = "oracle (knows the generating means)"

@@ -141,10 +141,15 @@ DEFAULT = "gating (default)"
 
 def candidates(task: Task, effort: Effort) -> Candidates:
     """Every model of the table, in its order."""
-    batch = 0 if len(task.train) > 5_000 else 64  # 0 is the usual one for so many films
+    many = len(task.train) > 5_000
+    batch = 0 if many else 64  # 0 is the usual one for so many films
     plain, ours = TrainSettings(batch=batch, averaging=0.0), TrainSettings(batch=batch)
     alone = ModelSettings(members=1, linear_share=0.0)
-    mlps = [Network(replace(alone, fusion="concat", width=w, dropout=d), plain) for w, d in _MLPS[: effort.choices]]
+    mlps = [
+        Network(replace(alone, fusion="concat", width=w, dropout=d), replace(plain, learning_rate=rate))
+        for w, d in _MLPS[: effort.choices]
+        for rate in ((0.0, 2e-3) if many else (0.0,))  # without averaged weights the usual one can be too large
+    ]
     middle = len(_STRENGTHS) // 2
     strengths = sorted(_STRENGTHS, key=lambda c: abs(_STRENGTHS.index(c) - middle))[: effort.choices]
     found = {

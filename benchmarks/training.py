@@ -21,7 +21,7 @@ worker's.
 Of an epoch of `train` with means, validation included: "matrix" is the share of its matrix products, its own ones
 replayed alone. "outside" estimates the share outside operations on tensors: validation's figures, the order of films,
 and for every step and every batch of validation the time of one of the same network with everything eight values wide,
-which is Python, dispatch and bookkeeping.
+which is Python, dispatch and bookkeeping; caches are emptied before, as a real step's vectors do.
 "times_floor" is a step's time over its physical floor: its matrix products, and a copy of as many bytes as it must move
 at least. "floor_matrix" is the products' share of that floor.
 """
@@ -394,16 +394,17 @@ def overheads_s(data: RunData, model: GenreModel) -> tuple[float, float]:
     with Watched() as watched:
         train_coarse(arrays, data.labels[films], Split(films[:8], films[8:12], films[12:]), narrow, settings, seed=0)
     target = torch.from_numpy(data.labels[films].astype(np.float32))
-    stepper = watched.steppers[0]
+    stepper, passing = watched.steppers[0], torch.zeros(2**24)
     return (
-        median_s(lambda: stepper.step(arrays, films[:2], target), 200),
-        median_s(lambda: predict_genres(stepper.model, arrays, films[:2]), 200),
+        median_s(lambda: stepper.step(arrays, films[:2], target), before=passing.zero_),
+        median_s(lambda: predict_genres(stepper.model, arrays, films[:2]), before=passing.zero_),
     )
 
 
-def median_s(work: Callable[[], object], repeats: int = 50) -> float:
+def median_s(work: Callable[[], object], before: Callable[[], object] = lambda: None) -> float:
     found = []
-    for _ in range(repeats):
+    for _ in range(50):
+        before()
         start = time.perf_counter()
         work()
         found.append(time.perf_counter() - start)

@@ -31,8 +31,7 @@ def encode_all(model: GenreModel, arrays: TrailerArrays, trailers: Int64) -> Ten
     """Gated vectors of the given trailers, shape (n, e, d), in evaluation mode."""
     model.eval()
     parts = [
-        model.encode_pooled(*pool_films(model, arrays, trailers[i : i + BATCH]))
-        for i in range(0, len(trailers), BATCH)
+        model.encode_pooled(*pool_films(model, arrays, trailers[i : i + BATCH])) for i in range(0, len(trailers), BATCH)
     ]
     return torch.cat(parts)
 
@@ -41,8 +40,6 @@ def encode_all(model: GenreModel, arrays: TrailerArrays, trailers: Int64) -> Ten
 def predict_genres(model: GenreModel, arrays: TrailerArrays, trailers: Int64) -> Float64:
     """Probabilities of the given trailers, shape (n, g), in evaluation mode; keeps nothing else of them in memory."""
     model.eval()
-    parts = [
-        model.logits(*pool_films(model, arrays, trailers[i : i + BATCH])) for i in range(0, len(trailers), BATCH)
-    ]
+    parts = [model.logits(*pool_films(model, arrays, trailers[i : i + BATCH])) for i in range(0, len(trailers), BATCH)]
     logits = torch.cat(parts) if parts else torch.zeros(0, len(model.spec.genres))
     return np.asarray(torch.sigmoid(logits).numpy(), dtype=np.float64)
