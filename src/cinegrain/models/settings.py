@@ -67,7 +67,7 @@ class SizeDefaults:
     learning_rate: float
 
     def for_scenes(self) -> "SizeDefaults":
-        """For networks that look at every scene: steps that do not fill the memory."""
+        """What suits networks that look at every scene: steps that do not fill the memory."""
         return replace(self, batch=min(self.batch, 128), learning_rate=min(self.learning_rate, 2e-3))
 
 

@@ -38,7 +38,7 @@ class TrainSettings:
         },
     )
     batch: int = field(default=0, metadata={"help": "Films in one step; 0 is by number of films and kind of network."})
-    learning_rate: float = field(default=0.0, metadata={"help": "Step size of AdamW; 0 is like batch."})
+    learning_rate: float = field(default=0.0, metadata={"help": "Step size of AdamW; 0 suits the usual batch."})
     weight_decay: float = field(
         default=-1.0, metadata={"help": "Weight decay of AdamW; below 0 is by number of films."}
     )
