@@ -12,7 +12,7 @@ from cinegrain.explain.influence import Influence, mode_influence, telling_influ
 from cinegrain.explain.shapley import coalition_masks, shapley_values
 from cinegrain.metrics.multilabel import macro_ap
 from cinegrain.models.genre_model import ModelSpec
-from cinegrain.models.settings import FUSIONS, LINEAR_SHARE, ModelSettings
+from cinegrain.models.settings import BY_FILMS, FUSIONS, LINEAR_SHARE, ModelSettings
 from cinegrain.training.augment import mix_films
 from cinegrain.training.coarse import CoarseResult, train_coarse
 from cinegrain.training.data import ExpertArray, TrailerArrays
@@ -21,6 +21,7 @@ from cinegrain.training.logistic import LogisticSettings, logistic_probabilities
 from cinegrain.training.settings import LOSSES, TrainSettings
 from cinegrain.training.share import SHARES, share_losses
 from cinegrain.training.split import Split
+from cinegrain.training.step import Stepper
 from cinegrain.types import Bool, Float64, Int64
 
 GENRES = ("A", "B", "C", "D")
@@ -162,11 +163,31 @@ def test_what_is_left_open_is_filled_in_and_kept_in_the_spec() -> None:
 
 def test_networks_that_look_at_every_scene_take_smaller_steps_of_many_films() -> None:
     for settings in (ModelSettings(), ModelSettings(pooling="attention"), ModelSettings(fusion="transformer")):
-        usual = TrainSettings().for_films(1_000_000, scenes=settings.reads_scenes)
+        usual = TrainSettings().for_films(10_000, scenes=settings.reads_scenes)
         assert (usual.batch <= 128) == settings.reads_scenes
-        assert (usual.learning_rate <= 2e-3) or not settings.reads_scenes
+        assert (usual.learning_rate <= 2e-3) == settings.reads_scenes
     assert TrainSettings().for_films(100, scenes=True) == TrainSettings().for_films(100)
     assert TrainSettings(batch=512).for_films(1_000_000, scenes=True).batch == 512
+
+
+@pytest.mark.parametrize("pooling", ["mean", "attention"])
+def test_training_takes_the_steps_that_suit_its_network(monkeypatch: pytest.MonkeyPatch, pooling: str) -> None:
+    arrays, labels = planted(dimension=5)
+    monkeypatch.setattr("cinegrain.training.settings.size_defaults", lambda _: BY_FILMS[-1])
+    batches: list[int] = []
+
+    def step(stepper: Stepper, arrays: TrailerArrays, batch: Int64, target: torch.Tensor) -> torch.Tensor:
+        batches.append(len(batch))
+        return taken(stepper, arrays, batch, target)
+
+    taken = Stepper.step
+    monkeypatch.setattr(Stepper, "step", step)
+    split = Split(*np.split(np.arange(len(labels)), [400, 500]))
+    spec = ModelSpec(
+        arrays.dimensions, dict.fromkeys(arrays.dimensions, "audio"), GENRES, ModelSettings(pooling=pooling)
+    )
+    train_coarse(arrays, labels, split, spec, TrainSettings(epochs=1, min_epochs=1), seed=0)
+    assert max(batches) == (128 if pooling == "attention" else 400)
 
 
 def test_without_patience_the_last_epoch_is_kept() -> None:
