@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -49,6 +50,12 @@ def address() -> Iterator[str]:
     """A cluster of one node."""
     with _cluster() as cluster:
         yield cluster.address
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def _wait_for_listener(port: int) -> None:
@@ -221,9 +228,7 @@ def test_files_that_kill_or_hang_cost_themselves_only(
 def test_from_outside_a_cluster_that_goes_and_comes_back_it_gives_the_same(
     archive: Path, one: Path, tmp_path: Path
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     out, place = tmp_path / "many", f"ray://127.0.0.1:{port}"
     # In a process of its own, which is no part of the cluster.
     many = [sys.executable, "-m", "cinegrain", *command(archive, out, "--extract.ray", place)]
@@ -262,9 +267,7 @@ except CinegrainError as error:
 
 
 def test_a_head_that_goes_after_the_data_channel_is_not_waited_for_for_ever() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     hasty = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "1"}
     with _cluster(num_cpus=1, ray_client_server_port=port):
         process = subprocess.Popen(
@@ -272,6 +275,75 @@ def test_a_head_that_goes_after_the_data_channel_is_not_waited_for_for_ever() ->
         )
         assert process.stdout is not None
         assert process.stdout.readline().startswith("asked for")
+    try:
+        said, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert "is lost" in said
+
+
+class Wire:
+    """A way to a port that can be cut; who comes again gets through."""
+
+    def __init__(self, port: int) -> None:
+        self._to, self._ends = port, list[socket.socket]()
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self.port = self._door.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            near = self._door.accept()[0]
+            try:
+                far = socket.create_connection(("127.0.0.1", self._to))
+            except OSError:  # nobody is there any more
+                near.close()
+                return self._door.close()
+            self._ends += [near, far]
+            for ends in ((near, far), (far, near)):
+                threading.Thread(target=self._carry, args=ends, daemon=True).start()
+
+    def _carry(self, here: socket.socket, there: socket.socket) -> None:
+        with suppress(OSError):
+            while said := here.recv(1 << 16):
+                there.sendall(said)
+            there.shutdown(socket.SHUT_RDWR)
+
+    def cut(self) -> None:
+        for end in self._ends:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        self._ends.clear()
+
+
+ASKS = """
+import sys
+from cinegrain.errors import CinegrainError
+from cinegrain.pipeline.extraction.ray_engine import _connected, _n_cpus
+try:
+    with _connected(sys.argv[1]) as ray:
+        while True:
+            print("processors:", _n_cpus(ray), flush=True)
+except CinegrainError as error:
+    print(error)
+"""
+
+
+def test_a_cut_wire_is_made_anew_and_a_head_that_is_gone_ends_the_run() -> None:
+    port = free_port()
+    patient = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "5"}
+    with _cluster(num_cpus=1, ray_client_server_port=port):
+        wire = Wire(port)
+        process = subprocess.Popen(
+            [sys.executable, "-c", ASKS, f"ray://127.0.0.1:{wire.port}"], stdout=subprocess.PIPE, text=True, env=patient
+        )
+        assert process.stdout is not None
+        for _ in range(3):  # the question is nearly all that is on the wire
+            for _ in range(100):
+                assert process.stdout.readline() == "processors: 1\n"
+            wire.cut()
+        for _ in range(1000):
+            assert process.stdout.readline() == "processors: 1\n"
     try:
         said, _ = process.communicate(timeout=60)
     finally:

@@ -103,7 +103,7 @@ def _run(
     nodes_lost: Counter[str] = Counter()
     try:
         while queue or flying:
-            n_cpus = int(ray.cluster_resources().get("CPU", 0))
+            n_cpus = _n_cpus(ray)
             most_flying = at_once or max(1, _TASKS_PER_CPU * n_cpus)
             while queue and len(flying) < most_flying:
                 n = 1 if queue[-1].trailer_id in apart else min(most_together, 1 + len(queue) // (2 * most_flying))
@@ -130,6 +130,32 @@ def _run(
     finally:
         for ref in flying:
             ray.cancel(ref, force=True)
+
+
+def _n_cpus(ray: ModuleType) -> int:
+    """Processors that the cluster has at this moment.
+
+    Ray Client repeats every call while it looks for a head that is away, but lets this one fail.
+    """
+    import grpc
+
+    while True:
+        try:
+            return int(ray.cluster_resources().get("CPU", 0))
+        except (grpc.RpcError, ValueError):  # the latter where the old channel is closed and the new one not yet open
+            if not _is_connected(ray):
+                raise
+            time.sleep(_PROBE_S)
+
+
+def _is_connected(ray: ModuleType) -> bool:
+    """Whether there is a connection, or one that Ray Client still tries to make anew.
+
+    Nobody is asked: `ray.is_initialized` of a client may be a question to the head, and fail as any.
+    """
+    from ray.util.client import ray as client
+
+    return bool(client.is_connected() or ray.is_initialized())
 
 
 @dataclass(frozen=True)
@@ -250,7 +276,7 @@ def _connected(address: str) -> Iterator[ModuleType]:
             with _given_up(ray, address):
                 yield ray
         except Exception as error:  # without a connection Ray raises whatever the call at hand trips over
-            if ray.is_initialized() and not isinstance(error, ConnectionError):
+            if _is_connected(ray) and not isinstance(error, ConnectionError):
                 raise
             raise CinegrainError(
                 f"The connection to the Ray cluster ({address}) is lost. What is done is kept: "
