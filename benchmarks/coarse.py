@@ -186,7 +186,7 @@ def _measure(args: argparse.Namespace, names: Sequence[str], machine: Any, lines
         for row in rows(load, names, effort, known, scenes_only=source == "scenes"):
             row["versions"] = machine
             lines[row["data"], row["model"]] = row
-            shown = f"{row['data']:<32}{row['model']:<42}{row['macro_map']:.3f} ± {row['macro_map_deviation']:.3f}"
+            shown = f"{row['data']:<34}{row['model']:<42}{row['macro_map']:.3f} ± {row['macro_map_deviation']:.3f}"
             print(json.dumps(row) if args.json else shown, flush=True)
             if args.out:
                 write_text(args.out, "".join(json.dumps(line) + "\n" for line in lines.values()))

@@ -75,7 +75,7 @@ BY_FILMS = (
     SizeDefaults(300, 32, 4, 0.5, 0.1, 32, 1e-3),
     SizeDefaults(5_000, 64, 4, 0.5, 0.05, 32, 1e-3),
     SizeDefaults(50_000, 128, 2, 0.2, 0.05, 512, 6e-3),
-    SizeDefaults(float("inf"), 256, 1, 0.1, 0.01, 1024, 2e-3),
+    SizeDefaults(float("inf"), 256, 1, 0.1, 0.01, 1024, 6e-3),
 )
 
 
