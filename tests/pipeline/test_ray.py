@@ -29,7 +29,7 @@ from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.extraction import ray_engine
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
 from cinegrain.pipeline.extraction.jobs import Failed, Lost, WorkerSetup
-from cinegrain.pipeline.extraction.ray_engine import embed_on_ray
+from cinegrain.pipeline.extraction.ray_engine import _connected, embed_on_ray
 from cinegrain.store.schema import EMBEDDINGS, SCENES, TRAILERS, TrailerRecord, table_path
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.skipif(sys.platform != "linux", reason="starts and kills nodes")]
@@ -349,6 +349,22 @@ def test_a_cut_wire_is_made_anew_and_a_head_that_is_gone_ends_the_run() -> None:
     finally:
         process.kill()
     assert "is lost" in said
+
+
+def test_what_ray_held_back_as_repeated_stays_off_standard_output(
+    address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with _connected(address) as ray:
+        said = {"pid": "raylet", "ip": "", "job": "", "is_err": False, "lines": ["Raylet is terminated."]}
+        threads = [
+            threading.Thread(target=ray._private.worker.print_to_stdstream, args=(said, False), name="ray_print_logs")
+            for said in ({**said, "pid": pid} for pid in ("raylet", "another", "and another"))
+        ]
+        for thread in threads:
+            thread.start()
+            thread.join()
+        print("ours")
+    assert capsys.readouterr().out == "ours\n"
 
 
 def test_what_fails_for_all_ends_the_run(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

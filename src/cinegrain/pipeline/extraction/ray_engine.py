@@ -5,6 +5,7 @@ in caches of their own.
 """
 
 import functools
+import io
 import logging
 import os
 import signal
@@ -284,7 +285,8 @@ def _connected(address: str) -> Iterator[ModuleType]:
             ) from error
         finally:
             if joined:
-                ray.shutdown()
+                with redirect_stdout(io.StringIO()):  # what Ray's threads held back as repeated, it prints now
+                    ray.shutdown()
 
 
 def _join(ray: ModuleType, address: str) -> None:
