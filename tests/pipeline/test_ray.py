@@ -367,6 +367,19 @@ def test_what_ray_held_back_as_repeated_stays_off_standard_output(
     assert capsys.readouterr().out == "ours\n"
 
 
+def test_threads_of_ray_that_trip_over_a_lost_connection_print_no_traceback(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: told.append(args.exc_type))
+    with _connected(address):
+        for module, failing in (("grpc._channel", "[][0]"), ("elsewhere", "1 / 0")):
+            thread = threading.Thread(target=eval(f"lambda: {failing}", {"__name__": module}))
+            thread.start()
+            thread.join()
+    assert told == [ZeroDivisionError]
+
+
 def test_what_fails_for_all_ends_the_run(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_engine, "__version__", "0.0.other")
     setup = WorkerSetup(("motion_flow",), MediaSettings(), tmp_path, Runtime())

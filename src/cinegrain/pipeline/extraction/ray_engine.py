@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -269,7 +270,7 @@ def _connected(address: str) -> Iterator[ModuleType]:
         import ray
     except ImportError as error:
         raise ConfigError(f"A Ray cluster needs the package ray: pip install 'cinegrain[ray]' ({error}).") from error
-    with redirect_stdout(cast(TextIO, _WithoutRay(sys.stdout))):
+    with redirect_stdout(cast(TextIO, _WithoutRay(sys.stdout))), _quiet_threads():
         joined = not ray.is_initialized()
         if joined:
             _join(ray, address)
@@ -316,6 +317,25 @@ def _place(address: str) -> tuple[str, int]:
     if place.scheme not in ("", "ray"):
         raise ValueError(f"{place.scheme}:// is none of its addresses")
     return place.hostname or "", place.port or (_CLIENT_PORT if place.scheme else 0)
+
+
+@contextmanager
+def _quiet_threads() -> Iterator[None]:
+    """Logs what ends a thread of Ray or gRPC, which may use a connection as it is lost; the call at hand says it."""
+    usual = threading.excepthook
+
+    def hook(args: threading.ExceptHookArgs) -> None:
+        modules = {frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(args.exc_traceback)}
+        if any(name.partition(".")[0] in ("ray", "grpc") for name in modules):
+            log.debug("a thread of Ray ended: %r", args.exc_value)
+        else:
+            usual(args)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = usual
 
 
 @contextmanager
