@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeAlias
@@ -250,6 +250,18 @@ def test_from_outside_a_cluster_that_goes_and_comes_back_it_gives_the_same(
     assert_same_dataset(out, one)
 
 
+@contextmanager
+def outsider(code: str, port: int, *, patience_s: int) -> Iterator["subprocess.Popen[str]"]:
+    """A process that is no part of the cluster it talks to; Ray waits so long for a head that is away."""
+    env = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_CLIENT_RECONNECT_GRACE_PERIOD": f"{patience_s}"}
+    command = [sys.executable, "-c", code, f"ray://127.0.0.1:{port}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 WAITS = """
 import sys, time
 from ray.util.client import ray as client
@@ -268,17 +280,12 @@ except CinegrainError as error:
 
 def test_a_head_that_goes_after_the_data_channel_is_not_waited_for_for_ever() -> None:
     port = free_port()
-    hasty = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "1"}
-    with _cluster(num_cpus=1, ray_client_server_port=port):
-        process = subprocess.Popen(
-            [sys.executable, "-c", WAITS, f"ray://127.0.0.1:{port}"], stdout=subprocess.PIPE, text=True, env=hasty
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith("asked for")
-    try:
+    with ExitStack() as stack:
+        with _cluster(num_cpus=1, ray_client_server_port=port):
+            process = stack.enter_context(outsider(WAITS, port, patience_s=1))
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("asked for")
         said, _ = process.communicate(timeout=60)
-    finally:
-        process.kill()
     assert "is lost" in said
 
 
@@ -331,23 +338,18 @@ except CinegrainError as error:
 
 def test_a_cut_wire_is_made_anew_and_a_head_that_is_gone_ends_the_run() -> None:
     port = free_port()
-    patient = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "5"}
-    with _cluster(num_cpus=1, ray_client_server_port=port):
-        wire = Wire(port)
-        process = subprocess.Popen(
-            [sys.executable, "-c", ASKS, f"ray://127.0.0.1:{wire.port}"], stdout=subprocess.PIPE, text=True, env=patient
-        )
-        assert process.stdout is not None
-        for _ in range(3):  # the question is nearly all that is on the wire
-            for _ in range(100):
+    with ExitStack() as stack:
+        with _cluster(num_cpus=1, ray_client_server_port=port):
+            wire = Wire(port)
+            process = stack.enter_context(outsider(ASKS, wire.port, patience_s=5))
+            assert process.stdout is not None
+            for _ in range(3):  # the question is nearly all that is on the wire
+                for _ in range(100):
+                    assert process.stdout.readline() == "processors: 1\n"
+                wire.cut()
+            for _ in range(1000):
                 assert process.stdout.readline() == "processors: 1\n"
-            wire.cut()
-        for _ in range(1000):
-            assert process.stdout.readline() == "processors: 1\n"
-    try:
         said, _ = process.communicate(timeout=60)
-    finally:
-        process.kill()
     assert "is lost" in said
 
 
@@ -355,12 +357,10 @@ def test_what_ray_held_back_as_repeated_stays_off_standard_output(
     address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with _connected(address) as ray:
-        said = {"pid": "raylet", "ip": "", "job": "", "is_err": False, "lines": ["Raylet is terminated."]}
-        threads = [
-            threading.Thread(target=ray._private.worker.print_to_stdstream, args=(said, False), name="ray_print_logs")
-            for said in ({**said, "pid": pid} for pid in ("raylet", "another", "and another"))
-        ]
-        for thread in threads:
+        tell = ray._private.worker.print_to_stdstream
+        for pid in ("raylet", "another", "and another"):
+            said = {"pid": pid, "ip": "", "job": "", "is_err": False, "lines": ["Raylet is terminated."]}
+            thread = threading.Thread(target=tell, args=(said, False), name="ray_print_logs")
             thread.start()
             thread.join()
         print("ours")
