@@ -51,8 +51,8 @@ def extract_plainly(
     found[name] = scene_means(features, [len(s.clips) for s in scenes])
     if vggish.CARD.name not in experts:
         return found
-    sound = SoundReader(film, film_zero_s=0.0, silence_dbfs=-80.0, deadline=Deadline(3600.0))
-    heard = [sound.take(s.start_s, s.end_s) for s in scenes]
+    sound = SoundReader(film, film_zero_s=0.0, deadline=Deadline(3600.0))
+    heard = [sound.audible(sound.take(s.start_s, s.end_s)) for s in scenes]
     patches = [vggish.patches(h) if h is not None else np.zeros((0, 1, 96, 64), np.float32) for h in heard]
     name = vggish.CARD.name
     features = run(published.vggish, weights[name], list(np.concatenate(patches)), batch=16)

@@ -1,7 +1,7 @@
 """The words every room shares: trailers, scenes, concepts, embeddings. No heavy imports, no behaviour."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NewType, TypeAlias
 
@@ -15,6 +15,7 @@ Float32: TypeAlias = NDArray[np.float32]
 Float64: TypeAlias = NDArray[np.float64]
 UInt8: TypeAlias = NDArray[np.uint8]
 Bool: TypeAlias = NDArray[np.bool_]
+Int16: TypeAlias = NDArray[np.int16]
 Int64: TypeAlias = NDArray[np.int64]
 
 SOUND_RATE_HZ = 16_000
@@ -55,6 +56,8 @@ class Scene:
         flow_times_s: Their times, shape (t,).
         sound: Mono samples at SOUND_RATE_HZ in -1..1, shape (n,); None where the file has no sound or
             digital silence.
+        audible: What can be heard of it, in one piece without its pauses, shape (m,), m <= n; None where that is
+            too little.
         clips: Short runs of small colour pictures, uint8 RGB, shape (c, CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, 3);
             c is 0 unless an expert asked for them.
         clip_times_s: Their times, shape (c, CLIP_FRAMES).
@@ -70,11 +73,16 @@ class Scene:
     sound: Float32 | None
     clips: UInt8 = field(default_factory=lambda: np.zeros((0, CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, 3), np.uint8))
     clip_times_s: Float64 = field(default_factory=lambda: np.zeros((0, CLIP_FRAMES)))
+    audible: Float32 | None = None
 
     @property
     def duration_s(self) -> float:
         """Length in seconds."""
         return self.end_s - self.start_s
+
+    def as_heard(self) -> "Scene":
+        """The scene as experts get it: its sound is what can be heard of it."""
+        return replace(self, sound=self.audible)
 
 
 @dataclass(frozen=True)

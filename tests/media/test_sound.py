@@ -120,7 +120,8 @@ def test_quiet_sound_is_not_silence(film: MakeFilm) -> None:
     quiet = burst(0.5, 2) * np.float32(10 ** (-50 / 20))
     scenes, facts = read(film("a.mkv", still(2), sound=quiet, sound_codec="flac"))
     assert any(scene.sound is not None for scene in scenes)
-    assert facts.flags == ()
+    assert all(scene.audible is None for scene in scenes)
+    assert facts.flags == ("quiet_audio",)
 
 
 def test_broken_sound_does_not_cost_the_pictures(film: MakeFilm) -> None:

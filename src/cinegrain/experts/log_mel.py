@@ -29,7 +29,7 @@ _HANN = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_WINDOW) / _WINDOW)).astype(np
 
 
 def log_mel_patches(sound: Float32, *, offset: float, hop_frames: int) -> Float32:
-    """Patches of 96 frames (0.96 s); short sound is padded with zeros to one patch, a rest at the end is dropped.
+    """Patches of 96 frames (0.96 s); short sound is repeated to fill one patch, a rest at the end is dropped.
 
     Args:
         sound: Mono at 16 kHz, -1..1, shape (n,), n >= 1.
@@ -40,7 +40,7 @@ def log_mel_patches(sound: Float32, *, offset: float, hop_frames: int) -> Float3
         Shape (p, 1, 96, 64).
     """
     if len(sound) < _PATCH_SAMPLES:
-        sound = np.pad(sound, (0, _PATCH_SAMPLES - len(sound)))
+        sound = np.resize(sound, _PATCH_SAMPLES)  # zeros would be heard as a sound that breaks off
     log_mel = np.log(magnitudes(sound, _HANN, step=_STEP, fft=_FFT) @ _MEL + offset)
     return cut_patches(log_mel, n_frames=PATCH_FRAMES, hop_frames=hop_frames)[:, None]
 

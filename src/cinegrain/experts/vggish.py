@@ -51,6 +51,7 @@ CARD = ExpertCard(
     weights=(CHECKPOINT,),
     licence="Apache-2.0",
     citation="Hershey et al. 2017, arXiv:1609.09430 (VGGish); PyTorch port by Harri Taylor",
+    version=2,  # sound shorter than a patch is repeated
 )
 
 

@@ -50,6 +50,7 @@ CARD = ExpertCard(
     weights=(CHECKPOINT, CLASS_MAP),
     licence="Apache-2.0 (YAMNet); the carrying package declares none, so the file is never shipped on",
     citation="Plakal and Ellis 2020, YAMNet; Gemmeke et al. 2017, AudioSet",
+    version=2,  # sound shorter than a patch is repeated
 )
 
 

@@ -1,7 +1,7 @@
-"""From an open file to decoded frames of one stream, packet by packet, over whatever is damaged."""
+"""From an open file to decoded frames of its streams, packet by packet, over whatever is damaged."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import av
@@ -35,7 +35,7 @@ def decode_pictures(
     Raises:
         MediaError: When the deadline passes.
     """
-    for packet in _packets(container, stream, tally, deadline):
+    for packet in _packets(container, [stream], tally, deadline):
         try:
             frames = stream.decode(packet)
         except FFmpegError as error:
@@ -48,32 +48,37 @@ def decode_pictures(
 
 
 def decode_sound(
-    container: InputContainer, stream: AudioStream, tally: Tally, deadline: Deadline
-) -> Iterator[AudioFrame]:
-    """Every stretch of sound of a stream that can be decoded; what cannot is counted in `tally`.
+    container: InputContainer, streams: Sequence[AudioStream], tally: Tally, deadline: Deadline
+) -> Iterator[tuple[int, AudioFrame]]:
+    """Every stretch of sound of some streams that can be decoded, with the index of its stream.
+
+    What cannot be decoded is counted in `tally`.
 
     Raises:
         MediaError: When the deadline passes.
     """
-    for packet in _packets(container, stream, tally, deadline):
-        try:
-            frames = stream.codec_context.decode(packet)
-        except FFmpegError as error:
-            _count_bad(tally, error)
-            continue
-        for frame in frames:
-            tally.n_frames += 1
-            yield frame
+    by_index = {stream.index: stream for stream in streams}
+    for packet in _packets(container, streams, tally, deadline):
+        # Without a packet a decoder hands over what it still holds.
+        for stream in streams if packet is None else (by_index[packet.stream.index],):
+            try:
+                frames = stream.codec_context.decode(packet)
+            except FFmpegError as error:
+                _count_bad(tally, error)
+                continue
+            for frame in frames:
+                tally.n_frames += 1
+                yield stream.index, frame
 
 
 def _packets(
-    container: InputContainer, stream: VideoStream | AudioStream, tally: Tally, deadline: Deadline
+    container: InputContainer, streams: Sequence[VideoStream | AudioStream], tally: Tally, deadline: Deadline
 ) -> Iterator["Packet[Stream] | None"]:
-    """The packets of a stream, then None, which makes the decoder hand over what it still holds."""
+    """The packets of some streams, then None, which makes the decoders hand over what they still hold."""
     errors_in_a_row = 0
     while errors_in_a_row <= _MAX_READ_ERRORS_IN_A_ROW:
         try:
-            for packet in container.demux(stream):
+            for packet in container.demux(*streams):
                 deadline.check()
                 errors_in_a_row = 0
                 # Empty packets mean "end of stream" to a decoder, but some files hold them in the middle.

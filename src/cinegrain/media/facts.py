@@ -7,6 +7,8 @@ FLAGS: Final = {
     "no_audio": "The file has no sound stream.",
     "unreadable_audio": "The file has a sound stream, but none of it could be decoded.",
     "silent_audio": "The file has sound, all of it digital silence.",
+    "quiet_audio": "The file has sound, but none of its scenes has enough that can be heard.",
+    "uneven_lengths": "The sound and the pictures differ in length by more than a second.",
     "damaged": "Some packets could not be decoded, or some pictures were patched up by the decoder.",
     "shorter_than_announced": "The pictures end before the duration that the file announces.",
     "odd_rate": "Fewer pictures than the frame rate promises (some are lost, or it varies), or over 480 a second.",
@@ -21,11 +23,17 @@ class MediaFacts:
 
     Attributes:
         announced_duration_s: As the file says; None where it does not.
-        decoded_duration_s: From the first picture to the end of the last one.
+        decoded_duration_s: From the first picture to the end of the last one, or to that of the sound where it
+            lasts over a second longer.
         width: Of the picture as shown: after rotation and with square pixels.
         height: Of the picture as shown.
         video_codec: FFmpeg's short name, for example "h264".
         audio_codec: The same for the sound; None where there is none.
+        audio_tracks: Numbers of the sound tracks that are heard, from 1 as players count; several are the channels
+            of one sound.
+        n_audio_tracks: Sound tracks in the file.
+        audio_language: Of the track that is heard, in its shortest code; None where the file does not say.
+        audible_s: How much of the sound can be heard, and so reaches the experts.
         rotation_deg: How far pictures are turned anticlockwise to be shown: 0, 90, 180 or 270.
         n_frames_decoded: Pictures decoded, sampled or not.
         n_bad_packets: Packets of pictures or sound that could not be read or decoded.
@@ -39,6 +47,10 @@ class MediaFacts:
     height: int
     video_codec: str
     audio_codec: str | None
+    audio_tracks: tuple[int, ...]
+    n_audio_tracks: int
+    audio_language: str | None
+    audible_s: float
     rotation_deg: int
     n_frames_decoded: int
     n_bad_packets: int

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import av
-from av.audio import AudioStream
 from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.error import FFmpegError
@@ -84,16 +83,6 @@ def choose_picture_stream(container: InputContainer, path: Path) -> VideoStream:
     return chosen
 
 
-def choose_sound_stream(container: InputContainer) -> AudioStream | None:
-    """The stream FFmpeg takes for the main sound; None where there is none that can be decoded."""
-    best = container.streams.best("audio")
-    known = [stream for stream in container.streams.audio if stream.codec_context is not None]
-    chosen = best if isinstance(best, AudioStream) and best in known else next(iter(known), None)
-    if chosen is not None:
-        _decode_in_this_thread(chosen)
-    return chosen
-
-
 def announced_duration_s(container: InputContainer, stream: VideoStream) -> float | None:
     """How long the pictures last as the file says, seconds; None where it does not say."""
     if hours := _MATROSKA_DURATION.fullmatch(stream.metadata.get("DURATION", "")):
@@ -111,7 +100,7 @@ def _largest(streams: Sequence[VideoStream]) -> VideoStream:
     return max(streams, key=lambda stream: (stream.width or 0) * (stream.height or 0))
 
 
-def _decode_in_this_thread(chosen: VideoStream | AudioStream) -> None:
+def _decode_in_this_thread(chosen: VideoStream) -> None:
     """No threads: we run one process on each core, and frame threads cost 5 to 20 % more."""
     chosen.codec_context.thread_type = ThreadType.NONE
     chosen.codec_context.thread_count = 1

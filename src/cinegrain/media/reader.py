@@ -22,13 +22,23 @@ from cinegrain.media.probe import announced_duration_s, choose_picture_stream, o
 from cinegrain.media.scenes import SceneBuilder, SceneParts
 from cinegrain.media.settings import MediaSettings
 from cinegrain.media.sound import SoundReader
-from cinegrain.types import CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, FLOW_HEIGHT, FLOW_WIDTH, Scene, UInt8
+from cinegrain.types import (
+    CLIP_FRAMES,
+    CLIP_HEIGHT,
+    CLIP_WIDTH,
+    FLOW_HEIGHT,
+    FLOW_WIDTH,
+    SOUND_RATE_HZ,
+    Scene,
+    UInt8,
+)
 
 logger = logging.getLogger(__name__)
 _Made = TypeVar("_Made")
 _FALLBACK_FRAME_S = 1 / 25
 _MISSING_S, _MISSING_SHARE = 0.5, 0.02
-_LONGEST_FRAME_S = 10.0  # a picture said to last longer than this is a broken clock
+_UNEVEN_S = 1.0
+_LONGEST_FRAME_S = 10.0  # a picture said to last longer is a broken clock, unless the file lasts as long
 _FEWEST_OF_RATE, _MOST_FPS = 0.9, 480.0
 
 
@@ -81,6 +91,9 @@ class TrailerReader:
         self._shrinker: Shrinker | None = None
         self._sound: SoundReader | None = None
         self._n_scenes = 0
+        self._audible_s = 0.0
+        self._pictures_end_s = 0.0
+        self._last_end_s = 0.0  # of the last picture, as the file says
         self._started = False
         self._facts: MediaFacts | None = None
 
@@ -162,13 +175,25 @@ class TrailerReader:
                 f"Expected pictures in {self._path}, but none could be decoded "
                 f"({self._tally.n_bad_packets} bad packets). Copy or download the film again."
             )
-        end_s = self._clock.next_s
         for cut_s in detector.flush():
             builder.cut(cut_s)
+        self._pictures_end_s = end_s = self._end_of_pictures(self._clock)
         builder.show(held, end_s)
+        # The last picture stays while there is sound, scene by scene, so that memory is bounded.
+        while (
+            sound_end_s := self._opened_sound(deadline).end_s(end_s + self._settings.max_scene_s)
+        ) > end_s + _UNEVEN_S:
+            end_s = min(sound_end_s, end_s + self._settings.max_scene_s)
+            builder.show(held, end_s)
+            yield from self._finished(builder, deadline)
         builder.finish(held, end_s)
         yield from self._finished(builder, deadline)
         self._facts = self._make_facts(end_s)
+
+    def _end_of_pictures(self, clock: StreamClock) -> float:
+        """A picture may be held for long where the file as a whole lasts as long."""
+        announced_s = self._announced_s or 0.0
+        return self._last_end_s if clock.next_s < self._last_end_s <= announced_s + _MISSING_S else clock.next_s
 
     def _finished(self, builder: SceneBuilder, deadline: Deadline) -> Iterator[Scene]:
         for parts in builder.ready():
@@ -208,6 +233,7 @@ class TrailerReader:
                 self._tally.n_bad_packets += 1
                 continue
             last_s = time_s
+            self._last_end_s = time_s + (frame.duration or 0) * tick_s
             yield made
 
     @staticmethod
@@ -221,14 +247,9 @@ class TrailerReader:
 
     def _make_scene(self, parts: SceneParts, deadline: Deadline) -> Scene:
         assert self._shrinker is not None
-        assert self._clock is not None
-        if self._sound is None:
-            self._sound = SoundReader(
-                self._path,
-                film_zero_s=self._clock.zero_s,
-                silence_dbfs=self._settings.silence_dbfs,
-                deadline=deadline,
-            )
+        samples = self._opened_sound(deadline).take(parts.start_s, parts.end_s)
+        audible = self._opened_sound(deadline).audible(samples)
+        self._audible_s += 0.0 if audible is None else len(audible) / SOUND_RATE_HZ
         shape = self._shrinker.sample_shape
         scene = Scene(
             index=self._n_scenes,
@@ -240,16 +261,32 @@ class TrailerReader:
                 -1, FLOW_HEIGHT, FLOW_WIDTH
             ),
             flow_times_s=np.array([time_s for time_s, _ in parts.flow_frames], np.float64),
-            sound=self._sound.take(parts.start_s, parts.end_s),
+            sound=samples,
             clips=np.array([[rgb for _, rgb in clip] for clip in parts.clips], np.uint8).reshape(
                 -1, CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, 3
             ),
             clip_times_s=np.array([[time_s for time_s, _ in clip] for clip in parts.clips], np.float64).reshape(
                 -1, CLIP_FRAMES
             ),
+            audible=audible,
         )
         self._n_scenes += 1
         return scene
+
+    def _opened_sound(self, deadline: Deadline) -> SoundReader:
+        """The sound, opened when the first scene needs it: only then the film's clock is known."""
+        assert self._clock is not None
+        if self._sound is None:
+            self._sound = SoundReader(
+                self._path,
+                film_zero_s=self._clock.zero_s,
+                deadline=deadline,
+                picture_index=self._stream.index,
+                silence_dbfs=self._settings.silence_dbfs,
+                track=self._settings.audio_track,
+                language=self._settings.audio_language,
+            )
+        return self._sound
 
     def _make_builder(self) -> SceneBuilder:
         settings = self._settings
@@ -282,16 +319,19 @@ class TrailerReader:
         assert clock is not None
         announced_s = self._announced_s
         n_bad = self._tally.n_bad_packets + sound.tally.n_bad_packets
-        missing_s = (announced_s or 0.0) - end_s
+        missing_s = (announced_s or 0.0) - self._pictures_end_s
+        differs_s = abs(sound.end_s(end_s) - self._pictures_end_s)
         raised = {
             "no_audio": sound.codec is None,
             "unreadable_audio": sound.codec is not None and not sound.tally.n_frames,
             "silent_audio": sound.tally.n_frames > 0 and not sound.heard,
+            "quiet_audio": sound.heard and not self._audible_s,
+            "uneven_lengths": sound.tally.n_frames > 0 and differs_s > _UNEVEN_S,
             "damaged": n_bad > 0 or self._tally.n_concealed_frames > 0,
             "shorter_than_announced": missing_s > max(_MISSING_S, _MISSING_SHARE * (announced_s or 0.0)),
-            "odd_rate": not _FEWEST_OF_RATE * float(self._stream.average_rate or 0) * end_s - 1
+            "odd_rate": not _FEWEST_OF_RATE * float(self._stream.average_rate or 0) * self._pictures_end_s - 1
             <= self._tally.n_frames
-            <= _MOST_FPS * end_s + 1,
+            <= _MOST_FPS * self._pictures_end_s + 1,
             "clock_jump": clock.n_jumps + sound.n_jumps > 0,
         }
         return MediaFacts(
@@ -301,6 +341,10 @@ class TrailerReader:
             height=geometry.height,
             video_codec=self._video_codec,
             audio_codec=sound.codec,
+            audio_tracks=tuple(track.number for track in sound.chosen.tracks),
+            n_audio_tracks=sound.chosen.n_tracks,
+            audio_language=next((track.language for track in sound.chosen.tracks), None),
+            audible_s=round(self._audible_s, 3),
             rotation_deg=geometry.rotation_deg,
             n_frames_decoded=self._tally.n_frames,
             n_bad_packets=n_bad,

@@ -1,11 +1,13 @@
 """Every number a user may turn in the media room, each with its default and its reason."""
 
 import math
+import re
 from dataclasses import dataclass, field, fields
 
 from cinegrain.errors import ConfigError
 
 CUTS_BY_CHANGE, CUTS_BY_NETWORK = "change", "transnetv2"
+AUTO = "auto"
 
 _RANGES: dict[str, tuple[float, float]] = {
     "frame_fps": (0.01, 60.0),
@@ -78,6 +80,16 @@ class MediaSettings:
     silence_dbfs: float = field(
         default=-80.0, metadata={"help": "Sound whose peak is under this counts as digital silence, dBFS."}
     )
+    audio_track: str = field(
+        default=AUTO,
+        metadata={
+            "help": f"Number of the sound track, from 1 as players count; `{AUTO}` takes the main one that holds sound."
+        },
+    )
+    audio_language: str = field(
+        default=AUTO,
+        metadata={"help": f"Language of the sound track where there are several, such as `de` or `fra`; or `{AUTO}`."},
+    )
     time_limit_s: float = field(
         default=1800.0, metadata={"help": "A trailer that takes longer than this to decode is given up."}
     )
@@ -87,6 +99,16 @@ class MediaSettings:
             raise ConfigError(
                 f"media.cut_detector should be {CUTS_BY_CHANGE} or {CUTS_BY_NETWORK}, but is {self.cut_detector!r}. "
                 "Correct it in the settings."
+            )
+        if self.audio_track != AUTO and not re.fullmatch("[1-9][0-9]{0,3}", self.audio_track):
+            raise ConfigError(
+                f"media.audio_track should be a number from 1 or {AUTO}, but is {self.audio_track!r}. "
+                "Correct it in the settings."
+            )
+        if self.audio_language != AUTO and not _is_language(self.audio_language):
+            raise ConfigError(
+                f"media.audio_language should be the code of a language, such as de or fra, or {AUTO}, but is "
+                f"{self.audio_language!r}. Correct it in the settings."
             )
         for item in (item for item in fields(self) if item.name in _RANGES):
             value = getattr(self, item.name)
@@ -104,3 +126,9 @@ class MediaSettings:
                 f"media.min_scene_s should be at most half of media.max_scene_s ({self.max_scene_s:g}), "
                 f"but is {self.min_scene_s:g}. Lower it, or raise media.max_scene_s."
             )
+
+
+def _is_language(code: str) -> bool:
+    import langcodes  # 40 ms that only those pay who choose a language
+
+    return langcodes.tag_is_valid(code)

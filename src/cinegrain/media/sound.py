@@ -10,60 +10,93 @@ from av import AudioResampler
 from av.audio import AudioFrame
 from av.error import FFmpegError
 
+from cinegrain.media.audible import audible_part, levels_dbfs, quiet_limit_dbfs
 from cinegrain.media.clock import Deadline, StreamClock
 from cinegrain.media.decode import Tally, decode_sound
-from cinegrain.media.probe import choose_sound_stream, open_media
-from cinegrain.types import SOUND_RATE_HZ, Float32
+from cinegrain.media.probe import open_media
+from cinegrain.media.settings import AUTO, MediaSettings
+from cinegrain.media.tracks import ChosenTracks, Track, choose_tracks, mixed, prepare
+from cinegrain.types import SOUND_RATE_HZ, Float32, Float64, Int16
 
 _FULL_SCALE = 32768.0
 _CONTIGUOUS_S = 0.040
 """Sound is moved to its time stamp once it is off by more; stamps in WebM are off by up to 0.02 s and back."""
+LOOK_AHEAD_S = 1200.0
+"""What is loud for a film is judged by so much of its beginning, which is held in memory as 16-bit samples (38 MB)."""
+_CHUNK_SAMPLES = 60 * SOUND_RATE_HZ
 
 
 class SoundReader:
     """Mono sound at SOUND_RATE_HZ, aligned to the pictures by time stamps: holes are zeros, overlaps are cut.
 
-    Reads ahead only as far as asked, in a file handle of its own, so that it does not matter how the file
-    interleaves sound and pictures. Damaged sound never raises: what cannot be had is a hole.
+    Reads in a file handle of its own, so that it does not matter how the file interleaves sound and pictures.
+    Damaged sound never raises: what cannot be had is a hole.
+
+    Attributes:
+        chosen: What of the file is heard.
+        codec: Of the tracks that are heard; None where the file has none.
+        heard: Whether anything but digital silence was taken so far.
     """
 
-    def __init__(self, path: Path, *, film_zero_s: float, silence_dbfs: float, deadline: Deadline) -> None:
-        """Open the file's main sound stream, if it has one.
+    def __init__(
+        self,
+        path: Path,
+        *,
+        film_zero_s: float,
+        deadline: Deadline,
+        picture_index: int | None = None,
+        silence_dbfs: float = MediaSettings.silence_dbfs,
+        track: str = AUTO,
+        language: str = AUTO,
+    ) -> None:
+        """Open the file's main sound, if it has one.
 
         Args:
             path: The video file.
             film_zero_s: Time stamp of the first picture, seconds.
-            silence_dbfs: Peak under which sound counts as digital silence.
             deadline: When to give up.
+            picture_index: The stream of the film's pictures, whose programme the sound is to be of.
+            silence_dbfs: Peak under which sound counts as digital silence.
+            track: Number of the track from 1, or AUTO.
+            language: Code of the language that is preferred, or AUTO.
+
+        Raises:
+            MediaError: If the file cannot be opened.
         """
         self.tally = Tally()
         self.codec: str | None = None
         self.heard = False
         self._silence_peak = _FULL_SCALE * 10 ** (silence_dbfs / 20)
-        self._clock = StreamClock(film_zero_s)
+        self._limit_dbfs: float | None = None
+        self.chosen: ChosenTracks = choose_tracks(
+            path, picture_index=picture_index, track=track, language=language, deadline=deadline
+        )
         self._container = open_media(path, limit_s=deadline.limit_s)
-        self._stream = choose_sound_stream(self._container)
-        self._blocks: deque[tuple[int, np.ndarray[tuple[int], np.dtype[np.int16]]]] = deque()
-        self._covered = 0
-        self._resampler: AudioResampler | None = None
-        self._setup: tuple[str, str, int] | None = None
-        self._segment_end_s = 0.0
-        self._tick_s = 0.0
-        self._next_sample = 0
-        self._frames: Iterator[AudioFrame] = iter(())
-        if self._stream is not None:
-            self.codec = self._stream.codec_context.name
-            self._tick_s = float(self._stream.time_base or 0)
-            self._frames = decode_sound(self._container, self._stream, self.tally, deadline)
+        wanted = [track.index for track in self.chosen.tracks]
+        streams = [stream for stream in self._container.streams.audio if stream.index in wanted]
+        self._tracks: dict[int, _PlacedTrack] = {}
+        for stream, track_ in zip(streams, self.chosen.tracks, strict=True):
+            prepare(stream)
+            self._tracks[stream.index] = _PlacedTrack(track_, film_zero_s, float(stream.time_base or 0), self.tally)
+        self._frames: Iterator[tuple[int, AudioFrame]] = iter(())
+        if streams:
+            self.codec = streams[0].codec_context.name
+            self._frames = decode_sound(self._container, streams, self.tally, deadline)
+        self._is_over = False
 
     @property
     def n_jumps(self) -> int:
         """How often the sound's time stamps leapt."""
-        return self._clock.n_jumps
+        return max((track.clock.n_jumps for track in self._tracks.values()), default=0)
 
     def close(self) -> None:
         """Close the file."""
         self._container.close()
+
+    def end_s(self, until_s: float) -> float:
+        """Where the sound ends, seconds of film, looked for up to `until_s`; 0 where there is none."""
+        self._read_until(round(until_s * SOUND_RATE_HZ))
+        return max((track.covered for track in self._tracks.values()), default=0) / SOUND_RATE_HZ
 
     def take(self, start_s: float, end_s: float) -> Float32 | None:
         """The sound over [start_s, end_s), which must not lie before what was taken earlier.
@@ -72,51 +105,119 @@ class SoundReader:
             Samples in -1..1, shape (n,); None where there is no sound at all or digital silence.
         """
         first, last = round(start_s * SOUND_RATE_HZ), round(end_s * SOUND_RATE_HZ)
-        while self._covered < last:
-            frame = next(self._frames, None)
-            if frame is None:
-                self._end_segment()
-                break
-            self._add(frame)
-        samples = np.zeros(last - first, np.int16)
-        while self._blocks and self._blocks[0][0] < last:
-            at, block = self._blocks.popleft()
-            if at + len(block) > last:
-                self._blocks.appendleft((last, block[last - at :]))
-                block = block[: last - at]
-            block = block[max(0, first - at) :]
-            if len(block):
-                offset = max(at, first) - first
-                samples[offset : offset + len(block)] = block
+        self._read_until(last)
+        samples = self._mix([track.take(first, last) for track in self._tracks.values()], last - first)
         peak = max(int(samples.max(initial=0)), -int(samples.min(initial=0)))
         if peak < self._silence_peak:
             return None
         self.heard = True
         return (samples / np.float32(_FULL_SCALE)).astype(np.float32)
 
-    def _add(self, frame: AudioFrame) -> None:
+    def audible(self, samples: Float32 | None) -> Float32 | None:
+        """What can be heard of sound that was taken, in one piece; None where that is too little.
+
+        The film's level is looked for at the first call, at most `LOOK_AHEAD_S` ahead of what was taken.
+        """
+        if self._limit_dbfs is None:
+            self._limit_dbfs = self._look_for_limit(samples)
+        return None if samples is None else audible_part(samples, limit_dbfs=self._limit_dbfs)
+
+    def _look_for_limit(self, taken: Float32 | None) -> float:
+        self._read_until(round(LOOK_AHEAD_S * SOUND_RATE_HZ))
+        levels = [] if taken is None else [levels_dbfs(taken)]
+        first = min((track.first for track in self._tracks.values()), default=0)
+        last = max((track.covered for track in self._tracks.values()), default=0)
+        for start in range(first, last, _CHUNK_SAMPLES):
+            end = min(start + _CHUNK_SAMPLES, last)
+            chunk = self._mix([track.look(start, end) for track in self._tracks.values()], end - start)
+            levels.append(levels_dbfs(chunk.astype(np.float32) / np.float32(_FULL_SCALE)))
+        return quiet_limit_dbfs(np.concatenate(levels) if levels else np.zeros(0))
+
+    def _read_until(self, sample: int) -> None:
+        """Decodes until all tracks are known up to a sample, or over."""
+        while not self._is_over and any(track.covered < sample for track in self._tracks.values()):
+            found = next(self._frames, None)
+            if found is None:
+                self._is_over = True
+                for track in self._tracks.values():
+                    track.end_segment()
+            else:
+                index, frame = found
+                self._tracks[index].add(frame)
+
+    @staticmethod
+    def _mix(parts: list[Int16], n_samples: int) -> Int16:
+        if len(parts) == 1:
+            return parts[0]
+        total: Float64 = np.sum(parts, axis=0, dtype=np.float64) / max(len(parts), 1) if parts else np.zeros(n_samples)
+        return np.round(total).astype(np.int16)
+
+
+class _PlacedTrack:
+    """One track as 16-bit mono samples in their places on the film's clock."""
+
+    def __init__(self, track: Track, film_zero_s: float, tick_s: float, tally: Tally) -> None:
+        self.clock = StreamClock(film_zero_s)
+        self.covered = 0
+        self._track, self._tick_s, self._tally = track, tick_s, tally
+        self._blocks: deque[tuple[int, Int16]] = deque()
+        self._resampler: AudioResampler | None = None
+        self._setup: tuple[str, str, int] | None = None
+        self._segment_end_s = 0.0
+        self._next_sample = 0
+
+    @property
+    def first(self) -> int:
+        """The first sample that is held."""
+        return self._blocks[0][0] if self._blocks else self.covered
+
+    def take(self, first: int, last: int) -> Int16:
+        """Samples [first, last), which are forgotten with all before; zeros where there are none."""
+        samples = self.look(first, last)
+        while self._blocks and self._blocks[0][0] < last:
+            at, block = self._blocks.popleft()
+            if at + len(block) > last:
+                self._blocks.appendleft((last, block[last - at :]))
+                break
+        return samples
+
+    def look(self, first: int, last: int) -> Int16:
+        """Samples [first, last), kept."""
+        samples = np.zeros(last - first, np.int16)
+        for at, block in self._blocks:
+            if at >= last:
+                break
+            start, end = max(at, first), min(at + len(block), last)
+            if start < end:
+                samples[start - first : end - first] = block[start - at : end - at]
+        return samples
+
+    def add(self, frame: AudioFrame) -> None:
+        """Take in the next stretch of the track."""
         if not frame.samples or not frame.sample_rate:
             return
         duration_s = frame.samples / frame.sample_rate
         stamp_s = frame.pts * self._tick_s if frame.pts is not None else None
-        start_s = self._clock.place(stamp_s, duration_s)
+        start_s = self.clock.place(stamp_s, duration_s)
         setup = (frame.format.name, frame.layout.name, frame.sample_rate)
         if self._resampler is None or setup != self._setup or abs(start_s - self._segment_end_s) > _CONTIGUOUS_S:
-            self._end_segment()
+            self.end_segment()
             self._resampler = AudioResampler(format="s16", layout="mono", rate=SOUND_RATE_HZ)
             self._setup = setup
             self._segment_end_s = start_s
             self._next_sample = round(start_s * SOUND_RATE_HZ)
         self._segment_end_s += duration_s
-        # The resampler counts by itself from here; stamps with jitter would make it stretch the sound.
-        frame.pts = None
         try:
+            frame = mixed(frame, self._track.mix)
+            # The resampler counts by itself from here; stamps with jitter would make it stretch the sound.
+            frame.pts = None
             self._store(self._resampler.resample(frame))
         except (FFmpegError, ValueError):
-            self.tally.n_bad_packets += 1
+            self._tally.n_bad_packets += 1
             self._resampler = None
 
-    def _end_segment(self) -> None:
+    def end_segment(self) -> None:
+        """Fetch what the resampler still holds."""
         if self._resampler is not None:
             with suppress(FFmpegError, ValueError):
                 self._store(self._resampler.resample(None))
@@ -127,7 +228,7 @@ class SoundReader:
             block = np.asarray(frame.to_ndarray(), np.int16).reshape(-1)
             at = self._next_sample
             self._next_sample += len(block)
-            overlap = max(0, self._covered - at)
+            overlap = max(0, self.covered - at)
             if overlap < len(block):
                 self._blocks.append((at + overlap, block[overlap:]))
-                self._covered = at + len(block)
+                self.covered = at + len(block)

@@ -14,9 +14,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from cinegrain.errors import StoreError
-from cinegrain.types import Source
+from cinegrain.types import JsonObject, Source
 
-FORMAT = 1
+FORMAT = 2
+"""2: sound without its pauses, pictures without bars, combs and flat HDR. 1 is read as it is, and extracted again."""
+_READABLE = (1, FORMAT)
 INFO_FILE = "dataset.json"
 TRAILERS, SCENES, EMBEDDINGS = "trailers", "scenes", "embeddings"
 
@@ -117,13 +119,22 @@ def bury_stillborn(folder: Path) -> None:
 
 
 def check_format(info: object, folder: Source) -> None:
-    """Refuses a dataset of another version.
+    """Refuses a dataset of a version that cannot be read.
 
     Raises:
         StoreError: Naming both versions.
     """
     found = info.get("format") if isinstance(info, dict) else None
-    if found != FORMAT:
+    if found not in _READABLE:
         raise StoreError(
-            f"{folder} is a dataset of format {found}; this version reads format {FORMAT}. Extract it again elsewhere."
+            f"{folder} is a dataset of format {found}; this version reads up to format {FORMAT}. "
+            "Install the Cinegrain that made it, or extract the films again elsewhere."
         )
+
+
+def is_outdated(info: JsonObject) -> bool:
+    """Whether the vectors of a dataset were made from films as an earlier version read them.
+
+    They can be compared with one another, but not with any that are made now. Vectors computed elsewhere never are.
+    """
+    return info["format"] != FORMAT and any(card.get("needs") != "vectors" for card in info["experts"])

@@ -21,6 +21,7 @@ from cinegrain.store.schema import (
     SceneRow,
     TrailerRecord,
     check_format,
+    is_outdated,
 )
 from cinegrain.types import JsonObject, SceneEmbedding, Source
 
@@ -47,7 +48,7 @@ class DatasetWriter:
         """Opens or creates a dataset.
 
         Experts that the dataset has and that are not named here stay in it. Vectors whose key has changed are taken
-        out, so that only they are made anew.
+        out, so that only they are computed again; of a dataset of an earlier format, all that were made from films.
 
         Args:
             folder: Where it lies, also on an object store.
@@ -63,7 +64,7 @@ class DatasetWriter:
         self._since_compaction = 0
         keys = keys or {card["name"]: key_of(card["version"], settings) for card in cards}
         wanted = {card["name"]: {**card, "key": keys[card["name"]]} for card in cards}
-        found: JsonObject = {"experts": []}
+        found: JsonObject = {"format": FORMAT, "experts": []}
         if self._location.has_info():
             found = self._location.read_info()
             check_format(found, folder)
@@ -71,6 +72,9 @@ class DatasetWriter:
         self._records = {record.trailer_id: record for record in read_trailers(folder)}
         self._sweep()
         had = {card["name"]: card for card in found["experts"]}
+        if is_outdated(found):
+            self._forget(list(had))
+            had = {}
         self._forget([name for name, card in wanted.items() if name in had and had[name]["key"] != card["key"]])
         info = {"format": FORMAT, "experts": list({**had, **wanted}.values()), "settings": settings}
         if info != found:

@@ -128,7 +128,7 @@ class Embedder:
             for scene in reader.scenes():
                 measures.add(scene)
                 film.rows.append(SceneRow(scene.index, scene.start_s, scene.end_s, thumbnail(scene.frames)))
-                pool.add(film, scene)
+                pool.add(film, scene.as_heard())
                 if pool.is_full:
                     pool.embed()
                     self.on_progress()

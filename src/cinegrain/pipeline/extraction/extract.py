@@ -28,7 +28,7 @@ from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import Source, Trailer
 
 # Settings that only experts with one kind of need depend on, by how their names begin.
-_OWN_SETTINGS = {"frames": "frame_", "flow": "flow_", "sound": "silence_", "clips": "clip_"}
+_OWN_SETTINGS = {"frames": ("frame_",), "flow": ("flow_",), "sound": ("silence_", "audio_"), "clips": ("clip_",)}
 _NO_VECTOR_DEPENDS_ON = ("time_limit_s",)
 FAILURE_COLUMNS = ("trailer_id", "path", "reason", "size_bytes", "modified_ns")
 
@@ -132,7 +132,7 @@ def vectors_key(card: ExpertCard, settings: Settings) -> str:
     time limit reaches none. 8-bit graphs count by their content and their engine, which adds in its own way; between
     engines fp32 differs by rounding only.
     """
-    of_others = tuple(prefix for needs, prefix in _OWN_SETTINGS.items() if needs != card.needs)
+    of_others = tuple(p for needs, prefixes in _OWN_SETTINGS.items() if needs != card.needs for p in prefixes)
     reaching = {
         name: value
         for name, value in to_plain(settings.media).items()

@@ -59,7 +59,7 @@ def _some_scenes(film: Path, settings: MediaSettings, *, with_clips: bool) -> It
     """The first scenes of a film, with no more pictures than are needed."""
     with TrailerReader(film, settings, with_clips=with_clips) as reader:
         for n, scene in enumerate(reader.scenes(), start=1):
-            yield _thinned(scene)
+            yield _thinned(scene.as_heard())
             if n == _SCENES_A_FILM:
                 return
 
