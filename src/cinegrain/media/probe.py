@@ -59,6 +59,16 @@ def open_media(path: Path, *, limit_s: float) -> InputContainer:
     return container
 
 
+def has_pictures(path: Path, *, limit_s: float) -> bool:
+    """Whether a file holds moving pictures, or sound alone.
+
+    Raises:
+        MediaError: If the file cannot be opened.
+    """
+    with open_media(path, limit_s=limit_s) as container:
+        return any(not stream.disposition & _NOT_FILM for stream in container.streams.video)
+
+
 def choose_picture_stream(container: InputContainer, path: Path) -> VideoStream:
     """The stream with the film's pictures: never cover art, else as FFmpeg chooses (largest, default first).
 

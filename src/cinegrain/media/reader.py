@@ -61,6 +61,7 @@ class TrailerReader:
         *,
         with_clips: bool = False,
         cuts_s: Sequence[float] | None = None,
+        sound_path: Path | None = None,
     ) -> None:
         """Open the file and choose its streams.
 
@@ -69,6 +70,7 @@ class TrailerReader:
             settings: How to cut and sample it.
             with_clips: Whether the scenes should hold clips, which cost time that only some experts need.
             cuts_s: Where scenes begin, if that is known already; otherwise cuts are found by the picture's change.
+            sound_path: A file that holds the sound, where it is not in the same one; both begin together.
 
         Raises:
             MediaError: If there is no readable video at `path`; the message says why.
@@ -77,6 +79,7 @@ class TrailerReader:
         self._settings = settings or MediaSettings()
         self._with_clips = with_clips
         self._cuts_s = cuts_s
+        self._sound_path = sound_path
         self._container: InputContainer = open_media(self._path, limit_s=self._settings.time_limit_s)
         try:
             self._stream: VideoStream = choose_picture_stream(self._container, self._path)
@@ -277,11 +280,12 @@ class TrailerReader:
         """The sound, opened when the first scene needs it: only then the film's clock is known."""
         assert self._clock is not None
         if self._sound is None:
+            apart = self._sound_path is not None
             self._sound = SoundReader(
-                self._path,
-                film_zero_s=self._clock.zero_s,
+                self._sound_path or self._path,
+                film_zero_s=None if apart else self._clock.zero_s,
                 deadline=deadline,
-                picture_index=self._stream.index,
+                picture_index=None if apart else self._stream.index,
                 silence_dbfs=self._settings.silence_dbfs,
                 track=self._settings.audio_track,
                 language=self._settings.audio_language,

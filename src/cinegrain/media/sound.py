@@ -42,7 +42,7 @@ class SoundReader:
         self,
         path: Path,
         *,
-        film_zero_s: float,
+        film_zero_s: float | None,
         deadline: Deadline,
         picture_index: int | None = None,
         silence_dbfs: float = MediaSettings.silence_dbfs,
@@ -53,7 +53,7 @@ class SoundReader:
 
         Args:
             path: The video file.
-            film_zero_s: Time stamp of the first picture, seconds.
+            film_zero_s: Time stamp of the first picture, seconds; None where the film begins with this sound.
             deadline: When to give up.
             picture_index: The stream of the film's pictures, whose programme the sound is to be of.
             silence_dbfs: Peak under which sound counts as digital silence.
@@ -77,7 +77,9 @@ class SoundReader:
         self._tracks: dict[int, _PlacedTrack] = {}
         for stream, track_ in zip(streams, self.chosen.tracks, strict=True):
             prepare(stream)
-            self._tracks[stream.index] = _PlacedTrack(track_, film_zero_s, float(stream.time_base or 0), self.tally)
+            tick_s = float(stream.time_base or 0)
+            zero_s = (stream.start_time or 0) * tick_s if film_zero_s is None else film_zero_s
+            self._tracks[stream.index] = _PlacedTrack(track_, zero_s, tick_s, self.tally)
         self._frames: Iterator[tuple[int, AudioFrame]] = iter(())
         if streams:
             self.codec = streams[0].codec_context.name

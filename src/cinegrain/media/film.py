@@ -1,0 +1,146 @@
+"""A film that lies in one file or in several, as one stream of scenes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+
+from cinegrain.errors import MediaError
+from cinegrain.media.facts import FLAGS, MediaFacts
+from cinegrain.media.probe import has_pictures
+from cinegrain.media.reader import TrailerReader
+from cinegrain.media.settings import MediaSettings
+from cinegrain.types import Scene
+
+FindCuts = Callable[[Path], Sequence[float]]
+"""When scenes begin in a file, seconds, the first excepted."""
+
+
+class FilmReader:
+    """Reads a film once: files with pictures one after the other, each with a file of sound if one belongs to it.
+
+    Where one file ends and the next begins, a scene ends too.
+
+    Example:
+        with FilmReader([Path("cd1.avi"), Path("cd2.avi")]) as reader:
+            for scene in reader.scenes():
+                ...
+            facts = reader.facts()
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        settings: MediaSettings | None = None,
+        *,
+        with_clips: bool = False,
+        find_cuts: FindCuts | None = None,
+    ) -> None:
+        """Open the files.
+
+        Args:
+            paths: The film's files in order, at least one. Files without pictures are the sound of the others: as
+                many as those, or one for one.
+            settings: How to cut and sample it.
+            with_clips: Whether the scenes should hold clips.
+            find_cuts: Finds cuts in a file; they are found by the picture's change if not given.
+
+        Raises:
+            MediaError: If a file cannot be read, or it is not clear which sound belongs to which pictures.
+        """
+        self._facts: list[MediaFacts] = []
+        with ExitStack() as opening:
+            self._readers = [
+                opening.enter_context(
+                    TrailerReader(
+                        pictures,
+                        settings,
+                        with_clips=with_clips,
+                        cuts_s=find_cuts(pictures) if find_cuts is not None else None,
+                        sound_path=sound,
+                    )
+                )
+                for pictures, sound in _pairs(paths, settings or MediaSettings())
+            ]
+            self._stack = opening.pop_all()
+
+    def __enter__(self) -> "FilmReader":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def scenes(self) -> Iterator[Scene]:
+        """The scenes in order, contiguous from 0 to the end of the film.
+
+        Raises:
+            MediaError: If nothing can be decoded, the time limit passes, or the film was read before.
+        """
+        start_s, n_before = 0.0, 0
+        for reader in self._readers:
+            for scene in reader.scenes():
+                yield _moved(scene, start_s, n_before) if n_before else scene
+            facts = reader.facts()
+            self._facts.append(facts)
+            start_s += facts.decoded_duration_s
+            n_before += facts.n_scenes
+
+    def facts(self) -> MediaFacts:
+        """What is known about the film.
+
+        Raises:
+            MediaError: If not all scenes have been read yet.
+        """
+        if len(self._facts) < len(self._readers):
+            raise MediaError("The facts about a film are complete only after all its scenes are read.")
+        return _joined(self._facts)
+
+
+def _pairs(paths: Sequence[Path], settings: MediaSettings) -> list[tuple[Path, Path | None]]:
+    """Each file of pictures with its file of sound, if there is one."""
+    if len(paths) == 1:
+        return [(paths[0], None)]
+    showing = [has_pictures(path, limit_s=settings.time_limit_s) for path in paths]
+    pictures = [path for path, shows in zip(paths, showing, strict=True) if shows]
+    sounds = [path for path, shows in zip(paths, showing, strict=True) if not shows]
+    if not sounds:
+        return [(path, None) for path in pictures]
+    if len(sounds) != len(pictures):
+        raise MediaError(
+            f"Expected as many files with sound alone as with pictures, but of {', '.join(p.name for p in paths)} "
+            f"{len(sounds)} hold sound alone and {len(pictures)} pictures. Name one sound file for each picture file."
+        )
+    return list(zip(pictures, sounds, strict=True))
+
+
+def _moved(scene: Scene, by_s: float, n_before: int) -> Scene:
+    return replace(
+        scene,
+        index=scene.index + n_before,
+        start_s=scene.start_s + by_s,
+        end_s=scene.end_s + by_s,
+        frame_times_s=scene.frame_times_s + by_s,
+        flow_times_s=scene.flow_times_s + by_s,
+        clip_times_s=scene.clip_times_s + by_s,
+    )
+
+
+def _joined(parts: Sequence[MediaFacts]) -> MediaFacts:
+    """The first part's facts, with lengths and counts of all."""
+    if len(parts) == 1:
+        return parts[0]
+    announced_s = [part.announced_duration_s for part in parts]
+    raised = {flag for part in parts for flag in part.flags}
+    return replace(
+        parts[0],
+        announced_duration_s=None if None in announced_s else sum(length or 0.0 for length in announced_s),
+        decoded_duration_s=sum(part.decoded_duration_s for part in parts),
+        n_frames_decoded=sum(part.n_frames_decoded for part in parts),
+        n_bad_packets=sum(part.n_bad_packets for part in parts),
+        n_scenes=sum(part.n_scenes for part in parts),
+        audible_s=round(sum(part.audible_s for part in parts), 3),
+        flags=tuple(flag for flag in FLAGS if flag in raised),
+    )
