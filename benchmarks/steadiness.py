@@ -139,7 +139,7 @@ def mute_half(run: Path, scratch: Path) -> tuple[list[Path], NDArray[np.bool_]]:
     rng = random.Random(SEED)
     plain = corpus_of(run)
     is_muted = np.arange(len(plain)) % 2 == 0
-    rng.shuffle(is_muted)  # type: ignore[arg-type]
+    np.random.default_rng(SEED).shuffle(is_muted)
     made, work = [], []
     for film, muted in zip(plain, is_muted, strict=True):
         start_s = rng.uniform(0.0, 16.0)
@@ -192,7 +192,7 @@ def probe(jobs: Mapping[str, Any]) -> None:
     from cinegrain.places import cache_folder
 
     embedder = Embedder(load_networks([EXPERT], cache_folder()), [EXPERT], MediaSettings())
-    means = {}
+    means: dict[str, Any] = {}
     for name in jobs["files"]:
         column = embedder.one(Job(name, Path(name))).embeddings[EXPERT]
         means[name] = np.mean([e.vector for e in column if e is not None], axis=0, dtype=np.float64)

@@ -70,9 +70,9 @@ def write(path: Path, *sounds: Sound, options: dict[str, str] | None = None) -> 
             for stream, sound in zip(streams, sounds, strict=True):
                 part = np.stack(sound.channels)[:, at : at + 4096]
                 packed = np.ascontiguousarray(part.T).reshape(1, -1)
-                frame = av.AudioFrame.from_ndarray(packed, "flt", _layout(sound))
-                frame.sample_rate, frame.pts, frame.time_base = RATE_HZ, at, Fraction(1, RATE_HZ)
-                out.mux(stream.encode(frame))
+                stretch = av.AudioFrame.from_ndarray(packed, "flt", _layout(sound))
+                stretch.sample_rate, stretch.pts, stretch.time_base = RATE_HZ, at, Fraction(1, RATE_HZ)
+                out.mux(stream.encode(stretch))
         for stream in streams:
             out.mux(stream.encode(None))
     return path

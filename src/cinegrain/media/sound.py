@@ -16,7 +16,7 @@ from cinegrain.media.decode import Tally, decode_sound
 from cinegrain.media.probe import open_media
 from cinegrain.media.settings import AUTO, MediaSettings
 from cinegrain.media.tracks import ChosenTracks, Track, choose_tracks, mixed, prepare
-from cinegrain.types import SOUND_RATE_HZ, Float32, Float64, Int16
+from cinegrain.types import SOUND_RATE_HZ, Float32, Int16
 
 _FULL_SCALE = 32768.0
 _CONTIGUOUS_S = 0.040
@@ -151,7 +151,9 @@ class SoundReader:
     def _mix(parts: list[Int16], n_samples: int) -> Int16:
         if len(parts) == 1:
             return parts[0]
-        total: Float64 = np.sum(parts, axis=0, dtype=np.float64) / max(len(parts), 1) if parts else np.zeros(n_samples)
+        total = np.zeros(n_samples, np.float64)
+        for part in parts:
+            total += part / len(parts)
         return np.round(total).astype(np.int16)
 
 

@@ -33,6 +33,7 @@ _TONE_SHARE, _TONE_BINS, _TONE_SPREAD_DB = 0.98, 3, 0.5
 _PCM = re.compile(r"pcm_(?:[suf](\d+)[a-z]*|alaw|mulaw|vidc)")
 _PLAIN = ("mono", "stereo")
 _MANY_PLANES = 8
+_FULL_SCALES = {"s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63}
 _NOT_MAIN = (
     Disposition.comment
     | Disposition.visual_impaired
@@ -355,11 +356,8 @@ def _channels(frame: AudioFrame) -> Float64:
         # av reads beyond the end of so many planes; in one plane it does not.
         packed = AudioResampler(frame.format.packed, frame.layout, frame.sample_rate).resample(frame)
         frame = packed[0]
-    values = frame.to_ndarray()
-    if not frame.format.is_planar:
-        values = values.reshape(frame.samples, -1).T
-    if values.dtype == np.uint8:
-        return (values.astype(np.float64) - 128) / 128
-    if np.issubdtype(values.dtype, np.integer):
-        return values.astype(np.float64) / -float(np.iinfo(values.dtype).min)
-    return np.asarray(values, np.float64)
+    samples = frame.to_ndarray()
+    values = np.asarray(samples if frame.format.is_planar else samples.reshape(frame.samples, -1).T, np.float64)
+    if frame.format.name.startswith("u8"):
+        return values / 128 - 1
+    return values / _FULL_SCALES.get(frame.format.name.removesuffix("p"), 1.0)
