@@ -1,5 +1,9 @@
 """Engines and 8 bits: the same vectors where they promise it, refusal where they cannot."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +19,7 @@ from cinegrain.experts import quantise
 from cinegrain.experts.base import ExpertCard, Family, mean_by_scene
 from cinegrain.experts.graph import GraphBuilder, open_graph, run_batched
 from cinegrain.experts.quantise import quantise_family
-from cinegrain.experts.runtime import Engine, Feed, Runtime, eight_bit_path, quantised_for, read_quantised
+from cinegrain.experts.runtime import Engine, Feed, Runtime, eight_bit_path, note_path, quantised_for, read_quantised
 from cinegrain.pipeline.extraction.extract import vectors_key
 from cinegrain.places import cache_folder
 from cinegrain.types import Float32, Scene, SceneEmbedding
@@ -126,6 +130,64 @@ def test_a_damaged_note_counts_as_none(tmp_path: Path) -> None:
     for text in ("", "{", "[1]", '{"graph": 1}'):
         graph.with_suffix(".int8.json").write_text(text)
         assert read_quantised(graph) is None
+
+
+def test_a_graph_of_an_earlier_version_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its sums overflow where the processor adds 8-bit products in 16 bits."""
+    monkeypatch.setenv("CINEGRAIN_CACHE", str(tmp_path))
+    quantise_family(toy(), tmp_path, scenes(20, 0), scenes(10, 1))
+    exact, short = Settings(), Settings(extract=ExtractSettings(precision="int8"))
+    assert vectors_key(CARD, short) != vectors_key(CARD, exact)
+    note = note_path(tmp_path / "graphs" / "toy-v1.onnx")
+    for change in ({}, {"format": 1}):
+        old = {**{k: v for k, v in json.loads(note.read_text()).items() if k != "format"}, **change}
+        note.write_text(json.dumps(old))
+        assert vectors_key(CARD, short) == vectors_key(CARD, exact), "none"
+        with pytest.raises(WeightsError, match=r"another version of Cinegrain.*cinegrain experts quantise"):
+            toy().load(tmp_path, Runtime(precision="int8"))
+    quantise_family(toy(), tmp_path, scenes(20, 0), scenes(10, 1))
+    toy().load(tmp_path, Runtime(precision="int8"))
+
+
+def test_quantising_that_is_broken_off_leaves_nothing(tmp_path: Path) -> None:
+    class Broken(Toy):
+        def embed(self, _scenes: Sequence[Scene]) -> Any:
+            raise KeyboardInterrupt
+
+    def load(cache: Path, runtime: Runtime) -> Toy:
+        return (Broken if runtime.precision == "int8" else Toy)(cache, runtime, 1.0)
+
+    with pytest.raises(KeyboardInterrupt):
+        quantise_family(Family((CARD,), load), tmp_path, scenes(20, 0), scenes(10, 1))
+    assert [path.name for path in (tmp_path / "graphs").iterdir()] == ["toy-v1.onnx"]
+
+
+_ON_AVX2 = """
+import os, sys
+from pathlib import Path
+import numpy as np
+from cinegrain.experts.runtime import Runtime
+graph, frames, found = map(Path, sys.argv[1:])
+session = Runtime(engine="openvino", precision="int8").open(graph)
+np.save(found, session.run(None, {"frames": np.load(frames)})[0])
+"""
+
+
+def test_openvino_computes_the_same_without_vnni(tmp_path: Path) -> None:
+    """oneDNN, told to use AVX2 only, adds two 8-bit products in 16 bits; full-range weights differ by up to 10 %."""
+    pytest.importorskip("openvino")
+    quantise_family(toy(), tmp_path, scenes(20, 0), scenes(10, 1))
+    graph = tmp_path / "graphs" / "toy-v1.onnx"
+    frames = np.concatenate([scene.frames for (scene,) in scenes(4, 3)])
+    np.save(tmp_path / "frames.npy", frames)
+    subprocess.run(
+        [sys.executable, "-c", _ON_AVX2, graph, tmp_path / "frames.npy", tmp_path / "found.npy"],
+        check=True,
+        timeout=120,
+        env={**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"},
+    )
+    (here,) = Runtime(engine="openvino", precision="int8").open(graph).run(None, {"frames": frames})
+    np.testing.assert_allclose(np.load(tmp_path / "found.npy"), here, rtol=1e-5, atol=1e-5)
 
 
 def test_openvino_gives_the_same_vectors(tmp_path: Path) -> None:

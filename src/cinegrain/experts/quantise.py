@@ -1,4 +1,4 @@
-"""8-bit versions of graphs: static quantisation with a user's own films, kept only where the vectors stay the same.
+"""8-bit versions of graphs: static quantisation with a user's own films, kept only where the vectors hardly change.
 
 In: fp32 graphs in the cache and scenes. Out: NAME.int8.onnx and NAME.int8.json beside each graph.
 """
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from cinegrain.artifacts import write_text
 from cinegrain.errors import DataError
 from cinegrain.experts.base import Family, Network
-from cinegrain.experts.runtime import Feed, QuantisedGraph, Runtime, eight_bit_path
+from cinegrain.experts.rounding import round_weights
+from cinegrain.experts.runtime import EIGHT_BIT_FORMAT, Feed, QuantisedGraph, Runtime, eight_bit_path, note_path
 from cinegrain.types import Scene
 
 MIN_COSINE = 0.99
@@ -92,6 +93,7 @@ def quantise_family(
                 break
     except BaseException:
         for graph in samples:
+            note_path(graph).unlink(missing_ok=True)
             eight_bit_path(graph).unlink(missing_ok=True)
         raise
     for note in notes:
@@ -107,11 +109,12 @@ def _try(
     """Makes the graphs, their first n convolutions in fp32, and measures."""
     for graph, sample in samples.items():
         _write_eight_bits(graph, sample, n_exact)
-        _write_note(graph, QuantisedGraph(graph.name, True, "", 0, {}, {}))  # so that it can be loaded
+        _write_note(graph, QuantisedGraph(EIGHT_BIT_FORMAT, graph.name, True, "", 0, {}, {}))  # else it does not load
     cosines = _cosines(family.load(cache, Runtime()), family.load(cache, Runtime(precision="int8")), held_out)
     kept = bool(cosines) and all(column.mean() >= MIN_COSINE for column in cosines.values())
     return [
         QuantisedGraph(
+            format=EIGHT_BIT_FORMAT,
             graph=graph.name,
             kept=kept,
             sha256=hashlib.sha256(eight_bit_path(graph).read_bytes()).hexdigest() if kept else "",
@@ -124,11 +127,11 @@ def _try(
 
 
 def _write_note(graph: Path, note: QuantisedGraph) -> None:
-    write_text(graph.with_suffix(".int8.json"), json.dumps(asdict(note), indent=2) + "\n")
+    write_text(note_path(graph), json.dumps(asdict(note), indent=2) + "\n")
 
 
 def _write_eight_bits(graph: Path, sample: _Sample, n_exact: int) -> None:
-    """Static quantisation: 8-bit weights, one scale a channel; 8-bit activations with the ranges of the sample."""
+    """Static quantisation: 8-bit weights, one scale for each output channel; activations with the sample's ranges."""
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
@@ -142,6 +145,7 @@ def _write_eight_bits(graph: Path, sample: _Sample, n_exact: int) -> None:
     for number, node in enumerate(model.graph.node):
         node.name = f"{node.op_type} {number}"
     convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
+    rounded = round_weights(model, sample.batches(), exact=convolutions[:n_exact])
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.ERROR)  # it warns through the root logger that the graph was not optimised first
@@ -149,14 +153,15 @@ def _write_eight_bits(graph: Path, sample: _Sample, n_exact: int) -> None:
         with tempfile.TemporaryDirectory(dir=graph.parent, prefix=".graph-") as folder:
             part = Path(folder) / graph.name
             quantize_static(
-                model,
+                rounded.model,
                 str(part),
                 Reader(),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
-                nodes_to_exclude=convolutions[:n_exact],
+                nodes_to_exclude=rounded.left_out,
+                extra_options={"TensorQuantOverrides": rounded.ranges},
             )
             part.replace(eight_bit_path(graph))
     finally:

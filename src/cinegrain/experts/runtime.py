@@ -22,6 +22,9 @@ Engine = Literal["onnxruntime", "openvino"]
 Precision = Literal["fp32", "int8"]
 Feed = Mapping[str, NDArray[np.generic]]
 
+# 2: products cannot overflow on any processor (see `rounding`). 1, which notes do not name, overflowed without VNNI.
+EIGHT_BIT_FORMAT = 2
+
 
 class Session(Protocol):
     """A graph ready to run, with ONNX Runtime's way of asking."""
@@ -78,6 +81,7 @@ class QuantisedGraph:
     """What is known of a graph's 8-bit version; kept beside the graph as NAME.int8.json.
 
     Attributes:
+        format: How weights were rounded; graphs of another format than EIGHT_BIT_FORMAT are not used.
         graph: File name of the fp32 graph.
         kept: Whether it passed; if not, the fp32 graph runs in its place.
         sha256: Of the 8-bit graph; empty if it was not kept.
@@ -86,6 +90,7 @@ class QuantisedGraph:
         lowest_cosine: The least similar of them.
     """
 
+    format: int
     graph: str
     kept: bool
     sha256: str
@@ -99,12 +104,18 @@ def eight_bit_path(graph: Path) -> Path:
     return graph.with_suffix(".int8.onnx")
 
 
+def note_path(graph: Path) -> Path:
+    """Where the note on a graph's 8-bit version lies."""
+    return graph.with_suffix(".int8.json")
+
+
 def read_quantised(graph: Path) -> QuantisedGraph | None:
-    """What is known of a graph's 8-bit version; None if nobody has tried to make one."""
+    """What is known of a graph's 8-bit version; None if there is none, or one of another format."""
     try:
-        return QuantisedGraph(**json.loads(graph.with_suffix(".int8.json").read_text(encoding="utf-8")))
+        note = QuantisedGraph(**json.loads(note_path(graph).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
+    return note if note.format == EIGHT_BIT_FORMAT else None
 
 
 def quantised_for(expert: str, cache: Path) -> list[QuantisedGraph]:
@@ -117,9 +128,14 @@ def quantised_for(expert: str, cache: Path) -> list[QuantisedGraph]:
 def _in_eight_bits(graph: Path) -> Path:
     known = read_quantised(graph)
     if known is None:
+        found = (
+            "one of another version of Cinegrain, whose sums may overflow on this processor, or a damaged one"
+            if note_path(graph).exists()
+            else "none"
+        )
         raise WeightsError(
-            f"{graph.stem} has no 8-bit graph yet. Make it with `cinegrain experts quantise --help`, "
-            'or set extract.precision to "fp32".'
+            f"extract.precision int8 needs an 8-bit graph of {graph.stem}; found {found}. "
+            'Run `cinegrain experts quantise FILM...`, or set extract.precision to "fp32".'
         )
     return eight_bit_path(graph) if known.kept else graph
 
