@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cinegrain.errors import ConfigError
-from cinegrain.readers.table import read_catalog
+from cinegrain.readers.catalog.read import read_catalog
 
 CSV = 'file,genres,title,year,plot\na.mp4,"Action, Sci-Fi",Alien Dawn,1999,"A ship, lost"\nb.mp4,sci fi|Drama,Bee,,\n'
 
