@@ -101,8 +101,8 @@ def _parts(value: Any, is_known: Callable[[str], bool], depth: int) -> Iterator[
         return
     if isinstance(value, dict):
         yield from _of_object(value, is_known, depth)
-    elif isinstance(value, list | tuple | set | frozenset):
-        for item in value:
+    elif isinstance(value, list | tuple | set):
+        for item in sorted(value, key=str) if isinstance(value, set) else value:
             if isinstance(item, str):
                 yield item
             else:
@@ -145,7 +145,9 @@ def _literal(text: str) -> Any:
             found = parse(text)
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             continue
-        return found if isinstance(found, list | tuple | dict | set) else _MISSING
+        if isinstance(found, set):  # whose order changes from process to process
+            return _literal(f"[{text[1:-1]}]")
+        return found if isinstance(found, list | tuple | dict) else _MISSING
     return _MISSING
 
 

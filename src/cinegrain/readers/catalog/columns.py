@@ -168,8 +168,10 @@ def _find(role: Role, columns: Sequence[str], taken: set[str], of_export: str | 
 
 
 def _numbered(columns: Sequence[str], but: str) -> tuple[str, ...]:
-    """Columns such as genre1, genre_2 and `genres (2)`."""
-    return tuple(name for name in columns if name != but and _NUMBERED_GENRE.fullmatch(fold(name)))
+    """Columns such as genre1, genre_2 and `genres (2)`, and a second `Genre`."""
+    return tuple(
+        name for name in columns if name != but and (_plain(name) == "genre" or _NUMBERED_GENRE.fullmatch(fold(name)))
+    )
 
 
 def _told(name: str, role: str, columns: Sequence[str], path: Path) -> str:

@@ -62,11 +62,12 @@ def split_row(text: str, delimiter: str) -> Split:
             cells.append(match[2].replace('""', '"'))
             at = match.end()
         else:
-            is_open |= opened.match(text, at) is not None
+            is_last = opened.match(text, at) is not None
+            is_open |= is_last
             end = text.find(delimiter, at)
             end = len(text) if end < 0 else end
             cells.append(text[at:end])
-            is_loose |= cells[-1].lstrip(" ").startswith('"')
+            is_loose |= not is_last and cells[-1].lstrip(" ").startswith('"')
             at = end
         if at == len(text):
             return Split(cells, is_open, is_loose, is_spaced)
@@ -119,7 +120,7 @@ def delimited_rows(
     """
     notes, following = notes or Notes(), _Lines(iter(lines))
     for number, line in following:
-        text = line.rstrip("\r\n")
+        text = _unbroken(line)
         if not text.strip():
             continue
         row = split_row(text, delimiter)
@@ -149,6 +150,11 @@ def delimited_rows(
         yield RawRow(number, list(row.cells))
 
 
+def _unbroken(line: str) -> str:
+    """A line without the break that ends it."""
+    return line.removesuffix("\n").removesuffix("\r")
+
+
 def _joined(line: str, following: _Lines, delimiter: str, width: int) -> tuple[Split | None, int]:
     """A row that goes on over the next lines, and over how many; None if its open quote is only text."""
     parts, n_characters = [line], len(line)
@@ -159,11 +165,13 @@ def _joined(line: str, following: _Lines, delimiter: str, width: int) -> tuple[S
             break
         if '"' not in more:
             continue
-        row = split_row("".join(parts).rstrip("\r\n"), delimiter)
+        row = split_row(_unbroken("".join(parts)), delimiter)
+        if row.is_loose:
+            return None, 0
         if row.is_open:
             continue
-        by_themselves = [len(split_row(part.rstrip("\r\n"), delimiter).cells) for part in parts]
+        by_themselves = [len(split_row(_unbroken(part), delimiter).cells) for part in parts]
         whole_rows = bool(width) and all(n == width for n in by_themselves)
         literal = by_themselves[0] == width and len(row.cells) != width
-        return (None, 0) if row.is_loose or literal or (delimiter == "\t" and whole_rows) else (row, n_more)
+        return (None, 0) if literal or (delimiter == "\t" and whole_rows) else (row, n_more)
     return None, 0

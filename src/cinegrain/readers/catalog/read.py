@@ -234,5 +234,5 @@ def _join(trailer_id: str, earlier: _Film, film: _Film, export: Export, notes: N
 
 def _row(trailer_id: str, film: _Film, read_as: Mapping[str, tuple[str, ...]]) -> CatalogRow:
     genres = dict.fromkeys(genre for name in film.genres for genre in read_as[name])
-    title = film.title or (Path(film.file).stem if film.file else trailer_id)
+    title = film.title or (Path(film.file.partition("|")[0]).stem if film.file else trailer_id)
     return CatalogRow(film.file, tuple(genres), trailer_id, title, film.year, film.text)

@@ -39,8 +39,7 @@ def main(path: str, max_bytes: int, max_rows: int) -> int:
                     continue
                 rows = book.get_sheet_by_name(sheet.name)
                 print(json.dumps({"sheet": sheet.name}))
-                first = rows.start[0] if rows.start else 0
-                for number, row in enumerate(rows.iter_rows(), start=first + 1):
+                for number, row in enumerate(rows.iter_rows(), start=1):
                     if number > max_rows:
                         break
                     if any(cell != "" for cell in row):

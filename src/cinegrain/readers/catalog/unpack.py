@@ -39,6 +39,9 @@ def kind_of(path: Path) -> Kind:
     """
     with _opened(path) as file:
         head = file.read(512)
+        packed = is_gzip(path)
+        while packed and file.read(1 << 20):
+            pass  # what unpacks to too much, or is cut short, is refused before anything is made of it
     if head[:4] == b"PAR1":
         return "parquet"
     if head[:4] in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0") or path.suffix.lower() in _SPREADSHEETS:
