@@ -121,6 +121,10 @@ def test_a_quote_that_is_never_closed_swallows_no_row(tmp_path: Path, end: str) 
     commas = rows_of(tmp_path, "c.csv", 'file,title,genres\n1,"Heroes,Drama\n2,B,Action\n3, "C, D",Drama\n')
     assert [row.title for row in commas.rows] == ['"Heroes', "B", "C, D"]
     assert "catalogue line 2: a quote that is never closed is read as text" in commas.notes
+    later = rows_of(tmp_path, "c.csv", 'file,title,genres\n1,"Heroes,Drama\n2,B,Action\n3,C,"Drama"\n4,D,War"\n')
+    assert [row.title for row in later.rows] == ['"Heroes', "B", "C", "D"], "a quote further down closes nothing"
+    later = rows_of(tmp_path, "c.csv", 'file,title,genres\n1,"Heroes,Drama\n2,B,Action\n3,C,War"\n')
+    assert [row.title for row in later.rows] == ['"Heroes', "B", "C"], "nor where the row would then be too short"
     assert "catalogue line 4: a blank before a quoted cell is left out" in commas.notes
 
 
