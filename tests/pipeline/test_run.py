@@ -327,7 +327,7 @@ def bad_calls() -> list[Any]:
         pytest.param("empty", 1, "holds no videos", id="empty folder"),
         pytest.param("texts", 1, "holds no videos", id="folder without videos"),
         pytest.param("missing folder", 2, "no folder at", id="no folder"),
-        pytest.param("missing column", 2, "no column 'genres'.*Did you mean 'genre'", id="missing column"),
+        pytest.param("missing column", 2, "no column 'file'.*Did you mean 'fil'", id="missing column"),
         pytest.param("latin-1", 2, "not UTF-8", id="wrong encoding"),
         pytest.param("unwritable", 1, "Cannot write", id="unwritable output"),
         pytest.param("other version", 1, "run of format 99", id="run of another version"),
@@ -352,7 +352,7 @@ def test_bad_input_is_one_clear_error(
     elif case == "missing folder":
         videos = tmp_path / "none"
     elif case == "missing column":
-        catalog.write_text(catalog.read_text().replace("genres", "genre"))
+        catalog.write_text(catalog.read_text().replace("file,", "fil,", 1))
     elif case == "latin-1":
         catalog.write_bytes(catalog.read_text().replace("A", "Com\u00e9die").encode("latin-1"))
     elif case == "unwritable":

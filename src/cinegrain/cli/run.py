@@ -1,7 +1,7 @@
 """`cinegrain run`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,9 @@ from cinegrain.cli.options import SOME_FAILED, ConfigFile, JsonFlag, guarded, wi
 from cinegrain.config import load_settings
 from cinegrain.errors import ConfigError
 
+if TYPE_CHECKING:
+    from cinegrain.readers.catalog.columns import Reading
+
 _MEANINGLESS, _ROUGH = 10, 50  # test films
 FOLDER_HELP = "Folder of videos, looked through to its depth; also s3://bucket/folder and its like."
 Videos = Annotated[str, typer.Argument(help=FOLDER_HELP, show_default=False)]
@@ -17,7 +20,24 @@ CatalogFile = Annotated[
     Path,
     typer.Option(
         "--catalog",
-        help="CSV, JSON or Parquet with the columns file and genres; optional trailer_id, title, year, any text.",
+        help="Table of films: CSV, TSV, JSON, JSON Lines (also .gz), .xlsx, .ods or Parquet with the columns file and "
+        "genres; optional trailer_id, title, year, any text.",
+        show_default=False,
+    ),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--columns",
+        help="Columns of the catalogue by other names: file=Datei,genres=Genre,title=Titel,year=Jahr,trailer_id=Nr.",
+        show_default=False,
+    ),
+]
+GenreMap = Annotated[
+    Path | None,
+    typer.Option(
+        "--genre-map",
+        help="Table with the columns from and to: what genre names become; an empty `to` drops the genre.",
         show_default=False,
     ),
 ]
@@ -35,10 +55,12 @@ def run(
         Path | None,
         typer.Option(
             "--catalog",
-            help="CSV, JSON or Parquet with the columns file (with --vectors: an id) and genres; "
-            "optional trailer_id, title, year, any text.",
+            help="Table of films: CSV, TSV, JSON, JSON Lines (also .gz), .xlsx, .ods or Parquet with the columns file "
+            "(with --vectors: an id) and genres; optional trailer_id, title, year, any text.",
         ),
     ] = None,
+    columns: Columns = None,
+    genre_map: GenreMap = None,
     vectors: Annotated[
         Path | None,
         typer.Option(
@@ -71,13 +93,14 @@ def run(
     Interrupted, the same command goes on where it was; finished, it returns in seconds.
     """
     settings = load_settings(*([config] if config else []), flags=flags)
+    told = reading(columns, genre_map)
     if vectors is not None:
         if videos is not None:
             raise ConfigError("Give a folder of videos or --vectors, not both.")
         from cinegrain.pipeline.vectors import VectorOptions, run_vectors
 
         options = VectorOptions(
-            vectors_format, pairs(modality or [], "--modality"), pairs(remap or [], "--remap"), as_given
+            vectors_format, pairs(modality or [], "--modality"), pairs(remap or [], "--remap"), as_given, told
         )
         summary = run_vectors(vectors, catalog, out_folder, settings, watcher(), options)
     elif videos is None or catalog is None:
@@ -86,7 +109,9 @@ def run(
         from cinegrain.media.remote import source
         from cinegrain.pipeline.run import run_all
 
-        summary = run_all(source(videos), catalog, out_folder, settings, watcher(), retry_failed=retry_failed)
+        summary = run_all(
+            source(videos), catalog, out_folder, settings, watcher(), retry_failed=retry_failed, reading=told
+        )
     failures = summary.extracted.failures
     if as_json:
         print_json(
@@ -104,6 +129,19 @@ def run(
         show_summary(summary.folder, summary.n_trailers, summary.extracted.n_done, list(summary.notes), len(failures))
     if failures:
         raise typer.Exit(SOME_FAILED)
+
+
+def reading(columns: list[str] | None, genre_map: Path | None) -> "Reading":
+    """What --columns and --genre-map say.
+
+    Raises:
+        ConfigError: If a part of --columns is not ROLE=NAME, or there is no file at --genre-map.
+    """
+    from cinegrain.readers.catalog.columns import Reading, parse_columns
+
+    if genre_map is not None and not genre_map.is_file():
+        raise ConfigError(f"There is no table at {genre_map} (--genre-map). Give one with the columns from and to.")
+    return Reading(parse_columns(columns or []), genre_map)
 
 
 def pairs(given: list[str], flag: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ import typer
 
 from cinegrain.cli.console import err, out, print_json, watcher
 from cinegrain.cli.options import SOME_FAILED, ConfigFile, JsonFlag, RunArgument, guarded, with_settings
-from cinegrain.cli.run import CatalogFile, Out, RetryFailed, Videos, headline
+from cinegrain.cli.run import CatalogFile, Columns, GenreMap, Out, RetryFailed, Videos, headline, reading
 from cinegrain.config import Settings, load_settings, save_settings
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ def extract(
     catalog: CatalogFile,
     out_folder: Out,
     flags: dict[str, Any],
+    columns: Columns = None,
+    genre_map: GenreMap = None,
     config: ConfigFile = None,
     retry_failed: RetryFailed = False,
     as_json: JsonFlag = False,
@@ -32,7 +34,13 @@ def extract(
 
     settings = load_settings(*([config] if config else []), flags=flags)
     run, matched, summary = extract_folder(
-        source(videos), catalog, out_folder, settings, watcher(), retry_failed=retry_failed
+        source(videos),
+        catalog,
+        out_folder,
+        settings,
+        watcher(),
+        retry_failed=retry_failed,
+        reading=reading(columns, genre_map),
     )
     if as_json:
         failures = [{"trailer_id": f.trailer_id, "reason": f.reason} for f in summary.failures]

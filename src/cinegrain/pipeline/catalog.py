@@ -12,7 +12,8 @@ from cinegrain.errors import ConfigError, DataError
 from cinegrain.media.files import find_videos, text_path
 from cinegrain.media.remote import find_remote_videos, source, source_name, source_text
 from cinegrain.places import is_address
-from cinegrain.readers.table import CatalogRow, read_catalog
+from cinegrain.readers.catalog.columns import AS_FOUND, Reading
+from cinegrain.readers.catalog.read import CatalogRow, read_catalog
 from cinegrain.types import JsonObject, Source, Trailer, Url
 
 _FILM = {field.name for field in fields(Trailer)}
@@ -27,7 +28,7 @@ class Matched:
     notes: tuple[str, ...]
 
 
-def match_catalog(videos: Source, catalog: Path) -> Matched:
+def match_catalog(videos: Source, catalog: Path, reading: Reading = AS_FOUND) -> Matched:
     """Finds the file of each row.
 
     A row's `file` is looked up relative to the folder, then by its bare name anywhere below it. An address is taken
@@ -36,6 +37,7 @@ def match_catalog(videos: Source, catalog: Path) -> Matched:
     Args:
         videos: The folder, or the address of one.
         catalog: The catalogue.
+        reading: What the user says about its columns and genres.
 
     Raises:
         ConfigError: If the folder or the catalogue cannot be read.
@@ -43,7 +45,7 @@ def match_catalog(videos: Source, catalog: Path) -> Matched:
     """
     if isinstance(videos, Path) and not videos.is_dir():
         raise ConfigError(f"There is no folder at {videos}. Give the folder that holds the videos.")
-    read = read_catalog(catalog)
+    read = read_catalog(catalog, columns=reading.columns, genre_map=reading.genre_map)
     files: Sequence[Source] = find_videos(videos) if isinstance(videos, Path) else find_remote_videos(videos)
     if not files and not any(is_address(row.file) for row in read.rows):
         raise DataError(f"{videos} holds no videos (looked for .mp4, .mkv, .webm, .mov, .mpg and others).")

@@ -12,6 +12,7 @@ from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.train import fine_tune, load_data, train
 from cinegrain.pipeline.progress import Watcher
 from cinegrain.pipeline.report import make_report
+from cinegrain.readers.catalog.columns import AS_FOUND, Reading
 from cinegrain.types import Source
 
 
@@ -26,7 +27,14 @@ class RunSummary:
 
 
 def run_all(
-    videos: Source, catalog: Path, out: Path, settings: Settings, watcher: Watcher, *, retry_failed: bool = False
+    videos: Source,
+    catalog: Path,
+    out: Path,
+    settings: Settings,
+    watcher: Watcher,
+    *,
+    retry_failed: bool = False,
+    reading: Reading = AS_FOUND,
 ) -> RunSummary:
     """From a folder of videos and a catalogue to models, sub-genres and a report.
 
@@ -35,7 +43,9 @@ def run_all(
     Raises:
         CinegrainError: If the input cannot be used or the output not written.
     """
-    run, matched, extracted = extract_folder(videos, catalog, out, settings, watcher, retry_failed=retry_failed)
+    run, matched, extracted = extract_folder(
+        videos, catalog, out, settings, watcher, retry_failed=retry_failed, reading=reading
+    )
     notes = [*matched.notes, *model_films(run, settings, watcher)]
     return RunSummary(run.folder, len(matched.trailers), extracted, tuple(notes))
 

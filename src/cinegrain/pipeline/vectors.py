@@ -18,7 +18,9 @@ from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.train import MIN_FILMS_PER_GENRE
 from cinegrain.pipeline.mend import Mending, Tally, fit_mending, refuse_unfit
 from cinegrain.pipeline.progress import OnStep, Watcher
+from cinegrain.pipeline.reading import keep_reading, or_kept
 from cinegrain.pipeline.run import RunSummary, model_films
+from cinegrain.readers.catalog.columns import AS_FOUND, Reading
 from cinegrain.readers.choose import open_vectors
 from cinegrain.readers.foreign import ForeignTrailer, ForeignVectors
 from cinegrain.store.bulk import BulkWriter, StoredTrailer
@@ -51,12 +53,14 @@ class VectorOptions:
         modality: Mode of each kind of vectors by its name; `none` leaves a kind out. Others are guessed by name.
         remap: For MMX pickles: old beginnings of tensor paths and what they are now.
         as_given: Change no value; refuse what cannot be taken as it is.
+        reading: What the user says about the catalogue's columns and genres.
     """
 
     form: str = "auto"
     modality: Mapping[str, str] | None = None
     remap: Mapping[str, str] | None = None
     as_given: bool = False
+    reading: Reading = AS_FOUND
 
 
 def run_vectors(
@@ -68,9 +72,11 @@ def run_vectors(
         CinegrainError: If the input cannot be used or the output not written.
     """
     with watcher.stage("Opening vectors") as on_step:
-        source = open_vectors(vectors, catalog, form=options.form, remap=options.remap)
+        reading = or_kept(options.reading, out)
+        source = open_vectors(vectors, catalog, form=options.form, remap=options.remap, reading=reading)
         on_step(1, 1, f"{len(source.trailers)} films ({source.kind})")
     run = Run.open(out, create=True)
+    keep_reading(reading, run)
     summary, notes = fill_dataset(run, source, settings, watcher, options)
     notes += model_films(run, load_settings(run.settings), watcher)
     return RunSummary(run.folder, len(source.trailers), summary, tuple(notes))

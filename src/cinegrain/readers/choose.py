@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cinegrain.errors import ConfigError, DataError
+from cinegrain.readers.catalog.columns import AS_FOUND, Reading
 from cinegrain.readers.foreign import ForeignTrailer, ForeignVectors
 from cinegrain.readers.ids import join, read_id_catalog
 from cinegrain.types import Trailer
@@ -14,7 +15,12 @@ _PICKLES = (".pkl", ".pickle", ".p")
 
 
 def open_vectors(
-    path: Path, catalog: Path | None, *, form: str = "auto", remap: Mapping[str, str] | None = None
+    path: Path,
+    catalog: Path | None,
+    *,
+    form: str = "auto",
+    remap: Mapping[str, str] | None = None,
+    reading: Reading = AS_FOUND,
 ) -> ForeignVectors:
     """Opens vectors that somebody else computed.
 
@@ -23,6 +29,7 @@ def open_vectors(
         catalog: Titles and genres by id; pickles bring their own labels and may do without.
         form: One of FORMATS; auto goes by the ending and, for pickles, by what is inside.
         remap: For mmx: old beginnings of tensor paths and what they are now.
+        reading: What the user says about the catalogue's columns and genres.
 
     Raises:
         ConfigError: If the format is unknown, or a catalogue is needed and not given.
@@ -34,16 +41,16 @@ def open_vectors(
         raise ConfigError(f"There is nothing at {path}. Give a file of vectors, or the folder of a Zarr store.")
     form = _form(path) if form == "auto" else form
     if form in ("mmx", "movienet"):
-        return _pickled(path, catalog, form, remap)
+        return _pickled(path, catalog, form, remap, reading)
     if catalog is None:
         raise ConfigError(f"{path} holds no genres. Give a table with ids and genres by --catalog.")
     if form == "trailers12k":
         from cinegrain.readers.trailers12k import Trailers12kVectors
 
-        return Trailers12kVectors(path, catalog)
+        return Trailers12kVectors(path, catalog, reading)
     from cinegrain.readers.vectors import PlainVectors
 
-    return PlainVectors(path, catalog)
+    return PlainVectors(path, catalog, reading)
 
 
 def _form(path: Path) -> str:
@@ -58,18 +65,20 @@ def _form(path: Path) -> str:
     return "movienet" if isinstance(first, dict) and "samples" in first else "mmx"
 
 
-def _pickled(path: Path, catalog: Path | None, form: str, remap: Mapping[str, str] | None) -> ForeignVectors:
+def _pickled(
+    path: Path, catalog: Path | None, form: str, remap: Mapping[str, str] | None, reading: Reading
+) -> ForeignVectors:
     from cinegrain.readers.mmx import MmxVectors
     from cinegrain.readers.movienet import MovienetVectors
 
     found: ForeignVectors = MmxVectors(path, remap) if form == "mmx" else MovienetVectors(path)
-    return found if catalog is None else Relabelled(found, catalog)
+    return found if catalog is None else Relabelled(found, catalog, reading)
 
 
 class Relabelled:
     """Vectors whose titles and genres come from a catalogue instead of the file."""
 
-    def __init__(self, vectors: ForeignVectors, catalog: Path) -> None:
+    def __init__(self, vectors: ForeignVectors, catalog: Path, reading: Reading = AS_FOUND) -> None:
         """Joins them by id.
 
         Raises:
@@ -79,7 +88,7 @@ class Relabelled:
         self._vectors = vectors
         self.kind, self.path = vectors.kind, vectors.path
         ids = [trailer.trailer_id for trailer in vectors.trailers]
-        self.trailers, self._joined = join(ids, read_id_catalog(catalog, vectors.path))
+        self.trailers, self._joined = join(ids, read_id_catalog(catalog, vectors.path, reading))
         if not self.trailers:
             raise DataError(f"No id of {self.path} (for example {ids[0]!r}) is in {catalog}.")
         self._films: dict[str, Trailer] = {trailer.trailer_id: trailer for trailer in self.trailers}

@@ -1,18 +1,14 @@
 """A catalogue whose rows are known by an id instead of a file: for vectors that somebody else computed."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cinegrain.errors import ConfigError
-from cinegrain.readers.table import GENRE_COLUMN, cell_text, read_parquet_records, read_text_records, split_genres
+from cinegrain.readers.catalog.columns import AS_FOUND, ID_COLUMNS, Reading
+from cinegrain.readers.catalog.read import read_catalog_by_id
 from cinegrain.types import Trailer
 
-ID_COLUMNS = (
-    *("trailer_id", "id", "item_id", "itemid", "movie_id", "movieid", "mid", "imdb_id", "imdbid", "tconst"),
-    *("video_id", "videoid", "youtube_id", "youtubeid", "key", "file", "path"),
-)
+__all__ = ["ID_COLUMNS", "IdCatalog", "join", "plain_id", "read_id_catalog"]
 
 
 @dataclass(frozen=True)
@@ -32,48 +28,23 @@ def plain_id(value: Any) -> str:
     return str(value).strip()
 
 
-def read_id_catalog(path: Path, vectors: Path) -> IdCatalog:
+def read_id_catalog(path: Path, vectors: Path, reading: Reading = AS_FOUND) -> IdCatalog:
     """Reads a catalogue by id.
 
     Args:
-        path: CSV, TSV, JSON, JSON Lines or Parquet with an id column, genres, and optionally title, year, any text.
+        path: A table of any kind, with an id column, genres, and optionally title, year, any text.
         vectors: The file that the films' vectors come from.
+        reading: What the user says about its columns and genres.
 
     Raises:
         ConfigError: If it is missing, unreadable, or has no id or genre column.
     """
-    if not path.is_file():
-        raise ConfigError(f"There is no catalogue at {path}. Give a table with an id column and genres.")
-    records = read_parquet_records(path) if path.suffix.lower() == ".parquet" else read_text_records(path)
-    if not records:
-        raise ConfigError(f"The catalogue {path} has no rows. Give one row a film.")
-    columns = [str(name) for name in records[0]]
-    by_lower = {name.strip().lower(): name for name in reversed(columns)}
-    id_column = next((by_lower[name] for name in ID_COLUMNS if name in by_lower), None)
-    genre_column = by_lower.get(GENRE_COLUMN)
-    if id_column is None or genre_column is None:
-        wanted = "genres" if id_column else "an id column such as trailer_id, id, itemId or imdb_id"
-        raise ConfigError(f"The catalogue {path} lacks {wanted}; it has: {', '.join(columns)}.")
-    known = {id_column, genre_column, by_lower.get("title"), by_lower.get("year")}
-    films: dict[str, Trailer] = {}
-    notes: list[str] = []
-    spelling: dict[str, str] = {}
-    for number, record in enumerate(records, start=2):
-        trailer_id = "" if record.get(id_column) is None else plain_id(record[id_column])
-        if not trailer_id or trailer_id in films:
-            why = f"repeats {trailer_id!r}" if trailer_id else "has no id"
-            notes.append(f"catalogue line {number} {why} and is left out")
-            continue
-        digits = re.search(r"\d{4}", cell_text(record.get(by_lower.get("year", ""))))
-        films[trailer_id] = Trailer(
-            trailer_id,
-            vectors,
-            cell_text(record.get(by_lower.get("title", ""))) or trailer_id,
-            split_genres(record.get(genre_column), spelling),
-            int(digits.group()) if digits else None,
-            {name: cell_text(record.get(name)) for name in columns if name not in known},
-        )
-    return IdCatalog(films, tuple(notes))
+    found = read_catalog_by_id(path, reading)
+    films = {
+        row.trailer_id: Trailer(row.trailer_id, vectors, row.title, row.genres, row.year, row.text)
+        for row in found.rows
+    }
+    return IdCatalog(films, found.notes)
 
 
 def join(ids: list[str], catalog: IdCatalog) -> tuple[tuple[Trailer, ...], list[str]]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from cinegrain.errors import ConfigError, DataError
+from cinegrain.readers.catalog.columns import AS_FOUND, Reading
 from cinegrain.readers.foreign import (
     MAX_SCENES,
     MAX_TRAILER_BYTES,
@@ -32,12 +33,13 @@ class Trailers12kVectors:
 
     kind = "trailers12k"
 
-    def __init__(self, path: Path, catalog: Path) -> None:
+    def __init__(self, path: Path, catalog: Path, reading: Reading = AS_FOUND) -> None:
         """Looks at what the store holds; vectors are read later, film by film.
 
         Args:
             path: The store's folder.
             catalog: Titles and genres by the same ids.
+            reading: What the user says about its columns and genres.
 
         Raises:
             ConfigError: If the package zarr is not installed, or the catalogue cannot be used.
@@ -60,7 +62,7 @@ class Trailers12kVectors:
         self._index(root)
         if not self._places:
             raise DataError(f"{path} holds no arrays of vectors.")
-        self.trailers, self._joined = join(list(self._places), read_id_catalog(catalog, path))
+        self.trailers, self._joined = join(list(self._places), read_id_catalog(catalog, path, reading))
         if not self.trailers:
             raise DataError(f"No id of {path} (for example {next(iter(self._places))!r}) is in {catalog}.")
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from cinegrain.errors import DataError
+from cinegrain.readers.catalog.columns import AS_FOUND, Reading
 from cinegrain.readers.foreign import (
     MAX_SCENES,
     ExpertRows,
@@ -34,12 +35,13 @@ _NUMBERED = re.compile(r"(.+?)[_.\[:-]?(\d+)\]?")
 class PlainVectors:
     """An opened table of vectors."""
 
-    def __init__(self, path: Path, catalog: Path) -> None:
+    def __init__(self, path: Path, catalog: Path, reading: Reading = AS_FOUND) -> None:
         """Reads the table and the catalogue.
 
         Args:
             path: The vectors; the kind is told by the file's ending.
             catalog: Titles and genres by the same ids.
+            reading: What the user says about its columns and genres.
 
         Raises:
             DataError: If the vectors cannot be used.
@@ -56,7 +58,7 @@ class PlainVectors:
             self._vectors[expert_name(name)] = as_rows(values, f"{path}: {name!r}")
         self._rows = _rows_by_id(ids, scenes, path)
         self._scenes = scenes
-        self.trailers, more = join(list(self._rows), read_id_catalog(catalog, path))
+        self.trailers, more = join(list(self._rows), read_id_catalog(catalog, path, reading))
         if not self.trailers:
             some = next(iter(self._rows), "none")
             raise DataError(f"No id of {path} (for example {some!r}) is in the catalogue {catalog}. {more[-1]}.")

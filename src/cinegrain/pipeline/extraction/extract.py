@@ -22,7 +22,9 @@ from cinegrain.pipeline.extraction.sources import is_unchanged, stamp_of
 from cinegrain.pipeline.extraction.workers import embed_all
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Watcher
+from cinegrain.pipeline.reading import keep_reading, or_kept
 from cinegrain.places import cache_folder
+from cinegrain.readers.catalog.columns import AS_FOUND, Reading
 from cinegrain.store.location import dataset_url
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import Source, Trailer
@@ -54,15 +56,24 @@ class ExtractSummary:
 
 
 def extract_folder(
-    videos: Source, catalog: Path, out: Path, settings: Settings, watcher: Watcher, *, retry_failed: bool = False
+    videos: Source,
+    catalog: Path,
+    out: Path,
+    settings: Settings,
+    watcher: Watcher,
+    *,
+    retry_failed: bool = False,
+    reading: Reading = AS_FOUND,
 ) -> tuple[Run, Matched, ExtractSummary]:
     """Matches a folder with its catalogue and embeds every film.
 
     Raises:
         CinegrainError: If the input cannot be used or the output not written.
     """
-    matched = match_catalog(videos, catalog)
+    reading = or_kept(reading, out)
+    matched = match_catalog(videos, catalog, reading)
     run = Run.open(out, create=True)
+    keep_reading(reading, run)
     save_matched(run.catalog, matched)
     return run, matched, extract(run, matched.trailers, settings, watcher, retry_failed=retry_failed)
 

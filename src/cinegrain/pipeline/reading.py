@@ -1,0 +1,38 @@
+"""What the user said about the catalogue, kept in the run, so that the same command without it does the same."""
+
+from pathlib import Path
+
+from cinegrain.artifacts import read_json, write_json
+from cinegrain.pipeline.layout import Run
+from cinegrain.readers.catalog.columns import Reading
+from cinegrain.readers.catalog.genre_names import read_genre_map
+
+_COLUMNS, _GENRE_MAP = "catalog-columns.json", "genre-map.json"
+
+
+def or_kept(reading: Reading, out: Path) -> Reading:
+    """What is said now; where nothing is said, what the run that lies at `out` was told before, if there is one.
+
+    Raises:
+        StoreError: If what was kept cannot be read.
+    """
+    columns, genre_map = out / _COLUMNS, out / _GENRE_MAP
+    return Reading(
+        reading.columns or (read_json(columns) if columns.is_file() else {}),
+        reading.genre_map or (genre_map if genre_map.is_file() else None),
+    )
+
+
+def keep_reading(reading: Reading, run: Run) -> None:
+    """Keeps what was said, the map of genres by its content: the file may go.
+
+    Raises:
+        ConfigError: If the map cannot be read.
+        StoreError: If the run cannot be written.
+    """
+    if reading.columns:
+        write_json(run.folder / _COLUMNS, dict(reading.columns))
+    if reading.genre_map is not None:
+        found = read_genre_map(reading.genre_map)
+        entries = [{"from": found.spelled[key], "to": "|".join(names)} for key, names in found.entries.items()]
+        write_json(run.folder / _GENRE_MAP, entries)
