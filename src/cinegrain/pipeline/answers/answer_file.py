@@ -251,8 +251,8 @@ def _json_rows(text: str) -> list[JsonObject]:
     Raises:
         ValueError: If there is anything else.
     """
-    lines = [line.rstrip("\r").removesuffix(",") for line in text.split("\n")]
-    lines = [line for line in lines if line.strip() not in ("", "[", "]", "[]")]
+    lines = [line.rstrip("\r,]") for line in text.split("\n")]
+    lines = [line for line in lines if line.strip() not in ("", "[")]
     rows: list[JsonObject] = []
     for number, line in enumerate(lines, start=1):
         try:
