@@ -44,7 +44,7 @@ class Harmful(TrailerReader):
 
 def harmful_embedder(setup: WorkerSetup, on_progress: OnProgress) -> Work:
     """Embeds films that `Harmful` reads."""
-    embed.TrailerReader = Harmful  # type: ignore[misc]
+    vars(embed)["TrailerReader"] = Harmful
     return embedder(setup, on_progress)
 
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -133,7 +133,7 @@ def test_a_command_that_is_killed_keeps_its_answers_and_continues(
     source = sorted(corpus.videos.glob("*.mp4"))[0].read_bytes()
     for i in range(12):
         (folder / f"{i:02}.mp4").write_bytes(source)
-    command = [sys.executable, "-m", "cinegrain", "predict", finished, folder, "--out", out]
+    command = [sys.executable, "-m", "cinegrain", *map(str, ("predict", finished, folder, "--out", out))]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None and (not out.is_file() or out.read_text().count('"path"') < 2):
             time.sleep(0.01)
@@ -158,7 +158,7 @@ def test_ctrl_c_stops_all_without_a_word_too_many(
     source = sorted(corpus.videos.glob("*.mp4"))[0].read_bytes()
     for i in range(30):
         (folder / f"{i:02}.mp4").write_bytes(source)
-    command = [sys.executable, "-m", "cinegrain", "predict", finished, folder, "--out", out]
+    command = [sys.executable, "-m", "cinegrain", *map(str, ("predict", finished, folder, "--out", out))]
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
@@ -209,6 +209,7 @@ def test_workers_stay_for_the_next_call_and_are_replaced_when_they_are_gone() ->
         assert pids(pool.each(jobs("a", "b", "c", "d"))) <= first
         half = pool.each(jobs("a", "b", "c", "d"))
         next(half)
+        assert isinstance(half, Generator)
         half.close()  # nobody waits for the others any more
         assert [one.trailer_id for one in pool.each(jobs("e"))] == ["e"], "and none of them comes later"
         for worker in pool._workers:

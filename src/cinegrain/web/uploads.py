@@ -6,7 +6,6 @@ import os
 import re
 import secrets
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -310,8 +309,16 @@ class Uploads:
 
     def _ask(self, command: str, upload: Upload) -> JsonObject:
         """What another process says of the file: `answer`, or `reason` why there is none."""
+        was_warm = self._looking is not None
+        found = self._ask_once(command, upload)
+        if found is None and was_warm:  # perhaps it was gone before it heard of this film
+            found = self._ask_once(command, upload)
+        return found or {"reason": "The process reading it died: a crash, or out of memory."}
+
+    def _ask_once(self, command: str, upload: Upload) -> JsonObject | None:
+        """The same; None if the process dies of itself."""
         process, over, timer_s, heard = self._process(), threading.Event(), self.limits.seconds, dict[str, Any]()
-        killer = threading.Thread(target=_kill_in_time, args=(process, upload.stop, over, timer_s), daemon=True)
+        killer = _Killer(process, upload.stop, over, timer_s)
         killer.start()
         assert process.stdin is not None
         assert process.stdout is not None
@@ -327,18 +334,13 @@ class Uploads:
         over.set()
         killer.join()
         answered = "answer" in heard or "reason" in heard
-        late = not answered and process.wait() == -signal.SIGKILL
-        if upload.stop.is_set() or not answered:
-            self._end_process()  # it may be about to be killed
+        if killer.killed or not answered:
+            self._end_process()
         if upload.stop.is_set():
-            return {}
-        if answered:
-            return heard
-        return {
-            "reason": f"It was stopped: it took longer than {timer_s:g} s, or more memory than there is."
-            if late
-            else "The process reading it died: a crash, or out of memory."
-        }
+            return {"reason": ""}
+        if not answered and killer.killed:
+            return {"reason": f"It was stopped: it took longer than {timer_s:g} s."}
+        return heard if answered else None
 
     def _process(self) -> "subprocess.Popen[bytes]":
         """The process that answers: the one that answered last, unless it is gone."""
@@ -379,15 +381,23 @@ async def _in_time(chunks: AsyncIterator[bytes], seconds: float) -> AsyncIterato
         yield chunk
 
 
-def _kill_in_time(
-    process: "subprocess.Popen[bytes]", stop: threading.Event, over: threading.Event, seconds: float
-) -> None:
+class _Killer(threading.Thread):
     """Ends a process that takes too long for what it is asked, or when somebody says so, until that is `over`."""
-    until = time.monotonic() + seconds
-    while not over.wait(_POLL_S):
-        if stop.is_set() or time.monotonic() > until:
-            process.kill()
-            return
+
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", stop: threading.Event, over: threading.Event, seconds: float
+    ) -> None:
+        super().__init__(daemon=True)
+        self.killed = False
+        self._process, self._stop_it, self._is_over = process, stop, over
+        self._until = time.monotonic() + seconds
+
+    def run(self) -> None:
+        while not self._is_over.wait(_POLL_S):
+            if self._stop_it.is_set() or time.monotonic() > self._until:
+                self.killed = True
+                self._process.kill()
+                return
 
 
 def _safe_name(name: str) -> str:
