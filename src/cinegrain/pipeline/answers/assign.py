@@ -77,18 +77,27 @@ def assign(run: Run, places: Sequence[Source], watcher: Watcher) -> Assigned:
         jobs = [desk.job(place) for place, id_ in known.items() if id_ is None]
         failed: list[Unread] = []
         try:
-            with watcher.stage("Looking and listening") as on_step, desk.workers(len(jobs)) as workers:
-                for done, outcome in enumerate(workers.each(jobs), start=1 + len(there)):
-                    if isinstance(outcome, Failed):
-                        failed.append(Unread(outcome.job.path, outcome.reason))
-                    elif (same := desk.placed(outcome)) is not None:
-                        there.append((source(outcome.record.path), same))
-                    else:
-                        desk.take(outcome)
-                    on_step(done, len(known), outcome.trailer_id)
+            if jobs:
+                _take_all(desk, jobs, there, failed, watcher)
         finally:  # also when somebody stops it: what has been read is kept
             desk.close()
     return Assigned(tuple(desk.rows), tuple(there), tuple(failed))
+
+
+def _take_all(
+    desk: "_Desk", jobs: Sequence[Job], there: list[tuple[Source, str]], failed: list[Unread], watcher: Watcher
+) -> None:
+    """Reads films and takes each in; notes those that are there under another name, and those that failed."""
+    n_known = len(there)
+    with watcher.stage("Looking and listening") as on_step, desk.workers(len(jobs)) as workers:
+        for done, outcome in enumerate(workers.each(jobs), start=1 + n_known):
+            if isinstance(outcome, Failed):
+                failed.append(Unread(outcome.job.path, outcome.reason))
+            elif (same := desk.placed(outcome)) is not None:
+                there.append((source(outcome.record.path), same))
+            else:
+                desk.take(outcome)
+            on_step(done, n_known + len(jobs), outcome.trailer_id)
 
 
 def assign_stored(run: Run, trailer_ids: Sequence[str]) -> tuple[JsonObject, ...]:

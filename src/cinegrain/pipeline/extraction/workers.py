@@ -104,7 +104,8 @@ class WorkerPool(Generic[Result]):
         """
         (outcome,) = self.each([job])
         if isinstance(outcome, Failed):
-            raise MediaError(outcome.reason)
+            named = job.trailer_id in outcome.reason
+            raise MediaError(outcome.reason if named else f"{job.trailer_id}: {outcome.reason}")
         return outcome
 
     def close(self) -> None:
