@@ -198,7 +198,7 @@ def paper(film: Path, other: Path, repeat: int, scratch: Path, *, quick: bool) -
     weights = write_checkpoints(weights_folder, experts)
     settings = MediaSettings()
     with mock.patch.dict(os.environ, {FOLDER_VARIABLE: str(weights_folder), CACHE_VARIABLE: str(scratch / "cache")}):
-        notes = quantise_experts(experts, [other], settings, Quiet())
+        notes = quantise_experts(experts, [other], settings, Quiet()).notes
         with TrailerReader(film, settings, with_clips=True) as reader:
             scenes = list(reader.scenes())
             minutes = reader.facts().decoded_duration_s / 60

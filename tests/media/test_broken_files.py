@@ -54,7 +54,7 @@ def test_empty_file(tmp_path: Path) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    assert "there is none" in why(tmp_path / "film.mp4")
+    assert "There is no file" in why(tmp_path / "film.mp4")
 
 
 def test_folder(tmp_path: Path) -> None:

@@ -110,3 +110,6 @@ def test_a_film_in_another_cut_size_and_container(
     assert {pair.a, pair.b} == {films[3].name, "again.mkv"}
     assert pair.sound is not None
     assert pair.sound > 0.8
+    (folder / "again.mkv").write_bytes(b"no film any more")
+    (pair,) = find_duplicates(EmbeddingDataset(tmp_path / "run" / "dataset"), Silent())
+    assert (pair.sound, pair.offset_s) == (None, None), "compared by picture alone"

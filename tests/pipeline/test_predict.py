@@ -15,11 +15,12 @@ from tests.pipeline.planted_run import planted_run
 from cinegrain.artifacts import read_json
 from cinegrain.config import load_settings
 from cinegrain.discovery.settings import DiscoverSettings
-from cinegrain.errors import ConfigError, MediaError
+from cinegrain.errors import ConfigError
 from cinegrain.explain.familiarity import fit_familiarity
 from cinegrain.media.files import path_text
 from cinegrain.pipeline.answers.answer import Answers
-from cinegrain.pipeline.answers.predict import Unread, check_out, predict_files, watch_folder, write_answers
+from cinegrain.pipeline.answers.answer_file import AnswerFile, Unread
+from cinegrain.pipeline.answers.predict import watch_folder
 from cinegrain.pipeline.catalog import load_matched
 from cinegrain.pipeline.discover import discover
 from cinegrain.pipeline.layout import Run
@@ -28,9 +29,10 @@ from cinegrain.pipeline.learning.train import fine_tune, load_data
 from cinegrain.pipeline.progress import Silent
 
 
-def answer(path: Path) -> dict[str, Any]:
+def answer(path: Path) -> dict[str, Any] | Unread:
     if path.read_bytes().startswith(b"bad"):
-        raise MediaError(f"{path} is bad")
+        return Unread(path, f"{path} is bad")
+    status = path.stat()
     return {
         "path": path_text(path),
         "genres": [
@@ -40,6 +42,9 @@ def answer(path: Path) -> dict[str, Any]:
         "sure": True,
         "unsure_because": [],
         "missing": ["audio"],
+        "size_bytes": status.st_size,
+        "modified_ns": status.st_mtime_ns,
+        "model": "m",
     }
 
 
@@ -59,8 +64,9 @@ class Arrivals:
 
 def seen(folder: Path, out: Path | None, *things: Any) -> list[Any]:
     found: list[Any] = []
+    kept = None if out is None else AnswerFile(out, "m")
     with pytest.raises(KeyboardInterrupt):
-        found.extend(found.append(x) for x in watch_folder(folder, answer, out, sleep=Arrivals(*things)))  # type: ignore[func-returns-value]
+        found.extend(found.append(x) for x in watch_folder(folder, answer, kept, sleep=Arrivals(*things)))  # type: ignore[func-returns-value]
     return [x for x in found if x is not None]
 
 
@@ -80,7 +86,7 @@ def test_a_growing_file_is_read_once_when_it_is_whole(tmp_path: Path) -> None:
     assert film.stat().st_size == 12, "it had stopped growing"
 
 
-def test_a_bad_file_is_told_once_and_again_when_it_changes(tmp_path: Path) -> None:
+def test_a_bad_file_is_reported_once_and_again_when_it_changes(tmp_path: Path) -> None:
     bad, good = tmp_path / "bad.mp4", tmp_path / "good.mp4"
     bad.write_bytes(b"bad")
     found = seen(
@@ -113,23 +119,24 @@ def test_a_second_watch_goes_on_where_the_first_stopped(tmp_path: Path, ending: 
     assert [row["path"] for row in rows] == [path_text(odd), str(films / "b.mp4")]
 
 
-def test_tables_and_lists(tmp_path: Path) -> None:
-    files = [tmp_path / name for name in ("a.mp4", "b.mp4")]
-    files[0].write_bytes(b"x")
-    files[1].write_bytes(b"bad")
-    results, failed = predict_files(answer, files, Silent())
-    assert [u.path for u in failed] == [files[1]]
-    write_answers(tmp_path / "out.json", results)
-    assert read_json(tmp_path / "out.json") == results
-    write_answers(tmp_path / "out.csv", results)
-    with (tmp_path / "out.csv").open() as file:
-        row = next(csv.DictReader(file))
-    assert (row["genres"], row["War"], row["Horror"], row["missing"]) == ("War", "0.7500", "0.2500", "audio")
-    write_answers(tmp_path / "none.csv", [])
-    assert (tmp_path / "none.csv").read_text() == "path\n"
-    for name, watching in (("x.txt", False), ("x.json", True)):
-        with pytest.raises(ConfigError, match="--out must end"):
-            check_out(Path(name), watching=watching)
+def test_a_film_that_changes_is_answered_again_in_place_of_the_old_answer(tmp_path: Path) -> None:
+    films, out = tmp_path / "films", tmp_path / "out.csv"
+    films.mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        (films / name).write_bytes(b"x")
+    seen(films, out, wait, wait)
+    (films / "a.mp4").write_bytes(b"another")
+    assert [x["path"] for x in seen(films, out, wait, wait)] == [str(films / "a.mp4")]
+    with out.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(Path(row["path"]).name, row["size_bytes"]) for row in rows] == [("b.mp4", "1"), ("a.mp4", "7")]
+    (films / "a.mp4").write_bytes(b"bad now")
+    assert isinstance(seen(films, out, wait, wait)[0], Unread)
+    with out.open(newline="") as file:
+        assert [Path(row["path"]).name for row in csv.DictReader(file)] == ["b.mp4"], (
+            "the answer to the old file is gone"
+        )
+    assert "a.mp4 is bad" in (tmp_path / "out.failures.csv").read_text()
 
 
 def test_not_sure_for_each_of_its_reasons() -> None:

@@ -45,7 +45,10 @@ def test_quantise_then_extract(corpus: CorpusFiles, cinegrain: Cinegrain, own_ca
     assert cinegrain(*extract, "--json").json["new"] == 16
     exact = vectors(run)
     films = sorted(corpus.videos.rglob("*.mp4"))[:6]
-    (note,) = cinegrain("experts", "quantise", *films, "--experts", EXPERT, "--json").json
+    (tmp_path / "broken.mp4").write_bytes(b"no film")
+    done = cinegrain("experts", "quantise", *films, tmp_path / "broken.mp4", "--experts", EXPERT, "--json")
+    assert (done.code, "broken.mp4" in done.err) == (3, True), "the others are enough"
+    (note,) = done.json
     assert note["kept"]
     assert note["cosine"][EXPERT] >= 0.99
     assert json.loads(next((own_cache / "graphs").glob("*.int8.json")).read_text())["sha256"] == note["sha256"]

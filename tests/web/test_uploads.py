@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -278,3 +279,37 @@ def test_a_client_that_falls_silent_is_let_go(demo: Path) -> None:
             assert httpx.get(base.join("/api/v1/uploads")).json() == []
         finally:
             process.terminate()
+
+
+def test_the_process_that_answers_stays_warm_and_is_replaced_when_it_is_gone(demo: Path, film: bytes) -> None:
+    uploads = Uploads(Run.open(demo), Limits())
+
+    async def chunks(content: bytes) -> AsyncIterator[bytes]:
+        yield content
+
+    def bring_and_wait(content: bytes) -> dict[str, Any]:
+        with ThreadPoolExecutor() as aside:  # a browser's driver may have this thread's event loop
+            id_ = aside.submit(asyncio.run, uploads.receive("a.mp4", chunks(content), None)).result()["id"]
+        until = time.monotonic() + 120
+        while (found := uploads.get(id_))["state"] not in ("done", "failed") and time.monotonic() < until:
+            time.sleep(0.05)
+        return dict(found)
+
+    def pid() -> int:
+        assert uploads._looking is not None
+        return uploads._looking.pid
+
+    try:
+        assert bring_and_wait(film)["state"] == "done"
+        first = pid()
+        rubbish = bring_and_wait(b"\x00\x00\x00\x18ftypmp42" + bytes(range(256)) * 40)
+        assert (rubbish["state"], pid()) == ("failed", first)
+        assert (bring_and_wait(film)["state"], pid()) == ("done", first)
+        os.kill(first, signal.SIGKILL)
+        assert bring_and_wait(film)["state"] == "done"
+        last = pid()
+        assert last != first
+    finally:
+        uploads.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(last, 0)

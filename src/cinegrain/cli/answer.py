@@ -9,26 +9,29 @@ from rich.markup import escape
 from rich.table import Table
 
 from cinegrain.cli.console import Interrupt, err, out, print_json, watcher
-from cinegrain.cli.options import FAILED, SOME_FAILED, JsonFlag, RunArgument, TopK, guarded
+from cinegrain.cli.options import FAILED, FILMS_HELP, SOME_FAILED, JsonFlag, RunArgument, TopK, guarded
 from cinegrain.errors import ConfigError
 from cinegrain.types import MODALITIES
 
 if TYPE_CHECKING:
-    from cinegrain.pipeline.answers.predict import Answer, Unread
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
+    from cinegrain.pipeline.answers.answer_file import AnswerFile, Unread
+    from cinegrain.pipeline.answers.predict import Predictor
+    from cinegrain.types import Source
 
 FilmArgument = Annotated[
-    str, typer.Argument(help="A trailer's id or title in the run, or a video file.", show_default=False)
+    str, typer.Argument(help="A film's id or title in the run, or a video file or its address.", show_default=False)
 ]
 
 
 @guarded
 def predict(
     run: Annotated[
-        Path | None, typer.Argument(help="The run folder; with --model, the first video.", show_default=False)
+        str | None, typer.Argument(help="The run folder; with --model, the first video.", show_default=False)
     ] = None,
-    files: Annotated[
-        list[Path] | None, typer.Argument(help="Videos, or folders of videos.", show_default=False)
-    ] = None,
+    files: Annotated[list[str] | None, typer.Argument(help=FILMS_HELP, show_default=False)] = None,
     model: Annotated[
         Path | None, typer.Option("--model", help="An exported model instead of a run: no PyTorch needed.")
     ] = None,
@@ -36,64 +39,103 @@ def predict(
         Path | None, typer.Option("--watch", help="Answer for every film that comes into this folder, until Ctrl-C.")
     ] = None,
     out_file: Annotated[
-        Path | None, typer.Option("--out", help="Write the answers here: .csv, .json or .jsonl.", show_default=False)
+        Path | None,
+        typer.Option(
+            "--out", help="Write each answer here when it is there: .csv, .json or .jsonl.", show_default=False
+        ),
     ] = None,
     top_k: TopK = 5,
     as_json: JsonFlag = False,
 ) -> None:
-    """Genres, sub-genre and reasons for films never seen; "not sure" where the answer is no more than a guess."""
-    from cinegrain.media.files import find_videos, path_text
-    from cinegrain.pipeline.answers.predict import check_out, predict_files, write_answers
+    """Genres, sub-genre and reasons for films never seen; "not sure" where the answer is no more than a guess.
 
-    check_out(out_file, watching=watch is not None)
-    asked = [path for path in (run, *(files or [])) if path is not None]
-    if model is not None:
-        from cinegrain.pipeline.export.exported import ExportedModel
+    A film that cannot be read, or that crashes or hangs its reader, costs no other film its answer. Exit code 3: some
+    films have no answer; 1: none has one.
 
-        answer: Answer = ExportedModel(model).answer
-    elif run is not None:
-        answer, asked = _asker(run, top_k), asked[1:]
-    else:
-        raise ConfigError("Name a run, or an exported --model.")
+    With --out, the same command continues where it was stopped: films that the file holds are not asked about again,
+    unless they have changed, which replaces their answer. Films without an answer are listed in NAME.failures.csv
+    beside it, and tried again. A file with answers of another model, or of this run before it was trained, discovered
+    or edited again, is refused and left as it is.
+    """
+    from cinegrain.media.remote import films_at
+    from cinegrain.pipeline.answers.answer_file import AnswerFile, check_out
+
+    check_out(out_file)
+    asked = [text for text in (run, *(files or [])) if text is not None]
+    if model is None:
+        if run is None:
+            raise ConfigError("Name a run, or an exported --model.")
+        asked = asked[1:]
     if (watch is not None) == bool(asked):
         raise ConfigError("Name either the videos to look at or a folder to --watch.")
-    if watch is not None:
-        _watch(watch, answer, out_file, as_json=as_json)
-        return
-    paths = [path for file in asked for path in (find_videos(file) if file.is_dir() else [file])]
-    if not paths:
-        raise ConfigError(f"No videos in {', '.join(map(path_text, asked))}.")
-    results, failed = predict_files(answer, paths, watcher())
-    if out_file is not None:
-        write_answers(out_file, results)
-    if as_json:
-        print_json(results)
-    elif out_file is not None:
-        out.print(f"{len(results)} of {len(paths)} films: {out_file}", highlight=False, soft_wrap=True)
-    else:
-        for result in results:
-            _show(result)
-    for unread in failed:
-        _tell(unread)
-    if failed:
-        raise typer.Exit(SOME_FAILED if results else FAILED)
+    films = films_at(asked)
+    if watch is None and not films:
+        raise ConfigError(f"No videos in {', '.join(asked)}.")
+    with _predictor(run, model, n_films=max(1, len(films)), top_k=top_k) as predictor:
+        answers = None if out_file is None else AnswerFile(out_file, predictor.model)
+        if watch is not None:
+            _watch(watch, predictor, answers, as_json=as_json)
+        else:
+            _predict(films, predictor, answers, as_json=as_json)
 
 
-def _asker(run: Path, top_k: int) -> "Answer":
-    """Answers from a whole run."""
-    from cinegrain.pipeline.answers.answer import Answers
+def _predictor(run: str | None, model: Path | None, *, n_films: int, top_k: int) -> "AbstractContextManager[Predictor]":
+    if model is not None:
+        from cinegrain.pipeline.export.exported import exported_predictor
+
+        return exported_predictor(model, n_films=n_films)
+    from cinegrain.pipeline.answers.predict import run_predictor
     from cinegrain.pipeline.layout import Run
 
-    answers = Answers(Run.open(run))
-    return lambda path: answers.predict(answers.new_film(path), top_k=top_k)
+    return run_predictor(Run.open(Path(run or "")), n_films=n_films, top_k=top_k)
 
 
-def _watch(folder: Path, answer: "Answer", out_file: Path | None, *, as_json: bool) -> None:
+def _predict(films: "Sequence[Source]", predictor: "Predictor", answers: "AnswerFile | None", *, as_json: bool) -> None:
+    """Each answer goes where it is wanted as soon as it is there."""
+    from cinegrain.media.remote import source, source_name, source_text
+    from cinegrain.pipeline.answers.answer_file import Unread
+
+    to_do = [film for film in films if answers is None or not answers.answered(film)]
+    if answers is not None and len(to_do) < len(films):
+        err.print(
+            f"{len(films) - len(to_do)} of {len(films)} films: answered in {answers.path} already.",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+    found: dict[str, dict[str, Any]] = {}
+    failed: list[Unread] = []
+    if to_do:
+        with watcher().stage("Looking and listening") as on_step:
+            for done, one in enumerate(predictor.each(to_do), start=1):
+                if answers is not None:
+                    answers.put(one)
+                if isinstance(one, Unread):
+                    failed.append(one)
+                    _tell(one)
+                else:
+                    found[one["path"]] = one
+                    if not as_json and answers is None:
+                        _show(one)
+                on_step(done, len(to_do), source_name(one.path if isinstance(one, Unread) else source(one["path"])))
+    if as_json:
+        print_json([found[path] for path in map(source_text, films) if path in found])
+    elif answers is not None:
+        n_answered = len(films) - len(failed)
+        out.print(f"{n_answered} of {len(films)} films: {answers.path}", highlight=False, markup=False, soft_wrap=True)
+    if failed:
+        if answers is not None:
+            err.print(f"{len(failed)} failed: {answers.failures}", highlight=False, markup=False, soft_wrap=True)
+        raise typer.Exit(SOME_FAILED if len(failed) < len(films) else FAILED)
+
+
+def _watch(folder: Path, predictor: "Predictor", answers: "AnswerFile | None", *, as_json: bool) -> None:
     """One line for each film that comes."""
-    from cinegrain.pipeline.answers.predict import Unread, watch_folder
+    from cinegrain.pipeline.answers.answer_file import Unread
+    from cinegrain.pipeline.answers.predict import watch_folder
 
     err.print(f"Watching {folder}; Ctrl-C stops.", highlight=False, markup=False, soft_wrap=True)
-    for found in watch_folder(folder, answer, out_file):
+    for found in watch_folder(folder, predictor.one, answers):
         Interrupt.check()
         if isinstance(found, Unread):
             _tell(found)
@@ -106,10 +148,10 @@ def _watch(folder: Path, answer: "Answer", out_file: Path | None, *, as_json: bo
 
 
 def _tell(unread: "Unread") -> None:
-    from cinegrain.media.files import path_text
+    from cinegrain.media.remote import source_text
 
     err.print(
-        f"[bold red]{escape(path_text(unread.path))}:[/] {escape(unread.reason)}", highlight=False, soft_wrap=True
+        f"[bold red]{escape(source_text(unread.path))}:[/] {escape(unread.reason)}", highlight=False, soft_wrap=True
     )
 
 

@@ -1,13 +1,12 @@
 """`cinegrain assign`: new films into the atlas of a run."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from cinegrain.cli.console import err, out, print_json, watcher
-from cinegrain.cli.options import FAILED, SOME_FAILED, JsonFlag, RunArgument, guarded, with_settings
+from cinegrain.cli.options import FAILED, FILMS_HELP, SOME_FAILED, JsonFlag, RunArgument, guarded, with_settings
 from cinegrain.config import load_settings, save_settings
 
 if TYPE_CHECKING:
@@ -19,16 +18,16 @@ if TYPE_CHECKING:
 def assign(
     run: RunArgument,
     flags: dict[str, Any],
-    files: Annotated[
-        list[Path] | None, typer.Argument(help="Videos, or folders of videos.", show_default=False)
-    ] = None,
+    files: Annotated[list[str] | None, typer.Argument(help=FILMS_HELP, show_default=False)] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Put new films into the atlas without training; say which fit nowhere, and propose new sub-genres.
 
-    Without any file: place films again that came before the last discovery, and show the proposals.
+    A film that cannot be read, or that crashes or hangs its reader, costs no other film its place; stopped at any
+    moment, the same command continues. Without any file: place films again that came before the last discovery, and
+    show the proposals.
     """
-    from cinegrain.media.files import find_videos, path_text
+    from cinegrain.media.remote import films_at, source_name, source_text
     from cinegrain.pipeline.answers.assign import assign as assign_films
     from cinegrain.pipeline.atlas.run_atlas import open_atlas
     from cinegrain.pipeline.layout import Run
@@ -36,26 +35,27 @@ def assign(
     opened = Run.open(run)
     if flags:
         save_settings(load_settings(opened.settings, flags=flags), opened.folder)
-    paths = [path for file in files or [] for path in (find_videos(file) if file.is_dir() else [file])]
-    done = assign_films(opened, paths, watcher())
+    done = assign_films(opened, films_at(files or []), watcher())
     atlas = open_atlas(opened)
     if as_json:
         print_json(
             {
                 "films": list(done.rows),
-                "there": [{"path": path_text(path), "trailer_id": id_} for path, id_ in done.there],
-                "failures": [{"path": path_text(unread.path), "reason": unread.reason} for unread in done.failed],
+                "there": [{"path": source_text(place), "trailer_id": id_} for place, id_ in done.there],
+                "failures": [{"path": source_text(unread.path), "reason": unread.reason} for unread in done.failed],
                 "unplaced": list(atlas.edited.unplaced),
                 "proposals": atlas.proposals,
             }
         )
     else:
         _show(done.rows, atlas)
-        for path, id_ in done.there:
-            out.print(f"{escape(path.name)}: in the atlas already, as {escape(id_)}", highlight=False, soft_wrap=True)
+        for place, id_ in done.there:
+            out.print(
+                f"{escape(source_name(place))}: in the atlas already, as {escape(id_)}", highlight=False, soft_wrap=True
+            )
         show_proposals(atlas)
     for unread in done.failed:
-        err.print(f"[bold red]{escape(path_text(unread.path))}:[/] {escape(unread.reason)}", soft_wrap=True)
+        err.print(f"[bold red]{escape(source_text(unread.path))}:[/] {escape(unread.reason)}", soft_wrap=True)
     if done.failed:
         raise typer.Exit(SOME_FAILED if done.rows or done.there else FAILED)
 

@@ -88,7 +88,8 @@ class Bars:
             TimeRemainingColumn(),
             TextColumn("[dim]{task.fields[line]}", markup=True),
         )
-        with Progress(*columns, console=err) as progress:
+        # Results that are printed meanwhile go above the bar on a terminal, and where stdout leads elsewhere.
+        with Progress(*columns, console=err, redirect_stdout=sys.stdout.isatty()) as progress:
             task = progress.add_task(title, total=None, line="")
 
             def on_step(done: int, total: int, line: str) -> None:

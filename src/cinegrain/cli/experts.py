@@ -1,14 +1,19 @@
 """`cinegrain experts`."""
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
-from cinegrain.cli.console import out, print_json, watcher
-from cinegrain.cli.options import FAILED, JsonFlag, guarded
+from cinegrain.cli.console import err, out, print_json, watcher
+from cinegrain.cli.options import FAILED, FILMS_HELP, SOME_FAILED, JsonFlag, guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cinegrain.experts.runtime import QuantisedGraph
 
 app = typer.Typer(help="The frozen networks that look and listen.", no_args_is_help=True)
 
@@ -95,7 +100,9 @@ def check(names: Names = "light", as_json: JsonFlag = False) -> None:
 @app.command("quantise")
 @guarded
 def quantise(
-    films: Annotated[list[Path], typer.Argument(help="Some dozen films like those that will be looked at.")],
+    films: Annotated[
+        list[str], typer.Argument(help=f"Some dozen films like those that will be looked at. {FILMS_HELP}")
+    ],
     experts: Annotated[str, typer.Option(help="A preset, or expert names joined by commas.")] = "light",
     as_json: JsonFlag = False,
 ) -> None:
@@ -104,13 +111,22 @@ def quantise(
     An expert whose vectors change too much stays as it is. Then run with: --extract.precision int8
     """
     from cinegrain.experts.registry import resolve_experts
+    from cinegrain.media.remote import films_at
     from cinegrain.media.settings import MediaSettings
     from cinegrain.pipeline.extraction.quantise import quantise_experts
 
-    notes = quantise_experts(resolve_experts(experts), films, MediaSettings(), watcher())
+    found = quantise_experts(resolve_experts(experts), films_at(films), MediaSettings(), watcher())
     if as_json:
-        print_json([asdict(note) for note in notes])
-        return
+        print_json([asdict(note) for note in found.notes])
+    else:
+        _show_quantised(found.notes)
+    for failed in found.failed:
+        err.print(f"[bold red]{escape(failed.trailer_id)}:[/] {escape(failed.reason)}", soft_wrap=True)
+    if found.failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _show_quantised(notes: "Sequence[QuantisedGraph]") -> None:
     table = Table(box=None, padding=(0, 2))
     for column in ("", "expert", "cosine to fp32, mean", "least", "calibrated with"):
         table.add_column(column)

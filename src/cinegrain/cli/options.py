@@ -14,6 +14,7 @@ from cinegrain.errors import CinegrainError, ConfigError
 
 DONE, FAILED, BAD_USAGE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
+FILMS_HELP = "Videos, folders of videos, or addresses such as s3://bucket/folder or https://host/film.mp4."
 RunArgument = Annotated[Path, typer.Argument(help="The run folder.", show_default=False)]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 ConfigFile = Annotated[

@@ -12,7 +12,7 @@ from cinegrain.errors import ConfigError
 from cinegrain.pipeline.search.criteria import ALIKE, CRITERIA, GENRES
 
 WORDS = "words"
-_EACH = "A film by id or title, or a video file"
+_EACH = "A film by id or title, or a video file or its address"
 
 
 def _film(help_: str, *names: str) -> Any:

@@ -54,7 +54,7 @@ def open_media(path: Path, *, limit_s: float) -> InputContainer:
         container.close()
         raise MediaError(
             f"Expected a video in {path}, but its content is a picture, a text or a list of other files "
-            f"({container.format.name}). Remove it from the catalogue, or fetch the film itself."
+            f"({container.format.name}). Leave it out, or fetch the film itself."
         )
     return container
 
@@ -79,8 +79,8 @@ def choose_picture_stream(container: InputContainer, path: Path) -> VideoStream:
     if not films:
         kind = "sound" if container.streams.audio else "data"
         raise MediaError(
-            f"Expected moving pictures in {path}, but the file holds only {kind}. Remove it from the "
-            "catalogue, or fetch the film with its pictures."
+            f"Expected moving pictures in {path}, but the file holds only {kind}. Leave it out, or fetch the film "
+            "with its pictures."
         )
     known = [stream for stream in films if stream.codec_context is not None]
     if not known:

@@ -4,7 +4,7 @@ import hashlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from cinegrain.errors import ConfigError, MediaError
 from cinegrain.media.clock import Deadline
-from cinegrain.media.files import is_video_name, path_text, text_path
+from cinegrain.media.files import find_videos, is_video_name, path_text, text_path
 from cinegrain.places import is_address, open_place, url_of, why
 from cinegrain.types import Source, Url
 
@@ -67,6 +67,34 @@ def find_remote_videos(folder: Url) -> list[Url]:
     return sorted(Url(url) for url in urls if is_video_name(Path(source_name(Url(url)))))
 
 
+def films_at(texts: Iterable[str]) -> list[Source]:
+    """The films that a person names on the command line: files, folders, and addresses of either; each film once.
+
+    What an address without a video's ending stands for shows when it is listed: the films below it, else itself.
+
+    Raises:
+        ConfigError: For an address of a kind that films are not read from.
+    """
+    found: list[Source] = []
+    for text in texts:
+        place = source(text)
+        if isinstance(place, Path):
+            found += find_videos(place) if place.is_dir() else [place]
+        elif is_video_name(Path(source_name(place))):
+            found.append(place)
+        else:
+            found += _films_below(place) or [place]
+    return list(dict.fromkeys(found))
+
+
+def _films_below(place: Url) -> list[Url]:
+    """None where it cannot be listed: reading it will say why."""
+    try:
+        return find_remote_videos(place)
+    except ConfigError:
+        return []
+
+
 def remote_stamp(url: Url) -> tuple[int, int]:
     """Size in bytes and time of change in ns (where a store tells none, a number made from its ETag or the like).
 
@@ -102,6 +130,23 @@ def local_copy(url: Url, *, limit_bytes: int, deadline: Deadline, on_progress: C
             yield path
         except MediaError as error:
             raise MediaError(str(error).replace(str(path), url)) from error
+
+
+@contextmanager
+def on_this_machine(
+    place: Source, *, limit_bytes: int, limit_s: float, on_progress: Callable[[], None]
+) -> Iterator[Path]:
+    """A film as a file of this machine: itself, or as by `local_copy`, which may take `limit_s` seconds.
+
+    Raises:
+        MediaError: As `local_copy` does.
+    """
+    if isinstance(place, Path):
+        yield place
+        return
+    with local_copy(place, limit_bytes=limit_bytes, deadline=Deadline(limit_s), on_progress=on_progress) as copy:
+        on_progress()
+        yield copy
 
 
 def _fetch(url: Url, copy: Any, limit_bytes: int, deadline: Deadline, on_progress: Callable[[], None]) -> None:
@@ -143,7 +188,7 @@ def _as_media_error(url: Url) -> Iterator[None]:
     except (MediaError, ConfigError) as error:
         raise MediaError(str(error)) from error
     except FileNotFoundError as error:
-        raise MediaError(f"There is nothing at {url}. Check the address in the catalogue.") from error
+        raise MediaError(f"There is nothing at {url}. Check the address.") from error
     except Exception as error:  # every store has errors of its own
         raise MediaError(f"{url} cannot be read: {why(error)}.") from error
 

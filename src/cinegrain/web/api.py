@@ -12,7 +12,6 @@ from fastapi.responses import FileResponse
 from cinegrain.artifacts import key_of
 from cinegrain.errors import ConfigError
 from cinegrain.media.files import check_regular_file, text_path
-from cinegrain.media.loudness import loudness
 from cinegrain.pipeline.answers.similar import similar_films, why_alike
 from cinegrain.pipeline.atlas.edit import Editor, as_json
 from cinegrain.pipeline.atlas.imported import write_sheet
@@ -22,6 +21,7 @@ from cinegrain.pipeline.search.criteria import ALIKE
 from cinegrain.pipeline.search.find import search_films
 from cinegrain.pipeline.search.query import Like, LikeSubgenre, make_query
 from cinegrain.web import views
+from cinegrain.web.ear import STEP_S, Ear
 from cinegrain.web.explorer import Explorer, NotFoundError
 from cinegrain.web.guard import REPORT_POLICY
 from cinegrain.web.points import MOST_POINTS, Filter, points
@@ -31,7 +31,6 @@ from cinegrain.web.uploads import Uploads
 Json = dict[str, Any]
 _Text = Annotated[str, Query(max_length=500)]
 _Film = Annotated[str, Query(min_length=1, max_length=500, description="Id of a film")]
-_LOUDNESS_S, _LOUDNESS_LIMIT_S, _LOUDNESS_FILMS_S = 0.5, 60.0, 4 * 3600.0
 _TYPES = {".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/mp4", ".webm": "video/webm", ".mkv": "video/webm"}
 _EXPORTS = {"csv": "text/csv; charset=utf-8", "json": "application/json", "ttl": "text/turtle; charset=utf-8"}
 _SAID: dict[int | str, dict[str, Any]] = {
@@ -39,11 +38,11 @@ _SAID: dict[int | str, dict[str, Any]] = {
 }
 
 
-def make_api(explorer: Explorer, uploads: Uploads) -> APIRouter:
+def make_api(explorer: Explorer, uploads: Uploads, ear: Ear) -> APIRouter:
     """The routes of one run."""
     api = APIRouter(prefix="/api/v1", responses=_SAID)
     _add_run(api, explorer)
-    _add_films(api, explorer)
+    _add_films(api, explorer, ear)
     _add_subgenres(api, explorer)
     _add_uploads(api, uploads)
     return api
@@ -114,7 +113,7 @@ def _add_run(api: APIRouter, explorer: Explorer) -> None:
         return {"version": explorer.state().atlas.version, "entries": [as_json(entry) for entry in entries]}
 
 
-def _add_films(api: APIRouter, explorer: Explorer) -> None:
+def _add_films(api: APIRouter, explorer: Explorer, ear: Ear) -> None:
     @api.get("/film")
     def film(request: Request, id: _Film) -> Response:  # noqa: A002 (the parameter's public name)
         """A film: genres with reasons, sub-genre and runner-up, words, and the films most like it."""
@@ -128,11 +127,8 @@ def _add_films(api: APIRouter, explorer: Explorer) -> None:
     @api.get("/film/loudness")
     def get_loudness(id: _Film) -> Json:  # noqa: A002
         """Level of its sound in dBFS for every half second; nulls are silence."""
-        path, duration_s = _video(explorer, id), explorer.record(id).duration_s
-        found = loudness(
-            path, duration_s=min(duration_s, _LOUDNESS_FILMS_S), step_s=_LOUDNESS_S, limit_s=_LOUDNESS_LIMIT_S
-        )
-        return {"step_s": _LOUDNESS_S, "dbfs": found}
+        found = ear.loudness(_video(explorer, id), explorer.record(id).duration_s)
+        return {"step_s": STEP_S, "dbfs": found}
 
     @api.get("/film/similar")
     def similar(

@@ -1,6 +1,8 @@
-"""A process that looks at one film for the explorer: `python -m cinegrain.web.look predict|assign RUN FILE`.
+"""A process that answers for the explorer about films that people bring: `python -m cinegrain.web.look RUN PARENT`.
 
-Says what it does in lines of JSON: any number of `{"stage": ...}`, then `{"answer": ...}` or `{"reason": ...}`.
+It takes `{"command": "predict" or "assign", "file": ...}`, a line each, and says what it does in lines of JSON: any
+number of `{"stage": ...}`, then `{"answer": ...}` or `{"reason": ...}`. It stays until its input ends, and so does the
+worker in which it reads films.
 """
 
 import json
@@ -10,10 +12,12 @@ from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 
+from cinegrain.config import load_settings
 from cinegrain.errors import CinegrainError, MediaError
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
-from cinegrain.pipeline.extraction.jobs import bound_memory
-from cinegrain.pipeline.extraction.workers import die_with_parent
+from cinegrain.pipeline.answers.new_films import film_workers, model_experts, setup_for
+from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
+from cinegrain.pipeline.extraction.jobs import WorkerSetup, bound_memory
+from cinegrain.pipeline.extraction.workers import WorkerPool, die_with_parent
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Silent
 from cinegrain.types import JsonObject
@@ -23,27 +27,68 @@ _N_NEAR = 8
 
 
 def main() -> None:
-    """Looks at the film and says what it is."""
-    command, folder, file, parent = sys.argv[1:]
+    """Answers until there are no more questions."""
+    folder, parent = sys.argv[1:]
     die_with_parent(int(parent))
     bound_memory()
     os.nice(5)  # whoever looks at the map goes first
+    films = _Films()
     try:
-        run = Run.open(Path(folder))
-        _say(answer=_predict(run, Path(file)) if command == "predict" else _assign(run, Path(file)))
-    except MemoryError:
-        _say(reason="There is not enough memory to read it.")
-    except CinegrainError as error:
-        _say(reason=str(error))
+        for line in sys.stdin:
+            ask = json.loads(line)
+            try:
+                run = Run.open(Path(folder))
+                file = Path(ask["file"])
+                _say(answer=_predict(run, file, films) if ask["command"] == "predict" else _assign(run, file))
+            except MemoryError:
+                _say(reason="There is not enough memory to read it.")
+            except CinegrainError as error:
+                _say(reason=str(error))
+    finally:
+        films.close()
 
 
-def _predict(run: Run, file: Path) -> JsonObject:
+class _Films:
+    """The worker that reads films, warm for the next one unless the run wants them read otherwise by then."""
+
+    def __init__(self) -> None:
+        self._setup: WorkerSetup | None = None
+        self._workers: WorkerPool[EmbeddedTrailer] | None = None
+
+    def begin(self, run: Run) -> None:
+        """Starts the worker for a run as it is now, and does not wait for it."""
+        settings = load_settings(run.settings)
+        setup = setup_for(settings, model_experts(run), 1)
+        if setup != self._setup:
+            self.close()
+            self._workers = film_workers(run, 1, settings=settings)
+            self._workers.start(1)
+            self._setup = setup
+
+    def read(self, file: Path) -> EmbeddedTrailer:
+        """Embeds a film.
+
+        Raises:
+            MediaError: If it cannot be read.
+        """
+        assert self._workers is not None
+        return self._workers.one(Job(file.name, file))
+
+    def close(self) -> None:
+        """Stops the worker."""
+        if self._workers is not None:
+            self._workers.close()
+        self._workers = self._setup = None
+
+
+def _predict(run: Run, file: Path, films: _Films) -> JsonObject:
+    films.begin(run)
+    _say(stage="loading the models")
     from cinegrain.pipeline.answers.answer import Answers
 
-    _say(stage="loading the models")
     answers = Answers(run)
     _say(stage="looking and listening")
-    found = answers.look(file, file.name)
+    found = films.read(file)
     _say(stage="answering")
     answer = answers.predict(answers.as_film(found), top_k=_N_NEAR)
     return {**answer, "path": file.name, "timeline": _timeline(found, answers.coarse.spec.modalities)}

@@ -19,6 +19,7 @@ from cinegrain import __version__
 from cinegrain.errors import CinegrainError, ConfigError, ConflictError, EditError, MediaError, StoreError
 from cinegrain.pipeline.layout import Run
 from cinegrain.web.api import make_api
+from cinegrain.web.ear import Ear
 from cinegrain.web.explorer import Explorer, NotFoundError
 from cinegrain.web.guard import Guard
 from cinegrain.web.uploads import Limits, RefusedError, Uploads
@@ -52,12 +53,13 @@ def make_app(run: Run, *, token: str = "", limits: Limits | None = None, hosts: 
     if not (STATIC / "index.html").is_file():
         raise ConfigError("The explorer's pages are not built. In a checkout: `make ui`, which needs Node.js.")
     explorer = Explorer(run)
-    uploads = Uploads(run, limits or Limits(), explorer.videos())
+    uploads, ear = Uploads(run, limits or Limits(), explorer.videos()), Ear()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         uploads.close()
+        ear.close()
 
     app = FastAPI(
         title="Cinegrain explorer",
@@ -68,7 +70,7 @@ def make_app(run: Run, *, token: str = "", limits: Limits | None = None, hosts: 
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.include_router(make_api(explorer, uploads))
+    app.include_router(make_api(explorer, uploads, ear))
 
     @app.exception_handler(CinegrainError)
     def on_our_error(_: Request, error: CinegrainError) -> JSONResponse:

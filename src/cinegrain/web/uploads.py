@@ -1,4 +1,4 @@
-"""Videos that people bring: kept in the run folder, looked at one after the other in processes of their own."""
+"""Videos that people bring: kept in the run folder, looked at one after the other in another process, kept warm."""
 
 import asyncio
 import json
@@ -6,7 +6,6 @@ import os
 import re
 import secrets
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -111,6 +110,7 @@ class Uploads:
         self._more = threading.Condition(self._lock)
         self._begun: deque[float] = deque(maxlen=_MOST_A_MINUTE)
         self._closed = False
+        self._looking: subprocess.Popen[bytes] | None = None
         self._own = FileLock(run.folder / ".uploads.lock", thread_local=False)
         self._clean({path.parent.name for path in joined})
         self._worker = threading.Thread(target=self._work, daemon=True, name="uploads")
@@ -286,13 +286,14 @@ class Uploads:
                 while not self._queue and not self._closed:
                     self._more.wait()
                 if self._closed:
-                    return
+                    break
                 upload = self._queue.popleft()
                 joins = upload.state == "joining"
                 upload.state = "joining" if joins else "looking"
             found = self._ask("assign" if joins else "predict", upload)
             with self._lock:
                 self._end(upload, found, joins=joins)
+        self._end_process()
 
     def _end(self, upload: Upload, found: JsonObject, *, joins: bool) -> None:
         upload.message = plain_text(found.get("reason", ""))
@@ -307,31 +308,59 @@ class Uploads:
             upload.state, upload.answer = "done", found["answer"]
 
     def _ask(self, command: str, upload: Upload) -> JsonObject:
-        """What a process of its own says of the file: `answer`, or `reason` why there is none."""
-        module = [sys.executable, "-m", "cinegrain.web.look", command]
-        args = [*module, str(self._run.folder), str(upload.file), str(os.getpid())]
-        timer_s, heard = self.limits.seconds, dict[str, Any]()
-        with subprocess.Popen(
-            args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        ) as process:
-            killer = threading.Thread(target=_kill_in_time, args=(process, upload.stop, timer_s), daemon=True)
-            killer.start()
-            assert process.stdout is not None
-            for line in process.stdout:
-                with suppress(ValueError):
-                    heard = json.loads(line)
-                upload.message = heard.get("stage", "")
+        """What another process says of the file: `answer`, or `reason` why there is none."""
+        was_warm = self._looking is not None
+        found = self._ask_once(command, upload)
+        if found is None and was_warm:  # perhaps it was gone before it heard of this film
+            found = self._ask_once(command, upload)
+        return found or {"reason": "The process reading it died: a crash, or out of memory."}
+
+    def _ask_once(self, command: str, upload: Upload) -> JsonObject | None:
+        """The same; None if the process dies of itself."""
+        process, over, timer_s, heard = self._process(), threading.Event(), self.limits.seconds, dict[str, Any]()
+        killer = _Killer(process, upload.stop, over, timer_s)
+        killer.start()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with suppress(OSError):  # it died meanwhile, which its silence shows
+            process.stdin.write(json.dumps({"command": command, "file": str(upload.file)}).encode() + b"\n")
+            process.stdin.flush()
+        for line in process.stdout:
+            with suppress(ValueError):
+                heard = json.loads(line)
+            upload.message = heard.get("stage", "")
+            if "answer" in heard or "reason" in heard:
+                break
+        over.set()
         killer.join()
+        answered = "answer" in heard or "reason" in heard
+        if killer.killed or not answered:
+            self._end_process()
         if upload.stop.is_set():
-            return {}
-        if "answer" in heard or "reason" in heard:
-            return heard
-        late = process.returncode == -signal.SIGKILL
-        return {
-            "reason": f"It was stopped: it took longer than {timer_s:g} s, or more memory than there is."
-            if late
-            else "The process reading it died: a crash, or out of memory."
-        }
+            return {"reason": ""}
+        if not answered and killer.killed:
+            return {"reason": f"It was stopped: it took longer than {timer_s:g} s."}
+        return heard if answered else None
+
+    def _process(self) -> "subprocess.Popen[bytes]":
+        """The process that answers: the one that answered last, unless it is gone."""
+        if self._looking is None or self._looking.poll() is not None:
+            self._end_process()
+            args = [sys.executable, "-m", "cinegrain.web.look", str(self._run.folder), str(os.getpid())]
+            self._looking = subprocess.Popen(
+                args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+        return self._looking
+
+    def _end_process(self) -> None:
+        if self._looking is not None:
+            self._looking.kill()
+            for pipe in (self._looking.stdin, self._looking.stdout):
+                with suppress(OSError):  # what could not be written any more
+                    if pipe is not None:
+                        pipe.close()
+            self._looking.wait()
+            self._looking = None
 
 
 async def _in_time(chunks: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
@@ -352,13 +381,23 @@ async def _in_time(chunks: AsyncIterator[bytes], seconds: float) -> AsyncIterato
         yield chunk
 
 
-def _kill_in_time(process: "subprocess.Popen[bytes]", stop: threading.Event, seconds: float) -> None:
-    """Ends a process that takes too long, or when somebody says so."""
-    until = time.monotonic() + seconds
-    while process.poll() is None:
-        if stop.wait(_POLL_S) or time.monotonic() > until:
-            process.kill()
-            return
+class _Killer(threading.Thread):
+    """Ends a process that takes too long for what it is asked, or when somebody says so, until that is `over`."""
+
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", stop: threading.Event, over: threading.Event, seconds: float
+    ) -> None:
+        super().__init__(daemon=True)
+        self.killed = False
+        self._process, self._stop_it, self._is_over = process, stop, over
+        self._until = time.monotonic() + seconds
+
+    def run(self) -> None:
+        while not self._is_over.wait(_POLL_S):
+            if self._stop_it.is_set() or time.monotonic() > self._until:
+                self.killed = True
+                self._process.kill()
+                return
 
 
 def _safe_name(name: str) -> str:

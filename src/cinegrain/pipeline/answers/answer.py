@@ -6,14 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from cinegrain.artifacts import key_of
 from cinegrain.config import Settings, load_settings
 from cinegrain.discovery.atlas import unit_rows
 from cinegrain.errors import StoreError
 from cinegrain.explain.familiarity import Familiarity
 from cinegrain.explain.influence import mode_influence
 from cinegrain.explain.neighbours import mode_contributions
-from cinegrain.media.files import path_text, plain_text, text_path
-from cinegrain.pipeline.answers.new_films import NewFilms
+from cinegrain.media.files import plain_text
+from cinegrain.media.remote import source, source_name, source_text
+from cinegrain.pipeline.answers.new_films import film_workers, new_job
 from cinegrain.pipeline.answers.similar import similar_films
 from cinegrain.pipeline.atlas.run_atlas import Corpus, corpus_of, open_atlas
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
@@ -21,12 +23,13 @@ from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.rows import N_WORDS, calibrated_influence, genre_answers
 from cinegrain.pipeline.learning.sure import FAMILIARITY_FILE, how_sure
 from cinegrain.pipeline.words import best_words, word_strength
+from cinegrain.places import is_address
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.calibrate import Calibration
 from cinegrain.training.checkpoint import load_model
 from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.infer import encode_all, predict_genres
-from cinegrain.types import Float64, JsonObject
+from cinegrain.types import Float64, JsonObject, Source
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +68,7 @@ class Answers:
         self.settings: Settings = load_settings(run.settings)
         self.coarse, self._coarse_card = load_model(run.coarse)
         self._calibration = Calibration.from_card(self._coarse_card, len(self.coarse.spec.genres))
-        self.finetuned, _ = load_model(run.finetuned)
+        self.finetuned, self._finetuned_card = load_model(run.finetuned)
         kept = run.coarse / FAMILIARITY_FILE
         self._familiarity = (
             Familiarity.from_bytes(kept.read_bytes(), self.coarse.spec.experts) if kept.is_file() else None
@@ -74,7 +77,12 @@ class Answers:
         self.corpus: Corpus = corpus_of(self.joined)
         self.atlas: JsonObject = self.joined.json
         self.rows: list[JsonObject] = self.joined.rows
-        self._new_films = NewFilms(run, self.settings, self.coarse.spec.experts)
+
+    @property
+    def key(self) -> str:
+        """Of what answers are made from: both models, and the sub-genres as discovered and edited."""
+        cards = self._coarse_card, self._finetuned_card
+        return key_of(*(card["key"] for card in cards), self.joined.found["key"], self.joined.version)
 
     @property
     def modes(self) -> list[str]:
@@ -82,7 +90,7 @@ class Answers:
         return [self.coarse.spec.modalities[name] for name in self.coarse.spec.experts]
 
     def film(self, name: str) -> Film:
-        """A film of the run by id (or title), or a file never seen.
+        """A film of the run by id (or title), or one never seen by its path or address.
 
         Raises:
             StoreError: If it is neither.
@@ -94,29 +102,21 @@ class Answers:
         titles = [i for i, row in enumerate(self.rows) if row["title"].casefold() == name.casefold()]
         if len(titles) == 1:
             return self._known(titles[0])
-        if Path(name).exists():
-            return self.new_film(Path(name))
+        if is_address(name) or Path(name).exists():
+            return self.new_film(source(name))
         raise StoreError(
             f"{name!r} is neither a trailer of this run nor a file. Trailers are, for example: {', '.join(ids[:3])}."
         )
 
-    def new_film(self, path: Path) -> Film:
-        """Looks at and listens to a file never seen.
+    def new_film(self, place: Source) -> Film:
+        """Reads a film never seen, in a process of its own.
 
         Raises:
             MediaError: If it cannot be read.
             ConfigError: If the run was made from vectors computed elsewhere.
         """
-        return self.as_film(self._new_films.embed(path))
-
-    def look(self, path: Path, trailer_id: str) -> EmbeddedTrailer:
-        """What the experts make of a file.
-
-        Raises:
-            MediaError: If it cannot be read.
-            ConfigError: If the run was made from vectors computed elsewhere.
-        """
-        return self._new_films.embed(path, trailer_id)
+        with film_workers(self.run, 1, settings=self.settings, experts=self.coarse.spec.experts) as workers:
+            return self.as_film(workers.one(new_job(place)))
 
     def as_film(self, found: EmbeddedTrailer) -> Film:
         """A looked-at file put through the models."""
@@ -127,8 +127,9 @@ class Answers:
             "n_scenes": found.record.n_scenes,
             "flags": list(found.record.flags),
         }
-        path = text_path(found.record.path)
-        return Film(path_text(path), plain_text(path.stem), arrays, encoded, None, self._words_of(found), facts)
+        place = source(found.record.path)
+        title = plain_text(Path(source_name(place)).stem)
+        return Film(source_text(place), title, arrays, encoded, None, self._words_of(found), facts)
 
     def predict(self, film: Film, *, top_k: int) -> JsonObject:
         """Genres with reasons, sub-genre, words, neighbours and missing modes of one film."""

@@ -1,32 +1,39 @@
 """New films into an atlas, without training anything: looked at, placed, and kept in the run."""
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from cinegrain.discovery.atlas import unit_rows
 from cinegrain.discovery.newcomers import place
-from cinegrain.errors import CinegrainError, ConfigError, StoreError
-from cinegrain.media.files import path_text, plain_text
+from cinegrain.errors import StoreError
+from cinegrain.media.files import plain_text
+from cinegrain.media.remote import source, source_name, source_text
 from cinegrain.pipeline.answers.answer import Answers, Film
-from cinegrain.pipeline.answers.predict import Unread
+from cinegrain.pipeline.answers.answer_file import Unread
+from cinegrain.pipeline.answers.new_films import film_workers
 from cinegrain.pipeline.atlas.arrivals import Arrivals, read_arrivals, write_arrivals
 from cinegrain.pipeline.atlas.edit_log import locked, now
 from cinegrain.pipeline.atlas.run_atlas import open_atlas, write_table
+from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
+from cinegrain.pipeline.extraction.jobs import Failed
+from cinegrain.pipeline.extraction.sources import stamp_of
+from cinegrain.pipeline.extraction.workers import WorkerPool
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Watcher
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.infer import encode_all
-from cinegrain.types import Float32, JsonObject
+from cinegrain.types import Float32, JsonObject, Source
 
 ARRIVED = "arrived"
 """The part (`split`) of films that came after training."""
 _LOCK = ".assign.lock"
-_KEEP_EVERY = 20
+_KEEP_EVERY, _KEEP_EVERY_S = 20, 30.0
 _N_NEAR, _N_FOR_MAP = 5, 3
 
 
@@ -41,18 +48,19 @@ class Assigned:
     """
 
     rows: tuple[JsonObject, ...]
-    there: tuple[tuple[Path, str], ...]
+    there: tuple[tuple[Source, str], ...]
     failed: tuple[Unread, ...]
 
 
-def assign(run: Run, paths: Sequence[Path], watcher: Watcher) -> Assigned:
-    """Puts films into the atlas; killed at any moment, the same call goes on where it was.
+def assign(run: Run, places: Sequence[Source], watcher: Watcher) -> Assigned:
+    """Puts films into the atlas; killed at any moment, the same call continues where it was.
 
-    Films are looked at once and stay in the run's dataset, so that a later discovery can place them again.
+    Films are read once, in workers, and stay in the run's dataset, so that a later discovery can place them again. A
+    film that cannot be read, or that crashes its worker, costs no other.
 
     Args:
         run: A finished run.
-        paths: The files.
+        places: The files.
         watcher: Sees films pass.
 
     Raises:
@@ -62,35 +70,34 @@ def assign(run: Run, paths: Sequence[Path], watcher: Watcher) -> Assigned:
     with locked(run.folder, _LOCK):
         if read_arrivals(run).rows and open_atlas(run).left_out:
             place_again(run, watcher)
-        answers, rows, vectors = Answers(run), list[JsonObject](), list[Film]()
-        there: list[tuple[Path, str]] = []
-        failed: list[Unread] = []
-        done_rows: list[JsonObject] = []
+        answers = Answers(run)
         desk = _Desk(answers)
-        with watcher.stage("Looking and listening") as on_step:
-            for done, path in enumerate(paths, start=1):
-                try:
-                    known = desk.known(path)
-                    if known is not None:
-                        there.append((path, known))
-                    else:
-                        film = desk.take(path)
-                        row = _row(answers, film, film.name, path_text(path.absolute()), now())
-                        rows.append(row)
-                        vectors.append(film)
-                except (ConfigError, StoreError):
-                    raise  # the run's fault, not the film's
-                except _KnownError as error:
-                    there.append((path, error.trailer_id))
-                except CinegrainError as error:
-                    failed.append(Unread(path, str(error)))
-                if len(rows) >= _KEEP_EVERY or done == len(paths):
-                    _keep(run, answers, rows, vectors)
-                    done_rows += rows
-                    rows, vectors = [], []
-                on_step(done, len(paths), path.name)
-        desk.close()
-    return Assigned(tuple(done_rows), tuple(there), tuple(failed))
+        known = {place: desk.known(place) for place in dict.fromkeys(places)}
+        there = [(place, id_) for place, id_ in known.items() if id_ is not None]
+        jobs = [desk.job(place) for place, id_ in known.items() if id_ is None]
+        failed: list[Unread] = []
+        try:
+            if jobs:
+                _take_all(desk, jobs, there, failed, watcher)
+        finally:  # also when somebody stops it: what has been read is kept
+            desk.close()
+    return Assigned(tuple(desk.rows), tuple(there), tuple(failed))
+
+
+def _take_all(
+    desk: "_Desk", jobs: Sequence[Job], there: list[tuple[Source, str]], failed: list[Unread], watcher: Watcher
+) -> None:
+    """Reads films and takes each in; notes those that are there under another name, and those that failed."""
+    n_known = len(there)
+    with watcher.stage("Looking and listening") as on_step, desk.workers(len(jobs)) as workers:
+        for done, outcome in enumerate(workers.each(jobs), start=1 + n_known):
+            if isinstance(outcome, Failed):
+                failed.append(Unread(outcome.job.path, outcome.reason))
+            elif (same := desk.placed(outcome)) is not None:
+                there.append((source(outcome.record.path), same))
+            else:
+                desk.take(outcome)
+            on_step(done, n_known + len(jobs), outcome.trailer_id)
 
 
 def assign_stored(run: Run, trailer_ids: Sequence[str]) -> tuple[JsonObject, ...]:
@@ -155,18 +162,11 @@ def place_again(run: Run, watcher: Watcher) -> None:
     write_table(open_atlas(run))
 
 
-class _KnownError(CinegrainError):
-    """A film is in the run already."""
-
-    def __init__(self, trailer_id: str) -> None:
-        super().__init__(trailer_id)
-        self.trailer_id = trailer_id
-
-
 class _Desk:
-    """Takes files in: looks at each and writes it into the run's dataset."""
+    """Takes embedded films in: writes each into the run's dataset, and keeps its place in the atlas soon after."""
 
     def __init__(self, answers: Answers) -> None:
+        self.rows: list[JsonObject] = []
         self._answers = answers
         self._dataset = EmbeddingDataset(answers.run.dataset)
         self._ids = {record.trailer_id for record in self._dataset.trailers} | set(answers.corpus.trailer_ids)
@@ -174,45 +174,64 @@ class _Desk:
         self._stamps = {(r.path, r.size_bytes, r.modified_ns): r.trailer_id for r in self._dataset.trailers}
         self._placed = set(answers.corpus.trailer_ids)
         self._writer: DatasetWriter | None = None
+        self._not_kept: list[tuple[JsonObject, Film]] = []
+        self._kept_s = time.monotonic()
 
-    def known(self, path: Path) -> str | None:
-        """Id of a file that the atlas has, by its place, size and time."""
-        try:
-            status = path.stat()
-        except OSError:
-            return None  # looking at it will say what is wrong
-        stamp = (path_text(path.absolute()), status.st_size, status.st_mtime_ns)
-        found = self._stamps.get(stamp)
+    def workers(self, n_films: int) -> WorkerPool[EmbeddedTrailer]:
+        """Read so many films as the run's own were read."""
+        answers = self._answers
+        return film_workers(answers.run, n_films, settings=answers.settings, experts=answers.coarse.spec.experts)
+
+    def known(self, place: Source) -> str | None:
+        """Id of a film that the atlas has, by its place, size and time."""
+        found = self._stamps.get((source_text(_absolute(place)), *stamp_of(place)))
         return found if found in self._placed else None
 
-    def take(self, path: Path) -> Film:
-        """Looks at a film and keeps what was seen; a film that a kill left in the dataset alone is only placed."""
-        found = self._answers.look(path.absolute(), self._free_id(path))
+    def job(self, place: Source) -> Job:
+        """What is to be read, under an id that nothing else has."""
+        name, number = plain_text(source_name(place)), 2
+        found = name
+        while found in self._ids:
+            found, number = f"{name} ({number})", number + 1
+        self._ids.add(found)
+        return Job(found, _absolute(place))
+
+    def placed(self, found: EmbeddedTrailer) -> str | None:
+        """Id of a film in the atlas with the same content."""
         same = self._shas.get(found.record.sha256)
-        if same in self._placed:
-            raise _KnownError(str(same))
-        film = self._answers.as_film(found)
-        trailer_id = same or found.record.trailer_id
+        return same if same in self._placed else None
+
+    def take(self, found: EmbeddedTrailer) -> None:
+        """Keeps a film; one that a kill left in the dataset alone is only placed."""
+        same = self._shas.get(found.record.sha256)
+        trailer_id = same or found.trailer_id
+        film = replace(self._answers.as_film(found), name=trailer_id)
+        row = _row(self._answers, film, trailer_id, found.record.path, now())
         if same is None:
             if self._writer is None:
                 self._writer = _open_writer(self._answers.run, self._dataset)
             self._writer.append(found.record, found.scenes, found.embeddings)
-        self._ids.add(trailer_id)
         self._placed.add(trailer_id)
         self._shas[found.record.sha256] = trailer_id
-        return Film(trailer_id, film.title, film.arrays, film.encoded, None, film.words, film.facts)
+        self._not_kept.append((row, film))
+        if len(self._not_kept) >= _KEEP_EVERY or time.monotonic() - self._kept_s >= _KEEP_EVERY_S:
+            self._keep()
 
     def close(self) -> None:
-        """Tidies the dataset."""
+        """Keeps what is left, and tidies the dataset."""
+        self._keep()
         if self._writer is not None:
             self._writer.compact()
 
-    def _free_id(self, path: Path) -> str:
-        name, number = plain_text(path.name), 2
-        found = name
-        while found in self._ids:
-            found, number = f"{name} ({number})", number + 1
-        return found
+    def _keep(self) -> None:
+        rows, films = [row for row, _ in self._not_kept], [film for _, film in self._not_kept]
+        _keep(self._answers.run, self._answers, rows, films)
+        self.rows += rows
+        self._not_kept, self._kept_s = [], time.monotonic()
+
+
+def _absolute(place: Source) -> Source:
+    return place.absolute() if isinstance(place, Path) else place
 
 
 def _open_writer(run: Run, dataset: EmbeddingDataset) -> DatasetWriter:

@@ -1,49 +1,73 @@
-"""Files never seen, looked at and listened to as a run's own films were."""
+"""Films never seen, looked at and listened to in guarded workers, as a run's own films were. Needs no PyTorch."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from cinegrain.config import Settings
+from cinegrain.artifacts import read_json
+from cinegrain.config import Settings, load_settings
 from cinegrain.errors import ConfigError
-from cinegrain.experts.registry import load_networks
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Embedder, Job, load_cut_finder
+from cinegrain.media.remote import source_text
+from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
+from cinegrain.pipeline.extraction.jobs import WorkerSetup
+from cinegrain.pipeline.extraction.workers import WorkerPool, embedding_pool
 from cinegrain.pipeline.layout import Run
 from cinegrain.places import cache_folder
 from cinegrain.store.reader import EmbeddingDataset
+from cinegrain.types import Source
+
+_MODEL_CARD = "model.json"
 
 
-class NewFilms:
-    """Embeds one file after the other; networks are loaded for the first."""
+def film_workers(
+    run: Run, n_films: int, *, settings: Settings | None = None, experts: Sequence[str] | None = None
+) -> WorkerPool[EmbeddedTrailer]:
+    """Workers that embed new films for a run; a single film has all processors for its networks.
 
-    def __init__(self, run: Run, settings: Settings, experts: Sequence[str]) -> None:
-        self._run, self._settings, self._experts = run, settings, tuple(experts)
-        self._embedder: Embedder | None = None
+    Args:
+        run: Its dataset says how films were read.
+        n_films: How many will be read at a time; there are never more workers, or more than extract.workers.
+        settings: The run's, if they are loaded already.
+        experts: Those of its genre model unless others are named.
 
-    def embed(self, path: Path, trailer_id: str = "") -> EmbeddedTrailer:
-        """Looks at a file and listens to it.
+    Raises:
+        ConfigError: If the run was made from vectors computed elsewhere.
+        StoreError: If the run has no genre model.
+    """
+    settings = settings or load_settings(run.settings)
+    names = model_experts(run) if experts is None else tuple(experts)
+    _check_films_can_be_read(run, names)
+    return embedding_pool(setup_for(settings, names, n_films), workers=_n_workers(settings, n_films))
 
-        Args:
-            path: The file.
-            trailer_id: Key of the result; its path if not given.
 
-        Raises:
-            MediaError: If it cannot be read.
-            ConfigError: If the run was made from vectors computed elsewhere.
-        """
-        if self._embedder is None:
-            self._check_films_can_be_read()
-            media, extract = self._settings.media, self._settings.extract
-            runtime = extract.runtime(threads=extract.n_workers)
-            networks = load_networks(self._experts, cache_folder(), runtime)
-            finder = load_cut_finder(media, cache_folder(), runtime)
-            self._embedder = Embedder(networks, self._experts, media, finder)
-        return self._embedder.one(Job(trailer_id or str(path), path))
+def setup_for(settings: Settings, experts: Sequence[str], n_films: int) -> WorkerSetup:
+    """What the workers load that read so many films at a time."""
+    extract = settings.extract
+    runtime = extract.runtime(threads=max(1, extract.n_workers // _n_workers(settings, n_films)))
+    return WorkerSetup(tuple(experts), settings.media, cache_folder(), runtime, extract.download_limit_bytes)
 
-    def _check_films_can_be_read(self) -> None:
-        cards = EmbeddingDataset(self._run.dataset).cards
-        if any(card["name"] in self._experts and card["needs"] == "vectors" for card in cards):
-            raise ConfigError(
-                "This run was made from vectors computed elsewhere, so nothing here can make them from a video. Ask "
-                "about the run's own films with `cinegrain explain`; for new films make a run from videos, or one "
-                "with the new films' vectors beside the old ones."
-            )
+
+def model_experts(run: Run) -> tuple[str, ...]:
+    """The experts whose vectors a run's genre model takes.
+
+    Raises:
+        StoreError: If it has none.
+    """
+    return tuple(read_json(run.coarse / _MODEL_CARD).get("spec", {}).get("dimensions", {}))
+
+
+def new_job(place: Source) -> Job:
+    """A film never seen; where it lies is its name."""
+    return Job(source_text(place), place)
+
+
+def _n_workers(settings: Settings, n_films: int) -> int:
+    return max(1, min(settings.extract.n_workers, n_films))
+
+
+def _check_films_can_be_read(run: Run, experts: Sequence[str]) -> None:
+    cards = EmbeddingDataset(run.dataset).cards
+    if any(card["name"] in experts and card["needs"] == "vectors" for card in cards):
+        raise ConfigError(
+            "This run was made from vectors computed elsewhere, so nothing here can make them from a video. Ask "
+            "about the run's own films with `cinegrain explain`; for new films make a run from videos, or one "
+            "with the new films' vectors beside the old ones."
+        )

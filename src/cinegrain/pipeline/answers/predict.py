@@ -1,164 +1,136 @@
-"""Answers for many files: a list, a folder, or a folder that is watched. Imports nothing that needs PyTorch."""
+"""Answers about many films: a list, a folder, or a folder that is watched. Imports nothing that needs PyTorch."""
 
-import csv
-import io
-import json
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from cinegrain.artifacts import write_csv, write_json, write_text
 from cinegrain.errors import CinegrainError, ConfigError, StoreError
-from cinegrain.media.files import find_videos, path_text
-from cinegrain.pipeline.progress import Watcher
-from cinegrain.types import JsonObject
+from cinegrain.media.files import find_videos, plain_text
+from cinegrain.media.remote import source
+from cinegrain.pipeline.answers.answer_file import AnswerFile, Unread
+from cinegrain.pipeline.answers.new_films import film_workers, new_job
+from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
+from cinegrain.pipeline.extraction.jobs import Failed
+from cinegrain.pipeline.extraction.sources import stamp_of
+from cinegrain.pipeline.extraction.workers import WorkerPool
+from cinegrain.pipeline.layout import Run
+from cinegrain.types import JsonObject, Source
 
-Answer: TypeAlias = Callable[[Path], JsonObject]
-_TABLE, _LIST, _LINES = ".csv", ".json", ".jsonl"
-_ENDINGS = (_TABLE, _LIST, _LINES)
-
-
-@dataclass(frozen=True)
-class Unread:
-    """A file without an answer."""
-
-    path: Path
-    reason: str
+Answer: TypeAlias = Callable[[EmbeddedTrailer], JsonObject]
+log = logging.getLogger(__name__)
 
 
-def predict_files(answer: Answer, paths: Sequence[Path], watcher: Watcher) -> tuple[list[JsonObject], list[Unread]]:
-    """Answers for each file, and the files that could not be read with the reason."""
-    results: list[JsonObject] = []
-    failed: list[Unread] = []
-    with watcher.stage("Looking and listening") as on_step:
-        for done, path in enumerate(paths, start=1):
-            try:
-                results.append(answer(path))
-            except (ConfigError, StoreError):
-                raise  # the model's fault, not the file's
-            except CinegrainError as error:
-                failed.append(Unread(path, str(error)))
-            on_step(done, len(paths), path.name)
-    return results, failed
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """Reads films in workers, and asks a model about each.
+
+    Attributes:
+        workers: Read and embed films; what a file does to its worker costs that film alone.
+        answer: The model's answer to an embedded film.
+        model: Key of the model: equal keys, equal answers.
+    """
+
+    workers: WorkerPool[EmbeddedTrailer]
+    answer: Answer
+    model: str
+
+    def each(self, places: Sequence[Source]) -> Iterator[JsonObject | Unread]:
+        """The answer to each film as it comes, or why there is none.
+
+        Args:
+            places: Each once.
+
+        Raises:
+            ConfigError: If nothing here can make the vectors that the model takes.
+            StoreError: If the model is damaged.
+        """
+        for found in self.workers.each([new_job(place) for place in places]):
+            yield Unread(found.job.path, found.reason) if isinstance(found, Failed) else self._answer(found)
+
+    def one(self, place: Source) -> JsonObject | Unread:
+        """The answer to one film; as `each`."""
+        (found,) = self.each([place])
+        return found
+
+    def _answer(self, found: EmbeddedTrailer) -> JsonObject | Unread:
+        record = found.record
+        made_from = {"size_bytes": record.size_bytes, "modified_ns": record.modified_ns, "model": self.model}
+        try:
+            return {**self.answer(found), **made_from}
+        except (ConfigError, StoreError):
+            raise  # the model's fault, not the film's
+        except CinegrainError as error:
+            return Unread(source(record.path), str(error))
+        except Exception as error:  # one strange film must not cost the others their answers
+            log.exception("unexpected error in %s", found.trailer_id)
+            return Unread(source(record.path), plain_text(f"unexpected {type(error).__name__}: {error}"))
 
 
-def check_out(path: Path | None, *, watching: bool) -> None:
-    """Refuses an output that cannot be written, before any work.
+@contextmanager
+def run_predictor(run: Run, *, n_films: int, top_k: int) -> Iterator[Predictor]:
+    """Answers of a run's models; its workers load while PyTorch does.
+
+    Args:
+        run: A finished run.
+        n_films: How many will be asked about at a time.
+        top_k: Neighbours of each.
 
     Raises:
-        ConfigError: If it has another ending than we write.
+        ConfigError: If the run was made from vectors computed elsewhere.
+        StoreError: If it is not finished.
     """
-    endings = (_TABLE, _LINES) if watching else _ENDINGS
-    if path is not None and path.suffix.lower() not in endings:
-        raise ConfigError(f"--out must end in {' or '.join(endings)}{' with --watch' * watching}; found {path.name}.")
+    with film_workers(run, n_films) as workers:
+        workers.start(n_films)
+        from cinegrain.pipeline.answers.answer import Answers  # brings PyTorch
 
-
-def write_answers(path: Path, answers: Sequence[JsonObject]) -> None:
-    """Writes answers as a table, a list or lines, by the file's ending, in one go.
-
-    Raises:
-        StoreError: If it cannot be written.
-    """
-    if path.suffix.lower() == _LIST:
-        write_json(path, answers)
-    elif path.suffix.lower() == _LINES:
-        write_text(path, "".join(json.dumps(answer, ensure_ascii=False, allow_nan=False) + "\n" for answer in answers))
-    else:
-        rows = [table_row(answer) for answer in answers]
-        write_csv(path, tuple(rows[0]) if rows else ("path",), rows)
-
-
-def table_row(answer: JsonObject) -> JsonObject:
-    """An answer in short: one column a genre holds its probability."""
-    subgenre = answer.get("subgenre") or {}
-    return {
-        "path": answer["path"],
-        "genres": "|".join(genre["name"] for genre in answer["genres"] if genre["decided"]),
-        "sure": answer["sure"],
-        "unsure_because": "; ".join(answer["unsure_because"]),
-        "subgenre_id": subgenre.get("id", ""),
-        "subgenre": subgenre.get("name", ""),
-        "missing": "|".join(answer["missing"]),
-        **{g["name"]: f"{g['probability']:.4f}" for g in sorted(answer["genres"], key=lambda g: str(g["name"]))},
-    }
+        answers = Answers(run)
+        yield Predictor(workers, lambda found: answers.predict(answers.as_film(found), top_k=top_k), answers.key)
 
 
 def watch_folder(
-    folder: Path, answer: Answer, out: Path | None, *, every_s: float = 2.0, sleep: Callable[[float], None] = time.sleep
+    folder: Path,
+    ask: Callable[[Path], JsonObject | Unread],
+    out: AnswerFile | None,
+    *,
+    every_s: float = 2.0,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[JsonObject | Unread]:
     """Answers for each film that comes into a folder, for ever; those there already come first.
 
     A file is read once its size and time have stayed the same from one look to the next. One that cannot be read is
-    told, and tried again when it changes. What `out` holds already is not done again.
+    reported, and tried again when it changes. What `out` holds already is not done again unless the file has changed.
 
     Args:
         folder: Where films arrive.
-        answer: What is asked.
-        out: Table (.csv) or lines (.jsonl) to which each answer is added when it is there.
+        ask: Gives the answer to a film.
+        out: Where each answer is added when it is there.
         every_s: Seconds between looks.
         sleep: Waits.
 
     Raises:
         MediaError: If there is no such folder.
-        StoreError: If `out` cannot be read or written.
+        StoreError: If `out` cannot be written.
     """
-    find_videos(folder)  # a wrong folder is told at once
-    known = _answered(out)
+    find_videos(folder)  # a wrong folder is refused at once
     before: dict[Path, tuple[int, int]] = {}
     done: dict[Path, tuple[int, int]] = {}
     while True:
         now: dict[Path, tuple[int, int]] = {}
         with suppress(CinegrainError):  # a network drive may be away for a while
-            for path in find_videos(folder):
-                with suppress(OSError):  # gone meanwhile
-                    status = path.stat()
-                    now[path] = status.st_size, status.st_mtime_ns
+            now = {path: stamp for path in find_videos(folder) if (stamp := stamp_of(path))[0] > 0}
         for path, stamp in now.items():
-            if path_text(path) in known or done.get(path) == stamp or before.get(path) != stamp or not stamp[0]:
+            if done.get(path) == stamp or before.get(path) != stamp:
                 continue
             done[path] = stamp
-            try:
-                found = answer(path)
-            except (ConfigError, StoreError):
-                raise
-            except CinegrainError as error:
-                yield Unread(path, str(error))
+            if out is not None and out.answered(path):
                 continue
+            found = ask(path)
             if out is not None:
-                _append(out, found)
+                out.put(found)
             yield found
         before = now
         sleep(every_s)
-
-
-def _answered(out: Path | None) -> set[str]:
-    if out is None or not out.is_file():
-        return set()
-    try:
-        lines = out.read_text(encoding="utf-8").splitlines()
-        if out.suffix.lower() == _TABLE:
-            return {row["path"] for row in csv.DictReader(lines)}
-        return {json.loads(line)["path"] for line in lines if line.endswith("}")}  # the last one may be torn
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{out} cannot be gone on with: {error!r}. Choose another --out.") from error
-
-
-def _append(out: Path, answer: JsonObject) -> None:
-    text = io.StringIO()
-    if out.suffix.lower() == _TABLE:
-        row = table_row(answer)
-        writer = csv.DictWriter(text, tuple(row), lineterminator="\n")
-        if not out.is_file():
-            writer.writeheader()
-        writer.writerow(row)
-    else:
-        text.write(json.dumps(answer, ensure_ascii=False, allow_nan=False) + "\n")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with out.open("a", encoding="utf-8") as file:
-            file.write(text.getvalue())
-    except OSError as error:
-        raise StoreError(f"Cannot write {out}: {error.strerror or error}. Choose another --out.") from error

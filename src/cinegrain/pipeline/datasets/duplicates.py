@@ -5,18 +5,21 @@ slid into place.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from cinegrain.config import ExtractSettings
-from cinegrain.errors import CinegrainError, StoreError
-from cinegrain.media.clock import Deadline
+from cinegrain.errors import ConfigError, StoreError
 from cinegrain.media.reader import TrailerReader
-from cinegrain.media.remote import local_copy, source
+from cinegrain.media.remote import on_this_machine, source
 from cinegrain.media.settings import MediaSettings
+from cinegrain.pipeline.extraction.embed import Job
+from cinegrain.pipeline.extraction.jobs import OnProgress, Read
+from cinegrain.pipeline.extraction.workers import calling_pool
 from cinegrain.pipeline.progress import Watcher
 from cinegrain.store.groups import Groups
 from cinegrain.store.reader import EmbeddingDataset
@@ -73,14 +76,11 @@ def find_duplicates(dataset: EmbeddingDataset, watcher: Watcher) -> list[Duplica
     """
     films = _load(dataset)
     candidates = _candidates(films)
+    heard = _hear({films[k].trailer_id: films[k].path for pair in candidates for k in pair[:2]}, watcher)
     pairs = []
     with watcher.stage("Comparing sounds") as on_step:
-        heard: dict[int, Float64 | None] = {}
         for done, (i, j, shared) in enumerate(candidates, start=1):
-            for k in (i, j):
-                if k not in heard:
-                    heard[k] = _envelope_of(films[k].path)
-            a, b = heard[i], heard[j]
+            a, b = heard.get(films[i].trailer_id), heard.get(films[j].trailer_id)
             sound, offset_s = align(a, b) if a is not None and b is not None else (None, None)
             if sound is None or sound >= MIN_SOUND:
                 pairs.append(DuplicatePair(films[i].trailer_id, films[j].trailer_id, shared, sound, offset_s))
@@ -158,18 +158,32 @@ def shared_time(a: Float32, a_seconds: Float64, b: Float32, b_seconds: Float64) 
     return float(a_seconds[best >= MIN_SCENE_COSINE].sum() / a_seconds.sum())
 
 
-def _envelope_of(path: str) -> Float64 | None:
-    """Loudness over time of a film; None if it has no sound, or cannot be read any more."""
-    try:
-        place = source(path)
-        if isinstance(place, Path):
-            return _heard(place)
-        deadline = Deadline(MediaSettings().time_limit_s)
-        limit = ExtractSettings().download_limit_bytes
-        with local_copy(place, limit_bytes=limit, deadline=deadline, on_progress=lambda: None) as copy:
-            return _heard(copy)
-    except CinegrainError:
-        return None
+def _hear(paths: Mapping[str, str], watcher: Watcher) -> dict[str, Float64 | None]:
+    """Loudness over time of films, by id; None for one without sound, and those that cannot be read are left out."""
+    jobs = []
+    for trailer_id, path in paths.items():
+        with suppress(ConfigError):
+            jobs.append(Job(trailer_id, source(path)))
+    heard: dict[str, Float64 | None] = {}
+    workers = min(ExtractSettings().n_workers, max(1, len(jobs)))
+    with (
+        watcher.stage("Listening") as on_step,
+        calling_pool(_envelope_of, limit_s=MediaSettings().time_limit_s, workers=workers) as pool,
+    ):
+        for done, outcome in enumerate(pool.each(jobs), start=1):
+            if isinstance(outcome, Read):
+                heard[outcome.trailer_id] = outcome.value
+            else:
+                watcher.say(f"{outcome.trailer_id}: compared by picture alone: {outcome.reason}")
+            on_step(done, len(jobs), outcome.trailer_id)
+    return heard
+
+
+def _envelope_of(job: Job, on_progress: OnProgress) -> Float64 | None:
+    """Loudness over time of a film; None if it has no sound."""
+    limit_bytes, limit_s = ExtractSettings().download_limit_bytes, MediaSettings().time_limit_s
+    with on_this_machine(job.path, limit_bytes=limit_bytes, limit_s=limit_s, on_progress=on_progress) as path:
+        return _heard(path)
 
 
 def _heard(path: Path) -> Float64 | None:

@@ -1,25 +1,32 @@
 """An exported model: genres for films never seen, without PyTorch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 
-from cinegrain.artifacts import read_json
+from cinegrain.artifacts import key_of, read_json
+from cinegrain.config import ExtractSettings
 from cinegrain.errors import ConfigError, ShapeError, StoreError
-from cinegrain.experts.registry import expert_cards, load_networks
-from cinegrain.experts.runtime import Runtime, Session
+from cinegrain.experts.registry import expert_cards
+from cinegrain.experts.runtime import Session
 from cinegrain.explain.familiarity import Familiarity
 from cinegrain.explain.shapley import MAX_PLAYERS, coalition_masks, shapley_values
-from cinegrain.media.files import path_text, plain_text
+from cinegrain.media.files import file_sha256, plain_text
+from cinegrain.media.remote import source, source_name, source_text
 from cinegrain.media.settings import MediaSettings
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Embedder, Job, load_cut_finder
+from cinegrain.pipeline.answers.new_films import new_job
+from cinegrain.pipeline.answers.predict import Predictor
+from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
+from cinegrain.pipeline.extraction.jobs import WorkerSetup
+from cinegrain.pipeline.extraction.workers import WorkerPool, embedding_pool
 from cinegrain.pipeline.learning.sure import FAMILIARITY_FILE, how_sure
 from cinegrain.places import cache_folder
 from cinegrain.training.calibrate import Calibration
-from cinegrain.types import Bool, Float32, Float64, JsonObject
+from cinegrain.types import Bool, Float32, Float64, JsonObject, Source
 
 EXPORT_FORMAT = 1
 GRAPH_FILE, EXPORT_FILE = "model.onnx", "model.json"
@@ -66,7 +73,7 @@ class ExportedModel:
         except (KeyError, TypeError, ValueError, OSError, ShapeError) as error:
             raise StoreError(f"The exported model in {folder} is damaged: {error!r}. Export it again.") from error
         self._session = _open_graph(folder / GRAPH_FILE)
-        self._embedder: Embedder | None = None
+        self.key = key_of(self.card, file_sha256(folder / GRAPH_FILE))
 
     def logits(self, means: Mapping[str, Float32], present: Bool) -> Float64:
         """The network's own logits.
@@ -92,17 +99,32 @@ class ExportedModel:
             influence = self.calibration.scale(np.moveaxis(shapley_values(values), 0, 1)) * present[..., None]
         return GenreAnswer(self.calibration.apply_logits(raw), influence)
 
-    def answer(self, path: Path) -> JsonObject:
-        """Genres of a film, with reasons and how sure.
+    def workers(self, n_films: int) -> WorkerPool[EmbeddedTrailer]:
+        """Workers that embed films as this model takes them, for so many films at a time.
+
+        Raises:
+            ConfigError: If no expert here can make such vectors.
+        """
+        self._check_experts()
+        extract = ExtractSettings(precision=self.card["precision"])
+        n_workers = max(1, min(extract.n_workers, n_films))
+        runtime = extract.runtime(threads=max(1, extract.n_workers // n_workers))
+        setup = WorkerSetup(self.experts, self.media, cache_folder(), runtime, extract.download_limit_bytes)
+        return embedding_pool(setup, workers=n_workers)
+
+    def answer(self, place: Source) -> JsonObject:
+        """Genres of a film, with reasons and how sure; it is read in a process of its own.
 
         Raises:
             MediaError: If it cannot be read.
             ConfigError: If no expert here can make such vectors.
         """
-        if self._embedder is None:
-            self._embedder = self._load_experts()
-        text = path_text(path)
-        found = self._embedder.one(Job(text, path))
+        with self.workers(1) as workers:
+            return self.answer_to(workers.one(new_job(place)))
+
+    def answer_to(self, found: EmbeddedTrailer) -> JsonObject:
+        """Genres of an embedded film, with reasons and how sure."""
+        place = source(found.record.path)
         means = {name: _mean(found, name, d) for name, d in zip(self.experts, self._dimensions, strict=True)}
         present = np.array([[not np.isnan(means[name][0, 0]) for name in self.experts]])
         answer = self.genre_answer(means, present)
@@ -117,8 +139,8 @@ class ExportedModel:
         ]
         there = present[0].tolist()
         return {
-            "path": text,
-            "title": plain_text(path.stem),
+            "path": source_text(place),
+            "title": plain_text(Path(source_name(place)).stem),
             "duration_s": found.record.duration_s,
             "n_scenes": found.record.n_scenes,
             "flags": list(found.record.flags),
@@ -127,7 +149,7 @@ class ExportedModel:
             "missing": [mode for mode, has in zip(self.modes, there, strict=True) if not has],
         }
 
-    def _load_experts(self) -> Embedder:
+    def _check_experts(self) -> None:
         known = expert_cards()
         for expert in self.card["experts"]:
             name, version = expert["name"], expert.get("version")
@@ -139,11 +161,26 @@ class ExportedModel:
             if known[name].version != version:
                 raise ConfigError(
                     f"This model learned from version {version} of {name}; here is version {known[name].version}. "
-                    "Use the Cinegrain that exported it, or export it anew."
+                    "Use the Cinegrain that exported it, or export it again."
                 )
-        runtime = Runtime(precision=self.card["precision"])
-        networks = load_networks(self.experts, cache_folder(), runtime)
-        return Embedder(networks, self.experts, self.media, load_cut_finder(self.media, cache_folder(), runtime))
+
+
+@contextmanager
+def exported_predictor(folder: Path, *, n_films: int) -> Iterator[Predictor]:
+    """Answers of an exported model.
+
+    Args:
+        folder: What `cinegrain export` wrote.
+        n_films: How many will be asked about at a time.
+
+    Raises:
+        StoreError: If it is no exported model, or is damaged.
+        ConfigError: If no expert here can make the vectors that it takes.
+    """
+    model = ExportedModel(folder)
+    with model.workers(n_films) as workers:
+        workers.start(n_films)
+        yield Predictor(workers, model.answer_to, model.key)
 
 
 def _mean(found: EmbeddedTrailer, name: str, dimension: int) -> Float32:

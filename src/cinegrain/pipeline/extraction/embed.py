@@ -50,6 +50,11 @@ class EmbeddedTrailer:
     scenes: tuple[SceneRow, ...]
     embeddings: dict[str, list[SceneEmbedding | None]]
 
+    @property
+    def trailer_id(self) -> str:
+        """Of its job."""
+        return self.record.trailer_id
+
 
 @dataclass(frozen=True)
 class Embedder:

@@ -116,7 +116,7 @@ def extract(
         with watcher.stage("Looking and listening") as on_step:
             started = time.monotonic()
             for done, outcome in enumerate(_embed_groups(work, settings), start=1):
-                name = outcome.job.trailer_id if isinstance(outcome, Failed) else outcome.record.trailer_id
+                name = outcome.trailer_id
                 if isinstance(outcome, Failed):
                     failures[name] = _failure(outcome)
                     _write_failures(run, failures)

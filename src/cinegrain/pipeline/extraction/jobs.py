@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from cinegrain.errors import CinegrainError
 from cinegrain.experts.registry import load_networks
@@ -23,12 +23,43 @@ HANG_MARGIN_S = 60.0
 """A worker is stopped once it shows no sign of life for media.time_limit_s and this much longer."""
 
 
+class Named(Protocol):
+    """The result of one job, which says of which."""
+
+    @property
+    def trailer_id(self) -> str:
+        """Of its job."""
+        ...
+
+
+Value = TypeVar("Value")
+Result = TypeVar("Result", bound=Named)
+
+
 @dataclass(frozen=True)
 class Failed:
-    """A trailer that could not be embedded, and why in plain words."""
+    """A trailer that could not be read or embedded, and why in plain words."""
 
     job: Job
     reason: str
+
+    @property
+    def trailer_id(self) -> str:
+        """Of its job."""
+        return self.job.trailer_id
+
+
+@dataclass(frozen=True, eq=False)
+class Read(Generic[Value]):
+    """What a function made of one film."""
+
+    job: Job
+    value: Value
+
+    @property
+    def trailer_id(self) -> str:
+        """Of its job."""
+        return self.job.trailer_id
 
 
 @dataclass(frozen=True)
@@ -42,9 +73,12 @@ class WorkerSetup:
     download_limit_bytes: int = DOWNLOAD_LIMIT_BYTES
 
 
-Outcome: TypeAlias = EmbeddedTrailer | Failed
-Work: TypeAlias = Callable[[Iterator[Job]], Iterator[Outcome]]
+OnProgress: TypeAlias = Callable[[], None]
+WorkOf: TypeAlias = Callable[[Iterator[Job]], Iterator[Result | Failed]]
 """Takes jobs as it is ready for them and gives one outcome for each, perhaps only when it has begun others."""
+
+Outcome: TypeAlias = EmbeddedTrailer | Failed
+Work: TypeAlias = WorkOf[EmbeddedTrailer]
 
 
 @dataclass(frozen=True)
@@ -74,9 +108,9 @@ class Engine(Protocol):
 
 def tried_twice(
     jobs: Sequence[Job],
-    together: Callable[[Sequence[Job]], Iterator[Outcome | Lost]],
-    alone: Callable[[Sequence[Job]], Iterator[Outcome | Lost]],
-) -> Iterator[Outcome]:
+    together: Callable[[Sequence[Job]], Iterator[Result | Failed | Lost]],
+    alone: Callable[[Sequence[Job]], Iterator[Result | Failed | Lost]],
+) -> Iterator[Result | Failed]:
     """Every job's outcome; one that is lost is tried once more at the end, and lost again it is a failure.
 
     Args:
@@ -95,7 +129,7 @@ def tried_twice(
         yield Failed(outcome.job, outcome.reason("twice")) if isinstance(outcome, Lost) else outcome
 
 
-def embedder(setup: WorkerSetup, on_progress: Callable[[], None]) -> Work:
+def embedder(setup: WorkerSetup, on_progress: OnProgress) -> Work:
     """Loads the networks into this process.
 
     Raises:
@@ -112,16 +146,31 @@ def embedder(setup: WorkerSetup, on_progress: Callable[[], None]) -> Work:
     return lambda jobs: (outcome_of(job, found) for job, found in ours.each(jobs))
 
 
+def caller(function: Callable[[Job, OnProgress], Value], on_progress: OnProgress) -> WorkOf[Read[Value]]:
+    """Work that calls a function with each job; what it raises costs that job alone."""
+
+    def outcome(job: Job) -> Read[Value] | Failed:
+        try:
+            return Read(job, function(job, on_progress))
+        except Exception as error:
+            return failure_of(job, error)
+
+    return lambda jobs: map(outcome, jobs)
+
+
 def outcome_of(job: Job, found: EmbeddedTrailer | Exception) -> Outcome:
-    """What is told of a job: its result, or in plain words what went wrong."""
-    if isinstance(found, EmbeddedTrailer):
-        return found
-    if isinstance(found, CinegrainError):
-        return Failed(job, plain_text(str(found)))
-    if isinstance(found, MemoryError):
+    """The result of a job, or in plain words what went wrong."""
+    return found if isinstance(found, EmbeddedTrailer) else failure_of(job, found)
+
+
+def failure_of(job: Job, error: Exception) -> Failed:
+    """What went wrong with a job, in plain words."""
+    if isinstance(error, CinegrainError):
+        return Failed(job, plain_text(str(error)))
+    if isinstance(error, MemoryError):
         return Failed(job, "not enough memory to read it")
-    log.error("unexpected error in %s", job.path, exc_info=found)
-    return Failed(job, plain_text(f"unexpected {type(found).__name__}: {found}"))
+    log.error("unexpected error in %s", job.path, exc_info=error)
+    return Failed(job, plain_text(f"unexpected {type(error).__name__}: {error}"))
 
 
 def bound_memory() -> None:

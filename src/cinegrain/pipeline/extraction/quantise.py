@@ -1,67 +1,96 @@
 """8-bit graphs from a user's own films: they are read once, and every expert's graphs are made and measured."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from pathlib import Path
+import functools
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from cinegrain.config import ExtractSettings
 from cinegrain.errors import DataError
 from cinegrain.experts.base import Family
 from cinegrain.experts.quantise import quantise_family
 from cinegrain.experts.registry import families_for, needs_clips
 from cinegrain.experts.runtime import QuantisedGraph
 from cinegrain.media.reader import TrailerReader
+from cinegrain.media.remote import on_this_machine, source_name, source_text
 from cinegrain.media.settings import MediaSettings
+from cinegrain.pipeline.extraction.embed import Job
+from cinegrain.pipeline.extraction.jobs import Failed, OnProgress
+from cinegrain.pipeline.extraction.workers import calling_pool
 from cinegrain.pipeline.progress import Watcher
 from cinegrain.places import cache_folder
-from cinegrain.types import Scene
+from cinegrain.types import Scene, Source
 
 _SCENES_A_FILM = 12
 _FRAMES_A_SCENE = 6
 MIN_SCENES = 8
 
 
+@dataclass(frozen=True)
+class Quantised:
+    """What came of it.
+
+    Attributes:
+        notes: One for each graph.
+        failed: Films that could not be read.
+    """
+
+    notes: tuple[QuantisedGraph, ...]
+    failed: tuple[Failed, ...]
+
+
 def quantise_experts(
-    experts: Sequence[str], films: Sequence[Path], settings: MediaSettings, watcher: Watcher
-) -> list[QuantisedGraph]:
+    experts: Sequence[str], films: Sequence[Source], settings: MediaSettings, watcher: Watcher
+) -> Quantised:
     """Makes 8-bit graphs for experts and measures them; every second scene is held out for the measuring.
 
     Args:
         experts: Their names.
-        films: What to calibrate with; some dozen trailers like those that will be looked at are enough.
+        films: What to calibrate with; some dozen trailers like those that will be looked at are enough. One that
+            cannot be read is left out.
         settings: How films are cut and sampled.
         watcher: Who watches.
 
-    Returns:
-        One note for each graph.
-
     Raises:
         DataError: If the films give too few scenes, or none that an expert can use.
-        MediaError: If a film cannot be read.
         WeightsError: If an expert's weights cannot be had.
     """
-    scenes: list[Scene] = []
-    with watcher.stage("Reading films to calibrate with") as on_step:
-        for done, film in enumerate(films, start=1):
-            scenes += _some_scenes(film, settings, with_clips=needs_clips(experts))
-            on_step(done, len(films), film.name)
+    by_film: dict[str, list[Scene]] = {}
+    failed: list[Failed] = []
+    read = functools.partial(_some_scenes, settings=settings, with_clips=needs_clips(experts))
+    jobs = [Job(source_text(film), film) for film in dict.fromkeys(films)]
+    n_workers = max(1, min(ExtractSettings().n_workers, len(jobs)))
+    with (
+        watcher.stage("Reading films to calibrate with") as on_step,
+        calling_pool(read, limit_s=settings.time_limit_s, workers=n_workers) as pool,
+    ):
+        for done, outcome in enumerate(pool.each(jobs), start=1):
+            if isinstance(outcome, Failed):
+                failed.append(outcome)
+            else:
+                by_film[outcome.trailer_id] = outcome.value
+            on_step(done, len(jobs), source_name(outcome.job.path))
+    scenes = [scene for job in jobs for scene in by_film.get(job.trailer_id, [])]
     if len(scenes) < MIN_SCENES:
-        raise DataError(f"The films give {len(scenes)} scenes; at least {MIN_SCENES} are needed. Name more films.")
+        why = f" ({failed[0].trailer_id}: {failed[0].reason})" if failed else ""
+        raise DataError(f"The films give {len(scenes)} scenes; at least {MIN_SCENES} are needed. Name more films.{why}")
     families: list[Family] = families_for(experts)
     notes: list[QuantisedGraph] = []
     with watcher.stage("Making and measuring 8-bit graphs") as on_step:
         for done, family in enumerate(families, start=1):
             notes += quantise_family(family, cache_folder(), [[s] for s in scenes[::2]], [[s] for s in scenes[1::2]])
             on_step(done, len(families), ", ".join(card.name for card in family.cards))
-    return notes
+    return Quantised(tuple(notes), tuple(failed))
 
 
-def _some_scenes(film: Path, settings: MediaSettings, *, with_clips: bool) -> Iterator[Scene]:
+def _some_scenes(job: Job, on_progress: OnProgress, *, settings: MediaSettings, with_clips: bool) -> list[Scene]:
     """The first scenes of a film, with no more pictures than are needed."""
-    with TrailerReader(film, settings, with_clips=with_clips) as reader:
-        for n, scene in enumerate(reader.scenes(), start=1):
-            yield _thinned(scene.as_heard())
-            if n == _SCENES_A_FILM:
-                return
+    limit_bytes, limit_s = ExtractSettings().download_limit_bytes, settings.time_limit_s
+    with (
+        on_this_machine(job.path, limit_bytes=limit_bytes, limit_s=limit_s, on_progress=on_progress) as path,
+        TrailerReader(path, settings, with_clips=with_clips) as reader,
+    ):
+        return [_thinned(scene.as_heard()) for scene in itertools.islice(reader.scenes(), _SCENES_A_FILM)]
 
 
 def _thinned(scene: Scene) -> Scene:

@@ -10,7 +10,8 @@ from cinegrain.media.remote import local_copy, remote_stamp, source
 from cinegrain.store.schema import TrailerRecord
 from cinegrain.types import Source, Url
 
-_NO_FILE = (-1, -1)
+NO_FILE = (-1, -1)
+"""Stamp of what is not there, or cannot be reached."""
 
 
 def stamp_of(place: Source) -> tuple[int, int]:
@@ -20,7 +21,7 @@ def stamp_of(place: Source) -> tuple[int, int]:
             return remote_stamp(place)
         status = place.stat()
     except (OSError, MediaError):
-        return _NO_FILE
+        return NO_FILE
     return (status.st_size, status.st_mtime_ns)
 
 
@@ -50,7 +51,7 @@ def verified(record: TrailerRecord, settings: Settings) -> bool | None:
         place = source(record.path)
         if isinstance(place, Path):
             return file_sha256(place) == record.sha256
-        return None if stamp_of(place) == _NO_FILE else is_unchanged(record, place, settings)
+        return None if stamp_of(place) == NO_FILE else is_unchanged(record, place, settings)
     except CinegrainError:
         return None
 

@@ -1,27 +1,40 @@
-"""Single-threaded processes, each with trailers of its own, that survive files which kill or hang their process."""
+"""Worker processes that read films, so that a file which crashes, hangs or floods its process costs no other film.
+
+In: jobs. Out: an outcome for each, as it comes. Workers stay warm between calls, and one that is lost is replaced.
+"""
 
 import ctypes
+import functools
 import multiprocessing
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from enum import Enum, auto
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Generic, TypeAlias
 
-from cinegrain.errors import CinegrainError
-from cinegrain.pipeline.extraction.embed import Job
+from cinegrain.errors import CinegrainError, MediaError
+from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
 from cinegrain.pipeline.extraction.jobs import (
     HANG_MARGIN_S,
     Failed,
     Lost,
+    OnProgress,
     Outcome,
+    Read,
+    Result,
+    Value,
     Work,
     WorkerSetup,
+    WorkOf,
     bound_memory,
+    caller,
     embedder,
     tried_twice,
 )
@@ -32,14 +45,139 @@ _MOST_STARTS_IN_VAIN = 3
 _KILL_WAIT_S = 5.0
 _OOM_SCORE = 500  # of 1000
 
+Load: TypeAlias = Callable[[OnProgress], WorkOf[Result]]
+"""Called once in each worker: loads what it needs; it may call `on_progress` while it works as a sign of life."""
+
+
+class WorkerPool(Generic[Result]):
+    """Worker processes that load once and stay until the pool is closed. Use it as a context manager, in one thread.
+
+    A worker asks for its next job when it has read the last film to its end, whose last scenes may still wait for a
+    batch to be filled. A film whose worker dies (killed, out of memory, a crash inside a decoder) or hangs is tried
+    once more when all others are done, with no other beside it, and so are those whose scenes waited there; if its
+    process is lost again, it is a failure.
+    """
+
+    def __init__(self, load: "Load[Result]", *, n_workers: int, silence_s: float) -> None:
+        """Starts nothing yet.
+
+        Args:
+            load: What each worker loads; it goes there by pickle.
+            n_workers: Most processes at a time, >= 1.
+            silence_s: A worker that gives no sign of life for so long is stopped.
+        """
+        self._load, self._n_workers, self._silence_s = load, n_workers, silence_s
+        self._workers: list[_Worker[Result]] = []
+
+    def __enter__(self) -> "WorkerPool[Result]":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self, n_jobs: int) -> None:
+        """Begins to start the workers for so many jobs, and does not wait: they load while the caller does."""
+        while len(self._workers) < min(self._n_workers, n_jobs):
+            self._workers.append(_Worker(self._load))
+
+    def each(self, jobs: Sequence[Job]) -> Iterator[Result | Failed]:
+        """Exactly one outcome for each job, in any order, as it comes.
+
+        Args:
+            jobs: What to do; ids must differ.
+
+        Raises:
+            CinegrainError: If workers cannot start, for example because weights are missing.
+        """
+        return tried_twice(
+            jobs,
+            together=lambda some: self._run(some, self._n_workers),
+            alone=lambda some: self._run(some, 1, mixed=False),
+        )
+
+    def one(self, job: Job) -> Result:
+        """The result of a single job.
+
+        Raises:
+            MediaError: If it failed.
+            CinegrainError: If the worker cannot start.
+        """
+        (outcome,) = self.each([job])
+        if isinstance(outcome, Failed):
+            named = job.trailer_id in outcome.reason
+            raise MediaError(outcome.reason if named else f"{job.trailer_id}: {outcome.reason}")
+        return outcome
+
+    def close(self) -> None:
+        """Stops all workers; they hold nothing that could be lost."""
+        for worker in self._workers:
+            worker.stop()
+        self._workers.clear()
+
+    def _run(self, jobs: Sequence[Job], n_workers: int, *, mixed: bool = True) -> Iterator[Result | Failed | Lost]:
+        """Every job's outcome; a worker that dies or falls silent is replaced, and what it has begun is lost.
+
+        Unless `mixed`, each job is done before the next is begun.
+        """
+        queue, crew, n_in_vain = list(reversed(jobs)), self._workers, 0
+        while queue and len(crew) > n_workers:
+            crew.pop().stop()
+        try:
+            while queue or any(worker.begun for worker in crew):
+                self.start(min(n_workers, len(queue) + sum(bool(worker.begun) for worker in crew)))
+                for worker in crew:
+                    if worker.asks and queue and (mixed or not worker.begun):
+                        worker.give(queue.pop())
+                    elif worker.asks and worker.begun:
+                        worker.give(None)
+                patience_s = min(worker.patience_s(self._silence_s) for worker in crew)
+                speaking = wait([w.pipe for w in crew], None if patience_s == float("inf") else max(patience_s, 0.0))
+                for worker in list(crew):
+                    if worker.pipe in speaking:
+                        outcomes = worker.listen()
+                    elif worker.patience_s(self._silence_s) <= 0:
+                        outcomes = worker.give_up(self._silence_s)
+                    else:
+                        continue
+                    if worker.stopped:
+                        crew.remove(worker)
+                        n_in_vain = 0 if worker.started else n_in_vain + 1
+                        if n_in_vain >= _MOST_STARTS_IN_VAIN:
+                            raise CinegrainError(_no_start(worker))
+                    yield from outcomes
+        finally:
+            for worker in [worker for worker in crew if worker.begun]:  # whoever asked does not wait for them any more
+                worker.stop()
+                crew.remove(worker)
+
+
+def embedding_pool(setup: WorkerSetup, *, workers: int, work: Work | None = None) -> WorkerPool[EmbeddedTrailer]:
+    """Workers that embed films.
+
+    Args:
+        setup: What they load.
+        workers: Most processes at a time.
+        work: Done instead of embedding.
+    """
+    load = functools.partial(embedder, setup) if work is None else _Given(work)
+    return WorkerPool(load, n_workers=workers, silence_s=setup.media.time_limit_s + HANG_MARGIN_S)
+
+
+def calling_pool(
+    function: Callable[[Job, OnProgress], Value], *, limit_s: float, workers: int
+) -> WorkerPool[Read[Value]]:
+    """Workers that call a function with each film; without networks, they start in half a second.
+
+    Args:
+        function: Called with a job and what to call as a sign of life. It, and what it returns, must be picklable.
+        limit_s: How long it takes at most without a sign of life.
+        workers: Most processes at a time.
+    """
+    return WorkerPool(functools.partial(caller, function), n_workers=workers, silence_s=limit_s + HANG_MARGIN_S)
+
 
 def embed_all(jobs: Sequence[Job], setup: WorkerSetup, *, workers: int, work: Work | None = None) -> Iterator[Outcome]:
-    """Embeds trailers in parallel and gives each result as it comes.
-
-    A worker asks for its next trailer when it has read the last one to its end, whose last scenes may still wait
-    for a batch to be filled. A trailer whose worker dies (killed, out of memory, a crash inside a decoder) or hangs
-    is tried once more when all others are done, with no other beside it, and so are those whose scenes waited there;
-    if its process is lost again, it is a failure.
+    """Embeds trailers in parallel and gives each result as it comes, as `WorkerPool.each` does.
 
     Args:
         jobs: What to do.
@@ -50,11 +188,19 @@ def embed_all(jobs: Sequence[Job], setup: WorkerSetup, *, workers: int, work: Wo
     Raises:
         CinegrainError: If workers cannot start, for example because weights are missing.
     """
-    return tried_twice(
-        jobs,
-        together=lambda some: _run(some, setup, workers, work),
-        alone=lambda some: _run(some, setup, 1, work, mixed=False),
-    )
+    with embedding_pool(setup, workers=workers, work=work) as pool:
+        yield from pool.each(jobs)
+
+
+@dataclass(frozen=True)
+class _Given(Generic[Result]):
+    """Work that needs nothing loaded."""
+
+    work: "WorkOf[Result]"
+
+    def __call__(self, on_progress: OnProgress) -> "WorkOf[Result]":
+        del on_progress
+        return self.work
 
 
 class _Sign(Enum):
@@ -64,14 +210,15 @@ class _Sign(Enum):
     NEXT = auto()  # it would begin another job, or, told that there is none, end those it has begun
 
 
-class _Worker:
+class _Worker(Generic[Result]):
     """The parent's end of one process: what it works on, and since when it has been silent."""
 
-    def __init__(self, setup: WorkerSetup, work: Work | None) -> None:
+    def __init__(self, load: "Load[Result]") -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, far_end = context.Pipe()
-        self.process = context.Process(target=_serve, args=(far_end, setup, work, os.getpid()), daemon=True)
-        self.process.start()
+        self.process = context.Process(target=_serve, args=(far_end, load, os.getpid()), daemon=True)
+        with _one_thread_each(), _deaf_to_ctrl_c():
+            self.process.start()
         far_end.close()  # so that the pipe ends when the worker does
         self.started, self.stopped, self.asks = False, False, False
         self.begun: dict[str, Job] = {}
@@ -89,14 +236,14 @@ class _Worker:
         """How much longer it may be silent; without a job, or while it starts, for ever."""
         return self._heard_s + silence_s - time.monotonic() if self.begun else float("inf")
 
-    def listen(self) -> Sequence[Outcome | Lost]:
+    def listen(self) -> Sequence[Result | Failed | Lost]:
         """What it has to say: a result, or its death, which ends all that it has begun; none for a sign of life.
 
         Raises:
             CinegrainError: If that is what kept it from starting.
         """
         try:
-            said: Outcome | CinegrainError | _Sign = self.pipe.recv()
+            said: Result | Failed | CinegrainError | _Sign = self.pipe.recv()
         except (EOFError, OSError):  # perhaps in the middle of a result
             self.stop()
             return self._lose("the process reading it died", f"{self.exit_reason()}: a crash, or out of memory")
@@ -106,7 +253,7 @@ class _Worker:
         if isinstance(said, _Sign):
             self.asks = self.asks or said is _Sign.NEXT
             return []
-        del self.begun[said.job.trailer_id if isinstance(said, Failed) else said.record.trailer_id]
+        del self.begun[said.trailer_id]
         return [said]
 
     def give_up(self, silence_s: float) -> Sequence[Lost]:
@@ -133,62 +280,21 @@ class _Worker:
         return [Lost(job, what, details) for job in self.begun.values()]
 
 
-def _run(
-    jobs: Sequence[Job], setup: WorkerSetup, n_workers: int, work: Work | None, *, mixed: bool = True
-) -> Iterator[Outcome | Lost]:
-    """Every job's outcome; a worker that dies or falls silent is replaced and what it has begun told as lost.
-
-    Unless `mixed`, each job is done before the next is begun.
-    """
-    for name in _THREAD_VARIABLES:
-        os.environ.setdefault(name, "1")  # read by the children when they import numpy
-    silence_s = setup.media.time_limit_s + HANG_MARGIN_S
-    queue = list(reversed(jobs))
-    crew: list[_Worker] = []
-    n_in_vain = 0
-    try:
-        while queue or any(worker.begun for worker in crew):
-            n_wanted = min(n_workers, len(queue) + sum(bool(worker.begun) for worker in crew))
-            crew += [_Worker(setup, work) for _ in range(n_wanted - len(crew))]
-            patience_s = min(worker.patience_s(silence_s) for worker in crew)
-            speaking = wait([w.pipe for w in crew], None if patience_s == float("inf") else max(patience_s, 0.0))
-            for worker in list(crew):
-                if worker.pipe in speaking:
-                    outcomes = worker.listen()
-                elif worker.patience_s(silence_s) <= 0:
-                    outcomes = worker.give_up(silence_s)
-                else:
-                    continue
-                if worker.stopped:
-                    crew.remove(worker)
-                    n_in_vain = 0 if worker.started else n_in_vain + 1
-                    if n_in_vain >= _MOST_STARTS_IN_VAIN:
-                        raise CinegrainError(_no_start(worker))
-                elif worker.asks and queue and (mixed or not worker.begun):
-                    worker.give(queue.pop())
-                elif worker.asks and worker.begun:
-                    worker.give(None)
-                yield from outcomes
-    finally:
-        for worker in crew:
-            worker.stop()
-
-
-def _no_start(worker: _Worker) -> str:
+def _no_start(worker: "_Worker[Result]") -> str:
     return (
         f"Worker processes die while they start ({_MOST_STARTS_IN_VAIN} times, {worker.exit_reason()}). "
         "Is there enough memory for the experts? Use fewer workers, and see `cinegrain doctor`."
     )
 
 
-def _serve(pipe: Connection, setup: WorkerSetup, work: Work | None, parent: int) -> None:
-    """A worker's life: load the networks, then ask for jobs and give a result for each."""
+def _serve(pipe: Connection, load: "Load[Result]", parent: int) -> None:
+    """A worker's life: load what it needs, then ask for jobs and give a result for each."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and stops us
     die_with_parent(parent)
     bound_memory()
     _go_first()
     try:
-        work = work or embedder(setup, on_progress=lambda: pipe.send(_Sign.ALIVE))
+        work = load(lambda: pipe.send(_Sign.ALIVE))
     except CinegrainError as error:
         pipe.send(error)
         return
@@ -204,6 +310,32 @@ def _asked(pipe: Connection) -> Iterator[Job]:
     while (job := pipe.recv()) is not None:
         yield job
         pipe.send(_Sign.NEXT)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """A process that is started meanwhile computes with one thread, unless the user has set another number."""
+    ours = {name: "1" for name in _THREAD_VARIABLES if name not in os.environ}
+    os.environ.update(ours)  # read when numpy is imported
+    try:
+        yield
+    finally:
+        for name in ours:
+            del os.environ[name]
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """A process that is started meanwhile never gets SIGINT, which a terminal sends to all; this one gets it later."""
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # else it is started with the process, and lets the signal through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def die_with_parent(parent: int) -> None:

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from cinegrain.errors import StoreError
 from cinegrain.experts.registry import expert_names
 from cinegrain.explain.search import ExpertSpace
 from cinegrain.media.files import text_path
+from cinegrain.media.remote import source
 from cinegrain.pipeline.atlas.arrivals import read_arrivals
 from cinegrain.pipeline.catalog import load_matched
 from cinegrain.pipeline.layout import Run
@@ -19,6 +19,7 @@ from cinegrain.pipeline.learning.pooled import StoredScenes, mapped_arrays
 from cinegrain.pipeline.learning.train import seen_films
 from cinegrain.pipeline.progress import Watcher
 from cinegrain.pipeline.search.criteria import GENRES
+from cinegrain.places import is_address
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.data import TrailerArrays
 from cinegrain.types import Float32, Int64, JsonObject, Trailer
@@ -63,7 +64,7 @@ class Library:
         return np.arange(n[0] if n else 0, len(self.films))
 
     def find(self, name: str) -> int | None:
-        """Number of a film by id or title; None for a file, which no film of the run is called like.
+        """Number of a film by id or title; None for a file or an address, which no film of the run is called like.
 
         Raises:
             StoreError: If it is neither, or several films have the title.
@@ -73,7 +74,7 @@ class Library:
         titles = [i for i, film in enumerate(self.films) if film.title.casefold() == name.casefold()]
         if len(titles) == 1:
             return titles[0]
-        if Path(name).is_file():
+        if is_address(name) or text_path(name).is_file():
             return None
         if titles:
             raise StoreError(f"{len(titles)} films are called {name!r}: name one by its id.")
@@ -150,4 +151,4 @@ def _later(
     rows = [row for row in read_arrivals(run).rows if row["trailer_id"] not in known]
     seen = set(dataset.seen_by(experts)["trailer_id"].to_pylist()) if rows else set()
     rows = [row for row in rows if row["trailer_id"] in seen]
-    return [Trailer(row["trailer_id"], text_path(row["path"]), row["title"]) for row in rows], rows
+    return [Trailer(row["trailer_id"], source(row["path"]), row["title"]) for row in rows], rows

@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from cinegrain.errors import ConfigError, StoreError
 from cinegrain.explain.search import Part
-from cinegrain.pipeline.answers.new_films import NewFilms
+from cinegrain.media.remote import source
+from cinegrain.pipeline.answers.new_films import film_workers, new_job
 from cinegrain.pipeline.atlas.run_atlas import open_atlas
+from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
 from cinegrain.pipeline.search.criteria import CRITERIA
 from cinegrain.pipeline.search.library import Library
 from cinegrain.pipeline.search.words import FoundWords, find_words
@@ -21,7 +22,7 @@ class Like:
     """Wanted is what is like a film.
 
     Attributes:
-        film: Id or title of one of the run, or a file.
+        film: Id or title of one of the run, or the path or address of a file.
         weights: How much each mode counts, and GENRES; what is not named plays no part.
         at_s: Like its scene at this moment, not like all of it.
     """
@@ -82,16 +83,18 @@ def make_query(
     """
     if not likes and not words:
         raise ConfigError("Name a film to be like, a sub-genre, or words to look for.")
-    sums: dict[str, Float32] = {}
-    exclude: list[int] = []
     for like in likes:
         unknown = sorted(set(like.weights) - set(CRITERIA))
         if unknown:
             raise ConfigError(f"Compare by {', '.join(CRITERIA)}; found {', '.join(unknown)}.")
+    films = _read_films(library, [like.film for like in likes if isinstance(like, Like)])
+    sums: dict[str, Float32] = {}
+    exclude: list[int] = []
+    for like in likes:
         if isinstance(like, Like):
             name, number = like.film, library.find(like.film)
             exclude += [] if number is None else [number]
-            found = _of_file(library, like) if number is None else _of_film(library, like, number)
+            found = _of_film(library, like, number) if number is not None else _of_file(library, like, films[like.film])
         else:
             name, found = like.subgenre, _of_subgenre(library, like.subgenre)
         weights = {mode: weight for mode, weight in like.weights.items() if weight > 0}
@@ -123,9 +126,17 @@ def _of_film(library: Library, like: Like, number: int) -> dict[str, Float32]:
     return _from_centre(library, vectors)
 
 
-def _of_file(library: Library, like: Like) -> dict[str, Float32]:
+def _read_films(library: Library, names: Sequence[str]) -> dict[str, EmbeddedTrailer]:
+    """Those that are files, by path or address; all are read in the same worker."""
+    files = [name for name in dict.fromkeys(names) if library.find(name) is None]
+    if not files:
+        return {}
+    with film_workers(library.run, 1, settings=library.settings, experts=library.experts) as workers:
+        return {name: workers.one(new_job(source(name))) for name in files}
+
+
+def _of_file(library: Library, like: Like, found: EmbeddedTrailer) -> dict[str, Float32]:
     """The same for a file never seen."""
-    found = NewFilms(library.run, library.settings, library.experts).embed(Path(like.film))
     only = None if like.at_s is None else _scene_at([(s.start_s, s.end_s) for s in found.scenes], like)
     vectors = {}
     for name, column in found.embeddings.items():

@@ -1,0 +1,286 @@
+"""The file that answers go to as they come, and beside it the films that have none; a second run continues it.
+
+An answer carries size and time of its film and the key of its model, by which it is taken for valid. Each is one line
+at the end of the file (a JSON list gets its bracket again), so that a process killed at any moment loses none but the
+one it was writing.
+"""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from cinegrain.artifacts import write_csv, write_text
+from cinegrain.errors import ConfigError, StoreError
+from cinegrain.media.remote import source_text
+from cinegrain.pipeline.extraction.sources import NO_FILE, stamp_of
+from cinegrain.types import JsonObject, Source
+
+_TABLE, _LIST, _LINES = ".csv", ".json", ".jsonl"
+_ENDINGS = (_TABLE, _LIST, _LINES)
+_LIST_END = "\n]\n"
+_COLUMNS = ("path", "size_bytes", "modified_ns", "model")
+_FAILURE_COLUMNS = ("path", "reason")
+
+Stamp: TypeAlias = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A film without an answer."""
+
+    path: Source
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Failure:
+    path: str
+    reason: str
+
+
+def check_out(path: Path | None) -> None:
+    """Refuses an output that cannot be written, before any work.
+
+    Raises:
+        ConfigError: If it has another ending than we write.
+    """
+    if path is not None and path.suffix.lower() not in _ENDINGS:
+        raise ConfigError(f"--out must end in {', '.join(_ENDINGS)}; found {path.name}.")
+
+
+class AnswerFile:
+    """Answers of one model to many films."""
+
+    def __init__(self, path: Path, model: str) -> None:
+        """Opens a file to continue it, or will begin one; what a kill left half written is taken out.
+
+        Args:
+            path: Ends in .csv, .json or .jsonl.
+            model: Key of the model that answers.
+
+        Raises:
+            ConfigError: If it holds answers of another model, or anything else.
+            StoreError: If it cannot be read or written.
+        """
+        check_out(path)
+        self.path, self._model = path, model
+        rows = self._read()
+        self._check(rows)
+        self._stamps: dict[str, Stamp] = {str(row["path"]): _stamp(row) for row in rows}
+        if not path.is_file() or _content(path) != self._whole(rows):
+            write_text(path, self._whole(rows))
+        self._failures = {row.path: row for row in self._read_failures() if row.path not in self._stamps}
+        self._write_failures()
+
+    @property
+    def failures(self) -> Path:
+        """Where films without an answer are listed, with the reason; there is no such file if all have one."""
+        return self.path.with_name(f"{self.path.stem}.failures.csv")
+
+    def answered(self, place: Source) -> bool:
+        """Whether it holds the answer to a film that has not changed since."""
+        stamp = self._stamps.get(source_text(place))
+        return stamp is not None and stamp == stamp_of(place)
+
+    def put(self, found: JsonObject | Unread) -> None:
+        """`add` or `fail`."""
+        if isinstance(found, Unread):
+            self.fail(found)
+        else:
+            self.add(found)
+
+    def add(self, answer: JsonObject) -> None:
+        """Adds an answer; one to the same film is replaced. When this returns, it is on disk.
+
+        Raises:
+            StoreError: If it cannot be written.
+        """
+        path = str(answer["path"])
+        if path in self._stamps:
+            write_text(self.path, self._whole([*self._without(path), self._row(answer)]))
+        else:
+            self._append(self._row(answer))
+        self._stamps[path] = _stamp(answer)
+        if self._failures.pop(path, None) is not None:
+            self._write_failures()
+
+    def fail(self, unread: Unread) -> None:
+        """Lists a film that has no answer; the answer to what the file was before is taken out.
+
+        Raises:
+            StoreError: If it cannot be written.
+        """
+        path, stamp = source_text(unread.path), stamp_of(unread.path)
+        if self._stamps.get(path, stamp) != stamp and stamp != NO_FILE:  # what is away for now has not changed
+            del self._stamps[path]
+            write_text(self.path, self._whole(self._without(path)))
+        self._failures[path] = _Failure(path, unread.reason)
+        self._write_failures()
+
+    @property
+    def _is_table(self) -> bool:
+        return self.path.suffix.lower() == _TABLE
+
+    @property
+    def _is_list(self) -> bool:
+        return self.path.suffix.lower() == _LIST
+
+    def _row(self, answer: JsonObject) -> JsonObject:
+        return table_row(answer) if self._is_table else answer
+
+    def _without(self, path: str) -> list[JsonObject]:
+        return [row for row in self._read() if row["path"] != path]
+
+    def _whole(self, rows: Sequence[JsonObject]) -> str:
+        if self._is_table:
+            return _table([tuple(rows[0]), *(row.values() for row in rows)]) if rows else f"{_COLUMNS[0]}\n"
+        lines = [_line(row) for row in rows]
+        if self._is_list:
+            return "[\n" + ",\n".join(lines) + _LIST_END if lines else "[]\n"
+        return "".join(f"{line}\n" for line in lines)
+
+    def _append(self, row: JsonObject) -> None:
+        """In one step at the end; a JSON list loses its bracket and gets it again in the same step."""
+        text = _table([row.values()]) if self._is_table else f"{_line(row)}\n"
+        try:
+            with self.path.open("r+b", buffering=0) as file:
+                n_bytes = file.seek(0, os.SEEK_END)
+                if n_bytes <= len(self._whole([])):
+                    text = self._whole([row])
+                    file.seek(0)
+                elif self._is_list:
+                    text = f",\n{_line(row)}{_LIST_END}"
+                    file.seek(n_bytes - len(_LIST_END))
+                rest = memoryview(text.encode("utf-8", errors="surrogateescape"))
+                while rest:
+                    rest = rest[file.write(rest) :]
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise StoreError(f"Cannot write {self.path}: {error.strerror or error}. Choose another --out.") from error
+
+    def _read(self) -> list[JsonObject]:
+        if not self.path.is_file():
+            return []
+        text = _content(self.path)
+        try:
+            return _table_rows(text) if self._is_table else _json_rows(text)
+        except ValueError as error:
+            raise ConfigError(
+                f"{self.path} holds something else than answers ({error}), and is left as it is. Choose another --out."
+            ) from error
+
+    def _check(self, rows: Iterable[JsonObject]) -> None:
+        for row in rows:
+            if not set(_COLUMNS) <= set(row):
+                raise ConfigError(
+                    f"{self.path} holds something else than answers of this version, and is left as it is. Choose "
+                    "another --out, or delete it."
+                )
+            if row["model"] != self._model:
+                raise ConfigError(
+                    f"{self.path} holds answers of another model: this is another run, or it was trained, discovered "
+                    "or edited since. Choose another --out, or delete it to have all films answered again."
+                )
+
+    def _read_failures(self) -> list[_Failure]:
+        if not self.failures.is_file():
+            return []
+        with suppress(ValueError, KeyError):
+            return [_Failure(row["path"], row["reason"]) for row in _table_rows(_content(self.failures))]
+        return []
+
+    def _write_failures(self) -> None:
+        if self._failures:
+            write_csv(self.failures, _FAILURE_COLUMNS, map(asdict, self._failures.values()))
+        else:
+            self.failures.unlink(missing_ok=True)
+
+
+def table_row(answer: JsonObject) -> JsonObject:
+    """An answer in short: one column a genre holds its probability."""
+    subgenre = answer.get("subgenre") or {}
+    return {
+        "path": answer["path"],
+        "genres": "|".join(genre["name"] for genre in answer["genres"] if genre["decided"]),
+        "sure": answer["sure"],
+        "unsure_because": "; ".join(answer["unsure_because"]),
+        "subgenre_id": subgenre.get("id", ""),
+        "subgenre": subgenre.get("name", ""),
+        "missing": "|".join(answer["missing"]),
+        **{g["name"]: f"{g['probability']:.4f}" for g in sorted(answer["genres"], key=lambda g: str(g["name"]))},
+        **{name: answer[name] for name in _COLUMNS[1:]},
+    }
+
+
+def _stamp(row: JsonObject) -> Stamp:
+    return int(row["size_bytes"]), int(row["modified_ns"])
+
+
+def _line(row: JsonObject) -> str:
+    return json.dumps(row, ensure_ascii=False, allow_nan=False)
+
+
+def _table(rows: Iterable[Collection[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _table_rows(text: str) -> list[JsonObject]:
+    """Rows of a table; the last one counts only with its line break.
+
+    Raises:
+        ValueError: If it is no table, or not one with paths.
+    """
+    whole = text[: text.rfind("\n") + 1]
+    header, *rows = list(csv.reader(io.StringIO(whole or "path\n", newline=""))) or [[]]
+    if header[:1] != ["path"] or not (whole or text).startswith("path"[: len(text)]):
+        raise ValueError(f"its first column is {header[:1]}, not path")
+    return [dict(zip(header, row, strict=True)) for row in rows if row]
+
+
+def _json_rows(text: str) -> list[JsonObject]:
+    """Objects, one a line, in a list or not; the last counts only if it was written to its end.
+
+    Raises:
+        ValueError: If there is anything else.
+    """
+    lines = [line.rstrip("\r,]") for line in text.split("\n")]
+    lines = [line for line in lines if line.strip() not in ("", "[")]
+    rows: list[JsonObject] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            if number == len(lines) and line.startswith("{") and not text.endswith("\n"):
+                break
+            row = None
+        if not isinstance(row, dict):
+            return _json_list(text)
+        rows.append(row)
+    return rows
+
+
+def _json_list(text: str) -> list[JsonObject]:
+    """Objects of a list that another program has written again in its own way.
+
+    Raises:
+        ValueError: If it is anything else.
+    """
+    found = json.loads(text)
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        raise ValueError("no list of objects")
+    return found
+
+
+def _content(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror or error}. Choose another --out.") from error

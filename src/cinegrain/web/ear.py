@@ -1,0 +1,47 @@
+"""How loud films are, measured in a worker process: in a file that crashes its decoder, the server loses nothing."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from cinegrain.media.loudness import loudness
+from cinegrain.pipeline.extraction.embed import Job
+from cinegrain.pipeline.extraction.jobs import OnProgress
+from cinegrain.pipeline.extraction.workers import calling_pool
+
+STEP_S = 0.5
+_LIMIT_S, _LONGEST_FILM_S = 60.0, 4 * 3600.0
+
+
+@dataclass(frozen=True)
+class _Listen(Job):
+    duration_s: float = 0.0
+
+
+class Ear:
+    """One worker, warm from the first film on; safe to ask from many threads, which wait for their turn."""
+
+    def __init__(self) -> None:
+        self._workers = calling_pool(_levels, limit_s=_LIMIT_S, workers=1)
+        # A worker goes with the thread that started it, and the server's threads come and go.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ear")
+
+    def loudness(self, path: Path, duration_s: float) -> list[float | None]:
+        """Level in dBFS for each STEP_S of a film's first four hours; None is silence.
+
+        Raises:
+            MediaError: If the file cannot be read.
+        """
+        job = _Listen(str(path), path, duration_s=min(duration_s, _LONGEST_FILM_S))
+        return self._thread.submit(self._workers.one, job).result().value
+
+    def close(self) -> None:
+        """Stops the worker."""
+        self._thread.submit(self._workers.close)
+        self._thread.shutdown()
+
+
+def _levels(job: Job, on_progress: OnProgress) -> list[float | None]:
+    del on_progress  # it ends before anybody grows impatient
+    assert isinstance(job, _Listen)
+    return loudness(Path(job.path), duration_s=job.duration_s, step_s=STEP_S, limit_s=_LIMIT_S)
