@@ -108,7 +108,7 @@ def test_a_second_watch_goes_on_where_the_first_stopped(tmp_path: Path, ending: 
     assert len(seen(films, out, wait, wait)) == 1
     (films / "b.mp4").write_bytes(b"y")
     assert [x["path"] for x in seen(films, out, wait, wait)] == [str(films / "b.mp4")]
-    text = out.read_text(encoding="utf-8")
+    text = out.read_text(encoding="utf-8-sig")
     rows = list(csv.DictReader(text.splitlines())) if ending == ".csv" else [json.loads(x) for x in text.splitlines()]
     assert [row["path"] for row in rows] == [path_text(odd), str(films / "b.mp4")]
 
@@ -122,11 +122,11 @@ def test_tables_and_lists(tmp_path: Path) -> None:
     write_answers(tmp_path / "out.json", results)
     assert read_json(tmp_path / "out.json") == results
     write_answers(tmp_path / "out.csv", results)
-    with (tmp_path / "out.csv").open() as file:
+    with (tmp_path / "out.csv").open(encoding="utf-8-sig") as file:
         row = next(csv.DictReader(file))
     assert (row["genres"], row["War"], row["Horror"], row["missing"]) == ("War", "0.7500", "0.2500", "audio")
     write_answers(tmp_path / "none.csv", [])
-    assert (tmp_path / "none.csv").read_text() == "path\n"
+    assert (tmp_path / "none.csv").read_text(encoding="utf-8-sig") == "path\n"
     for name, watching in (("x.txt", False), ("x.json", True)):
         with pytest.raises(ConfigError, match="--out must end"):
             check_out(Path(name), watching=watching)

@@ -1,7 +1,5 @@
 """Answers for many files: a list, a folder, or a folder that is watched. Imports nothing that needs PyTorch."""
 
-import csv
-import io
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from cinegrain.artifacts import write_csv, write_json, write_text
+from cinegrain.artifacts import csv_header, csv_line, csv_rows, write_csv, write_json, write_text
 from cinegrain.errors import CinegrainError, ConfigError, StoreError
 from cinegrain.media.files import find_videos, path_text
 from cinegrain.pipeline.progress import Watcher
@@ -138,27 +136,24 @@ def _answered(out: Path | None) -> set[str]:
     if out is None or not out.is_file():
         return set()
     try:
-        lines = out.read_text(encoding="utf-8").splitlines()
+        text = out.read_text(encoding="utf-8")
         if out.suffix.lower() == _TABLE:
-            return {row["path"] for row in csv.DictReader(lines)}
-        return {json.loads(line)["path"] for line in lines if line.endswith("}")}  # the last one may be torn
+            return {row["path"] for row in csv_rows(text)}
+        # Not splitlines(), which cuts at U+2028 as well; the last line may be torn.
+        return {json.loads(line)["path"] for line in text.split("\n") if line.endswith("}")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{out} cannot be gone on with: {error!r}. Choose another --out.") from error
 
 
 def _append(out: Path, answer: JsonObject) -> None:
-    text = io.StringIO()
     if out.suffix.lower() == _TABLE:
         row = table_row(answer)
-        writer = csv.DictWriter(text, tuple(row), lineterminator="\n")
-        if not out.is_file():
-            writer.writeheader()
-        writer.writerow(row)
+        text = ("" if out.is_file() else csv_header(row)) + csv_line(row.values())
     else:
-        text.write(json.dumps(answer, ensure_ascii=False, allow_nan=False) + "\n")
+        text = json.dumps(answer, ensure_ascii=False, allow_nan=False) + "\n"
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with out.open("a", encoding="utf-8") as file:
-            file.write(text.getvalue())
+            file.write(text)
     except OSError as error:
         raise StoreError(f"Cannot write {out}: {error.strerror or error}. Choose another --out.") from error

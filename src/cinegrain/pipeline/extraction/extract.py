@@ -1,13 +1,12 @@
 """The extraction stage: every trailer of the catalogue into the embedding dataset."""
 
-import csv
 import functools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cinegrain.artifacts import key_of, write_csv
+from cinegrain.artifacts import key_of, read_csv, write_csv
 from cinegrain.config import ExtractSettings, Settings, save_settings, to_plain
 from cinegrain.experts.base import ExpertCard
 from cinegrain.experts.registry import expert_cards, load_networks, resolve_experts
@@ -186,11 +185,10 @@ def read_failures(path: Path) -> list[FailureRow]:
     """The failures of earlier runs; none if there is no file."""
     if not path.is_file():
         return []
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        return [
-            FailureRow(row["trailer_id"], row["path"], row["reason"], int(row["size_bytes"]), int(row["modified_ns"]))
-            for row in csv.DictReader(file)
-        ]
+    return [
+        FailureRow(row["trailer_id"], row["path"], row["reason"], int(row["size_bytes"]), int(row["modified_ns"]))
+        for row in read_csv(path)
+    ]
 
 
 def _write_failures(run: Run, failures: dict[str, FailureRow]) -> None:
