@@ -152,19 +152,19 @@ def test_encrypted_quicktime_matroska_and_streams(film: MakeFilm, texture: Calla
     assert "is encrypted" in why(path)
 
     path = film("film.ts", pictures)
-    content = bytearray(path.read_bytes())
-    for i in range(0, len(content), 188):
-        if content[i + 3] & 0x10 and content[i + 1] & 0x1F == 1:  # packets of the film's pictures
-            content[i + 3] |= 0x80
-    path.write_bytes(content)
+    data = bytearray(path.read_bytes())
+    for i in range(0, len(data), 188):
+        if data[i + 3] & 0x10 and data[i + 1] & 0x1F == 1:  # packets of the film's pictures
+            data[i + 3] |= 0x80
+    path.write_bytes(data)
     assert "is encrypted" in why(path)
 
     path = film("film.vob", pictures, codec="mpeg2video")
-    content = bytearray(path.read_bytes())
+    data = bytearray(path.read_bytes())
     at = -1
-    while (at := content.find(b"\0\0\1\xe0", at + 1)) >= 0:
-        content[at + 6] |= 0x10
-    path.write_bytes(content)
+    while (at := data.find(b"\0\0\1\xe0", at + 1)) >= 0:
+        data[at + 6] |= 0x10
+    path.write_bytes(data)
     assert "is encrypted" in why(path)
 
 

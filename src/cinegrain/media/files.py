@@ -4,6 +4,7 @@ import hashlib
 import os
 import stat
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path, PurePath
 from urllib.parse import unquote_to_bytes
@@ -155,6 +156,21 @@ def file_sha256(path: Path, deadline: Deadline | None = None) -> str:
                 deadline.check()
             digest.update(block)
     return digest.hexdigest()
+
+
+def files_sha256(files: Sequence[Path], deadline: Deadline | None = None) -> str:
+    """The SHA-256 of a file, or of the hexadecimal digests of several, one behind the other.
+
+    Raises:
+        MediaError: If a file cannot be read, or the deadline passes.
+    """
+    digests = [file_sha256(file, deadline) for file in files]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def joined_stamp(stamps: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Size in bytes and time of change in ns of several files: all bytes, and the last change."""
+    return sum(size for size, _ in stamps), max(changed for _, changed in stamps)
 
 
 def check_regular_file(path: Path) -> None:

@@ -6,11 +6,11 @@ import re
 import unicodedata
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final, TypeAlias
 from urllib.parse import unquote
 
@@ -31,6 +31,7 @@ HOW: Final = (
 BY_ITS_END: Final = "the end of the path"
 
 _END = "\0"  # sorts before every character of a name
+_splitext = os.path.splitext  # much quicker than pathlib
 _LAST = chr(0x10FFFF)
 SURE: Final = (-(1 << 30), 0)  # the rank of the very path
 _FEW = 12  # candidates that a message may name, or parts of one film
@@ -68,6 +69,7 @@ class FileIndex:
             beside: The catalogue's folder: paths may be relative to it.
         """
         self._files, self._videos, self._beside = files, videos, beside
+        self._folders_here = [_absolute(folder) for folder in (videos, beside) if isinstance(folder, Path)]
         self._by_place = {_absolute(file): (file,) for file in files}
 
     def find(self, text: str) -> Found | None:
@@ -89,6 +91,8 @@ class FileIndex:
                     is_whole = n == len(parts)
                     how = HOW[max(level, 1 - as_written)] if is_whole else BY_ITS_END
                     best = Found(tuple(self._files[i] for i in owners), (-n, level), how, is_whole)
+                if n == len(parts):  # looser spellings agree no further
+                    break
         if best is None or not best.is_whole:
             path = Path(_absolute(self._beside / text_path(text)))
             if os.path.isfile(path):  # noqa: PTH113 (it takes any text)
@@ -107,12 +111,12 @@ class FileIndex:
 
     def _same(self, text: str) -> Found | None:
         """What lies at the very path: a file, one with an ending behind it, or a folder with videos."""
-        places = [_absolute(f / text_path(text)) for f in (self._videos, self._beside) if isinstance(f, Path)]
+        path = str(text_path(text)) if text.startswith("file:") else text
+        places = [os.path.normpath(os.path.join(folder, path)) for folder in self._folders_here]  # noqa: PTH118
         if not isinstance(self._videos, Path):
             places.insert(0, f"{self._videos.rstrip('/')}/{text.rstrip('/')}")
-        for level, (known, how) in enumerate(
-            ((self._by_place, HOW[0]), (self._by_stem, HOW[2]), (self._by_folder, HOW[-1]))
-        ):
+        levels: tuple[Mapping[str, Sequence[Source]], ...] = (self._by_place, self._by_stem, self._by_folder)
+        for level, (known, how) in enumerate(zip(levels, (HOW[0], HOW[2], HOW[-1]), strict=True)):
             for place in places:
                 if place in known:
                     return Found(tuple(known[place]), (SURE[0], level), how)
@@ -120,7 +124,7 @@ class FileIndex:
 
     def _levels(self, parts: Parts) -> list[tuple["_Tails", Callable[[Parts], Parts]]]:
         """From strict to loose; a level's place is its rank."""
-        ending = PurePosixPath(parts[-1]).suffix.lower() in VIDEO_SUFFIXES
+        ending = _splitext(parts[-1])[1].lower() in VIDEO_SUFFIXES
         levels: list[tuple[_Tails, Callable[[Parts], Parts]]] = [(self._as_is, tuple), (self._folded, _fold)]
         return [
             *levels,
@@ -133,7 +137,7 @@ class FileIndex:
     def _by_stem(self) -> dict[str, list[Source]]:
         found: dict[str, list[Source]] = {}
         for place, (file,) in self._by_place.items():
-            suffix = PurePosixPath(place).suffix
+            suffix = _splitext(place)[1]
             if suffix.lower() in VIDEO_SUFFIXES:
                 found.setdefault(place.removesuffix(suffix), []).append(file)
         return found
@@ -257,7 +261,7 @@ def _fold(parts: Parts) -> Parts:
 
 
 def _has_ending(parts: Parts) -> bool:
-    return PurePosixPath(parts[-1]).suffix in VIDEO_SUFFIXES
+    return _splitext(parts[-1])[1] in VIDEO_SUFFIXES
 
 
 def _shortened(parts: Parts) -> Parts:
@@ -265,7 +269,7 @@ def _shortened(parts: Parts) -> Parts:
 
 
 def _stem(name: str) -> str:
-    suffix = PurePosixPath(name).suffix
+    suffix = _splitext(name)[1]
     return name.removesuffix(suffix) if suffix in VIDEO_SUFFIXES else name
 
 
@@ -275,7 +279,7 @@ def _pieces(name: str) -> set[str]:
 
 
 def _absolute(place: Source) -> str:
-    return place if isinstance(place, str) else Path(os.path.abspath(place)).as_posix()  # noqa: PTH100 (links stay)
+    return place if isinstance(place, str) else os.path.abspath(place).replace(os.sep, "/")  # noqa: PTH100 (links stay)
 
 
 def shown(file: Source, videos: Source) -> str:

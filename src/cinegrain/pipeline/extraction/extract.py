@@ -198,11 +198,11 @@ def _write_failures(run: Run, failures: dict[str, FailureRow]) -> None:
 
 def _still_failing(rows: Sequence[FailureRow], trailers: Sequence[Trailer]) -> dict[str, FailureRow]:
     """Failures whose file has not changed since."""
-    paths = {trailer.trailer_id: trailer.path for trailer in trailers}
+    files = {trailer.trailer_id: (trailer.path, *trailer.parts) for trailer in trailers}
     return {
         row.trailer_id: row
         for row in rows
-        if row.trailer_id in paths and stamp_of(paths[row.trailer_id]) == (row.size_bytes, row.modified_ns)
+        if row.trailer_id in files and stamp_of(*files[row.trailer_id]) == (row.size_bytes, row.modified_ns)
     }
 
 
@@ -225,17 +225,18 @@ def _work(
             continue
         record = writer.records.get(trailer.trailer_id)
         missing = tuple(experts)
-        if record is not None and record.experts and is_unchanged(record, trailer.path, settings):
+        files = (trailer.path, *trailer.parts)
+        if record is not None and record.experts and is_unchanged(record, files, settings):
             missing = tuple(name for name in experts if name not in record.experts)
         elif record is not None:
             stale.append(trailer.trailer_id)
         if missing:
-            work.setdefault(missing, []).append(Job(trailer.trailer_id, trailer.path))
+            work.setdefault(missing, []).append(Job(trailer.trailer_id, trailer.path, trailer.parts))
     writer.remove(stale)
     return work
 
 
 def _failure(outcome: Failed) -> FailureRow:
     return FailureRow(
-        outcome.job.trailer_id, source_text(outcome.job.path), outcome.reason, *stamp_of(outcome.job.path)
+        outcome.job.trailer_id, source_text(outcome.job.path), outcome.reason, *stamp_of(*outcome.job.files)
     )
