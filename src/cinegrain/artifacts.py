@@ -198,20 +198,40 @@ def open_run(folder: Path, *, create: bool = False) -> Path:
     """
     marker = folder / RUN_FILE
     if marker.is_file():
-        found = read_json(marker)
-        version = found.get("format") if isinstance(found, dict) else None
-        if version != RUN_FORMAT:
-            raise StoreError(
-                f"{folder} is a run of format {version}; this Cinegrain ({__version__}) reads format {RUN_FORMAT}. "
-                f"Use the version that made it, or another --out."
-            )
+        _check_version(folder)
         return folder
     if not create:
         raise StoreError(f"{folder} is not a Cinegrain run (no {RUN_FILE}). Make one with `cinegrain run`.")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise StoreError(f"{folder} exists and is not a Cinegrain run. Choose an empty or new folder for --out.")
+    check_run_folder(folder)
     write_json(marker, {"format": RUN_FORMAT, "cinegrain": __version__})
     return folder
+
+
+def check_run_folder(folder: Path) -> None:
+    """Refuses a folder that cannot be a run to write to; nothing is written.
+
+    Raises:
+        StoreError: If it is something else, a run of another version, or cannot be written.
+    """
+    above = next(place for place in (folder, *folder.absolute().parents) if os.path.exists(place))  # noqa: PTH110
+    if above != folder and not above.is_dir():
+        raise StoreError(f"Cannot write {folder}: {above} is a file. Choose a folder that you may write to.")
+    if above.is_dir() and not os.access(above, os.W_OK | os.X_OK):
+        raise StoreError(f"Cannot write {folder}: {above} is protected. Choose a folder that you may write to.")
+    if (folder / RUN_FILE).is_file():
+        _check_version(folder)
+    elif above == folder and (not folder.is_dir() or any(folder.iterdir())):
+        raise StoreError(f"{folder} exists and is not a Cinegrain run. Choose an empty or new folder for --out.")
+
+
+def _check_version(folder: Path) -> None:
+    found = read_json(folder / RUN_FILE)
+    version = found.get("format") if isinstance(found, dict) else None
+    if version != RUN_FORMAT:
+        raise StoreError(
+            f"{folder} is a run of format {version}; this Cinegrain ({__version__}) reads format {RUN_FORMAT}. "
+            f"Use the version that made it, or another --out."
+        )
 
 
 def is_current(path: Path, key: str) -> bool:

@@ -335,6 +335,9 @@ def bad_calls() -> list[Any]:
         pytest.param("other version", 1, "run of format 99", id="run of another version"),
         pytest.param("not a run", 1, "is not a Cinegrain run", id="output is something else"),
         pytest.param("one genre", 1, "at least two genres", id="fewer than two genres"),
+        pytest.param("few titles", 1, "5 different titles", id="too few titles to split"),
+        pytest.param("no expert", 2, "Unknown preset or expert nothing", id="unknown expert"),
+        pytest.param("no dataset", 2, "A dataset lies in a folder or at an address", id="unusable address"),
         pytest.param("no match", 1, "No row of .* names a file", id="catalogue of other films"),
     ]
 
@@ -367,9 +370,15 @@ def test_bad_input_is_one_clear_error(
         (out / "thesis.docx").touch()
     elif case == "one genre":
         catalog = catalog_of(few, "A")
+    elif case == "few titles":
+        names = [line.split(",")[0] for line in catalog.read_text().splitlines()[1:]]
+        lines = [f"{n},{t},{g}" for n, t, g in zip(names, "aabbcc", "ABABAB", strict=True)]
+        catalog.write_text("file,title,genres\n" + "\n".join(lines))
     elif case == "no match":
         catalog.write_text("file,genres\nx.mp4,A\ny.mp4,B\n")
-    done = cinegrain_here("run", videos, "--catalog", catalog, "--out", out)
+    flags = {"no expert": ["--extract.experts", "nothing"], "no dataset": ["--extract.dataset", "http://a/b"]}
+    done = cinegrain_here("run", videos, "--catalog", catalog, "--out", out, *flags.get(case, []))
+    assert not (out / "dataset").exists(), "told before any film is looked at"
     assert done.code == code, done.err
     assert re.search(message, " ".join(done.err.split())), done.err
     assert sum("Error:" in line for line in done.err.splitlines()) == 1

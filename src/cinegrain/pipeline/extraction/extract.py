@@ -2,12 +2,14 @@
 
 import functools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-from cinegrain.artifacts import key_of, read_csv, write_csv
+from cinegrain.artifacts import check_run_folder, key_of, read_csv, write_csv
 from cinegrain.config import ExtractSettings, Settings, save_settings, to_plain
+from cinegrain.errors import ConfigError
 from cinegrain.experts.base import ExpertCard
 from cinegrain.experts.registry import expert_cards, load_networks, resolve_experts
 from cinegrain.experts.runtime import quantised_for
@@ -22,7 +24,7 @@ from cinegrain.pipeline.extraction.workers import embed_all
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Watcher
 from cinegrain.places import cache_folder
-from cinegrain.store.location import dataset_url
+from cinegrain.store.location import Location, dataset_url
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import Source, Trailer
 
@@ -60,10 +62,52 @@ def extract_folder(
     Raises:
         CinegrainError: If the input cannot be used or the output not written.
     """
+    run, matched = match_folder(videos, catalog, out, settings)
+    return run, matched, extract(run, matched.trailers, settings, watcher, retry_failed=retry_failed)
+
+
+def match_folder(
+    videos: Source,
+    catalog: Path,
+    out: Path,
+    settings: Settings,
+    check: Callable[[Sequence[Trailer]], None] | None = None,
+) -> tuple[Run, Matched]:
+    """Opens a run on a folder and its catalogue, once nothing stands against it that can be known without any film.
+
+    Args:
+        videos: The folder, or the address of one.
+        catalog: The catalogue.
+        out: The run folder.
+        settings: All settings.
+        check: Refuses films that cannot lead to what is wanted.
+
+    Raises:
+        CinegrainError: If the input cannot be used or the output not written.
+    """
+    check_settings(out, settings)
     matched = match_catalog(videos, catalog)
+    if check is not None:
+        check(matched.trailers)
     run = Run.open(out, create=True)
     save_matched(run.catalog, matched)
-    return run, matched, extract(run, matched.trailers, settings, watcher, retry_failed=retry_failed)
+    return run, matched
+
+
+def check_settings(out: Path, settings: Settings) -> None:
+    """Refuses what no film is needed to refuse: an output that cannot be written, unknown experts, missing packages.
+
+    Raises:
+        ConfigError: If an expert is unknown, a package is missing, or the dataset's address cannot be used.
+        StoreError: If the run folder cannot be written, or the dataset's place cannot be reached.
+    """
+    resolve_experts(settings.extract.experts)
+    settings.extract.runtime()
+    if settings.extract.ray and find_spec("ray") is None:
+        raise ConfigError("A Ray cluster needs the package ray: pip install 'cinegrain[ray]'.")
+    check_run_folder(out)
+    if settings.extract.dataset:
+        Location(dataset_url(settings.extract.dataset)).has_info()
 
 
 def extract(
