@@ -27,6 +27,7 @@ FILES = (
     "one/only.mkv",
     "two/a.mp4",
     "two/b.mp4",
+    "scan7.m99",
 )
 
 
@@ -72,6 +73,8 @@ def found(folder: Path, *texts: str, beside: Path | None = None) -> list[str]:
         ("file://server/films/My%20Film.mp4", "My Film.mp4"),
         ("file:///nowhere/My%20Film.mp4", "My Film.mp4"),
         ("tt0133093", "tt0133093.mp4"),
+        ("scan7", "scan7.m99"),
+        ("x/SCAN7", "scan7.m99"),
         ("TT0133093", "tt0133093.mp4"),
         ("Été.mp4", ACCENTS),
         ("ÉTÉ", ACCENTS),
@@ -121,6 +124,13 @@ def test_relative_to_the_catalogue_or_absolute(tmp_path: Path) -> None:
         str(tmp_path / "all" / "extra" / "a.mp4"),
         "two/a.mp4",
     ]
+
+
+def test_a_file_without_an_ending_and_one_that_is_no_video(tmp_path: Path) -> None:
+    folder = made(tmp_path / "films", ("masterm", "sound.ogg"))
+    rows = [CatalogRow(text, (), text, text, None) for text in ("masterm.mp4", "sound.ogg")]
+    got = match_rows(rows, [folder / "masterm"], folder, tmp_path)
+    assert [match.paths for match in got.rows] == [(folder / "masterm",), (folder / "sound.ogg",)]
 
 
 def test_the_likeliest_file_is_named(tmp_path: Path) -> None:

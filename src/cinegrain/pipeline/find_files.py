@@ -24,7 +24,7 @@ HOW: Final = (
     "as written",
     "another spelling",
     "the name without its ending",
-    "the name with an ending",
+    "the name with an ending that the file lacks",
     "the folder that holds it",
 )
 """How a path was found, the surest first."""
@@ -38,6 +38,7 @@ _FEW = 12  # candidates that a message may name, or parts of one film
 _DRIVE = re.compile(r"[A-Za-z]:")
 _FILE_URL = re.compile(r"file:/*(localhost(?=/))?", re.IGNORECASE)
 _MOST_LIKE, _LEAST_ALIKE = 50, 0.5
+_LONGEST_ENDING = 5  # of one that is unknown, with its dot
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,9 @@ class FileIndex:
                 if n == len(parts):  # looser spellings agree no further
                     break
         if best is None or not best.is_whole:
-            path = Path(_absolute(self._beside / text_path(text)))
-            if os.path.isfile(path):  # noqa: PTH113 (it takes any text)
-                return Found((path,), SURE, HOW[0])
+            for place in self._places(text):  # what is no video among the others; reading it tells why
+                if os.path.isfile(place):  # noqa: PTH113 (it takes any text)
+                    return Found((Path(place),), SURE, HOW[0])
         return best
 
     def nearest(self, text: str) -> Source | None:
@@ -111,8 +112,7 @@ class FileIndex:
 
     def _same(self, text: str) -> Found | None:
         """What lies at the very path: a file, one with an ending behind it, or a folder with videos."""
-        path = str(text_path(text)) if text.startswith("file:") else text
-        places = [os.path.normpath(os.path.join(folder, path)) for folder in self._folders_here]  # noqa: PTH118
+        places = self._places(text)
         if not isinstance(self._videos, Path):
             places.insert(0, f"{self._videos.rstrip('/')}/{text.rstrip('/')}")
         levels: tuple[Mapping[str, Sequence[Source]], ...] = (self._by_place, self._by_stem, self._by_folder)
@@ -121,6 +121,11 @@ class FileIndex:
                 if place in known:
                     return Found(tuple(known[place]), (SURE[0], level), how)
         return None
+
+    def _places(self, text: str) -> list[str]:
+        """Where a path leads to on this machine: from the videos, from the catalogue."""
+        path = str(text_path(text)) if text.startswith("file:") else text
+        return [os.path.normpath(os.path.join(folder, path)) for folder in self._folders_here]  # noqa: PTH118
 
     def _levels(self, parts: Parts) -> list[tuple["_Tails", Callable[[Parts], Parts]]]:
         """From strict to loose; a level's place is its rank."""
@@ -137,9 +142,8 @@ class FileIndex:
     def _by_stem(self) -> dict[str, list[Source]]:
         found: dict[str, list[Source]] = {}
         for place, (file,) in self._by_place.items():
-            suffix = _splitext(place)[1]
-            if suffix.lower() in VIDEO_SUFFIXES:
-                found.setdefault(place.removesuffix(suffix), []).append(file)
+            if (stem := _stem(place)) != place:
+                found.setdefault(stem, []).append(file)
         return found
 
     @cached_property
@@ -174,7 +178,7 @@ class FileIndex:
 
     @cached_property
     def _without_ending(self) -> "_Tails":
-        return _Tails((i, _shortened(parts)) for i, parts in enumerate(self._folded_parts) if _has_ending(parts))
+        return _Tails((i, _shortened(parts)) for i, parts in enumerate(self._folded_parts))
 
     @cached_property
     def _bare(self) -> "_Tails":
@@ -269,8 +273,8 @@ def _shortened(parts: Parts) -> Parts:
 
 
 def _stem(name: str) -> str:
-    suffix = _splitext(name)[1]
-    return name.removesuffix(suffix) if suffix in VIDEO_SUFFIXES else name
+    stem, ending = _splitext(name)
+    return stem if ending.lower() in VIDEO_SUFFIXES or len(ending) <= _LONGEST_ENDING else name
 
 
 def _pieces(name: str) -> set[str]:
