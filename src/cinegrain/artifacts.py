@@ -140,7 +140,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV that `write_csv` wrote, also after a spreadsheet has saved it again.
 
     Raises:
-        StoreError: If it cannot be read, or is not UTF-8.
+        StoreError: If it cannot be read.
     """
     try:
         return csv_rows(path.read_bytes().decode("utf-8", errors="surrogateescape"))

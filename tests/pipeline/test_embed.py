@@ -164,7 +164,7 @@ def test_a_film_in_parts_is_read_as_one_and_found_unchanged_until_a_part_changes
         return TrailerReader(path, *args, **options)
 
     monkeypatch.setattr("cinegrain.pipeline.extraction.embed.TrailerReader", reader)
-    embedder = Embedder([Means()], ["means"], MediaSettings())  # type: ignore[list-item]
+    embedder = Embedder([Means()], ["means"], MediaSettings())
     record = embedder.one(Job("film", first, (second,))).record
     assert asked == [(first, second)]
     assert record.path == str(first)

@@ -100,6 +100,16 @@ def test_a_bad_file_is_told_once_and_again_when_it_changes(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+def test_a_line_separator_or_a_formula_in_a_name_does_no_harm(tmp_path: Path, ending: str) -> None:
+    films, out = tmp_path / "films", tmp_path / f"out{ending}"
+    films.mkdir()
+    for name in ("one\u2028two.mp4", "a;b,c.mp4"):
+        (films / name).write_bytes(b"x")
+    assert len(seen(films, out, wait, wait)) == 2
+    assert seen(films, out, wait, wait) == []
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
 def test_a_second_watch_goes_on_where_the_first_stopped(tmp_path: Path, ending: str) -> None:
     films, out = tmp_path / "films", tmp_path / f"out{ending}"
     films.mkdir()
