@@ -172,6 +172,12 @@ def test_at_an_address(tmp_path: Path) -> None:
         assert got.files == (files[file],), text
 
 
+def test_addresses_are_taken_as_they_are_alone_or_as_parts(tmp_path: Path) -> None:
+    texts = ["s3://a/x|y.mp4", "s3://a/1.vob|s3://a/2.vob"]
+    got = matched(made(tmp_path / "films", ("a.mp4",)), texts)
+    assert [match.paths for match in got.rows] == [(texts[0],), ("s3://a/1.vob", "s3://a/2.vob")]
+
+
 NAME = st.text(st.sampled_from("aBé%2 0.|\\ßI"), min_size=1, max_size=5).filter(lambda n: n.strip(". ") == n and n)
 
 

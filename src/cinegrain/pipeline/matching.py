@@ -114,11 +114,12 @@ class _Named:
         Raises:
             _NoFileError: If there are none, or it is not clear which.
         """
-        if is_address(text) and PART_MARK not in text:
-            return _Claim((source(text),), SURE, HOW[0])
-        found = None if is_address(text) else self.index.find(text)
+        texts = [part.strip() for part in text.split(PART_MARK) if part.strip()]
+        if is_address(text):
+            several = len(texts) > 1 and all(map(is_address, texts))
+            return self._parts(texts) if several else _Claim((source(text),), SURE, HOW[0])
+        found = self.index.find(text)
         if found is None:
-            texts = [part.strip() for part in text.split(PART_MARK) if part.strip()]
             if len(texts) > 1:
                 return self._parts(texts)
             raise _NoFileError(is_unknown=True)
