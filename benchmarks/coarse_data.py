@@ -91,7 +91,7 @@ def simulated(folder: Path, *, scenes: bool) -> Task:
     run = Run.open(folder)
     world = simulated_world(run)
     settings = load_settings(run.settings)
-    with truth_file(run).open(encoding="utf-8", newline="") as file:
+    with truth_file(run).open(encoding="utf-8-sig", newline="") as file:
         planted = {row["trailer_id"]: set(row["true_genres"].split("|")) for row in csv.DictReader(file)}
     trailers = load_matched(run.catalog).trailers
     ids = [trailer.trailer_id for trailer in trailers]

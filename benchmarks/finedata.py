@@ -197,7 +197,7 @@ def demo(folder: Path) -> FineData | None:
     run = Run.open(folder)
     settings = load_settings(folder / SETTINGS_FILE)
     data = load_data(run, load_matched(run.catalog).trailers, expert_names(settings.extract.experts))
-    with truth.open(encoding="utf-8", newline="") as file:
+    with truth.open(encoding="utf-8-sig", newline="") as file:
         planted = {row["trailer_id"]: row["subgenre"] for row in csv.DictReader(file)}
     answers = [planted[trailer_id] for trailer_id in data.trailer_ids]
     names = sorted(set(answers))

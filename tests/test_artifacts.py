@@ -1,12 +1,17 @@
+import csv
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cinegrain.artifacts import (
     is_current,
     key_of,
     open_run,
+    read_csv,
     read_json,
     rows_written,
     write_bytes,
@@ -87,7 +92,7 @@ def test_is_current(tmp_path: Path) -> None:
 
 def test_csv_has_its_header_without_rows(tmp_path: Path) -> None:
     write_csv(tmp_path / "f.csv", ("a", "b"), [])
-    assert (tmp_path / "f.csv").read_text() == "a,b\n"
+    assert (tmp_path / "f.csv").read_bytes() == b"\xef\xbb\xbfa,b\n"
 
 
 def test_run_folders(tmp_path: Path) -> None:
@@ -107,3 +112,47 @@ def test_run_folders(tmp_path: Path) -> None:
     write_json(run / "run.json", {"format": 2})
     with pytest.raises(StoreError, match=r"format 2.*reads format 1"):
         open_run(run)
+
+
+COLUMNS = ("trailer_id", "=title", "plot; in short")
+CELLS = st.one_of(
+    st.text(max_size=12),
+    st.text(st.sampled_from("'=+-@\t\r\n＝＋－＠ ,;\"1.\u2028\x0b"), max_size=6),
+)
+ROWS = st.lists(st.tuples(*(CELLS for _ in COLUMNS)).map(lambda cells: dict(zip(COLUMNS, cells, strict=True))))
+
+
+@settings(deadline=None, max_examples=300)
+@given(ROWS)
+def test_a_table_comes_back_as_it_was_also_from_a_spreadsheet(rows: list[dict[str, str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.csv"
+        write_csv(path, COLUMNS, rows)
+        assert read_csv(path) == rows
+        for delimiter in ";\t,":
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                cells = list(csv.reader(file))
+            with path.open("w", encoding="utf-8-sig", newline="") as file:  # as Excel saves it
+                csv.writer(file, delimiter=delimiter, lineterminator="\r\n").writerows(cells)
+            assert read_csv(path) == rows
+            write_csv(path, COLUMNS, rows)
+
+
+def test_no_cell_is_run_by_a_spreadsheet_and_numbers_stay_numbers(tmp_path: Path) -> None:
+    run = ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "'=1", "+49 1"]
+    numbers = ["-0.53", "1e-3", "-1,5", "12", "-.5", "50%"]
+    write_csv(tmp_path / "a.csv", ("a",), [{"a": cell} for cell in [*run, *numbers, -0.53, None, True]])
+    assert (tmp_path / "a.csv").read_bytes().startswith(b"\xef\xbb\xbfa\n")
+    with (tmp_path / "a.csv").open(encoding="utf-8-sig", newline="") as file:
+        cells = [cell for (cell,) in csv.reader(file)][1:]
+    assert cells == [*(f"'{cell}" for cell in run), *numbers, "-0.53", "", "True"]
+    assert [row["a"] for row in read_csv(tmp_path / "a.csv")] == [*run, *numbers, "-0.53", "", "True"]
+
+
+def test_a_table_that_is_none_or_is_cut_short(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot be read"):
+        read_csv(tmp_path / "none.csv")
+    (tmp_path / "cut.csv").write_bytes(b"a;b\r\n1;2;3\r\n\r\n4")
+    assert read_csv(tmp_path / "cut.csv") == [{"a": "1", "b": "2"}, {"a": "4", "b": ""}]
+    (tmp_path / "empty.csv").touch()
+    assert read_csv(tmp_path / "empty.csv") == []

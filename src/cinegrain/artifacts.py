@@ -5,9 +5,11 @@ import hashlib
 import io
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -23,6 +25,11 @@ _MADE_BY = {
     "atlas.json": "cinegrain discover RUN",
     "trailers.json": "cinegrain discover RUN",
 }
+_BOM = "\ufeff"
+# What Excel and LibreOffice take for a formula, in full width as well; apostrophes before it are ours or look like it.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+_NUMBER = re.compile(r"-?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?%?", re.IGNORECASE | re.ASCII)
+_DELIMITER = re.compile(r'"(?:[^"]|"")*"|[,;\t\r\n]')
 
 
 @contextmanager
@@ -106,12 +113,72 @@ def read_json(path: Path, each: Callable[[JsonObject], Any] | None = None) -> An
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Writes a CSV with a header, also when there are no rows."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    """Writes a CSV for people: it has a header also when there are no rows, and a spreadsheet opens it as it is.
+
+    Raises:
+        StoreError: If the place cannot be written.
+    """
+    write_text(path, csv_header(columns) + "".join(csv_line(row.get(column) for column in columns) for row in rows))
+
+
+def csv_header(columns: Iterable[str]) -> str:
+    """The first line of a CSV, after the mark (BOM) by which spreadsheets know UTF-8."""
+    return _BOM + csv_line(columns)
+
+
+def csv_line(cells: Iterable[Any]) -> str:
+    """One row of a CSV.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe before it, which `csv_rows` takes away again;
+    numbers stay numbers.
+    """
+    line = ",".join(_quoted(_shielded("" if cell is None else str(cell))) for cell in cells)
+    return (line or '""') + "\n"
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV that `write_csv` wrote, also after a spreadsheet has saved it again.
+
+    Raises:
+        StoreError: If it cannot be read.
+    """
+    try:
+        return csv_rows(path.read_bytes().decode("utf-8", errors="surrogateescape"))
+    except (OSError, csv.Error) as error:
+        raise StoreError(f"{path} cannot be read: {error}. Delete it and run the same command again.") from error
+
+
+def csv_rows(text: str, *, strict: bool = False) -> list[dict[str, str]]:
+    """Rows by column name; the delimiter is the first of comma, semicolon and tab outside quotes in the header.
+
+    Args:
+        text: A CSV.
+        strict: Refuse rows of another length than the header; otherwise cells that a row lacks are empty, and those
+            that it has too many are left out.
+
+    Raises:
+        csv.Error: If the text is no CSV.
+    """
+    text = text.removeprefix(_BOM)
+    delimiter = next((a for a in _DELIMITER.findall(text) if a and not a.startswith('"')), ",")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter if delimiter in ",;\t" else ",")
+    header, *rows = [[_unshielded(cell) for cell in cells] for cells in reader if cells] or [[]]
+    if strict and (odd := next((cells for cells in rows if len(cells) != len(header)), None)):
+        raise csv.Error(f"a row has {len(odd)} cells, the header {len(header)}")
+    return [dict(zip_longest(header, cells[: len(header)], fillvalue="")) for cells in rows]
+
+
+def _shielded(text: str) -> str:
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def _unshielded(text: str) -> str:
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+def _quoted(text: str) -> str:
+    needs = text != text.strip() or any(c in text for c in ',;\t"\r\n')
+    return '"' + text.replace('"', '""') + '"' if needs else text
 
 
 def key_of(*parts: Any) -> str:
@@ -134,20 +201,40 @@ def open_run(folder: Path, *, create: bool = False) -> Path:
     """
     marker = folder / RUN_FILE
     if marker.is_file():
-        found = read_json(marker)
-        version = found.get("format") if isinstance(found, dict) else None
-        if version != RUN_FORMAT:
-            raise StoreError(
-                f"{folder} is a run of format {version}; this Cinegrain ({__version__}) reads format {RUN_FORMAT}. "
-                f"Use the version that made it, or another --out."
-            )
+        _check_version(folder)
         return folder
     if not create:
         raise StoreError(f"{folder} is not a Cinegrain run (no {RUN_FILE}). Make one with `cinegrain run`.")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise StoreError(f"{folder} exists and is not a Cinegrain run. Choose an empty or new folder for --out.")
+    check_run_folder(folder)
     write_json(marker, {"format": RUN_FORMAT, "cinegrain": __version__})
     return folder
+
+
+def check_run_folder(folder: Path) -> None:
+    """Refuses a folder that cannot be a run to write to; nothing is written.
+
+    Raises:
+        StoreError: If it is something else, a run of another version, or cannot be written.
+    """
+    above = next(place for place in (folder, *folder.absolute().parents) if os.path.exists(place))  # noqa: PTH110
+    if above != folder and not above.is_dir():
+        raise StoreError(f"Cannot write {folder}: {above} is a file. Choose a folder that you may write to.")
+    if above.is_dir() and not os.access(above, os.W_OK | os.X_OK):
+        raise StoreError(f"Cannot write {folder}: {above} is protected. Choose a folder that you may write to.")
+    if (folder / RUN_FILE).is_file():
+        _check_version(folder)
+    elif above == folder and (not folder.is_dir() or any(folder.iterdir())):
+        raise StoreError(f"{folder} exists and is not a Cinegrain run. Choose an empty or new folder for --out.")
+
+
+def _check_version(folder: Path) -> None:
+    found = read_json(folder / RUN_FILE)
+    version = found.get("format") if isinstance(found, dict) else None
+    if version != RUN_FORMAT:
+        raise StoreError(
+            f"{folder} is a run of format {version}; this Cinegrain ({__version__}) reads format {RUN_FORMAT}. "
+            f"Use the version that made it, or another --out."
+        )
 
 
 def is_current(path: Path, key: str) -> bool:

@@ -32,7 +32,17 @@ Source: TypeAlias = Path | Url
 
 @dataclass(frozen=True)
 class Trailer:
-    """One film of the catalogue. `text` holds every further catalogue column as it stood there."""
+    """One film of the catalogue.
+
+    Attributes:
+        trailer_id: Key everywhere.
+        path: Its file, or the first of them.
+        title: As the catalogue has it.
+        genres: The catalogue's.
+        year: Of release.
+        text: Every further column of the catalogue as it stood there.
+        parts: The further files of a film in several, in order; sound alone may be one.
+    """
 
     trailer_id: str
     path: Source
@@ -40,6 +50,7 @@ class Trailer:
     genres: tuple[str, ...] = ()
     year: int | None = None
     text: Mapping[str, str] = field(default_factory=dict)
+    parts: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

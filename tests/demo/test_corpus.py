@@ -103,9 +103,9 @@ def light_corpus(tmp_path: Path, film: Path, plan: FilmPlan, monkeypatch: pytest
 
 def test_catalogue_and_truth_fit_together_and_only_truth_tells(light_corpus: Path) -> None:
     files = render_corpus(light_corpus, SHORT)
-    with files.catalog.open(encoding="utf-8", newline="") as file:
+    with files.catalog.open(encoding="utf-8-sig", newline="") as file:
         catalog = list(csv.DictReader(file))
-    with files.truth.open(encoding="utf-8", newline="") as file:
+    with files.truth.open(encoding="utf-8-sig", newline="") as file:
         truth = list(csv.DictReader(file))
     assert list(catalog[0]) == ["file", "trailer_id", "title", "year", "genres"]
     assert list(truth[0]) == ["trailer_id", "subgenre", "setting", "motion", "sound"]

@@ -3,16 +3,18 @@
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
+import fsspec
 import pytest
 
 from cinegrain.errors import ConfigError, MediaError
 from cinegrain.media.clock import Deadline
-from cinegrain.media.remote import local_copy, remote_stamp, source, source_name, source_text
+from cinegrain.media.remote import find_remote_videos, local_copy, remote_stamp, source, source_name, source_text
 from cinegrain.types import Url
 
 CONTENT = bytes(range(256)) * 40_000  # ten MB, more than two blocks
@@ -113,6 +115,19 @@ def test_errors_name_the_address_and_not_the_copy(served: Served, copies: Path) 
         local_copy(url, limit_bytes=10**9, deadline=Deadline(60), on_progress=lambda: None) as path,
     ):
         raise MediaError(f"{path} is no film")
+
+
+def test_objects_are_told_by_content_where_the_ending_is_unknown(
+    film: Callable[..., Path], tone: Callable[..., Any], texture: Callable[..., Any]
+) -> None:
+    files = fsspec.filesystem("memory")
+    made = film("a.mkv", [texture(1)] * 5)
+    for name in ("films/no ending", "films/b.mp4", "films/c.jpg"):
+        files.pipe_file(f"/{name}", made.read_bytes())
+    files.pipe_file("/films/sound", film("a.mp4", None, sound=tone(440, 1)).read_bytes())
+    files.pipe_file("/films/README", b"text")
+    assert [source_name(url) for url in find_remote_videos(Url("memory://films"))] == ["b.mp4", "no ending"]
+    files.rm("/films", recursive=True)
 
 
 def test_another_content_has_another_stamp(served: Served) -> None:

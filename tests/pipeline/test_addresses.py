@@ -59,10 +59,10 @@ def test_predict_film_and_folder(finished: Path, web: str, cinegrain_here: Cineg
     out = tmp_path / "answers.csv"
     done = cinegrain_here("predict", finished, web, f"{web}/gone.mp4", "http://127.0.0.1:1/x.mp4", "--out", out)
     assert done.code == 3
-    with out.open(newline="") as file:
+    with out.open(encoding="utf-8-sig", newline="") as file:
         (row,) = csv.DictReader(file)
     assert row["path"] == f"{web}/ein%20Film%20%C3%A9.mp4"
-    with (tmp_path / "answers.failures.csv").open(newline="") as file:
+    with (tmp_path / "answers.failures.csv").open(encoding="utf-8-sig", newline="") as file:
         failed = {failure["path"]: failure["reason"] for failure in csv.DictReader(file)}
     assert failed.keys() == {f"{web}/broken.mp4", f"{web}/gone.mp4", "http://127.0.0.1:1/x.mp4"}
     assert failed[f"{web}/gone.mp4"] == f"There is nothing at {web}/gone.mp4. Check the address."

@@ -45,7 +45,7 @@ def films(tmp_path: Path) -> list[Path]:
 def paths_in(out: Path) -> list[str]:
     """As any other program reads it."""
     if out.suffix == ".csv":
-        with out.open(encoding="utf-8", newline="") as file:
+        with out.open(encoding="utf-8-sig", newline="") as file:
             return [row["path"] for row in csv.DictReader(file)]
     text = out.read_text(encoding="utf-8")
     rows = json.loads(text) if out.suffix == ".json" else [json.loads(line) for line in text.split("\n") if line]
@@ -88,7 +88,7 @@ def test_a_changed_film_is_not_answered_and_its_answer_replaced(tmp_path: Path, 
     again.fail(Unread(films[1], "it is broken"))
     assert str(films[1]) not in paths_in(out), "what the file was before is no answer to it now"
     assert again.failures == tmp_path / "out.failures.csv"
-    assert again.failures.read_text() == f"path,reason\n{films[1]},it is broken\n"
+    assert again.failures.read_text(encoding="utf-8-sig") == f"path,reason\n{films[1]},it is broken\n"
     assert AnswerFile(out, "m").failures.is_file()
     again.add(answer(films[1]))
     assert not again.failures.exists()
@@ -141,7 +141,7 @@ def test_what_a_spreadsheet_or_a_formatter_saved_again_is_continued(tmp_path: Pa
     table, listed = tmp_path / "a.csv", tmp_path / "a.json"
     for out in (table, listed):
         AnswerFile(out, "m").add(answer(films[0]))
-    table.write_bytes(b"\xef\xbb\xbf" + table.read_bytes().replace(b"\n", b"\r\n"))
+    table.write_bytes(table.read_bytes().replace(b",", b";").replace(b"\n", b"\r\n"))
     listed.write_text(json.dumps(json.loads(listed.read_text()), indent=4))
     for out in (table, listed):
         again = AnswerFile(out, "m")
@@ -152,7 +152,7 @@ def test_what_a_spreadsheet_or_a_formatter_saved_again_is_continued(tmp_path: Pa
 
 def test_a_table_has_a_column_a_genre(tmp_path: Path, films: list[Path]) -> None:
     AnswerFile(tmp_path / "out.csv", "m").add(answer(films[0], probability=0.5))
-    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+    with (tmp_path / "out.csv").open(encoding="utf-8-sig", newline="") as file:
         (row,) = csv.DictReader(file)
     assert (row["genres"], row["War"], row[ODD]) == (f"War|{ODD}", "0.5000", "0.2500")
     assert (row["missing"], row["model"]) == ("audio", "m")

@@ -87,7 +87,7 @@ def members(atlas: RunAtlas) -> dict[str, set[str]]:
 
 
 def table(run: Run) -> dict[str, str]:
-    with run.table.open(encoding="utf-8", newline="") as file:
+    with run.table.open(encoding="utf-8-sig", newline="") as file:
         return {row["trailer_id"]: row["subgenre"] for row in csv.DictReader(file)}
 
 

@@ -104,7 +104,7 @@ def test_skos_holds_what_the_atlas_holds_and_keeps_its_rules(edited: Run, tmp_pa
 
 
 def rows_of(file: Path) -> list[dict[str, str]]:
-    with file.open(encoding="utf-8", newline="") as opened:
+    with file.open(encoding="utf-8-sig", newline="") as opened:
         return list(csv.DictReader(opened))
 
 

@@ -1,22 +1,29 @@
 """Batches filled across trailers: the same vectors, fewer and fuller batches, and nobody pays for a neighbour."""
 
+import hashlib
+import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from tests.pipeline.one_by_one import OneByOne
 
+from cinegrain.config import Settings
 from cinegrain.demo.corpus import CorpusFiles
 from cinegrain.errors import MediaError
 from cinegrain.experts.base import Network
 from cinegrain.experts.registry import PRESETS
 from cinegrain.experts.runtime import Runtime
+from cinegrain.media.reader import TrailerReader
 from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Embedder, Job
 from cinegrain.pipeline.extraction.jobs import Failed, Outcome, WorkerSetup
+from cinegrain.pipeline.extraction.sources import is_unchanged, verified
 from cinegrain.pipeline.extraction.workers import embed_all
 from cinegrain.types import Scene, SceneEmbedding
 
@@ -141,3 +148,42 @@ def test_films_that_wait_in_a_worker_that_dies_are_done_once_more(tmp_path: Path
     times = {name: len((tmp_path / name).read_text()) for name in names}
     assert times.pop("bad") == 2
     assert sorted(times.values()) == [1] * 9 + [2], "only the one that waited beside it was read again"
+
+
+def test_a_film_in_parts_is_read_as_one_and_found_unchanged_until_a_part_changes(
+    corpus: CorpusFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stamps and digest cover all files; the media side is stood in for."""
+    first, second = (
+        Path(shutil.copy(path, tmp_path / f"{i}.mp4")) for i, path in enumerate(sorted(corpus.videos.iterdir())[:2])
+    )
+    asked: list[tuple[Path, ...]] = []
+
+    def reader(path: Path, *args: Any, parts: tuple[Path, ...] = (), **options: Any) -> TrailerReader:
+        asked.append((path, *parts))
+        return TrailerReader(path, *args, **options)
+
+    monkeypatch.setattr("cinegrain.pipeline.extraction.embed.TrailerReader", reader)
+    embedder = Embedder([Means()], ["means"], MediaSettings())
+    record = embedder.one(Job("film", first, (second,))).record
+    assert asked == [(first, second)]
+    assert record.path == str(first)
+    assert record.size_bytes == first.stat().st_size + second.stat().st_size
+    assert record.modified_ns == max(first.stat().st_mtime_ns, second.stat().st_mtime_ns)
+    digests = "".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in (first, second))
+    assert record.sha256 == hashlib.sha256(digests.encode()).hexdigest()
+    assert is_unchanged(record, (first, second), Settings())
+    assert verified(record, Settings()) is True
+    assert not is_unchanged(record, (first,), Settings()), "another list of parts is another film"
+    os.utime(second)
+    assert is_unchanged(record, (first, second), Settings()), "only the time is another"
+    with second.open("ab") as file:
+        file.write(b"x")
+    assert not is_unchanged(record, (first, second), Settings())
+    assert verified(record, Settings()) is False
+    second.unlink()
+    assert not is_unchanged(record, (first, second), Settings())
+    assert verified(record, Settings()) is None
+    plain = embedder.one(Job("film", first)).record
+    assert plain.sha256 == hashlib.sha256(first.read_bytes()).hexdigest()
+    assert "parts" not in json.loads(plain.facts)

@@ -58,11 +58,11 @@ def test_everything_is_written_and_titles_cannot_act(run: Run) -> None:
     assert title.replace("<", "&lt;").replace(">", "&gt;") in html
     assert "made from vectors computed elsewhere" in markdown
     assert "<" not in markdown.replace("&lt;", "")
-    with (folder / "genres.csv").open() as file:
+    with (folder / "genres.csv").open(encoding="utf-8-sig") as file:
         rows = {row["genre"]: row for row in csv.DictReader(file)}
     for genre in figures["genres"]:
         assert float(rows[genre["genre"]]["ap"]) == genre["ap"]
-    with (folder / "confusion.csv").open() as file:
+    with (folder / "confusion.csv").open(encoding="utf-8-sig") as file:
         counts = [[int(row[g]) for g in figures["confusion"]["genres"]] for row in csv.DictReader(file)]
     assert counts == figures["confusion"]["counts"]
 

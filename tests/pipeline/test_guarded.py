@@ -54,7 +54,7 @@ def films(corpus: CorpusFiles, tmp_path: Path) -> Path:
 
 
 def table(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 

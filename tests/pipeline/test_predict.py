@@ -106,6 +106,16 @@ def test_a_bad_file_is_reported_once_and_again_when_it_changes(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+def test_a_line_separator_or_a_formula_in_a_name_does_no_harm(tmp_path: Path, ending: str) -> None:
+    films, out = tmp_path / "films", tmp_path / f"out{ending}"
+    films.mkdir()
+    for name in ("one\u2028two.mp4", "a;b,c.mp4"):
+        (films / name).write_bytes(b"x")
+    assert len(seen(films, out, wait, wait)) == 2
+    assert seen(films, out, wait, wait) == []
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
 def test_a_second_watch_goes_on_where_the_first_stopped(tmp_path: Path, ending: str) -> None:
     films, out = tmp_path / "films", tmp_path / f"out{ending}"
     films.mkdir()
@@ -114,7 +124,7 @@ def test_a_second_watch_goes_on_where_the_first_stopped(tmp_path: Path, ending: 
     assert len(seen(films, out, wait, wait)) == 1
     (films / "b.mp4").write_bytes(b"y")
     assert [x["path"] for x in seen(films, out, wait, wait)] == [str(films / "b.mp4")]
-    text = out.read_text(encoding="utf-8")
+    text = out.read_text(encoding="utf-8-sig")
     rows = list(csv.DictReader(text.splitlines())) if ending == ".csv" else [json.loads(x) for x in text.splitlines()]
     assert [row["path"] for row in rows] == [path_text(odd), str(films / "b.mp4")]
 
@@ -127,12 +137,12 @@ def test_a_film_that_changes_is_answered_again_in_place_of_the_old_answer(tmp_pa
     seen(films, out, wait, wait)
     (films / "a.mp4").write_bytes(b"another")
     assert [x["path"] for x in seen(films, out, wait, wait)] == [str(films / "a.mp4")]
-    with out.open(newline="") as file:
+    with out.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(Path(row["path"]).name, row["size_bytes"]) for row in rows] == [("b.mp4", "1"), ("a.mp4", "7")]
     (films / "a.mp4").write_bytes(b"bad now")
     assert isinstance(seen(films, out, wait, wait)[0], Unread)
-    with out.open(newline="") as file:
+    with out.open(encoding="utf-8-sig", newline="") as file:
         assert [Path(row["path"]).name for row in csv.DictReader(file)] == ["b.mp4"], (
             "the answer to the old file is gone"
         )

@@ -57,13 +57,15 @@ def stem_copy(source: Path, target: Path, *, audio: bool) -> Path:
 
 def test_a_finished_run_holds_everything(finished: Path) -> None:
     assert [name for name in ARTIFACTS if not (finished / name).exists()] == []
-    assert (finished / "failures.csv").read_text() == "trailer_id,path,reason,size_bytes,modified_ns\n"
+    assert (finished / "failures.csv").read_text(
+        encoding="utf-8-sig"
+    ) == "trailer_id,path,reason,size_bytes,modified_ns\n"
     atlas, rows = read_json(finished / "atlas.json"), read_json(finished / "trailers.json")
     members = [m for s in atlas["subgenres"] for m in s["members"]]
     assert sorted(members) == sorted(r["trailer_id"] for r in rows)
     assert len({s["name"] for s in atlas["subgenres"]}) == len(atlas["subgenres"])
     names = {m: s["name"] for s in atlas["subgenres"] for m in s["members"]}
-    with (finished / "subgenres.csv").open() as file:
+    with (finished / "subgenres.csv").open(encoding="utf-8-sig") as file:
         assert {r["trailer_id"]: r["subgenre"] for r in csv.DictReader(file)} == names
     for row in rows:
         assert {w for g in row["predicted"] for w in g["influence"]} == MODES
@@ -280,7 +282,7 @@ def test_broken_files_are_rows_and_the_rest_goes_on(
     done = cinegrain("run", few, "--catalog", catalog, "--out", out, "--json", *FAST)
     assert done.code == 3, done.err
     assert done.json["embedded"] == 6
-    with (out / "failures.csv").open() as file:
+    with (out / "failures.csv").open(encoding="utf-8-sig") as file:
         rows = {row["trailer_id"]: row["reason"] for row in csv.DictReader(file)}
     assert set(rows) == {"text.mp4", "cut off.mp4", "empty.mp4"}
     assert all(len(reason) > 20 for reason in rows.values())
@@ -333,6 +335,9 @@ def bad_calls() -> list[Any]:
         pytest.param("other version", 1, "run of format 99", id="run of another version"),
         pytest.param("not a run", 1, "is not a Cinegrain run", id="output is something else"),
         pytest.param("one genre", 1, "at least two genres", id="fewer than two genres"),
+        pytest.param("few titles", 1, "5 different titles", id="too few titles to split"),
+        pytest.param("no expert", 2, "Unknown preset or expert nothing", id="unknown expert"),
+        pytest.param("no dataset", 2, "A dataset lies in a folder or at an address", id="unusable address"),
         pytest.param("no match", 1, "No row of .* names a file", id="catalogue of other films"),
     ]
 
@@ -365,9 +370,15 @@ def test_bad_input_is_one_clear_error(
         (out / "thesis.docx").touch()
     elif case == "one genre":
         catalog = catalog_of(few, "A")
+    elif case == "few titles":
+        names = [line.split(",")[0] for line in catalog.read_text().splitlines()[1:]]
+        lines = [f"{n},{t},{g}" for n, t, g in zip(names, "aabbcc", "ABABAB", strict=True)]
+        catalog.write_text("file,title,genres\n" + "\n".join(lines))
     elif case == "no match":
         catalog.write_text("file,genres\nx.mp4,A\ny.mp4,B\n")
-    done = cinegrain_here("run", videos, "--catalog", catalog, "--out", out)
+    flags = {"no expert": ["--extract.experts", "nothing"], "no dataset": ["--extract.dataset", "http://a/b"]}
+    done = cinegrain_here("run", videos, "--catalog", catalog, "--out", out, *flags.get(case, []))
+    assert not (out / "dataset").exists(), "told before any film is looked at"
     assert done.code == code, done.err
     assert re.search(message, " ".join(done.err.split())), done.err
     assert sum("Error:" in line for line in done.err.splitlines()) == 1
@@ -445,7 +456,7 @@ def test_predict_names_what_it_cannot_read(
 
 def test_the_truth_reaches_no_stage(finished: Path, corpus: CorpusFiles) -> None:
     """No planted name stands in anything that a stage read or wrote."""
-    with corpus.truth.open() as file:
+    with corpus.truth.open(encoding="utf-8-sig") as file:
         planted = {row["subgenre"] for row in csv.DictReader(file)}
     for path in finished.rglob("*"):
         if path.is_file() and path.suffix in (".json", ".csv", ".toml"):

@@ -79,7 +79,7 @@ def test_the_arrays_are_the_films_vectors(run: Run) -> None:
 
 
 def test_no_answer_is_in_what_the_stages_read(run: Run) -> None:
-    with truth_file(run).open(encoding="utf-8", newline="") as file:
+    with truth_file(run).open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 60
     assert len({row["subgenre"] for row in rows}) > 15

@@ -109,7 +109,7 @@ def test_every_file_ends_in_vectors_or_in_one_failure(
     took_s = time.monotonic() - began_s
     check_dataset(run, trailers)
     embedded = {record.trailer_id for record in EmbeddingDataset(run.dataset).trailers}
-    rows = list(csv.DictReader(run.failures.read_text(encoding="utf-8").splitlines()))
+    rows = list(csv.DictReader(run.failures.read_text(encoding="utf-8-sig").splitlines()))
     failed = [row["trailer_id"] for row in rows]
     assert len(set(failed)) == len(failed) == len(summary.failures)
     assert sorted(embedded | set(failed)) == sorted(trailer.trailer_id for trailer in trailers)

@@ -1,6 +1,5 @@
 """Renders a whole corpus into a folder, in parallel, and resumes where an earlier run stopped."""
 
-import csv
 import json
 import multiprocessing
 import os
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import cv2
 
+from cinegrain.artifacts import csv_header, csv_line
 from cinegrain.demo.plan import CorpusSettings, FilmPlan, plan_corpus
 from cinegrain.demo.render import PART_SUFFIX, is_whole, render_film
 from cinegrain.errors import ConfigError
@@ -143,10 +143,7 @@ def _write_truth(path: Path, plans: Sequence[FilmPlan]) -> None:
 
 
 def _write_rows(path: Path, rows: list[list[str]]) -> None:
-    part = path.with_name(f".{path.name}{PART_SUFFIX}")
-    with part.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
-    part.replace(path)
+    _write_text(path, csv_header(rows[0]) + "".join(map(csv_line, rows[1:])))
 
 
 def _write_text(path: Path, text: str) -> None:

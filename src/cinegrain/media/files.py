@@ -4,17 +4,61 @@ import hashlib
 import os
 import stat
 import unicodedata
-from pathlib import Path
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path, PurePath
 from urllib.parse import unquote_to_bytes
 
 from cinegrain.errors import MediaError
 from cinegrain.media.clock import Deadline
+from cinegrain.media.content import holds_film
 
 VIDEO_SUFFIXES = frozenset(
     f".{ending}"
     for ending in (
-        *("3gp", "asf", "avi", "divx", "f4v", "flv", "gif", "m2ts", "m2v", "m4v", "mkv", "mov", "mp4"),
-        *("mpeg", "mpg", "mts", "mxf", "ogm", "ogv", "ts", "vob", "webm", "wmv"),
+        *("264", "265", "3g2", "3gp", "3gpp", "asf", "avi", "bik", "divx", "dv", "dvr-ms", "evo", "f4v", "flv", "gif"),
+        *("gxf", "h264", "h265", "hevc", "ivf", "m1v", "m2p", "m2t", "m2ts", "m2v", "m4v", "mk3d", "mkv", "mov"),
+        *("mp4", "mp4v", "mpe", "mpeg", "mpg", "mpv", "mts", "mxf", "nsv", "nut", "ogm", "ogv", "qt", "rm", "rmvb"),
+        *("tod", "trp", "ts", "vob", "vro", "webm", "wmv", "wtv", "y4m"),
+    )
+)
+_NO_VIDEO_SUFFIXES = frozenset(
+    f".{ending}"
+    for ending in (
+        # Pictures and documents.
+        *("ai", "arw", "avif", "bmp", "cr2", "dng", "exr", "heic", "heif", "ico", "jfif", "jpe", "jpeg", "jpg", "nef"),
+        *("png", "psd", "svg", "tbn", "tif", "tiff", "webp", "bib", "doc", "docx", "epub", "htm", "html", "md", "odt"),
+        *("ods", "pdf", "ppt", "pptx", "rtf", "tex", "txt", "xls", "xlsx"),
+        # Subtitles, notes and lists beside films.
+        *(
+            "ass",
+            "bup",
+            "cue",
+            "edl",
+            "idx",
+            "ifo",
+            "lrc",
+            "nfo",
+            "sami",
+            "sbv",
+            "scc",
+            "smi",
+            "srt",
+            "ssa",
+            "stl",
+            "sub",
+        ),
+        *("sup", "ttml", "vtt", "asx", "m3u", "m3u8", "mpd", "pls", "sdp", "strm", "url", "webloc", "wpl", "xspf"),
+        # Data and programs.
+        *("cfg", "conf", "css", "csv", "db", "dll", "exe", "ini", "ipynb", "js", "json", "jsonl", "lnk", "log", "npy"),
+        *("npz", "parquet", "pkl", "plist", "py", "sh", "sqlite", "toml", "tsv", "xml", "yaml", "yml", "md5", "par2"),
+        *("sfv", "sha1", "sha256", "torrent", "aae", "thm", "xmp"),
+        # Sound.
+        *("aac", "ac3", "aif", "aiff", "amr", "ape", "au", "caf", "dts", "eac3", "flac", "m4a", "m4b", "mid", "midi"),
+        *("mka", "mp2", "mp3", "mpa", "oga", "opus", "ra", "spx", "tta", "w64", "wav", "wma", "wv"),
+        # Archives, and downloads that are not finished.
+        *("7z", "bz2", "gz", "img", "iso", "rar", "tar", "tgz", "xz", "zip", "zst", "aria2", "crdownload", "part"),
+        *("partial", "tmp", "!qb", "!ut"),
     )
 )
 _BLOCK_BYTES = 1 << 20
@@ -28,8 +72,9 @@ def is_video_name(path: Path) -> bool:
 
 
 def find_videos(folder: Path) -> list[Path]:
-    """All regular files under a folder that are named like videos, sorted; hidden ones are left out.
+    """All videos under a folder, sorted; hidden files are left out, and so is everything that is no regular file.
 
+    A file is told by its ending; where the ending is unknown, or there is none, by its content.
     Links are followed, each folder is entered once, so a link that points back does no harm.
 
     Raises:
@@ -47,9 +92,32 @@ def find_videos(folder: Path) -> list[Path]:
             continue
         entered.add(identity)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        paths = (Path(parent) / name for name in names)
-        found.extend(path for path in paths if is_video_name(path) and path.is_file())
+        found.extend(path for name in names if is_open_name(name) and _is_video(path := Path(parent, name)))
     return sorted(found)
+
+
+def is_open_name(name: str) -> bool:
+    """Whether what a file is called does not rule out that it is a video."""
+    return not name.startswith(".") and PurePath(name).suffix.lower() not in _NO_VIDEO_SUFFIXES
+
+
+def _is_video(path: Path) -> bool:
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return False
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+        return False
+    return is_video_name(path) or _holds_film(path, (status.st_size, status.st_mtime_ns))
+
+
+@lru_cache(maxsize=4096)  # folders that are watched are looked through every few seconds
+def _holds_film(path: Path, _stamp: tuple[int, int]) -> bool:
+    try:
+        with path.open("rb") as file:
+            return holds_film(file)
+    except OSError:
+        return False
 
 
 def path_text(path: Path) -> str:
@@ -90,6 +158,21 @@ def file_sha256(path: Path, deadline: Deadline | None = None) -> str:
     return digest.hexdigest()
 
 
+def files_sha256(files: Sequence[Path], deadline: Deadline | None = None) -> str:
+    """The SHA-256 of a file, or of the hexadecimal digests of several, one behind the other.
+
+    Raises:
+        MediaError: If a file cannot be read, or the deadline passes.
+    """
+    digests = [file_sha256(file, deadline) for file in files]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def joined_stamp(stamps: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Size in bytes and time of change in ns of several files: all bytes, and the last change."""
+    return sum(size for size, _ in stamps), max(changed for _, changed in stamps)
+
+
 def check_regular_file(path: Path) -> None:
     """Refuse what is no file to read, before anything opens it: opening a named pipe would wait for ever.
 
@@ -99,7 +182,7 @@ def check_regular_file(path: Path) -> None:
     try:
         status = path.stat()
     except FileNotFoundError as error:
-        raise MediaError(f"There is no file at {path}. Check the path.") from error
+        raise MediaError(f"Expected a video file at {path}, but there is none. Check the path.") from error
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise MediaError(f"The video file {path} cannot be reached: {why}. Check the path.") from error

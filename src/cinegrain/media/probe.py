@@ -1,7 +1,8 @@
 """Opening a file and choosing the stream that is the film."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import av
@@ -13,11 +14,13 @@ from av.video import VideoStream
 
 from cinegrain.errors import MediaError
 from cinegrain.media.clock import Deadline
+from cinegrain.media.content import DEMUXERS, is_text, other_content
+from cinegrain.media.encrypted import is_encrypted
 from cinegrain.media.files import check_regular_file
 
 _NOT_FILM = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-# What can be in them is text or a single picture, or a list that points to other files.
-_NOT_FILM_FORMATS = frozenset(("tty", "image2", "hls", "concat", "dash", "imf", "lrc", "srt", "webvtt"))
+_UNFINISHED = frozenset((".part", ".partial", ".crdownload", ".download", ".opdownload", ".!ut", ".!qb", ".aria2"))
+_NO_FILM_BYTES = 1 << 16
 # Matroska gives the file's duration, which subtitles may stretch, and in a tag that of each stream.
 _MATROSKA_DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
 
@@ -34,28 +37,31 @@ def open_media(path: Path, *, limit_s: float) -> InputContainer:
         limit_s: How long opening may take, and a step of reading if that is less than `STALL_S`.
 
     Raises:
-        MediaError: If the path is no regular readable file, its content is no video or sound, or it takes too long.
+        MediaError: If the path is no regular readable file, its content is no video or sound or is encrypted, or it
+            takes too long.
     """
     check_regular_file(path)
     deadline = Deadline(limit_s)
+    with _as_media_error(path), path.open("rb") as file:
+        other = other_content(file)
+    if other is not None:
+        raise MediaError(f"{path} is not a video but {other[0]}. {other[1]}")
     try:
         # The absolute path keeps a name such as "http:a.mp4" from being taken for a network address.
         container = av.open(
             str(path.absolute()),
             metadata_errors="replace",
-            options={"protocol_whitelist": "file"},
+            options={"protocol_whitelist": "file", "format_whitelist": DEMUXERS},
             timeout=(limit_s, min(limit_s, STALL_S)),
         )
     except (FFmpegError, OSError, ValueError) as error:
         deadline.check()
         raise MediaError(_why_not_a_video(path, error)) from error
-    names = set(container.format.name.split(","))
-    if names & _NOT_FILM_FORMATS or any(name.endswith("_pipe") for name in names):
+    with _as_media_error(path), path.open("rb") as file:
+        encrypted = is_encrypted(file, container.format.name)
+    if encrypted:
         container.close()
-        raise MediaError(
-            f"Expected a video in {path}, but its content is a picture, a text or a list of other files "
-            f"({container.format.name}). Leave it out, or fetch the film itself."
-        )
+        raise MediaError(f"The film in {path} is encrypted and cannot be read. Get a copy of it without encryption.")
     return container
 
 
@@ -79,8 +85,7 @@ def choose_picture_stream(container: InputContainer, path: Path) -> VideoStream:
     if not films:
         kind = "sound" if container.streams.audio else "data"
         raise MediaError(
-            f"Expected moving pictures in {path}, but the file holds only {kind}. Leave it out, or fetch the film "
-            "with its pictures."
+            f"Expected moving pictures in {path}, but the file holds only {kind}. Get the film with its pictures."
         )
     known = [stream for stream in films if stream.codec_context is not None]
     if not known:
@@ -116,16 +121,30 @@ def _decode_in_this_thread(chosen: VideoStream) -> None:
     chosen.codec_context.thread_count = 1
 
 
+@contextmanager
+def _as_media_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise MediaError(f"The video file {path} cannot be read: {error.strerror or error}. Check the disk.") from error
+
+
 def _why_not_a_video(path: Path, error: Exception) -> str:
-    with path.open("rb") as file:
-        head = file.read(12)
-    what = getattr(error, "strerror", None) or error
+    with _as_media_error(path), path.open("rb") as file:
+        head = file.read(_NO_FILM_BYTES)
+    if path.suffix.lower() in _UNFINISHED:
+        return f"{path} is an unfinished download. Wait until it is complete, or download the film again."
+    if not any(head):
+        return f"{path} holds zeros where a film begins, as after an unfinished download. Download the film again."
     if head[4:8] in (b"ftyp", b"mdat", b"wide", b"free", b"skip"):
         return (
             f"Expected a whole MP4 or QuickTime film in {path}, but its table of contents (moov) is missing "
             "or broken, as after an unfinished download or recording. Copy or download the film again."
         )
+    if is_text(head):
+        return f"{path} is not a video but a text. Give the film itself."
+    what = getattr(error, "strerror", None) or error
     return (
-        f"Expected a video in {path}, but its content is none ({what}). Open it in a player: if that fails "
-        "too, fetch the film again; else convert it to MP4."
+        f"{path} is not a video that can be read ({what}). Open it in a player: if that fails too, download the film "
+        "again; else convert it to MP4."
     )

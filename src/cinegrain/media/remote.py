@@ -13,7 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 from cinegrain.errors import ConfigError, MediaError
 from cinegrain.media.clock import Deadline
-from cinegrain.media.files import find_videos, is_video_name, path_text, text_path
+from cinegrain.media.content import HEAD_BYTES, holds_film, may_be_film
+from cinegrain.media.files import find_videos, is_open_name, is_video_name, path_text, text_path
 from cinegrain.places import is_address, open_place, url_of, why
 from cinegrain.types import Source, Url
 
@@ -45,7 +46,7 @@ def source_name(place: Source) -> str:
 
 
 def find_remote_videos(folder: Url) -> list[Url]:
-    """All objects below an address that are named like videos, sorted.
+    """All videos below an address, sorted: told by their endings, and where these are unknown by their content.
 
     Raises:
         ConfigError: If it cannot be listed; the message says what is missing.
@@ -61,10 +62,25 @@ def find_remote_videos(folder: Url) -> list[Url]:
     # Names come without the host, on which the address of the folder alone can tell.
     below = inside.strip("/")
     urls = (
-        name if "://" in name else f"{folder.rstrip('/')}/{name.strip('/').removeprefix(below).lstrip('/')}"
+        Url(name if "://" in name else f"{folder.rstrip('/')}/{name.strip('/').removeprefix(below).lstrip('/')}")
         for name in names
     )
-    return sorted(Url(url) for url in urls if is_video_name(Path(source_name(Url(url)))))
+    return sorted(url for url in urls if is_video_name(Path(source_name(url))) or _holds_film(url))
+
+
+def _holds_film(url: Url) -> bool:
+    """Whether an object whose ending is unknown holds a film."""
+    name = source_name(url)
+    if not name or not is_open_name(name):
+        return False
+    try:
+        files, inside = open_place(url)
+        if not may_be_film(files.cat_file(inside, start=0, end=HEAD_BYTES)[:HEAD_BYTES]):
+            return False
+        with files.open(inside, "rb") as file:
+            return holds_film(file)
+    except Exception:  # every store has errors of its own, and what cannot be read is no film
+        return False
 
 
 def films_at(texts: Iterable[str]) -> list[Source]:

@@ -1,38 +1,47 @@
 """Brings a folder of videos and a catalogue together."""
 
-import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
-from cinegrain.artifacts import read_json, write_json
+from cinegrain.artifacts import read_json, write_csv, write_json
 from cinegrain.errors import ConfigError, DataError
-from cinegrain.media.files import find_videos, text_path
-from cinegrain.media.remote import find_remote_videos, source, source_name, source_text
-from cinegrain.places import is_address
+from cinegrain.media.files import find_videos
+from cinegrain.media.remote import find_remote_videos, source, source_text
+from cinegrain.pipeline.find_files import shown
+from cinegrain.pipeline.matching import MatchedRow, match_rows
 from cinegrain.readers.catalog.columns import AS_FOUND, Reading
-from cinegrain.readers.catalog.read import CatalogRow, read_catalog
-from cinegrain.types import JsonObject, Source, Trailer, Url
+from cinegrain.readers.catalog.read import read_catalog
+from cinegrain.types import JsonObject, Source, Trailer
 
+MATCHES_FILE: Final = "matches.csv"
+_MATCH_COLUMNS = ("trailer_id", "title", "year", "in_catalogue", "file", "found_by", "confidence")
 _FILM = {field.name for field in fields(Trailer)}
 _source = lru_cache(maxsize=1024)(source)
 
 
 @dataclass(frozen=True)
 class Matched:
-    """Films that have both a row and a file, and a sentence for everything that did not fit."""
+    """Films that have both a row and a file, and a sentence for everything that did not fit.
+
+    Attributes:
+        trailers: Sorted by id.
+        notes: The sentences.
+        told: Rows whose file is not just the one that the catalogue names; they are in no run's catalog.json.
+    """
 
     trailers: tuple[Trailer, ...]
     notes: tuple[str, ...]
+    told: tuple[MatchedRow, ...] = ()
 
 
 def match_catalog(videos: Source, catalog: Path, reading: Reading = AS_FOUND) -> Matched:
-    """Finds the file of each row.
+    """Finds the file of each row, by its path in any spelling, or by title and year where the catalogue has no file.
 
-    A row's `file` is looked up relative to the folder, then by its bare name anywhere below it. An address is taken
-    as it is: whether something is there shows when it is read.
+    An address is taken as it is: whether something is there shows when it is read.
 
     Args:
         videos: The folder, or the address of one.
@@ -47,63 +56,47 @@ def match_catalog(videos: Source, catalog: Path, reading: Reading = AS_FOUND) ->
         raise ConfigError(f"There is no folder at {videos}. Give the folder that holds the videos.")
     read = read_catalog(catalog, columns=reading.columns, genre_map=reading.genre_map)
     files: Sequence[Source] = find_videos(videos) if isinstance(videos, Path) else find_remote_videos(videos)
-    if not files and not any(is_address(row.file) for row in read.rows):
-        raise DataError(f"{videos} holds no videos (looked for .mp4, .mkv, .webm, .mov, .mpg and others).")
-    by_name: dict[str, list[Source]] = {}
-    for path in files:
-        by_name.setdefault(source_name(path), []).append(path)
-    notes = list(read.notes)
+    matching = match_rows(read.rows, files, videos, catalog.parent)
+    notes = [*read.notes, *matching.notes]
     trailers: list[Trailer] = []
-    used: set[Source] = set()
-    for row in read.rows:
-        found = _find(row, videos, by_name)
-        if found is None or found in used:
-            why = "has no file in the folder" if found is None else "names a file that another row has taken"
-            notes.append(f"catalogue row {row.file!r} {why} and is left out")
-            continue
-        used.add(found)
+    for match in matching.rows:
+        row, (first, *parts) = match.row, [p.resolve() if isinstance(p, Path) else p for p in match.paths]
         if not row.genres:
-            notes.append(f"catalogue row {row.file!r} has no genre: it takes no part in genre training")
-        found = found.resolve() if isinstance(found, Path) else found
-        trailers.append(Trailer(row.trailer_id, found, row.title, row.genres, row.year, row.text))
+            notes.append(f"catalogue row {row.file or row.title!r} has no genre: it takes no part in genre training")
+        trailers.append(Trailer(row.trailer_id, first, row.title, row.genres, row.year, row.text, tuple(parts)))
+    used = {path for match in matching.rows for path in match.paths}
     notes += [
-        f"file {_below(path, videos)!r} has no catalogue row and is left out" for path in files if path not in used
+        f"file {shown(path, videos)!r} has no catalogue row and is left out" for path in files if path not in used
     ]
+    if not trailers and not files:
+        raise DataError(f"{videos} holds no videos (looked for .mp4, .mkv, .webm, .mov, .mpg and others).")
     if not trailers:
         raise DataError(
-            f"No row of {catalog} names a file below {videos}. For example row {read.rows[0].file!r} "
-            f"against file {source_name(files[0])!r}."
-            if read.rows
-            else f"No row of {catalog} names a file."
+            f"No row of {catalog} names a file below {videos}. {' '.join(_example(matching.notes))}".rstrip()
         )
-    return Matched(tuple(sorted(trailers, key=lambda t: t.trailer_id)), tuple(notes))
+    return Matched(tuple(sorted(trailers, key=lambda t: t.trailer_id)), tuple(notes), matching.told)
 
 
-def _find(row: CatalogRow, videos: Source, by_name: Mapping[str, Sequence[Source]]) -> Source | None:
-    if is_address(row.file):
-        return source(row.file)
-    if isinstance(videos, Path):
-        direct: Source = Path(os.path.normpath(videos / text_path(row.file)))
-    else:
-        direct = Url(f"{videos.rstrip('/')}/{row.file}")
-    candidates = by_name.get(source_name(direct), [])
-    if direct in candidates:
-        return direct
-    if len(candidates) == 1:
-        return candidates[0]
-    elsewhere = Path(row.file).is_absolute() and isinstance(direct, Path) and direct.is_file()
-    return direct if elsewhere else None
-
-
-def _below(path: Source, videos: Source) -> str:
-    if isinstance(path, Path) and isinstance(videos, Path):
-        return str(path.relative_to(videos))
-    return str(path).removeprefix(f"{videos}".rstrip("/") + "/")
+def _example(notes: Sequence[str]) -> list[str]:
+    """The first sentence that names a file like one wanted, else the first of all."""
+    return [f"For example {note}." for note in sorted(notes, key=lambda note: "nearest" not in note)[:1]]
 
 
 def save_matched(path: Path, matched: Matched) -> None:
-    """Keeps the films of a run."""
+    """Keeps the films of a run; matches.csv beside it lists those whose file the catalogue does not just name."""
     write_json(path, {"trailers": [_plain(t) for t in matched.trailers], "notes": list(matched.notes)})
+    table = path.with_name(MATCHES_FILE)
+    if matched.told:
+        write_csv(table, _MATCH_COLUMNS, map(_match_row, matched.told))
+    else:
+        table.unlink(missing_ok=True)
+
+
+def _match_row(match: MatchedRow) -> JsonObject:
+    row = match.row
+    files = "|".join(source_text(path) for path in match.paths)
+    values = (row.trailer_id, row.title, row.year, row.file, files, match.how, f"{match.confidence:.2f}")
+    return dict(zip(_MATCH_COLUMNS, values, strict=True))
 
 
 def load_matched(path: Path) -> Matched:
@@ -117,15 +110,17 @@ def load_matched(path: Path) -> Matched:
 
 
 def _plain(trailer: Trailer) -> JsonObject:
-    return {**asdict(trailer), "path": source_text(trailer.path)}
+    plain = {**asdict(trailer), "path": source_text(trailer.path), "parts": list(map(source_text, trailer.parts))}
+    return plain if trailer.parts else {name: value for name, value in plain.items() if name != "parts"}
 
 
 def _trailer(item: JsonObject) -> Trailer | JsonObject:
     """A film as soon as it is read, so that a million of them are never plain data all at once; anything else as is."""
-    if item.keys() != _FILM:
+    if item.keys() | {"parts"} != _FILM:
         return item
     genres = tuple(map(sys.intern, item["genres"]))  # a few words for all films
-    return Trailer(**{**item, "path": _source(item["path"]), "genres": genres})
+    parts = tuple(map(_source, item.get("parts", ())))
+    return Trailer(**{**item, "path": _source(item["path"]), "genres": genres, "parts": parts})
 
 
 def catalog_text(trailer: Trailer, columns: Sequence[str]) -> str:

@@ -1,12 +1,11 @@
 """How well planted sub-genres are found again; the only place that reads the truth, after everything is done."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from cinegrain.artifacts import read_json, write_json
+from cinegrain.artifacts import read_csv, read_json, write_json
 from cinegrain.discovery.atlas import unit_rows
 from cinegrain.discovery.clusterers import make_clusterer
 from cinegrain.discovery.clustering import Clusterer
@@ -36,8 +35,7 @@ def recover(run: Run, data: RunData, truth_file: Path, settings: DiscoverSetting
     Returns:
         One row a method, also written to recovery.json.
     """
-    with truth_file.open(encoding="utf-8", newline="") as file:
-        planted = {row["trailer_id"]: row["subgenre"] for row in csv.DictReader(file)}
+    planted = {row["trailer_id"]: row["subgenre"] for row in read_csv(truth_file)}
     truth = [planted[trailer_id] for trailer_id in data.trailer_ids]
     coarse, finetuned = load_model(run.coarse)[0], load_model(run.finetuned)[0]
     plain, ours = kmeans_clusterer(settings.restarts), make_clusterer(settings, load_prototypes(run))

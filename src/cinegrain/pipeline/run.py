@@ -7,9 +7,10 @@ from cinegrain.config import Settings
 from cinegrain.experts.registry import expert_names
 from cinegrain.pipeline.catalog import load_matched
 from cinegrain.pipeline.discover import discover
-from cinegrain.pipeline.extraction.extract import ExtractSummary, extract_folder
+from cinegrain.pipeline.extraction.extract import ExtractSummary, extract, match_folder
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.train import fine_tune, load_data, train
+from cinegrain.pipeline.preflight import check_films
 from cinegrain.pipeline.progress import Watcher
 from cinegrain.pipeline.report import make_report
 from cinegrain.readers.catalog.columns import AS_FOUND, Reading
@@ -43,9 +44,8 @@ def run_all(
     Raises:
         CinegrainError: If the input cannot be used or the output not written.
     """
-    run, matched, extracted = extract_folder(
-        videos, catalog, out, settings, watcher, retry_failed=retry_failed, reading=reading
-    )
+    run, matched = match_folder(videos, catalog, out, settings, reading=reading, check=check_films)
+    extracted = extract(run, matched.trailers, settings, watcher, retry_failed=retry_failed)
     notes = [*matched.notes, *model_films(run, settings, watcher)]
     return RunSummary(run.folder, len(matched.trailers), extracted, tuple(notes))
 

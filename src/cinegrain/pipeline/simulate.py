@@ -1,6 +1,5 @@
 """A simulated corpus as a run: its dataset, its catalogue, and beside them the planted answers that no stage reads."""
 
-import csv
 import json
 import os
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import TextIO
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from cinegrain.artifacts import is_current, key_of, read_json, write_json
+from cinegrain.artifacts import csv_header, csv_line, is_current, key_of, read_json, write_json
 from cinegrain.config import Settings, save_settings
 from cinegrain.errors import ConfigError, StoreError
 from cinegrain.pipeline.layout import Run
@@ -205,8 +204,7 @@ def _write_catalog(run: Run, world: World, on_step: OnStep) -> None:
     """The catalogue that every stage reads, and the answers that none does; streamed, film by film."""
     n = world.settings.trailers
     with _whole(run.catalog) as catalog, _whole(truth_file(run)) as truth:
-        answers = csv.DictWriter(truth, TRUTH_COLUMNS, lineterminator="\n")
-        answers.writeheader()
+        truth.write(csv_header(TRUTH_COLUMNS))
         catalog.write('{\n"notes": ["simulated: no film behind it"],\n"trailers": [\n')
         for number in range(n):
             film = draw_film(world, number)
@@ -214,15 +212,8 @@ def _write_catalog(run: Run, world: World, on_step: OnStep) -> None:
             row = Trailer(name, Path(_NOWHERE), f"Simulated film {number}", film.genres, film.year)
             catalog.write(json.dumps(asdict(row), default=str) + (",\n" if number < n - 1 else "\n]}\n"))
             home = int(world.homes[film.genre_set])
-            answers.writerow(
-                {
-                    "trailer_id": name,
-                    "subgenre": world.sub_genre_name(home, film.variants),
-                    "home_genre": world.genres[home],
-                    "true_genres": "|".join(film.true_genres),
-                    "studio": film.studio,
-                }
-            )
+            true_genres, subgenre = "|".join(film.true_genres), world.sub_genre_name(home, film.variants)
+            truth.write(csv_line((name, subgenre, world.genres[home], true_genres, film.studio)))
             if number % _BLOCK_TRAILERS == 0 or number == n - 1:
                 on_step(number + 1, n, name)
 

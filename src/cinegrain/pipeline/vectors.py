@@ -15,7 +15,7 @@ from cinegrain.experts.registry import PRESETS
 from cinegrain.pipeline.catalog import Matched, save_matched
 from cinegrain.pipeline.extraction.extract import ExtractSummary
 from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.learning.train import MIN_FILMS_PER_GENRE
+from cinegrain.pipeline.learning.train import learnable_genres
 from cinegrain.pipeline.mend import Mending, Tally, fit_mending, refuse_unfit
 from cinegrain.pipeline.progress import OnStep, Watcher
 from cinegrain.pipeline.reading import keep_reading, or_kept
@@ -160,15 +160,8 @@ def training_films(trailers: Sequence[Trailer], settings: Settings) -> list[str]
         DataError: If there are too few films or genres.
     """
     films = sorted(trailers, key=lambda t: t.trailer_id)
-    counts: dict[str, int] = {}
-    for film in films:
-        for genre in film.genres:
-            counts[genre] = counts.get(genre, 0) + 1
-    genres = sorted(genre for genre, n in counts.items() if n >= MIN_FILMS_PER_GENRE)
+    genres, _ = learnable_genres(films)
     films = [film for film in films if set(film.genres) & set(genres)]
-    if len(genres) < 2:
-        found = ", ".join(f"{genre} ({n})" for genre, n in sorted(counts.items())) or "none"
-        raise DataError(f"A genre model needs two genres with {MIN_FILMS_PER_GENRE} films each; found: {found}.")
     labels = np.array([[genre in film.genres for genre in genres] for film in films], dtype=bool)
     split = split_by_title([film.title for film in films], labels, settings.split, seed=settings.seed)
     return [films[i].trailer_id for i in split.train]

@@ -38,10 +38,9 @@ def split_by_title(titles: Sequence[str], labels: Bool, settings: SplitSettings,
 
     Source: Sechidis et al. 2011, On the Stratification of Multi-Label Data (iterative stratification).
     """
+    check_titles(titles)
     group_of = np.unique([_normal(title) for title in titles], return_inverse=True)[1]
-    n_groups = int(group_of.max(initial=-1)) + 1
-    if n_groups < MIN_TITLES:
-        raise DataError(f"Training needs at least {MIN_TITLES} different titles with genres; there are {n_groups}.")
+    n_groups = int(group_of.max()) + 1
     group_labels = np.zeros((n_groups, labels.shape[1]), dtype=bool)
     np.logical_or.at(group_labels, group_of, labels)
     everything = np.arange(n_groups)
@@ -49,6 +48,19 @@ def split_by_title(titles: Sequence[str], labels: Bool, settings: SplitSettings,
     train, val = _cut(rest, group_labels, settings.val / (1 - settings.test), seed + 1)
     parts = (np.flatnonzero(np.isin(group_of, part)).astype(np.int64) for part in (train, val, test))
     return Split(*parts)
+
+
+def check_titles(titles: Sequence[str]) -> None:
+    """Refuses titles that are too few to split.
+
+    Raises:
+        DataError: If there are fewer than `MIN_TITLES` different ones.
+    """
+    n_titles = len({_normal(title) for title in titles})
+    if n_titles < MIN_TITLES:
+        raise DataError(
+            f"Training needs at least {MIN_TITLES} different titles with genres; there are {n_titles}. Add films."
+        )
 
 
 def _cut(groups: Int64, labels: Bool, share: float, seed: int) -> tuple[Int64, Int64]:

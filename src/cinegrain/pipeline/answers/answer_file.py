@@ -6,16 +6,15 @@ one it was writing.
 """
 
 import csv
-import io
 import json
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from cinegrain.artifacts import write_csv, write_text
+from cinegrain.artifacts import csv_header, csv_line, csv_rows, write_csv, write_text
 from cinegrain.errors import ConfigError, StoreError
 from cinegrain.media.remote import source_text
 from cinegrain.pipeline.extraction.sources import NO_FILE, stamp_of
@@ -139,7 +138,8 @@ class AnswerFile:
 
     def _whole(self, rows: Sequence[JsonObject]) -> str:
         if self._is_table:
-            return _table([tuple(rows[0]), *(row.values() for row in rows)]) if rows else f"{_COLUMNS[0]}\n"
+            header = csv_header(rows[0] if rows else _COLUMNS[:1])
+            return header + "".join(csv_line(row.values()) for row in rows)
         lines = [_line(row) for row in rows]
         if self._is_list:
             return "[\n" + ",\n".join(lines) + _LIST_END if lines else "[]\n"
@@ -147,11 +147,11 @@ class AnswerFile:
 
     def _append(self, row: JsonObject) -> None:
         """In one step at the end; a JSON list loses its bracket and gets it again in the same step."""
-        text = _table([row.values()]) if self._is_table else f"{_line(row)}\n"
+        text = csv_line(row.values()) if self._is_table else f"{_line(row)}\n"
         try:
             with self.path.open("r+b", buffering=0) as file:
                 n_bytes = file.seek(0, os.SEEK_END)
-                if n_bytes <= len(self._whole([])):
+                if n_bytes <= len(self._whole([]).encode()):
                     text = self._whole([row])
                     file.seek(0)
                 elif self._is_list:
@@ -226,12 +226,6 @@ def _line(row: JsonObject) -> str:
     return json.dumps(row, ensure_ascii=False, allow_nan=False)
 
 
-def _table(rows: Iterable[Collection[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
-
-
 def _table_rows(text: str) -> list[JsonObject]:
     """Rows of a table; the last one counts only with its line break.
 
@@ -239,10 +233,13 @@ def _table_rows(text: str) -> list[JsonObject]:
         ValueError: If it is no table, or not one with paths.
     """
     whole = text[: text.rfind("\n") + 1]
-    header, *rows = list(csv.reader(io.StringIO(whole or "path\n", newline=""))) or [[]]
-    if header[:1] != ["path"] or not (whole or text).startswith("path"[: len(text)]):
-        raise ValueError(f"its first column is {header[:1]}, not path")
-    return [dict(zip(header, row, strict=True)) for row in rows if row]
+    begun = csv_header(_COLUMNS[:1]).rstrip()
+    if not (whole or text).startswith((begun[: len(text)], begun[1:][: len(text)])):
+        raise ValueError(f"its first column is not {_COLUMNS[0]}")
+    try:
+        return list(csv_rows(whole, strict=True))
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
 
 
 def _json_rows(text: str) -> list[JsonObject]:
@@ -251,7 +248,7 @@ def _json_rows(text: str) -> list[JsonObject]:
     Raises:
         ValueError: If there is anything else.
     """
-    lines = [line.rstrip("\r,]") for line in text.split("\n")]
+    lines = [line.rstrip("\r,]") for line in text.removeprefix("\ufeff").split("\n")]
     lines = [line for line in lines if line.strip() not in ("", "[")]
     rows: list[JsonObject] = []
     for number, line in enumerate(lines, start=1):
@@ -273,7 +270,7 @@ def _json_list(text: str) -> list[JsonObject]:
     Raises:
         ValueError: If it is anything else.
     """
-    found = json.loads(text)
+    found = json.loads(text.removeprefix("\ufeff"))
     if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
         raise ValueError("no list of objects")
     return found
@@ -281,6 +278,6 @@ def _json_list(text: str) -> list[JsonObject]:
 
 def _content(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
+        return path.read_bytes().decode("utf-8", errors="surrogateescape")
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror or error}. Choose another --out.") from error

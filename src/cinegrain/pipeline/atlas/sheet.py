@@ -1,14 +1,13 @@
 """An atlas as a file to take away, edit elsewhere and bring back: CSV and JSON."""
 
 import csv
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cinegrain.artifacts import write_csv, write_json
+from cinegrain.artifacts import csv_rows, write_csv, write_json
 from cinegrain.discovery.atlas import Parent, main_genre
 from cinegrain.errors import ConfigError
 from cinegrain.pipeline.atlas.run_atlas import RunAtlas
@@ -130,11 +129,8 @@ def read_table_file(path: Path) -> Sheet:
         ConfigError: If it is no such table, or says two things at once.
     """
     text = read_bounded(path)
-    first = text.split("\n", 1)[0]
-    delimiter = max((",", ";", "\t"), key=first.count)
     try:
-        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-        rows = [{k.strip(): (v or "").strip() for k, v in row.items() if isinstance(k, str)} for row in reader]
+        rows = [{name.strip(): cell.strip() for name, cell in row.items()} for row in csv_rows(text)]
     except csv.Error as error:
         raise ConfigError(f"{path} is not a readable CSV: {error}.") from error
     missing = {"trailer_id", "subgenre_id", "subgenre"} - set(rows[0] if rows else ())

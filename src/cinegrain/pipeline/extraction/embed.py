@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.weights import WeightFile
 from cinegrain.media.clock import Deadline
 from cinegrain.media.cuts import CutFinder
-from cinegrain.media.files import check_regular_file, file_sha256, path_text
+from cinegrain.media.files import check_regular_file, files_sha256, joined_stamp, path_text
 from cinegrain.media.reader import TrailerReader
 from cinegrain.media.remote import local_copy, remote_stamp, source_text
 from cinegrain.media.settings import CUTS_BY_CHANGE, MediaSettings
@@ -36,10 +36,16 @@ _THUMBNAIL_HEIGHT_PX, _THUMBNAIL_QUALITY = 120, 78
 
 @dataclass(frozen=True)
 class Job:
-    """One trailer to embed."""
+    """One trailer to embed; `parts` are its further files, in order."""
 
     trailer_id: str
     path: Source
+    parts: tuple[Source, ...] = ()
+
+    @property
+    def files(self) -> tuple[Source, ...]:
+        """All of its files."""
+        return (self.path, *self.parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,21 +121,26 @@ class Embedder:
     def _read(self, film: "_Film", pool: "_Pool") -> Iterator[None]:
         """Reads a film into the pool; pauses whenever the networks have run."""
         try:
-            with _on_this_machine(film.job.path, self) as (path, stamp):
-                yield from self._decode(film, path, pool)
-                film.record = replace(film.record, **stamp) if film.record else None
+            with ExitStack() as copies:
+                here = [copies.enter_context(_on_this_machine(place, self)) for place in film.job.files]
+                yield from self._decode(film, [file.path for file in here], pool)
+                if film.record is not None and any(file.stamp for file in here):
+                    film.record = replace(film.record, **_told_from_afar(film.job, here))
         except Exception as error:  # one strange file must not cost those that wait beside it
             film.error = error
         if film.error is not None:
             pool.drop(film)
 
-    def _decode(self, film: "_Film", path: Path, pool: "_Pool") -> Iterator[None]:
-        check_regular_file(path)
-        status = path.stat()
+    def _decode(self, film: "_Film", files: Sequence[Path], pool: "_Pool") -> Iterator[None]:
+        for file in files:
+            check_regular_file(file)
+        stamps = [_stamp(file.stat()) for file in files]
         measures = PlainMeasures()
+        path, *further = files
+        parts = {"parts": tuple(further)} if further else {}
         finder, settings = self.cut_finder, self.settings
-        cuts_s = None if finder is None else find_cuts(path, settings, finder, self.on_progress)
-        with TrailerReader(path, settings, with_clips=needs_clips(self.experts), cuts_s=cuts_s) as reader:
+        cuts_s = None if finder is None else find_cuts(path, settings, finder, self.on_progress, **parts)
+        with TrailerReader(path, settings, with_clips=needs_clips(self.experts), cuts_s=cuts_s, **parts) as reader:
             for scene in reader.scenes():
                 measures.add(scene)
                 film.rows.append(SceneRow(scene.index, scene.start_s, scene.end_s, thumbnail(scene.frames)))
@@ -142,20 +153,23 @@ class Embedder:
                     return
             facts = reader.facts()
         # Only now, for what is no film may be of any size; a film still being copied must not pass for a whole one.
-        digest = file_sha256(path, Deadline(settings.time_limit_s))
-        if _stamp(path.stat()) != _stamp(status):
-            raise MediaError(f"{path} changed while it was read. Wait until it is copied or recorded to its end.")
+        digest = files_sha256(files, Deadline(settings.time_limit_s))
+        for file, stamp in zip(files, stamps, strict=True):
+            if _stamp(file.stat()) != stamp:
+                raise MediaError(f"{file} changed while it was read. Wait until it is copied or recorded to its end.")
+        told = {"parts": [source_text(part) for part in film.job.parts]} if further else {}
+        size_bytes, modified_ns = joined_stamp(stamps)
         film.record = TrailerRecord(
             trailer_id=film.job.trailer_id,
             path=path_text(path),
             sha256=digest,
-            size_bytes=status.st_size,
-            modified_ns=status.st_mtime_ns,
+            size_bytes=size_bytes,
+            modified_ns=modified_ns,
             duration_s=facts.decoded_duration_s,
             n_scenes=len(film.rows),
             flags=facts.flags,
             experts=tuple(self.experts),
-            facts=json.dumps(asdict(facts) | measures.as_facts()),
+            facts=json.dumps(asdict(facts) | measures.as_facts() | told),
         )
 
 
@@ -238,16 +252,30 @@ def _settled(films: list[_Film]) -> Iterator[tuple[Job, EmbeddedTrailer | Except
             yield film.job, outcome
 
 
+@dataclass(frozen=True)
+class _Here:
+    """A file on this machine; `stamp` is what tells of changes to the one that it is a copy of."""
+
+    path: Path
+    stamp: tuple[int, int] | None = None
+
+
 @contextmanager
-def _on_this_machine(source: Source, embedder: Embedder) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """A film as a file here, and what its record says of where it is if that is elsewhere."""
+def _on_this_machine(source: Source, embedder: Embedder) -> Iterator[_Here]:
+    """A file of a film, copied if it is elsewhere."""
     if isinstance(source, Path):
-        yield source, {}
+        yield _Here(source)
         return
-    size_bytes, modified_ns = remote_stamp(source)
+    stamp = remote_stamp(source)
     deadline, limit = Deadline(embedder.settings.time_limit_s), embedder.download_limit_bytes
     with local_copy(source, limit_bytes=limit, deadline=deadline, on_progress=embedder.on_progress) as copy:
-        yield copy, {"path": source, "size_bytes": size_bytes, "modified_ns": modified_ns}
+        yield _Here(copy, stamp)
+
+
+def _told_from_afar(job: Job, here: Sequence[_Here]) -> dict[str, Any]:
+    """What a film's record says of where it is, and of changes, if any of its files is elsewhere."""
+    size_bytes, modified_ns = joined_stamp([file.stamp or _stamp(file.path.stat()) for file in here])
+    return {"path": source_text(job.path), "size_bytes": size_bytes, "modified_ns": modified_ns}
 
 
 def cut_weights(settings: MediaSettings) -> tuple[WeightFile, ...]:
@@ -265,7 +293,11 @@ def load_cut_finder(settings: MediaSettings, cache: Path, runtime: Runtime) -> C
 
 
 def find_cuts(
-    path: Path, settings: MediaSettings, finder: CutFinder, on_progress: Callable[[], None] = lambda: None
+    path: Path,
+    settings: MediaSettings,
+    finder: CutFinder,
+    on_progress: Callable[[], None] = lambda: None,
+    **parts: Any,
 ) -> tuple[float, ...]:
     """When scenes begin, seconds, the first excepted.
 
@@ -274,6 +306,7 @@ def find_cuts(
         settings: How to decode.
         finder: Finds them.
         on_progress: Called every few seconds of film.
+        parts: `parts`, the further files of a film in several, for `TrailerReader`.
 
     Raises:
         MediaError: If the file cannot be read.
@@ -285,7 +318,7 @@ def find_cuts(
                 on_progress()
             yield picture
 
-    with TrailerReader(path, settings) as reader:
+    with TrailerReader(path, settings, **parts) as reader:
         return tuple(finder.cuts(alive(reader.tiny_pictures())))
 
 

@@ -1,14 +1,15 @@
 """The extraction stage: every trailer of the catalogue into the embedding dataset."""
 
-import csv
 import functools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-from cinegrain.artifacts import key_of, write_csv
+from cinegrain.artifacts import check_run_folder, key_of, read_csv, write_csv
 from cinegrain.config import ExtractSettings, Settings, save_settings, to_plain
+from cinegrain.errors import ConfigError
 from cinegrain.experts.base import ExpertCard
 from cinegrain.experts.registry import expert_cards, load_networks, resolve_experts
 from cinegrain.experts.runtime import quantised_for
@@ -25,7 +26,7 @@ from cinegrain.pipeline.progress import Watcher
 from cinegrain.pipeline.reading import keep_reading, or_kept
 from cinegrain.places import cache_folder
 from cinegrain.readers.catalog.columns import AS_FOUND, Reading
-from cinegrain.store.location import dataset_url
+from cinegrain.store.location import Location, dataset_url
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import Source, Trailer
 
@@ -70,12 +71,57 @@ def extract_folder(
     Raises:
         CinegrainError: If the input cannot be used or the output not written.
     """
+    run, matched = match_folder(videos, catalog, out, settings, reading=reading)
+    return run, matched, extract(run, matched.trailers, settings, watcher, retry_failed=retry_failed)
+
+
+def match_folder(
+    videos: Source,
+    catalog: Path,
+    out: Path,
+    settings: Settings,
+    *,
+    reading: Reading = AS_FOUND,
+    check: Callable[[Sequence[Trailer]], None] | None = None,
+) -> tuple[Run, Matched]:
+    """Opens a run on a folder and its catalogue, once nothing stands against it that can be known without any film.
+
+    Args:
+        videos: The folder, or the address of one.
+        catalog: The catalogue.
+        out: The run folder.
+        settings: All settings.
+        reading: How the catalogue is read, where it is not as in the run already.
+        check: Refuses films that cannot lead to what is wanted.
+
+    Raises:
+        CinegrainError: If the input cannot be used or the output not written.
+    """
+    check_settings(out, settings)
     reading = or_kept(reading, out)
     matched = match_catalog(videos, catalog, reading)
+    if check is not None:
+        check(matched.trailers)
     run = Run.open(out, create=True)
     keep_reading(reading, run)
     save_matched(run.catalog, matched)
-    return run, matched, extract(run, matched.trailers, settings, watcher, retry_failed=retry_failed)
+    return run, matched
+
+
+def check_settings(out: Path, settings: Settings) -> None:
+    """Refuses what no film is needed to refuse: an output that cannot be written, unknown experts, missing packages.
+
+    Raises:
+        ConfigError: If an expert is unknown, a package is missing, or the dataset's address cannot be used.
+        StoreError: If the run folder cannot be written, or the dataset's place cannot be reached.
+    """
+    resolve_experts(settings.extract.experts)
+    settings.extract.runtime()
+    if settings.extract.ray and find_spec("ray") is None:
+        raise ConfigError("A Ray cluster needs the package ray: pip install 'cinegrain[ray]'.")
+    check_run_folder(out)
+    if settings.extract.dataset:
+        Location(dataset_url(settings.extract.dataset)).has_info()
 
 
 def extract(
@@ -197,11 +243,10 @@ def read_failures(path: Path) -> list[FailureRow]:
     """The failures of earlier runs; none if there is no file."""
     if not path.is_file():
         return []
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        return [
-            FailureRow(row["trailer_id"], row["path"], row["reason"], int(row["size_bytes"]), int(row["modified_ns"]))
-            for row in csv.DictReader(file)
-        ]
+    return [
+        FailureRow(row["trailer_id"], row["path"], row["reason"], int(row["size_bytes"]), int(row["modified_ns"]))
+        for row in read_csv(path)
+    ]
 
 
 def _write_failures(run: Run, failures: dict[str, FailureRow]) -> None:
@@ -211,11 +256,11 @@ def _write_failures(run: Run, failures: dict[str, FailureRow]) -> None:
 
 def _still_failing(rows: Sequence[FailureRow], trailers: Sequence[Trailer]) -> dict[str, FailureRow]:
     """Failures whose file has not changed since."""
-    paths = {trailer.trailer_id: trailer.path for trailer in trailers}
+    files = {trailer.trailer_id: (trailer.path, *trailer.parts) for trailer in trailers}
     return {
         row.trailer_id: row
         for row in rows
-        if row.trailer_id in paths and stamp_of(paths[row.trailer_id]) == (row.size_bytes, row.modified_ns)
+        if row.trailer_id in files and stamp_of(*files[row.trailer_id]) == (row.size_bytes, row.modified_ns)
     }
 
 
@@ -238,17 +283,18 @@ def _work(
             continue
         record = writer.records.get(trailer.trailer_id)
         missing = tuple(experts)
-        if record is not None and record.experts and is_unchanged(record, trailer.path, settings):
+        files = (trailer.path, *trailer.parts)
+        if record is not None and record.experts and is_unchanged(record, files, settings):
             missing = tuple(name for name in experts if name not in record.experts)
         elif record is not None:
             stale.append(trailer.trailer_id)
         if missing:
-            work.setdefault(missing, []).append(Job(trailer.trailer_id, trailer.path))
+            work.setdefault(missing, []).append(Job(trailer.trailer_id, trailer.path, trailer.parts))
     writer.remove(stale)
     return work
 
 
 def _failure(outcome: Failed) -> FailureRow:
     return FailureRow(
-        outcome.job.trailer_id, source_text(outcome.job.path), outcome.reason, *stamp_of(outcome.job.path)
+        outcome.job.trailer_id, source_text(outcome.job.path), outcome.reason, *stamp_of(*outcome.job.files)
     )

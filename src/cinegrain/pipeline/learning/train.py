@@ -108,7 +108,7 @@ def load_data(run: Run, trailers: Sequence[Trailer], experts: Sequence[str]) -> 
         ids = [trailer.trailer_id for trailer in have]
         return mapped_arrays(run, ids, names, key=films)
 
-    genres, left_out = _learnable(have)
+    genres, left_out = learnable_genres(have)
     labels = np.array([[genre in trailer.genres for genre in genres] for trailer in have], dtype=bool)
     key = key_of([(card["name"], card["key"]) for card in cards], films, _key((t.title, t.genres) for t in have))
     modalities = {card["name"]: card["modality"] for card in cards}
@@ -142,7 +142,12 @@ def _key(rows: Iterable[object]) -> str:
     return whole.hexdigest()[:16]
 
 
-def _learnable(trailers: Sequence[Trailer]) -> tuple[tuple[str, ...], dict[str, int]]:
+def learnable_genres(trailers: Sequence[Trailer]) -> tuple[tuple[str, ...], dict[str, int]]:
+    """Genres with enough films, sorted; and those with too few, with their numbers of films.
+
+    Raises:
+        DataError: If fewer than two have enough.
+    """
     counts = Counter(genre for trailer in trailers for genre in trailer.genres)
     genres = tuple(sorted(genre for genre, n in counts.items() if n >= MIN_FILMS_PER_GENRE))
     if len(genres) < 2:

@@ -1,0 +1,17 @@
+"""What a catalogue alone tells about a run: refused before any film is decoded."""
+
+from collections.abc import Sequence
+
+from cinegrain.pipeline.learning.train import learnable_genres
+from cinegrain.training.split import check_titles
+from cinegrain.types import Trailer
+
+
+def check_films(trailers: Sequence[Trailer]) -> None:
+    """Refuses films that no genre model can come of, even if all of them can be read.
+
+    Raises:
+        DataError: If fewer than two genres have enough films, or too few titles have any of these genres.
+    """
+    genres = set(learnable_genres(trailers)[0])
+    check_titles([trailer.title for trailer in trailers if not genres.isdisjoint(trailer.genres)])
