@@ -61,7 +61,8 @@ class Scene:
         index: Position in the trailer, from 0.
         start_s: First moment, seconds on the file's own clock (PTS), moved so that the film starts at 0.
         end_s: First moment after it.
-        frames: Sampled pictures, uint8 RGB, shape (f, height, width, 3); f may be 0.
+        frames: Sampled pictures, uint8 RGB, shape (f, height, width, 3); f may be 0. Scenes of one film may differ in
+            height and width.
         frame_times_s: Their times, shape (f,).
         flow_frames: Small grey pictures at an even rate, uint8, shape (t, FLOW_HEIGHT, FLOW_WIDTH).
         flow_times_s: Their times, shape (t,).

@@ -7,7 +7,6 @@ import shutil
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +18,6 @@ from cinegrain.errors import MediaError
 from cinegrain.experts.base import Network
 from cinegrain.experts.registry import PRESETS
 from cinegrain.experts.runtime import Runtime
-from cinegrain.media.reader import TrailerReader
 from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Embedder, Job
 from cinegrain.pipeline.extraction.jobs import Failed, Outcome, WorkerSetup
@@ -151,22 +149,16 @@ def test_films_that_wait_in_a_worker_that_dies_are_done_once_more(tmp_path: Path
 
 
 def test_a_film_in_parts_is_read_as_one_and_found_unchanged_until_a_part_changes(
-    corpus: CorpusFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    corpus: CorpusFiles, tmp_path: Path
 ) -> None:
-    """Stamps and digest cover all files; the media side is stood in for."""
     first, second = (
         Path(shutil.copy(path, tmp_path / f"{i}.mp4")) for i, path in enumerate(sorted(corpus.videos.iterdir())[:2])
     )
-    asked: list[tuple[Path, ...]] = []
-
-    def reader(path: Path, *args: Any, parts: tuple[Path, ...] = (), **options: Any) -> TrailerReader:
-        asked.append((path, *parts))
-        return TrailerReader(path, *args, **options)
-
-    monkeypatch.setattr("cinegrain.pipeline.extraction.embed.TrailerReader", reader)
     embedder = Embedder([Means()], ["means"], MediaSettings())
     record = embedder.one(Job("film", first, (second,))).record
-    assert asked == [(first, second)]
+    apart = [embedder.one(Job("film", path)).record for path in (first, second)]
+    assert record.n_scenes == sum(part.n_scenes for part in apart)
+    assert record.duration_s == pytest.approx(sum(part.duration_s for part in apart))
     assert record.path == str(first)
     assert record.size_bytes == first.stat().st_size + second.stat().st_size
     assert record.modified_ns == max(first.stat().st_mtime_ns, second.stat().st_mtime_ns)

@@ -1,7 +1,7 @@
 """What is known about a file once it has been read."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 FLAGS: Final = {
     "no_audio": "The file has no sound stream.",
@@ -12,6 +12,7 @@ FLAGS: Final = {
     "damaged": "Some packets could not be decoded, or some pictures were patched up by the decoder.",
     "shorter_than_announced": "The pictures end before the duration that the file announces.",
     "odd_rate": "Fewer pictures than the frame rate promises (some are lost, or it varies), or over 480 a second.",
+    "dolby_vision": "The pictures are Dolby Vision without an ordinary base layer: the colours are wrong.",
     "clock_jump": "The time stamps leap; the film was joined up there.",
 }
 """Every flag a file may carry, with its meaning."""
@@ -25,7 +26,7 @@ class MediaFacts:
         announced_duration_s: As the file says; None where it does not.
         decoded_duration_s: From the first picture to the end of the last one, or to that of the sound where it
             lasts over a second longer.
-        width: Of the picture as shown: after rotation and with square pixels.
+        width: Of the picture as shown: without black bars, after rotation and with square pixels.
         height: Of the picture as shown.
         video_codec: FFmpeg's short name, for example "h264".
         audio_codec: The same for the sound; None where there is none.
@@ -35,6 +36,10 @@ class MediaFacts:
         audio_language: Of the track that is heard, in its shortest code; None where the file does not say.
         audible_s: How much of the sound can be heard, and so reaches the experts.
         rotation_deg: How far pictures are turned anticlockwise to be shown: 0, 90, 180 or 270.
+        crop: Left, top, width and height of the picture between black bars, pixels of the file; None without bars.
+        deinterlaced: Whether combs were removed from interlaced pictures.
+        tone_mapped: The transfer function of high dynamic range that was mapped to an ordinary screen's; None where
+            there was none.
         n_frames_decoded: Pictures decoded, sampled or not.
         n_bad_packets: Packets of pictures or sound that could not be read or decoded.
         n_scenes: Scenes found.
@@ -52,6 +57,9 @@ class MediaFacts:
     audio_language: str | None
     audible_s: float
     rotation_deg: int
+    crop: tuple[int, int, int, int] | None
+    deinterlaced: bool
+    tone_mapped: Literal["pq", "hlg"] | None
     n_frames_decoded: int
     n_bad_packets: int
     n_scenes: int

@@ -7,11 +7,14 @@ from fractions import Fraction
 import numpy as np
 from av.video import VideoFrame, VideoStream
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from numpy.typing import NDArray
 
+from cinegrain.media.tonemap import ToneMapper
 from cinegrain.types import CLIP_HEIGHT, CLIP_WIDTH, FLOW_HEIGHT, FLOW_WIDTH, TINY_HEIGHT, TINY_WIDTH, UInt8
 
 _MAX_ASPECT = 3
 _HD_HEIGHT = 720
+_UNSPECIFIED = 2
 
 
 @dataclass(frozen=True)
@@ -80,9 +83,26 @@ class Picture:
 class Shrinker:
     """Makes small and sampled pictures of one film; owns their scalers, which are dear to set up."""
 
-    def __init__(self, geometry: Geometry, frame_size_px: int) -> None:
+    def __init__(
+        self,
+        geometry: Geometry,
+        frame_size_px: int,
+        *,
+        tone_mapper: ToneMapper | None = None,
+        n_cropped_rows: int = 0,
+    ) -> None:
+        """Set up for one film.
+
+        Args:
+            geometry: How the film is shown.
+            frame_size_px: Short side of sampled pictures.
+            tone_mapper: Makes its colours those of an ordinary screen, where they are not.
+            n_cropped_rows: Height of the black bars that were cut away.
+        """
         self._turns = geometry.rotation_deg // 90
         self._sampled_size = geometry.sampled_size(frame_size_px)
+        self._tone_mapper = tone_mapper
+        self._n_cropped_rows = n_cropped_rows
         self._small_scaler = VideoReformatter()
         self._sample_scaler = VideoReformatter()
         self._clip_scaler = VideoReformatter()
@@ -100,6 +120,9 @@ class Shrinker:
         and so flickers.
         """
         width, height = self._before_turn(FLOW_WIDTH, FLOW_HEIGHT)
+        if self._tone_mapper is not None:
+            signal = _signal(frame, self._small_scaler, width, height, Interpolation.AREA)
+            return self._turn(self._tone_mapper.yuv(signal), axes=(1, 2))
         shrunk = self._small_scaler.reformat(
             frame,
             width=width,
@@ -129,16 +152,20 @@ class Shrinker:
 
     def _colour(self, frame: VideoFrame, scaler: VideoReformatter, width: int, height: int) -> UInt8:
         width, height = self._before_turn(width, height)
-        unspecified_hd = frame.colorspace == 2 and frame.height >= _HD_HEIGHT
         # Area averaging shrinks as well as the bicubic filter at half the time, but enlarges badly.
         shrinks = frame.width >= width and frame.height >= height
+        interpolation = Interpolation.AREA if shrinks else Interpolation.BICUBIC
+        if self._tone_mapper is not None:
+            signal = _signal(frame, scaler, width, height, interpolation)
+            return self._turn(self._tone_mapper.rgb(signal), axes=(0, 1))
+        unspecified_hd = frame.colorspace == _UNSPECIFIED and frame.height + self._n_cropped_rows >= _HD_HEIGHT
         rgb = scaler.reformat(
             frame,
             width=width,
             height=height,
             format="rgb24",
             src_colorspace=Colorspace.ITU709 if unspecified_hd else None,
-            interpolation=Interpolation.AREA if shrinks else Interpolation.BICUBIC,
+            interpolation=interpolation,
             threads=1,
         ).to_ndarray()
         return self._turn(np.asarray(rgb, np.uint8), axes=(0, 1))
@@ -148,3 +175,19 @@ class Shrinker:
 
     def _turn(self, picture: UInt8, axes: tuple[int, int]) -> UInt8:
         return np.ascontiguousarray(np.rot90(picture, self._turns, axes)) if self._turns else picture
+
+
+def _signal(
+    frame: VideoFrame, scaler: VideoReformatter, width: int, height: int, interpolation: Interpolation
+) -> NDArray[np.uint16]:
+    """A frame as RGB of 16 bits with its own transfer function, shape (height, width, 3)."""
+    rgb = scaler.reformat(
+        frame,
+        width=width,
+        height=height,
+        format="rgb48le",
+        src_colorspace=Colorspace.BT2020 if frame.colorspace == _UNSPECIFIED else None,
+        interpolation=interpolation,
+        threads=1,
+    )
+    return np.asarray(rgb.to_ndarray(), np.uint16)

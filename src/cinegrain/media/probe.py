@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import av
+from av.audio import AudioStream
 from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.error import FFmpegError
@@ -23,7 +24,7 @@ _UNFINISHED = frozenset((".part", ".partial", ".crdownload", ".download", ".opdo
 _NO_FILM_BYTES = 1 << 16
 # Matroska gives the file's duration, which subtitles may stretch, and in a tag that of each stream.
 _MATROSKA_DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
-
+_ENOUGH_PICTURES = 25
 
 STALL_S = 60.0
 """A single step of reading that takes longer, as over a huge hole, is the end of what can be read."""
@@ -76,7 +77,7 @@ def has_pictures(path: Path, *, limit_s: float) -> bool:
 
 
 def choose_picture_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The stream with the film's pictures: never cover art, else as FFmpeg chooses (largest, default first).
+    """The stream with the film's pictures: never a single picture beside a film, else FFmpeg's choice (the largest).
 
     Raises:
         MediaError: If the file has no pictures, or only in a format that cannot be decoded.
@@ -94,7 +95,11 @@ def choose_picture_stream(container: InputContainer, path: Path) -> VideoStream:
         )
     best = container.streams.best("video")
     chosen = best if isinstance(best, VideoStream) and best in known else _largest(known)
-    _decode_in_this_thread(chosen)
+    if len(known) > 1 and chosen.frames <= 1:
+        moving = _moving(path, known)
+        if chosen.index not in moving:
+            chosen = _largest([stream for stream in known if stream.index in moving] or [chosen])
+    decode_in_this_thread(chosen)
     return chosen
 
 
@@ -111,11 +116,29 @@ def announced_duration_s(container: InputContainer, stream: VideoStream) -> floa
     return None
 
 
+def _moving(path: Path, streams: Sequence[VideoStream]) -> set[int]:
+    """Indices of the streams of which more than one picture comes while another shows many; empty if none do so.
+
+    Posters are not always marked as such, and many containers do not say how many pictures a stream has.
+    """
+    counts = {stream.index: 0 for stream in streams}
+    try:
+        with open_media(path, limit_s=STALL_S) as container:
+            for packet in container.demux([container.streams[index] for index in counts]):
+                counts[packet.stream.index] += packet.size > 0
+                if max(counts.values()) >= _ENOUGH_PICTURES:
+                    break
+    # PyAV raises IndexError where a stream appears on the way.
+    except (FFmpegError, IndexError):
+        pass
+    return {index for index, n in counts.items() if n > 1}
+
+
 def _largest(streams: Sequence[VideoStream]) -> VideoStream:
     return max(streams, key=lambda stream: (stream.width or 0) * (stream.height or 0))
 
 
-def _decode_in_this_thread(chosen: VideoStream) -> None:
+def decode_in_this_thread(chosen: VideoStream | AudioStream) -> None:
     """No threads: we run one process on each core, and frame threads cost 5 to 20 % more."""
     chosen.codec_context.thread_type = ThreadType.NONE
     chosen.codec_context.thread_count = 1

@@ -17,11 +17,15 @@ from cinegrain.media.clock import Deadline, StreamClock
 from cinegrain.media.cuts import CutDetector, KnownCuts, is_near_black
 from cinegrain.media.decode import Tally, decode_pictures
 from cinegrain.media.facts import FLAGS, MediaFacts
+from cinegrain.media.filters import filtered
+from cinegrain.media.layouts import SceneFitter
 from cinegrain.media.pictures import Geometry, Picture, Shrinker
 from cinegrain.media.probe import announced_duration_s, choose_picture_stream, open_media
 from cinegrain.media.scenes import SceneBuilder, SceneParts
 from cinegrain.media.settings import MediaSettings
 from cinegrain.media.sound import SoundReader
+from cinegrain.media.survey import Survey, survey_pictures
+from cinegrain.media.tonemap import ToneMapper
 from cinegrain.types import (
     CLIP_FRAMES,
     CLIP_HEIGHT,
@@ -39,6 +43,7 @@ _FALLBACK_FRAME_S = 1 / 25
 _MISSING_S, _MISSING_SHARE = 0.5, 0.02
 _UNEVEN_S = 1.0
 _LONGEST_FRAME_S = 10.0  # a picture said to last longer is a broken clock, unless the file lasts as long
+_DOLBY_VISION_ONLY = ("dvh1", "dvhe", "dvav", "dva1", "dav1")
 _FEWEST_OF_RATE, _MOST_FPS = 0.9, 480.0
 
 
@@ -92,6 +97,9 @@ class TrailerReader:
         self._clock: StreamClock | None = None
         self._geometry: Geometry | None = None
         self._shrinker: Shrinker | None = None
+        self._survey = Survey()
+        self._tone_mapper: ToneMapper | None = None
+        self._fitter: SceneFitter | None = None
         self._sound: SoundReader | None = None
         self._n_scenes = 0
         self._audible_s = 0.0
@@ -215,7 +223,9 @@ class TrailerReader:
         usual_s = 1 / rate if rate >= 1 / _LONGEST_FRAME_S else _FALLBACK_FRAME_S
         tick_s = float(self._stream.time_base or 0)
         last_s = -1.0
-        for frame in decode_pictures(self._container, self._stream, self._tally, deadline):
+        self._survey = survey_pictures(self._path, self._stream.index, deadline)
+        decoded = decode_pictures(self._container, self._stream, self._tally, deadline)
+        for frame in filtered(decoded, self._survey):
             stamp_s = _time_stamp_s(frame, tick_s)
             duration_s = (frame.duration or 0) * tick_s
             if not 0 < duration_s <= _LONGEST_FRAME_S:
@@ -227,8 +237,7 @@ class TrailerReader:
             if time_s <= last_s:
                 continue
             if self._shrinker is None:
-                self._geometry = Geometry.of(frame, self._stream)
-                self._shrinker = Shrinker(self._geometry, self._settings.frame_size_px)
+                self._shrinker = self._make_shrinker(frame)
             try:
                 made = convert(self._shrinker, frame, time_s)
             except (FFmpegError, ValueError) as error:
@@ -238,6 +247,14 @@ class TrailerReader:
             last_s = time_s
             self._last_end_s = time_s + (frame.duration or 0) * tick_s
             yield made
+
+    def _make_shrinker(self, first: VideoFrame) -> Shrinker:
+        survey, size_px = self._survey, self._settings.frame_size_px
+        self._geometry = Geometry.of(first, self._stream)
+        self._tone_mapper = ToneMapper.of(first)
+        self._fitter = SceneFitter(survey, self._geometry, size_px)
+        n_cropped_rows = survey.size[1] - survey.crop.height if survey.size and survey.crop else 0
+        return Shrinker(self._geometry, size_px, tone_mapper=self._tone_mapper, n_cropped_rows=n_cropped_rows)
 
     @staticmethod
     def _make_tiny(shrinker: Shrinker, frame: VideoFrame, time_s: float) -> tuple[float, UInt8]:
@@ -250,10 +267,12 @@ class TrailerReader:
 
     def _make_scene(self, parts: SceneParts, deadline: Deadline) -> Scene:
         assert self._shrinker is not None
+        assert self._fitter is not None
+        parts = self._fitter.fit(parts)
         samples = self._opened_sound(deadline).take(parts.start_s, parts.end_s)
         audible = self._opened_sound(deadline).audible(samples)
         self._audible_s += 0.0 if audible is None else len(audible) / SOUND_RATE_HZ
-        shape = self._shrinker.sample_shape
+        shape = parts.frames[0][1].shape if parts.frames else self._shrinker.sample_shape
         scene = Scene(
             index=self._n_scenes,
             start_s=parts.start_s,
@@ -321,6 +340,8 @@ class TrailerReader:
         assert geometry is not None
         assert sound is not None
         assert clock is not None
+        crop = self._survey.crop
+        transfer = self._tone_mapper.transfer if self._tone_mapper else None
         announced_s = self._announced_s
         n_bad = self._tally.n_bad_packets + sound.tally.n_bad_packets
         missing_s = (announced_s or 0.0) - self._pictures_end_s
@@ -336,6 +357,7 @@ class TrailerReader:
             "odd_rate": not _FEWEST_OF_RATE * float(self._stream.average_rate or 0) * self._pictures_end_s - 1
             <= self._tally.n_frames
             <= _MOST_FPS * self._pictures_end_s + 1,
+            "dolby_vision": self._stream.codec_context.codec_tag in _DOLBY_VISION_ONLY and transfer is None,
             "clock_jump": clock.n_jumps + sound.n_jumps > 0,
         }
         return MediaFacts(
@@ -350,6 +372,9 @@ class TrailerReader:
             audio_language=next((track.language for track in sound.chosen.tracks), None),
             audible_s=round(self._audible_s, 3),
             rotation_deg=geometry.rotation_deg,
+            crop=(crop.left, crop.top, crop.width, crop.height) if crop else None,
+            deinterlaced=self._survey.deinterlacing is not None,
+            tone_mapped=transfer if transfer in ("pq", "hlg") else None,
             n_frames_decoded=self._tally.n_frames,
             n_bad_packets=n_bad,
             n_scenes=self._n_scenes,

@@ -11,7 +11,6 @@ import langcodes
 import numpy as np
 from av import AudioResampler
 from av.audio import AudioFrame, AudioStream
-from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
@@ -20,7 +19,7 @@ from av.video import VideoStream
 from cinegrain.media.audible import QUIETEST_DBFS
 from cinegrain.media.clock import Deadline
 from cinegrain.media.decode import Tally, decode_sound
-from cinegrain.media.probe import open_media
+from cinegrain.media.probe import decode_in_this_thread, open_media
 from cinegrain.media.settings import AUTO
 from cinegrain.types import Float64
 
@@ -198,9 +197,8 @@ def prepare(stream: AudioStream) -> None:
     `layout` or `channels` of a context that has one. Files give it to PCM, whose number of channels the bit rate tells;
     other decoders put an order of their own in its place.
     """
+    decode_in_this_thread(stream)
     context = stream.codec_context
-    context.thread_type = ThreadType.NONE
-    context.thread_count = 1
     if pcm := _PCM.fullmatch(context.name):
         bits = int(pcm[1] or 8)
         n_channels = round((context.bit_rate or 0) / (context.sample_rate * bits)) if context.sample_rate else 0

@@ -20,6 +20,7 @@ from cinegrain.experts.weights import WeightFile
 from cinegrain.media.clock import Deadline
 from cinegrain.media.cuts import CutFinder
 from cinegrain.media.files import check_regular_file, files_sha256, joined_stamp, path_text
+from cinegrain.media.film import FilmReader
 from cinegrain.media.reader import TrailerReader
 from cinegrain.media.remote import local_copy, remote_stamp, source_text
 from cinegrain.media.settings import CUTS_BY_CHANGE, MediaSettings
@@ -136,11 +137,13 @@ class Embedder:
             check_regular_file(file)
         stamps = [_stamp(file.stat()) for file in files]
         measures = PlainMeasures()
-        path, *further = files
-        parts = {"parts": tuple(further)} if further else {}
-        finder, settings = self.cut_finder, self.settings
-        cuts_s = None if finder is None else find_cuts(path, settings, finder, self.on_progress, **parts)
-        with TrailerReader(path, settings, with_clips=needs_clips(self.experts), cuts_s=cuts_s, **parts) as reader:
+        settings = self.settings
+        with FilmReader(
+            files,
+            settings,
+            with_clips=needs_clips(self.experts),
+            find_cuts=self._find_cuts if self.cut_finder else None,
+        ) as reader:
             for scene in reader.scenes():
                 measures.add(scene)
                 film.rows.append(SceneRow(scene.index, scene.start_s, scene.end_s, thumbnail(scene.frames)))
@@ -157,11 +160,11 @@ class Embedder:
         for file, stamp in zip(files, stamps, strict=True):
             if _stamp(file.stat()) != stamp:
                 raise MediaError(f"{file} changed while it was read. Wait until it is copied or recorded to its end.")
-        told = {"parts": [source_text(part) for part in film.job.parts]} if further else {}
+        told = {"parts": [source_text(part) for part in film.job.parts]} if film.job.parts else {}
         size_bytes, modified_ns = joined_stamp(stamps)
         film.record = TrailerRecord(
             trailer_id=film.job.trailer_id,
-            path=path_text(path),
+            path=path_text(files[0]),
             sha256=digest,
             size_bytes=size_bytes,
             modified_ns=modified_ns,
@@ -171,6 +174,10 @@ class Embedder:
             experts=tuple(self.experts),
             facts=json.dumps(asdict(facts) | measures.as_facts() | told),
         )
+
+    def _find_cuts(self, path: Path) -> tuple[float, ...]:
+        assert self.cut_finder is not None
+        return find_cuts(path, self.settings, self.cut_finder, self.on_progress)
 
 
 @dataclass(eq=False)
@@ -297,7 +304,6 @@ def find_cuts(
     settings: MediaSettings,
     finder: CutFinder,
     on_progress: Callable[[], None] = lambda: None,
-    **parts: Any,
 ) -> tuple[float, ...]:
     """When scenes begin, seconds, the first excepted.
 
@@ -306,7 +312,6 @@ def find_cuts(
         settings: How to decode.
         finder: Finds them.
         on_progress: Called every few seconds of film.
-        parts: `parts`, the further files of a film in several, for `TrailerReader`.
 
     Raises:
         MediaError: If the file cannot be read.
@@ -318,7 +323,7 @@ def find_cuts(
                 on_progress()
             yield picture
 
-    with TrailerReader(path, settings, **parts) as reader:
+    with TrailerReader(path, settings) as reader:
         return tuple(finder.cuts(alive(reader.tiny_pictures())))
 
 
