@@ -12,6 +12,7 @@ from cinegrain.pipeline.extraction.workers import WorkerPool, embedding_pool
 from cinegrain.pipeline.layout import Run
 from cinegrain.places import cache_folder
 from cinegrain.store.reader import EmbeddingDataset
+from cinegrain.store.schema import is_outdated
 from cinegrain.types import Source
 
 _MODEL_CARD = "model.json"
@@ -29,7 +30,7 @@ def film_workers(
         experts: Those of its genre model unless others are named.
 
     Raises:
-        ConfigError: If the run was made from vectors computed elsewhere.
+        ConfigError: If the run was made from vectors computed elsewhere, or by an earlier version.
         StoreError: If the run has no genre model.
     """
     settings = settings or load_settings(run.settings)
@@ -64,10 +65,16 @@ def _n_workers(settings: Settings, n_films: int) -> int:
 
 
 def _check_films_can_be_read(run: Run, experts: Sequence[str]) -> None:
-    cards = EmbeddingDataset(run.dataset).cards
-    if any(card["name"] in experts and card["needs"] == "vectors" for card in cards):
+    dataset = EmbeddingDataset(run.dataset)
+    if any(card["name"] in experts and card["needs"] == "vectors" for card in dataset.cards):
         raise ConfigError(
             "This run was made from vectors computed elsewhere, so nothing here can make them from a video. Ask "
             "about the run's own films with `cinegrain explain`; for new films make a run from videos, or one "
             "with the new films' vectors beside the old ones."
+        )
+    if is_outdated(dataset.info):
+        raise ConfigError(
+            f"The vectors of {run.folder} were made by an earlier version of Cinegrain, which heard pauses and saw black "
+            "bars; a film read now cannot be compared with them. Give the command that made the run again "
+            "(`cinegrain run VIDEOS --catalog FILMS --out RUN`): the vectors and the models are computed again."
         )

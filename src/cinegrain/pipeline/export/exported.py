@@ -28,7 +28,7 @@ from cinegrain.places import cache_folder
 from cinegrain.training.calibrate import Calibration
 from cinegrain.types import Bool, Float32, Float64, JsonObject, Source
 
-EXPORT_FORMAT = 1
+EXPORT_FORMAT = 2
 GRAPH_FILE, EXPORT_FILE = "model.onnx", "model.json"
 _MAX_GRAPH_BYTES = 1 << 30
 _OPERATORS = frozenset(
@@ -60,7 +60,9 @@ class ExportedModel:
             raise StoreError(f"{folder} is no exported model (no {EXPORT_FILE}). Make one with `cinegrain export`.")
         self.card: JsonObject = read_json(folder / EXPORT_FILE)
         if not isinstance(self.card, dict) or self.card.get("format") != EXPORT_FORMAT:
-            raise StoreError(f"{folder} is not an exported model of format {EXPORT_FORMAT}. Export it again.")
+            raise StoreError(
+                f"{folder} is not an exported model of format {EXPORT_FORMAT}. Export it again, from a run made with this version."
+            )
         try:
             self.genres = tuple(map(str, self.card["genres"]))
             self.experts = tuple(str(expert["name"]) for expert in self.card["experts"])

@@ -27,6 +27,7 @@ from cinegrain.pipeline.reading import keep_reading, or_kept
 from cinegrain.places import cache_folder
 from cinegrain.readers.catalog.columns import AS_FOUND, Reading
 from cinegrain.store.location import Location, dataset_url
+from cinegrain.store.schema import is_outdated
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import Source, Trailer
 
@@ -145,6 +146,7 @@ def extract(
     install_weights(experts, watcher, also=cut_weights(settings.media))
     if settings.extract.dataset:
         run.place_dataset(dataset_url(settings.extract.dataset))
+    _tell_if_outdated(run, watcher)
     writer = DatasetWriter(
         run.dataset,
         cards=[cards[name].as_json() for name in experts],
@@ -180,6 +182,15 @@ def extract(
         n_new=sum(job.trailer_id in whole for job in jobs),
         failures=tuple(failures.values()),
     )
+
+
+def _tell_if_outdated(run: Run, watcher: Watcher) -> None:
+    place = Location(run.dataset)
+    if place.has_info() and is_outdated(place.read_info()):
+        watcher.say(
+            f"{run.dataset} was made by an earlier version of Cinegrain, which heard pauses and saw black bars: its films "
+            "are looked at and listened to again."
+        )
 
 
 def vectors_key(card: ExpertCard, settings: Settings) -> str:
