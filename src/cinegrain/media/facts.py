@@ -1,7 +1,10 @@
 """What is known about a file once it has been read."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
+
+from cinegrain.media.settings import AUTO
 
 FLAGS: Final = {
     "no_audio": "The file has no sound stream.",
@@ -64,3 +67,49 @@ class MediaFacts:
     n_bad_packets: int
     n_scenes: int
     flags: tuple[str, ...]
+
+
+def heard_track(facts: Mapping[str, Any]) -> str:
+    """The setting `media.audio_track` with which a film is heard again as it was.
+
+    Args:
+        facts: A film's facts, as the dataset keeps them.
+    """
+    tracks: Sequence[int] = facts.get("audio_tracks") or ()
+    return str(tracks[0]) if len(tracks) == 1 else AUTO
+
+
+def read_as(facts: Mapping[str, Any]) -> dict[str, str]:
+    """How a film was read, in words: its picture and its sound; empty for films that were not read here.
+
+    Args:
+        facts: A film's facts, as the dataset keeps them.
+    """
+    found: dict[str, str] = {}
+    if facts.get("width"):
+        found["picture"] = ", ".join([f"{facts['width']} x {facts['height']}", *_picture_notes(facts)])
+    if facts.get("n_audio_tracks"):
+        found["sound"] = _sound_note(facts)
+    if facts.get("parts"):
+        found["files"] = f"{1 + len(facts['parts'])}, read as one film"
+    return found
+
+
+def _picture_notes(facts: Mapping[str, Any]) -> list[str]:
+    notes = []
+    if facts.get("crop"):
+        notes.append("between black bars")
+    if facts.get("deinterlaced"):
+        notes.append("deinterlaced")
+    if facts.get("tone_mapped"):
+        notes.append(f"mapped from {str(facts['tone_mapped']).upper()} to an ordinary screen")
+    return notes
+
+
+def _sound_note(facts: Mapping[str, Any]) -> str:
+    numbers, n_tracks = facts["audio_tracks"], facts["n_audio_tracks"]
+    if not numbers:
+        return "none that can be decoded"
+    which = f"tracks {', '.join(map(str, numbers))} mixed" if len(numbers) > 1 else f"track {numbers[0]}"
+    language = f" ({facts['audio_language']})" if facts.get("audio_language") else ""
+    return f"{which} of {n_tracks}{language}, {facts['audible_s']:.0f} s of it audible"

@@ -7,12 +7,13 @@ import numpy as np
 
 from cinegrain.media.clock import Deadline
 from cinegrain.media.probe import choose_picture_stream, open_media
+from cinegrain.media.settings import AUTO
 from cinegrain.media.sound import SoundReader
 
 SILENCE_DBFS = -60.0
 
 
-def loudness(path: Path, *, duration_s: float, step_s: float, limit_s: float) -> list[float | None]:
+def loudness(path: Path, *, duration_s: float, step_s: float, limit_s: float, track: str = AUTO) -> list[float | None]:
     """Level of a film's sound, step by step.
 
     Args:
@@ -20,6 +21,7 @@ def loudness(path: Path, *, duration_s: float, step_s: float, limit_s: float) ->
         duration_s: How much of it.
         step_s: Length of a step; the last one may be shorter.
         limit_s: Most seconds of work.
+        track: Number of the sound track, from 1, or AUTO.
 
     Returns:
         Root mean square of each step in dBFS (0 is a full-scale square wave); None where there is no sound, or none
@@ -30,8 +32,16 @@ def loudness(path: Path, *, duration_s: float, step_s: float, limit_s: float) ->
     """
     with open_media(path, limit_s=limit_s) as container:
         pictures = choose_picture_stream(container, path)
+        picture_index = pictures.index
         zero_s = float((pictures.start_time or 0) * (pictures.time_base or 0))
-    reader = SoundReader(path, film_zero_s=zero_s, silence_dbfs=SILENCE_DBFS, deadline=Deadline(limit_s))
+    reader = SoundReader(
+        path,
+        film_zero_s=zero_s,
+        deadline=Deadline(limit_s),
+        picture_index=picture_index,
+        silence_dbfs=SILENCE_DBFS,
+        track=track,
+    )
     try:
         edges = [*np.arange(0.0, duration_s, step_s).tolist(), duration_s]
         return [_level(reader, start_s, end_s) for start_s, end_s in pairwise(edges)]

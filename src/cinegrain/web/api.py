@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse
 
 from cinegrain.artifacts import key_of
 from cinegrain.errors import ConfigError
+from cinegrain.media.facts import heard_track
 from cinegrain.media.files import check_regular_file, text_path
 from cinegrain.pipeline.answers.similar import similar_films, why_alike
 from cinegrain.pipeline.atlas.edit import Editor, as_json
@@ -127,7 +128,8 @@ def _add_films(api: APIRouter, explorer: Explorer, ear: Ear) -> None:
     @api.get("/film/loudness")
     def get_loudness(id: _Film) -> Json:  # noqa: A002
         """Level of its sound in dBFS for every half second; nulls are silence."""
-        found = ear.loudness(_video(explorer, id), explorer.record(id).duration_s)
+        record = explorer.record(id)
+        found = ear.loudness(_video(explorer, id), record.duration_s, heard_track(json.loads(record.facts)))
         return {"step_s": STEP_S, "dbfs": found}
 
     @api.get("/film/similar")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cinegrain.media.loudness import loudness
+from cinegrain.media.settings import AUTO
 from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import OnProgress
 from cinegrain.pipeline.extraction.workers import calling_pool
@@ -16,6 +17,7 @@ _LIMIT_S, _LONGEST_FILM_S = 60.0, 4 * 3600.0
 @dataclass(frozen=True)
 class _Listen(Job):
     duration_s: float = 0.0
+    track: str = AUTO
 
 
 class Ear:
@@ -26,13 +28,18 @@ class Ear:
         # A worker goes with the thread that started it, and the server's threads come and go.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ear")
 
-    def loudness(self, path: Path, duration_s: float) -> list[float | None]:
+    def loudness(self, path: Path, duration_s: float, track: str = AUTO) -> list[float | None]:
         """Level in dBFS for each STEP_S of a film's first four hours; None is silence.
+
+        Args:
+            path: The film.
+            duration_s: Its length.
+            track: Number of its sound track, from 1, or AUTO.
 
         Raises:
             MediaError: If the file cannot be read.
         """
-        job = _Listen(str(path), path, duration_s=min(duration_s, _LONGEST_FILM_S))
+        job = _Listen(str(path), path, duration_s=min(duration_s, _LONGEST_FILM_S), track=track)
         return self._thread.submit(self._workers.one, job).result().value
 
     def close(self) -> None:
@@ -44,4 +51,4 @@ class Ear:
 def _levels(job: Job, on_progress: OnProgress) -> list[float | None]:
     del on_progress  # it ends before anybody grows impatient
     assert isinstance(job, _Listen)
-    return loudness(Path(job.path), duration_s=job.duration_s, step_s=STEP_S, limit_s=_LIMIT_S)
+    return loudness(Path(job.path), duration_s=job.duration_s, step_s=STEP_S, limit_s=_LIMIT_S, track=job.track)

@@ -1,5 +1,6 @@
 """What the explorer's pages show of films, sub-genres and genres, as plain JSON."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from cinegrain.artifacts import read_json
 from cinegrain.discovery.atlas import unit_rows
-from cinegrain.media.facts import FLAGS
+from cinegrain.media.facts import FLAGS, read_as
 from cinegrain.media.files import is_video_name, text_path
 from cinegrain.pipeline.answers.similar import similar_films, why_alike
 from cinegrain.pipeline.atlas.edit import history_rows
@@ -89,7 +90,10 @@ def film_view(explorer: Explorer, state: State, trailer_id: str) -> JsonObject:
     return {
         **{key: row[key] for key in ("trailer_id", "title", "year", "genres", "duration_s", "n_scenes", "missing")},
         "split": row["split"],
-        "flags": [{"name": flag, "means": FLAGS.get(flag, "")} for flag in row["flags"]],
+        "file": [
+            *({"name": name, "means": means} for name, means in read_as(_facts(explorer, trailer_id)).items()),
+            *({"name": flag.replace("_", " "), "means": FLAGS.get(flag, "")} for flag in row["flags"]),
+        ],
         "predicted": sorted(row["predicted"], key=lambda genre: -float(genre["probability"])),
         "subgenre": own and {**own, "sure": sureness(row)},
         "runner_up": _named(state, others[0], distances) if others else None,
@@ -99,6 +103,14 @@ def film_view(explorer: Explorer, state: State, trailer_id: str) -> JsonObject:
         "video": video_type(explorer, trailer_id),
         "version": atlas.version,
     }
+
+
+def _facts(explorer: Explorer, trailer_id: str) -> JsonObject:
+    try:
+        facts: JsonObject = json.loads(explorer.record(trailer_id).facts)
+    except NotFoundError:
+        return {}
+    return facts
 
 
 def video_type(explorer: Explorer, trailer_id: str) -> str | None:

@@ -74,7 +74,7 @@ def _check_films_can_be_read(run: Run, experts: Sequence[str]) -> None:
         )
     if is_outdated(dataset.info):
         raise ConfigError(
-            f"The vectors of {run.folder} were made by an earlier version of Cinegrain, which heard pauses and saw black "
-            "bars; a film read now cannot be compared with them. Give the command that made the run again "
+            f"The vectors of {run.folder} were made by an earlier version of Cinegrain, which heard pauses and saw "
+            "black bars; a film read now cannot be compared with them. Give the command that made the run again "
             "(`cinegrain run VIDEOS --catalog FILMS --out RUN`): the vectors and the models are computed again."
         )

@@ -61,7 +61,8 @@ class ExportedModel:
         self.card: JsonObject = read_json(folder / EXPORT_FILE)
         if not isinstance(self.card, dict) or self.card.get("format") != EXPORT_FORMAT:
             raise StoreError(
-                f"{folder} is not an exported model of format {EXPORT_FORMAT}. Export it again, from a run made with this version."
+                f"{folder} is not an exported model of format {EXPORT_FORMAT}. Export it again, "
+                "from a run made with this version."
             )
         try:
             self.genres = tuple(map(str, self.card["genres"]))

@@ -188,8 +188,8 @@ def _tell_if_outdated(run: Run, watcher: Watcher) -> None:
     place = Location(run.dataset)
     if place.has_info() and is_outdated(place.read_info()):
         watcher.say(
-            f"{run.dataset} was made by an earlier version of Cinegrain, which heard pauses and saw black bars: its films "
-            "are looked at and listened to again."
+            f"{run.dataset} was made by an earlier version of Cinegrain, which heard pauses and saw black bars: "
+            "its films are looked at and listened to again."
         )
 
 

@@ -90,7 +90,7 @@ export interface Film {
   n_scenes: number;
   missing: string[];
   split: string;
-  flags: { name: string; means: string }[];
+  file: { name: string; means: string }[];
   predicted: GenreAnswer[];
   subgenre: (Named & { sure: number | null }) | null;
   runner_up: Named | null;
