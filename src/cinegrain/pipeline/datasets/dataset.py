@@ -16,7 +16,7 @@ from cinegrain.pipeline.layout import Run
 from cinegrain.store.location import Location
 from cinegrain.store.merge import CopyingWriter
 from cinegrain.store.reader import EmbeddingDataset
-from cinegrain.store.schema import INFO_FILE
+from cinegrain.store.schema import INFO_FILE, is_outdated
 from cinegrain.store.verify import Verified, verify
 from cinegrain.types import JsonObject, Source, Trailer
 
@@ -174,9 +174,10 @@ def merge_datasets(first: Opened, second: Opened, out: Path) -> Merged:
     """Joins two datasets of the same experts and settings into a new run, with the films of both.
 
     Raises:
-        DataError: If they were made with other experts or settings; it names them.
+        DataError: If they were made with other experts or settings, which it names, or by an earlier version.
         StoreError: If the place is taken or cannot be written.
     """
+    _refuse_outdated(first, second)
     _refuse_unlike(first, second)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StoreError(f"{out} exists and is not empty. Choose a new folder for --out.")
@@ -197,6 +198,15 @@ def merge_datasets(first: Opened, second: Opened, out: Path) -> Merged:
     if settings is not None and settings.is_file():
         write_text(run.settings, settings.read_text(encoding="utf-8"))
     return Merged(run.folder, len(writer.records), doubled)
+
+
+def _refuse_outdated(*datasets: Opened) -> None:
+    for opened in datasets:
+        if is_outdated(opened.dataset.info):
+            raise DataError(
+                f"{opened.folder} was made by an earlier version of Cinegrain. Extract its films again with this one, "
+                "then merge."
+            )
 
 
 def _refuse_unlike(first: Opened, second: Opened) -> None:
