@@ -115,7 +115,7 @@ def check_is_file(path: Path) -> int:
         DataError: If it is anything else.
     """
     if not path.is_file():
-        raise DataError(f"There is no file at {path}. Check the path.")
+        raise DataError(f"There is no file at {path}. Check that the path is right.")
     return path.stat().st_size
 
 
