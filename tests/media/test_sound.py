@@ -80,6 +80,13 @@ def test_other_codecs_keep_time(film: MakeFilm, name: str, codec: str) -> None:
     assert burst_middle_s(sound) == pytest.approx(1.6, abs=0.03)
 
 
+def test_stamps_that_stand_still_tell_no_time(film: MakeFilm) -> None:
+    """RealMedia gives many packets the stamp of the first."""
+    sound = burst(1.5, 3, 8_000)
+    path = film("a.rm", still(3), codec="rv20", sound=sound, sound_codec="real_144", sound_rate_hz=8_000)
+    assert burst_middle_s(whole_sound(path)) == pytest.approx(1.6, abs=0.03)
+
+
 def test_sound_that_starts_late_stays_late(film: MakeFilm) -> None:
     sound = whole_sound(film("a.mkv", still(5), sound=burst(1.0, 3), sound_start_s=1.5))
     assert burst_middle_s(sound) == pytest.approx(2.6, abs=0.005)

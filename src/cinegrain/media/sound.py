@@ -169,6 +169,7 @@ class _PlacedTrack:
         self._setup: tuple[str, str, int] | None = None
         self._segment_end_s = 0.0
         self._next_sample = 0
+        self._last_stamp: int | None = None
 
     @property
     def first(self) -> int:
@@ -201,7 +202,10 @@ class _PlacedTrack:
         if not frame.samples or not frame.sample_rate:
             return
         duration_s = frame.samples / frame.sample_rate
-        stamp_s = frame.pts * self._tick_s if frame.pts is not None else None
+        # No two stretches of one sound begin together: where a file repeats a stamp, as RealMedia does, it tells no time.
+        stamp = None if frame.pts == self._last_stamp else frame.pts
+        self._last_stamp = frame.pts
+        stamp_s = None if stamp is None else stamp * self._tick_s
         start_s = self.clock.place(stamp_s, duration_s)
         setup = (frame.format.name, frame.layout.name, frame.sample_rate)
         if self._resampler is None or setup != self._setup or abs(start_s - self._segment_end_s) > _CONTIGUOUS_S:
