@@ -28,6 +28,7 @@ PLAIN: dict[str, Any] = {
         ({"deinterlaced": True}, "picture", "1280 x 536, deinterlaced"),
         ({"tone_mapped": "pq"}, "picture", "1280 x 536, mapped from PQ to an ordinary screen"),
         ({}, "sound", "track 1 of 1, 20 s of it audible"),
+        ({"audible_s": 0.0}, "sound", "track 1 of 1, nothing of it audible"),
         ({"audio_tracks": [2], "n_audio_tracks": 3, "audio_language": "de"}, "sound", "track 2 of 3 (de), 20 s of it"),
         ({"audio_tracks": [3, 4], "n_audio_tracks": 4}, "sound", "tracks 3, 4 mixed of 4"),
         ({"audio_tracks": []}, "sound", "none that can be decoded"),

@@ -112,4 +112,5 @@ def _sound_note(facts: Mapping[str, Any]) -> str:
         return "none that can be decoded"
     which = f"tracks {', '.join(map(str, numbers))} mixed" if len(numbers) > 1 else f"track {numbers[0]}"
     language = f" ({facts['audio_language']})" if facts.get("audio_language") else ""
-    return f"{which} of {n_tracks}{language}, {facts['audible_s']:.0f} s of it audible"
+    audible = f"{facts['audible_s']:.0f} s of it audible" if facts["audible_s"] >= 0.5 else "nothing of it audible"
+    return f"{which} of {n_tracks}{language}, {audible}"
