@@ -48,8 +48,6 @@ import onnx
 import torch
 
 from cinegrain.config import ExtractSettings, Settings
-from cinegrain.demo.plan import CorpusSettings, plan_corpus
-from cinegrain.demo.render import render_film
 from cinegrain.experts import resnet50, video_resnet
 from cinegrain.experts.base import Network
 from cinegrain.experts.registry import PRESETS, expert_cards, load_networks
@@ -65,6 +63,8 @@ from cinegrain.pipeline.progress import OnStep
 from cinegrain.places import CACHE_VARIABLE, cache_folder
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import Float32, Scene, SceneEmbedding, Trailer, UInt8
+from cinegrain_demo.plan import CorpusSettings, plan_corpus
+from cinegrain_demo.render import render_film
 from paper_weights import write_checkpoints
 from plain_extractor import extract_plainly
 

@@ -11,7 +11,6 @@ from tests.pipeline.conftest import Cinegrain
 from tests.pipeline.growing_run import N_NEW, N_OLD, N_STRANGE, NEW, STRANGE, growing_run, rediscover
 
 from cinegrain.artifacts import read_json
-from cinegrain.demo.corpus import CorpusFiles
 from cinegrain.errors import EditError, StoreError
 from cinegrain.pipeline.answers.answer import Answers
 from cinegrain.pipeline.answers.assign import assign, assign_stored
@@ -26,6 +25,7 @@ from cinegrain.pipeline.report import make_report
 from cinegrain.pipeline.search.find import search_films, search_scenes
 from cinegrain.pipeline.search.library import open_library
 from cinegrain.pipeline.search.query import Like, make_query
+from cinegrain_demo.corpus import CorpusFiles
 
 
 @pytest.fixture(scope="module", autouse=True)

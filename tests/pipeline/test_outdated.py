@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from tests.pipeline.conftest import Cinegrain
 
 from cinegrain.artifacts import read_json, write_json
-from cinegrain.demo.corpus import CorpusFiles
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.schema import FORMAT
+from cinegrain_demo.corpus import CorpusFiles
 
 pytestmark = pytest.mark.xdist_group("run")
 INFO = Path("dataset") / "dataset.json"

@@ -17,8 +17,8 @@ import pytest
 from tests.pipeline.conftest import FAST, Cinegrain
 
 from cinegrain.artifacts import read_json, write_json
-from cinegrain.demo.corpus import CorpusFiles
 from cinegrain.store.reader import EmbeddingDataset
+from cinegrain_demo.corpus import CorpusFiles
 
 pytestmark = pytest.mark.xdist_group("run")
 MODES = {"audio", "location", "motion", "image"}

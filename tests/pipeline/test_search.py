@@ -9,7 +9,6 @@ import pytest
 from typer.testing import CliRunner
 
 from cinegrain.cli.main import app
-from cinegrain.demo.corpus import CorpusFiles
 from cinegrain.errors import ConfigError, StoreError
 from cinegrain.pipeline.atlas.run_atlas import open_atlas
 from cinegrain.pipeline.layout import Run
@@ -20,6 +19,7 @@ from cinegrain.pipeline.search.find import search_films, search_scenes
 from cinegrain.pipeline.search.library import Library, genre_space, open_library
 from cinegrain.pipeline.search.query import Like, LikeSubgenre, make_query
 from cinegrain.types import MODALITIES, JsonObject
+from cinegrain_demo.corpus import CorpusFiles
 
 pytestmark = pytest.mark.xdist_group("run")
 ALL: dict[str, float] = dict.fromkeys(MODALITIES, 1.0)

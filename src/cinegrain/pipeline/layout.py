@@ -113,7 +113,7 @@ class Run:
 
     @property
     def recovery(self) -> Path:
-        """How well planted sub-genres were found again; only the demo has it."""
+        """How well planted sub-genres were recovered, where some were planted."""
         return self.folder / "recovery.json"
 
     @property
