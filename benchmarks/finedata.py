@@ -13,15 +13,15 @@ from scipy.linalg import eigh
 from scipy.ndimage import shift
 from sklearn.datasets import load_digits
 
-from cinegrain.simulate.films import draw_film, scene_vectors
-from cinegrain.simulate.settings import SimulateSettings
-from cinegrain.simulate.world import make_world
 from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.settings import SplitSettings
 from cinegrain.training.split import Split, split_by_title
 from cinegrain.types import Bool, Float32, Float64, Int64
 from cinegrain_demo.inventory import GENRES, SUBGENRES
 from finesets import FineSets, read_sets
+from simulator.films import draw_film, scene_vectors
+from simulator.settings import SimulateSettings
+from simulator.world import make_world
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 N_VIEWS, MAX_DIMENSION = 8, 256

@@ -6,13 +6,13 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import adjusted_rand_score
-from tests.simulate.conftest import scene_means
+from tests.benchmarks.conftest import scene_means
 
 from cinegrain.errors import ConfigError
-from cinegrain.simulate.films import FEWEST_SCENES, MOST_SCENES, draw_film, scene_vectors
-from cinegrain.simulate.settings import DIFFICULTIES, SimulateSettings
-from cinegrain.simulate.world import World, make_world
 from cinegrain.types import MODALITIES
+from simulator.films import FEWEST_SCENES, MOST_SCENES, draw_film, scene_vectors
+from simulator.settings import DIFFICULTIES, SimulateSettings
+from simulator.world import World, make_world
 
 SMALL = SimulateSettings(pooled=True, scale_dimensions=0.125, missing=0.0)
 N = 4000

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import logsumexp
 
-from cinegrain.simulate.films import draw_film, hidden_scenes
-from cinegrain.simulate.world import World
 from cinegrain.types import MODALITIES, Bool, Float64
+from simulator.films import draw_film, hidden_scenes
+from simulator.world import World
 
 _AT_ONCE = 500
 

@@ -7,9 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from cinegrain.simulate.genres import GENRES, affinities, draw_genre_set
-from cinegrain.simulate.settings import SimulateSettings
 from cinegrain.types import MODALITIES, Bool, Float32, Float64, Int64, Modality
+from simulator.genres import GENRES, affinities, draw_genre_set
+from simulator.settings import SimulateSettings
 
 N_SUB_GENRES = 4  # of each genre: two variants in each of two modes
 _MAX_RANK = 32

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cinegrain.simulate.films import draw_film, scene_vectors
-from cinegrain.simulate.world import World
 from cinegrain.types import MODALITIES, Float64
+from simulator.films import draw_film, scene_vectors
+from simulator.world import World
 
 
 def scene_means(world: World, numbers: Sequence[int]) -> dict[str, Float64]:

@@ -75,7 +75,7 @@ class BlockWriter:
             check_format(found, folder)
             if found["experts"] != info["experts"]:
                 raise StoreError(
-                    f"{folder} holds a dataset that was made otherwise. Choose another --out for this one."
+                    f"{folder} holds a dataset that was made otherwise. Choose another folder for this one."
                 )
         self._location.bury_stillborn()
         self._location.write_info(info)

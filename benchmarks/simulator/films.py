@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cinegrain.simulate.world import World
 from cinegrain.types import MODALITIES, Bool, Float32, Float64, Modality
+from simulator.world import World
 
 FEWEST_SCENES, MOST_SCENES = 10, 60
 _MORE_SCENES, _SCENE_SPREAD = 16.0, 0.65  # median beyond the fewest, and spread of the logarithm

@@ -16,13 +16,13 @@ from cinegrain.config import Settings, save_settings
 from cinegrain.errors import ConfigError, StoreError
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import OnStep, Watcher
-from cinegrain.simulate.films import Film, draw_film, scene_vectors
-from cinegrain.simulate.oracle import oracle_probabilities
-from cinegrain.simulate.settings import SimulateSettings
-from cinegrain.simulate.world import World, make_world
-from cinegrain.store.blocks import Block, BlockVectors, BlockWriter
 from cinegrain.store.schema import TrailerRecord
 from cinegrain.types import Float64, JsonObject, Modality, Trailer
+from simulator.blocks import Block, BlockVectors, BlockWriter
+from simulator.films import Film, draw_film, scene_vectors
+from simulator.oracle import oracle_probabilities
+from simulator.settings import SimulateSettings
+from simulator.world import World, make_world
 
 TRUTH_COLUMNS = ("trailer_id", "subgenre", "home_genre", "true_genres", "studio")
 _VERSION = 1  # raise it when the same settings give other vectors
@@ -65,7 +65,7 @@ def simulate(out: Path, wanted: SimulateSettings, settings: Settings, watcher: W
     if writer.n_trailers > wanted.trailers:
         raise ConfigError(
             f"{out} has {writer.n_trailers} simulated trailers already; --trailers {wanted.trailers} would take some "
-            "away. Ask for at least as many, or choose another --out."
+            "away. Ask for at least as many, or choose another folder."
         )
     write_json(parameters_file(run), parameters)
     save_settings(replace(settings, extract=replace(settings.extract, experts=",".join(names.values()))), run.folder)
@@ -145,7 +145,7 @@ def _refuse_other(run: Run, parameters: JsonObject) -> None:
     differ = [line for line in differ if not line.startswith("trailers ")]
     if differ or found["version"] != _VERSION:
         what = ", ".join(differ) or f"version {found['version']}, not {_VERSION}"
-        raise ConfigError(f"{run.folder} was simulated with {what}. Choose another --out for these.")
+        raise ConfigError(f"{run.folder} was simulated with {what}. Choose another folder for these.")
 
 
 def _card(mode: Modality, dimension: int) -> JsonObject:

@@ -2,11 +2,11 @@ import numpy as np
 from scipy.stats import multivariate_normal
 from sklearn.metrics import average_precision_score
 
-from cinegrain.simulate.films import draw_film, hidden_scenes
-from cinegrain.simulate.oracle import oracle_probabilities
-from cinegrain.simulate.settings import SimulateSettings
-from cinegrain.simulate.world import make_world
 from cinegrain.types import MODALITIES
+from simulator.films import draw_film, hidden_scenes
+from simulator.oracle import oracle_probabilities
+from simulator.settings import SimulateSettings
+from simulator.world import make_world
 
 
 def test_oracle_equals_bayes_rule_written_out() -> None:

@@ -1,4 +1,4 @@
-"""What can be simulated. No heavy imports: the command line reads this for its help."""
+"""What can be simulated."""
 
 from dataclasses import dataclass, field
 
@@ -56,7 +56,7 @@ class SimulateSettings:
         default=1.0,
         metadata={"help": "Share of the paper's dimensions (128, 2048, 512, 2048), each at least 8."},
     )
-    seed: int = 0
+    seed: int = field(default=0, metadata={"help": "Random seed."})
 
     def __post_init__(self) -> None:
         if self.trailers < 1 or self.studios < 1 or not 0 <= self.seed < 2**63:
