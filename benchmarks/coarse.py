@@ -28,8 +28,8 @@ import numpy as np
 import torch
 from sklearn.metrics import average_precision_score
 
-from cinegrain.artifacts import write_text
 from cinegrain.metrics.multilabel import macro_ap
+from cinegrain.runs.artifacts import write_text
 from cinegrain.types import Bool, Float64
 from coarse_data import Task, demo, fewer, mmtf, simulated, tiny_simulation
 from coarse_models import DEFAULT, Choice, Effort, Logistic, Network, candidates, choose, network_from

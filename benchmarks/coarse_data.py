@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cinegrain.config import SETTINGS_FILE, Settings, load_settings
+from cinegrain.config import Settings, load_settings
 from cinegrain.experts.registry import expert_names
-from cinegrain.pipeline.catalog import load_matched
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.train import load_data
-from cinegrain.pipeline.progress import Silent
+from cinegrain.runs.catalog import load_matched
+from cinegrain.runs.layout import SETTINGS_FILE, Run
+from cinegrain.runs.progress import Silent
 from cinegrain.store.pool import pool_scenes
 from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.settings import SplitSettings

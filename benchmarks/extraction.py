@@ -58,9 +58,9 @@ from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Embedder, Job
 from cinegrain.pipeline.extraction.extract import extract
 from cinegrain.pipeline.extraction.quantise import quantise_experts
-from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.progress import OnStep
 from cinegrain.places import CACHE_VARIABLE, cache_folder
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import OnStep
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import Float32, Scene, SceneEmbedding, Trailer, UInt8
 from cinegrain_demo.plan import CorpusSettings, plan_corpus

@@ -188,14 +188,14 @@ def demo(folder: Path) -> FineData | None:
     truth = folder / "corpus" / "truth.csv"
     if not truth.is_file():
         return None
-    from cinegrain.config import SETTINGS_FILE, load_settings
+    from cinegrain.config import load_settings
     from cinegrain.experts.registry import expert_names
-    from cinegrain.pipeline.catalog import load_matched
-    from cinegrain.pipeline.layout import Run
     from cinegrain.pipeline.learning.train import load_data
+    from cinegrain.runs.catalog import load_matched
+    from cinegrain.runs.layout import Run
 
     run = Run.open(folder)
-    settings = load_settings(folder / SETTINGS_FILE)
+    settings = load_settings(run.settings)
     data = load_data(run, load_matched(run.catalog).trailers, expert_names(settings.extract.experts))
     with truth.open(encoding="utf-8-sig", newline="") as file:
         planted = {row["trailer_id"]: row["subgenre"] for row in csv.DictReader(file)}

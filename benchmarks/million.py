@@ -104,8 +104,8 @@ def measured(command: list[str]) -> dict[str, Any]:
 def oracle(run: Path) -> dict[str, float]:
     """The best possible mAP on some validation films, and the model's."""
     from cinegrain.metrics.multilabel import macro_ap
-    from cinegrain.pipeline.layout import Run
     from cinegrain.pipeline.learning.trained import load_trained
+    from cinegrain.runs.layout import Run
     from simulator.corpus import oracle_of
 
     trained = load_trained(Run(run))

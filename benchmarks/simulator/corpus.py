@@ -11,11 +11,11 @@ from typing import TextIO
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from cinegrain.artifacts import csv_header, csv_line, is_current, key_of, read_json, write_json
 from cinegrain.config import Settings, save_settings
 from cinegrain.errors import ConfigError, StoreError
-from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.progress import OnStep, Watcher
+from cinegrain.runs.artifacts import csv_header, csv_line, is_current, key_of, read_json, write_json
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import OnStep, Watcher
 from cinegrain.store.schema import TrailerRecord
 from cinegrain.types import Float64, JsonObject, Modality, Trailer
 from simulator.blocks import Block, BlockVectors, BlockWriter

@@ -12,14 +12,14 @@ import lance
 import numpy as np
 import pytest
 
-from cinegrain.artifacts import read_json
 from cinegrain.config import Settings
 from cinegrain.errors import ConfigError, StoreError
-from cinegrain.pipeline.catalog import load_matched
 from cinegrain.pipeline.datasets.dataset import card_text, dataset_info, open_dataset, verify_dataset
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.train import load_data
-from cinegrain.pipeline.progress import Silent
+from cinegrain.runs.artifacts import read_json
+from cinegrain.runs.catalog import load_matched
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Silent
 from cinegrain.store.schema import SCHEMAS
 from cinegrain.types import MODALITIES
 from simulator import corpus as simulation
@@ -154,7 +154,7 @@ _PEAK = """
 import sys
 from pathlib import Path
 from cinegrain.config import Settings
-from cinegrain.pipeline.progress import Silent
+from cinegrain.runs.progress import Silent
 from simulator.corpus import simulate
 from simulator.films import draw_film, scene_vectors
 from simulator.settings import SimulateSettings

@@ -10,21 +10,21 @@ import pytest
 from tests.pipeline.conftest import Cinegrain
 from tests.pipeline.growing_run import N_NEW, N_OLD, N_STRANGE, NEW, STRANGE, growing_run, rediscover
 
-from cinegrain.artifacts import read_json
 from cinegrain.errors import EditError, StoreError
 from cinegrain.pipeline.answers.answer import Answers
 from cinegrain.pipeline.answers.assign import assign, assign_stored
 from cinegrain.pipeline.atlas.arrivals import read_arrivals
 from cinegrain.pipeline.atlas.edit import Editor
 from cinegrain.pipeline.atlas.run_atlas import open_atlas
-from cinegrain.pipeline.catalog import load_matched, save_matched
 from cinegrain.pipeline.datasets.dataset import verify_dataset
-from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.progress import Silent
 from cinegrain.pipeline.report import make_report
 from cinegrain.pipeline.search.find import search_films, search_scenes
 from cinegrain.pipeline.search.library import open_library
 from cinegrain.pipeline.search.query import Like, make_query
+from cinegrain.runs.artifacts import read_json
+from cinegrain.runs.catalog import load_matched, save_matched
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Silent
 from cinegrain_demo.corpus import CorpusFiles
 
 

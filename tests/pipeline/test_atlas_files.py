@@ -19,7 +19,7 @@ from cinegrain.pipeline.atlas.imported import ENDINGS, import_sheet, read_sheet,
 from cinegrain.pipeline.atlas.run_atlas import open_atlas
 from cinegrain.pipeline.atlas.sheet import MAX_BYTES, sheet_of
 from cinegrain.pipeline.atlas.skos import NS
-from cinegrain.pipeline.layout import Run
+from cinegrain.runs.layout import Run
 
 no_figures, discovered, run = test_atlas.no_figures, test_atlas.discovered, test_atlas.run
 OWN = rdflib.Namespace(NS)

@@ -15,10 +15,10 @@ import torch
 from cinegrain.config import load_settings
 from cinegrain.errors import ConfigError
 from cinegrain.experts.registry import expert_names
-from cinegrain.pipeline.catalog import load_matched
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.train import load_data, train
-from cinegrain.pipeline.progress import Silent
+from cinegrain.runs.catalog import load_matched
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Silent
 from cinegrain.training.checkpoint import load_model
 from cinegrain.training.devices import Devices, launched_devices
 from simulator.corpus import simulate

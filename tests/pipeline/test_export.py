@@ -18,9 +18,9 @@ from cinegrain.errors import ConfigError, StoreError
 from cinegrain.explain.influence import mode_influence
 from cinegrain.pipeline.export.exported import ExportedModel
 from cinegrain.pipeline.export.folder import export_model
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.trained import load_trained
-from cinegrain.pipeline.progress import Silent
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Silent
 from cinegrain_demo.corpus import CorpusFiles
 
 WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; "

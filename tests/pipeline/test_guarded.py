@@ -25,7 +25,7 @@ from cinegrain.pipeline.atlas.run_atlas import open_atlas
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
 from cinegrain.pipeline.extraction.jobs import Read, WorkerSetup
 from cinegrain.pipeline.extraction.workers import WorkerPool, calling_pool
-from cinegrain.pipeline.layout import Run
+from cinegrain.runs.layout import Run
 from cinegrain_demo.corpus import CorpusFiles
 
 pytestmark = [pytest.mark.xdist_group("run"), pytest.mark.timeout(280)]

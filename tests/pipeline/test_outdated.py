@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.pipeline.conftest import Cinegrain
 
-from cinegrain.artifacts import read_json, write_json
+from cinegrain.runs.artifacts import read_json, write_json
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.schema import FORMAT
 from cinegrain_demo.corpus import CorpusFiles

@@ -7,11 +7,11 @@ import pytest
 
 from cinegrain.config import Settings
 from cinegrain.errors import StoreError
-from cinegrain.pipeline.catalog import load_matched
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.pooled import mapped_arrays
 from cinegrain.pipeline.learning.train import load_data
-from cinegrain.pipeline.progress import Silent
+from cinegrain.runs.catalog import load_matched
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Silent
 from cinegrain.store import pool
 from cinegrain.types import MODALITIES
 from simulator.corpus import expert_name, simulate

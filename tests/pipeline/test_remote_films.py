@@ -18,8 +18,8 @@ from tests.pipeline.conftest import Cinegrain
 from cinegrain.errors import ConfigError
 from cinegrain.media.remote import remote_stamp
 from cinegrain.pipeline.catalog import match_catalog
-from cinegrain.pipeline.layout import Run
 from cinegrain.places import cache_folder
+from cinegrain.runs.layout import Run
 from cinegrain.store.location import Location, dataset_url
 from cinegrain.store.mirror import mirror_of
 from cinegrain.store.reader import EmbeddingDataset

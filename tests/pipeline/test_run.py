@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from tests.pipeline.conftest import FAST, Cinegrain
 
-from cinegrain.artifacts import read_json, write_json
+from cinegrain.runs.artifacts import read_json, write_json
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain_demo.corpus import CorpusFiles
 

@@ -30,7 +30,7 @@ def assign(
     from cinegrain.media.remote import films_at, source_name, source_text
     from cinegrain.pipeline.answers.assign import assign as assign_films
     from cinegrain.pipeline.atlas.run_atlas import open_atlas
-    from cinegrain.pipeline.layout import Run
+    from cinegrain.runs.layout import Run
 
     opened = Run.open(run)
     if flags:

@@ -219,7 +219,7 @@ def history(run: RunArgument, as_json: JsonFlag = False) -> None:
 def _open(run: Path) -> "RunAtlas":
     """The atlas; what is odd with its log is told."""
     from cinegrain.pipeline.atlas.run_atlas import open_atlas
-    from cinegrain.pipeline.layout import Run
+    from cinegrain.runs.layout import Run
 
     atlas = open_atlas(Run.open(run))
     for line in atlas.oddities:
@@ -229,7 +229,7 @@ def _open(run: Path) -> "RunAtlas":
 
 def _editor(run: Path, by: str | None, why: str, version: int | None) -> "Editor":
     from cinegrain.pipeline.atlas.edit import Editor
-    from cinegrain.pipeline.layout import Run
+    from cinegrain.runs.layout import Run
 
     return Editor(Run.open(run), by or _me(), why, version)
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from cinegrain.artifacts import read_csv, read_json, write_json
 from cinegrain.config import Settings
 from cinegrain.discovery.atlas import unit_rows
 from cinegrain.discovery.clusterers import make_clusterer
@@ -14,9 +13,10 @@ from cinegrain.discovery.kmeans import kmeans_clusterer
 from cinegrain.experts.registry import expert_names
 from cinegrain.metrics.clustering import cluster_scores
 from cinegrain.metrics.retrieval import retrieval_scores
-from cinegrain.pipeline.catalog import load_matched
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.train import RunData, load_data, load_prototypes
+from cinegrain.runs.artifacts import read_csv, read_json, write_json
+from cinegrain.runs.catalog import load_matched
+from cinegrain.runs.layout import Run
 from cinegrain.training.checkpoint import load_model
 from cinegrain.training.infer import encode_all
 from cinegrain.types import Bool, Float64, JsonObject

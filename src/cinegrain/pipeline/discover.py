@@ -7,7 +7,6 @@ from functools import partial
 import numpy as np
 from safetensors.numpy import save
 
-from cinegrain.artifacts import is_current, key_of, rows_written, write_bytes, write_json
 from cinegrain.config import Settings, to_plain
 from cinegrain.discovery.atlas import Atlas, Films, build_atlas, unit_rows
 from cinegrain.discovery.choose_k import KChoice, choose_k
@@ -29,14 +28,15 @@ from cinegrain.pipeline.atlas.edit_log import read_log
 from cinegrain.pipeline.atlas.registry import read_known, write_known
 from cinegrain.pipeline.atlas.run_atlas import RunAtlas, join_atlas, write_table
 from cinegrain.pipeline.expert_blocks import ExpertBlocks
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.measure import measure
 from cinegrain.pipeline.learning.rows import Found, trailer_rows
 from cinegrain.pipeline.learning.train import RunData, load_prototypes
 from cinegrain.pipeline.nuisances import nuisance_variables
-from cinegrain.pipeline.progress import OnStep, Watcher
-from cinegrain.pipeline.provenance import provenance
 from cinegrain.pipeline.words import term_counts, trailer_concepts
+from cinegrain.runs.artifacts import is_current, key_of, rows_written, write_bytes, write_json
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import OnStep, Watcher
+from cinegrain.runs.provenance import provenance
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.checkpoint import load_model
 from cinegrain.training.infer import encode_all

@@ -22,8 +22,8 @@ from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
 from cinegrain.pipeline.extraction.jobs import Failed
 from cinegrain.pipeline.extraction.sources import stamp_of
 from cinegrain.pipeline.extraction.workers import WorkerPool
-from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.progress import Watcher
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Watcher
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.training.data import ExpertArray, TrailerArrays

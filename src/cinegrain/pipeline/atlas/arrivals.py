@@ -8,9 +8,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from cinegrain.artifacts import write_bytes
 from cinegrain.errors import StoreError
-from cinegrain.pipeline.layout import Run
+from cinegrain.runs.artifacts import write_bytes
+from cinegrain.runs.layout import Run
 from cinegrain.types import Float32, JsonObject
 
 

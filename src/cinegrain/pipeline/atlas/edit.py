@@ -20,7 +20,7 @@ from cinegrain.errors import EditError
 from cinegrain.pipeline.atlas.edit_log import EditLog, add_entries, now
 from cinegrain.pipeline.atlas.registry import highest_ever
 from cinegrain.pipeline.atlas.run_atlas import RunAtlas, open_atlas, write_table
-from cinegrain.pipeline.layout import Run
+from cinegrain.runs.layout import Run
 from cinegrain.types import JsonObject
 
 FreshId = Callable[[], str]

@@ -6,13 +6,13 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from cinegrain.artifacts import read_json, write_json
 from cinegrain.discovery.edits import Entry, subgenre_number
 from cinegrain.discovery.edits_check import next_subgenre
 from cinegrain.discovery.edits_replay import Base, replay, wishes
 from cinegrain.discovery.identity import NOTHING_KNOWN, Carried, Known
 from cinegrain.pipeline.atlas.arrivals import Arrivals, read_arrivals
-from cinegrain.pipeline.layout import Run
+from cinegrain.runs.artifacts import read_json, write_json
+from cinegrain.runs.layout import Run
 from cinegrain.types import Float64, JsonObject
 
 

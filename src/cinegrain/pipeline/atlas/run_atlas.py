@@ -9,7 +9,6 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from cinegrain.artifacts import read_json, write_csv
 from cinegrain.config import Settings, load_settings
 from cinegrain.discovery.atlas import Films, Parent, describe, name_key, unique_name, unit_rows
 from cinegrain.discovery.edits import counted, same_name
@@ -21,9 +20,10 @@ from cinegrain.errors import EditError, StoreError
 from cinegrain.pipeline.atlas.arrivals import NO_ARRIVALS, Arrivals, read_arrivals
 from cinegrain.pipeline.atlas.edit_log import EditLog, read_log
 from cinegrain.pipeline.atlas.registry import as_base
-from cinegrain.pipeline.catalog import load_matched
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.words import term_counts
+from cinegrain.runs.artifacts import read_json, write_csv
+from cinegrain.runs.catalog import load_matched
+from cinegrain.runs.layout import Run
 from cinegrain.types import Bool, Float64, Int64, JsonObject, Trailer
 
 _TABLE_COLUMNS = ("trailer_id", "title", "genres", "predicted_genres", "subgenre_id", "subgenre", "distance")

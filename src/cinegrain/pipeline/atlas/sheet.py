@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cinegrain.artifacts import csv_rows, write_csv, write_json
 from cinegrain.discovery.atlas import Parent, main_genre
 from cinegrain.errors import ConfigError
 from cinegrain.pipeline.atlas.run_atlas import RunAtlas
+from cinegrain.runs.artifacts import csv_rows, write_csv, write_json
 
 FORMAT = 1
 MAX_BYTES = 64 << 20

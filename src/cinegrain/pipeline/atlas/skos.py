@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from cinegrain.artifacts import write_bytes
 from cinegrain.discovery.edits import same_name
 from cinegrain.errors import ConfigError
 from cinegrain.pipeline.atlas.sheet import Sheet, SheetGroup, read_bounded
+from cinegrain.runs.artifacts import write_bytes
 
 if TYPE_CHECKING:
     from rdflib import Graph, URIRef

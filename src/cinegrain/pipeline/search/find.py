@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from cinegrain.artifacts import key_of
 from cinegrain.errors import ConfigError
 from cinegrain.explain.search import Besides, Hit, ranked, search
 from cinegrain.explain.search_graph import SearchGraphs
-from cinegrain.pipeline.progress import Watcher
 from cinegrain.pipeline.search.criteria import CRITERIA, GENRES
 from cinegrain.pipeline.search.library import Library
 from cinegrain.pipeline.search.query import Query
 from cinegrain.places import cache_folder
+from cinegrain.runs.artifacts import key_of
+from cinegrain.runs.progress import Watcher
 from cinegrain.store.groups import Group, Groups
 from cinegrain.types import Int64, JsonObject
 

@@ -13,13 +13,13 @@ from cinegrain.explain.search import ExpertSpace
 from cinegrain.media.files import text_path
 from cinegrain.media.remote import source
 from cinegrain.pipeline.atlas.arrivals import read_arrivals
-from cinegrain.pipeline.catalog import load_matched
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.pooled import StoredScenes, mapped_arrays
 from cinegrain.pipeline.learning.train import seen_films
-from cinegrain.pipeline.progress import Watcher
 from cinegrain.pipeline.search.criteria import GENRES
 from cinegrain.places import is_address
+from cinegrain.runs.catalog import load_matched
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Watcher
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.data import TrailerArrays
 from cinegrain.types import Float32, Int64, JsonObject, Trailer

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from cinegrain.artifacts import open_run, read_json, write_json
-from cinegrain.config import SETTINGS_FILE
 from cinegrain.errors import ConfigError
+from cinegrain.runs.artifacts import open_run, read_json, write_json
 from cinegrain.types import Source, Url
 
+SETTINGS_FILE = "settings.toml"
 _POINTER = "dataset-place.json"
 
 

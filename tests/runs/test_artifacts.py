@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cinegrain.artifacts import (
+from cinegrain.errors import StoreError
+from cinegrain.runs.artifacts import (
     is_current,
     key_of,
     open_run,
@@ -18,7 +19,6 @@ from cinegrain.artifacts import (
     write_csv,
     write_json,
 )
-from cinegrain.errors import StoreError
 from cinegrain.types import JsonObject
 
 
