@@ -7,9 +7,9 @@ from cinegrain.discovery.atlas import Films, build_atlas
 from cinegrain.discovery.clustering import Clustering, around
 from cinegrain.discovery.hierarchy import with_finer
 from cinegrain.discovery.kmeans import kmeans_clusterer
-from cinegrain.discovery.naming import TermCounts
 from cinegrain.discovery.stability import Stability
 from cinegrain.discovery.verdict import Verdict
+from cinegrain.naming.terms import TermCounts
 
 
 def test_a_sub_genre_with_parts_is_cut_and_one_without_is_not() -> None:

@@ -8,9 +8,9 @@ import numpy as np
 
 from cinegrain.discovery.clustering import Clustering
 from cinegrain.discovery.edits import same_name, subgenre_id
-from cinegrain.discovery.naming import Term, TermCounts, distinctive_terms, label_words
 from cinegrain.discovery.stability import Stability
 from cinegrain.discovery.verdict import Verdict
+from cinegrain.naming.terms import Term, TermCounts, distinctive_terms, label_words
 from cinegrain.types import Bool, Float64
 
 _PARENT_SHARE, _PAIR_SHARE = 0.5, 0.35

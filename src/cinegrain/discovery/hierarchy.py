@@ -6,10 +6,10 @@ import numpy as np
 
 from cinegrain.discovery.atlas import N_EXEMPLARS, N_KEYWORDS, Atlas, Films, FinerGroup
 from cinegrain.discovery.clustering import Clusterer, Clustering
-from cinegrain.discovery.naming import distinctive_terms, label_words
 from cinegrain.discovery.stability import repeat_search, stability
 from cinegrain.discovery.structure import Blocks, structures_within
 from cinegrain.discovery.verdict import STABLE
+from cinegrain.naming.terms import distinctive_terms, label_words
 from cinegrain.types import Int64
 
 _BIG = 40  # films in a sub-genre that is looked into

@@ -22,6 +22,7 @@ from cinegrain.discovery.structure import GenreStructure, genre_structures, said
 from cinegrain.discovery.trust import with_verdicts
 from cinegrain.errors import StoreError
 from cinegrain.models.genre_model import GenreModel
+from cinegrain.naming.trailer_words import term_counts, trailer_concepts
 from cinegrain.pipeline.answers.assign import place_again
 from cinegrain.pipeline.atlas.arrivals import read_arrivals
 from cinegrain.pipeline.atlas.edit_log import read_log
@@ -32,7 +33,6 @@ from cinegrain.pipeline.learning.measure import measure
 from cinegrain.pipeline.learning.rows import Found, trailer_rows
 from cinegrain.pipeline.learning.train import RunData, load_prototypes
 from cinegrain.pipeline.nuisances import nuisance_variables
-from cinegrain.pipeline.words import term_counts, trailer_concepts
 from cinegrain.runs.artifacts import is_current, key_of, rows_written, write_bytes, write_json
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import OnStep, Watcher

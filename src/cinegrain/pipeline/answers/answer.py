@@ -14,13 +14,13 @@ from cinegrain.explain.influence import mode_influence
 from cinegrain.explain.neighbours import mode_contributions
 from cinegrain.media.files import plain_text
 from cinegrain.media.remote import source, source_name, source_text
+from cinegrain.naming.trailer_words import best_words, word_strength
 from cinegrain.pipeline.answers.new_films import film_workers, new_job
 from cinegrain.pipeline.answers.similar import similar_films
 from cinegrain.pipeline.atlas.run_atlas import Corpus, corpus_of, open_atlas
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
 from cinegrain.pipeline.learning.rows import N_WORDS, calibrated_influence, genre_answers
 from cinegrain.pipeline.learning.sure import FAMILIARITY_FILE, how_sure
-from cinegrain.pipeline.words import best_words, word_strength
 from cinegrain.places import is_address
 from cinegrain.runs.artifacts import key_of
 from cinegrain.runs.layout import Run

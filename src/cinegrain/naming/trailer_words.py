@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from cinegrain.discovery.naming import TermCounts
-from cinegrain.discovery.plain_words import plain_words, text_words
+from cinegrain.naming.plain_words import plain_words, text_words
+from cinegrain.naming.terms import TermCounts
 from cinegrain.runs.catalog import catalog_text
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.types import Concept, Trailer

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cinegrain.discovery.plain_words import head, stems
+from cinegrain.naming.plain_words import head, stems
 from cinegrain.types import Bool, Float64
 
 _FLOOR = 1e-3  # share of a mode's words that an unseen word is given

@@ -92,7 +92,7 @@ def _table() -> dict[str, dict[str, str]]:
 def _lines() -> Iterator[str]:
     """Lines with those joined that go on, without comments."""
     whole = ""
-    text = (resources.files("cinegrain.discovery") / "plain_words.txt").read_text(encoding="utf-8")
+    text = (resources.files("cinegrain.naming") / "plain_words.txt").read_text(encoding="utf-8")
     for line in text.splitlines():
         if line.startswith("    "):
             whole += " " + line.strip()

@@ -6,12 +6,12 @@ import itertools
 import pytest
 
 from cinegrain.discovery.atlas import Parent, main_genre, name_key, unique_name
-from cinegrain.discovery.naming import Term, label_words
-from cinegrain.discovery.plain_words import _lines, head, plain_word, plain_words, stems
 from cinegrain.experts.weights import fetch
 from cinegrain.experts.words import imagenet_words
 from cinegrain.experts.yamnet import CLASS_MAP
-from cinegrain.pipeline.words import term_counts
+from cinegrain.naming.plain_words import _lines, head, plain_word, plain_words, stems
+from cinegrain.naming.terms import Term, label_words
+from cinegrain.naming.trailer_words import term_counts
 from cinegrain.places import cache_folder
 from cinegrain.types import Trailer
 
