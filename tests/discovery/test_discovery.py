@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from cinegrain.atlas.cards import Films, build_atlas
 from cinegrain.discovery import layout
-from cinegrain.discovery.atlas import Films, build_atlas, unit_rows
 from cinegrain.discovery.choose_k import choose_k
+from cinegrain.discovery.clustering import unit_rows
 from cinegrain.discovery.kmeans import kmeans_clusterer, spherical_kmeans
 from cinegrain.discovery.layout import map_layout
 from cinegrain.discovery.settings import DiscoverSettings

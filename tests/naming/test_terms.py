@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from cinegrain.discovery.atlas import Parent, main_genre, name_key, unique_name
+from cinegrain.atlas.cards import Parent, main_genre, name_key, unique_name
 from cinegrain.experts.weights import fetch
 from cinegrain.experts.words import imagenet_words
 from cinegrain.experts.yamnet import CLASS_MAP

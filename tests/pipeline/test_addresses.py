@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from tests.pipeline.conftest import Cinegrain
 
+from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.errors import ConfigError
 from cinegrain.media.remote import films_at
-from cinegrain.pipeline.atlas.run_atlas import open_atlas
 from cinegrain.pipeline.search.library import open_library
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent

@@ -10,12 +10,12 @@ import pytest
 from tests.pipeline.conftest import Cinegrain
 from tests.pipeline.growing_run import N_NEW, N_OLD, N_STRANGE, NEW, STRANGE, growing_run, rediscover
 
+from cinegrain.atlas.arrivals import read_arrivals
+from cinegrain.atlas.edit import Editor
+from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.errors import EditError, StoreError
 from cinegrain.pipeline.answers.answer import Answers
 from cinegrain.pipeline.answers.assign import assign, assign_stored
-from cinegrain.pipeline.atlas.arrivals import read_arrivals
-from cinegrain.pipeline.atlas.edit import Editor
-from cinegrain.pipeline.atlas.run_atlas import open_atlas
 from cinegrain.pipeline.datasets.dataset import verify_dataset
 from cinegrain.pipeline.report import make_report
 from cinegrain.pipeline.search.find import search_films, search_scenes
@@ -146,7 +146,7 @@ def test_a_film_in_a_split_off_part_goes_back_when_the_split_is_undone(run: Run)
     inside = open_atlas(run).edited.by_id[split.operation.new].members[0]  # type: ignore[union-attr]
     arrivals = assign_stored(run, [NEW[0]])
     row = {**arrivals[0], "subgenre": {"id": split.operation.new, "name": "", "distance": 0.1}, "otherwise": source}  # type: ignore[union-attr]
-    from cinegrain.pipeline.atlas.arrivals import Arrivals, write_arrivals
+    from cinegrain.atlas.arrivals import Arrivals, write_arrivals
 
     old = read_arrivals(run)
     write_arrivals(run, Arrivals((row,), old.encoded, old.placed_for))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.cli.main import app
 from cinegrain.errors import ConfigError, StoreError
-from cinegrain.pipeline.atlas.run_atlas import open_atlas
 from cinegrain.pipeline.search import find as stage
 from cinegrain.pipeline.search.criteria import ALIKE
 from cinegrain.pipeline.search.find import search_films, search_scenes

@@ -12,8 +12,8 @@ import pytest
 from starlette.testclient import TestClient
 from tests.web.conftest import Serve, decoded
 
-from cinegrain.pipeline.atlas.edit import Editor
-from cinegrain.pipeline.atlas.run_atlas import open_atlas
+from cinegrain.atlas.edit import Editor
+from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.runs.artifacts import read_json
 from cinegrain.runs.layout import Run
 from cinegrain.web.explorer import Explorer

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from cinegrain.config import Settings
-from cinegrain.discovery.atlas import unit_rows
 from cinegrain.discovery.clusterers import make_clusterer
-from cinegrain.discovery.clustering import Clusterer
+from cinegrain.discovery.clustering import Clusterer, unit_rows
 from cinegrain.discovery.kmeans import kmeans_clusterer
 from cinegrain.experts.registry import expert_names
 from cinegrain.metrics.clustering import cluster_scores

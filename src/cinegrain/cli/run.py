@@ -158,7 +158,7 @@ def pairs(given: list[str], flag: str) -> dict[str, str]:
 
 def headline(folder: Path) -> dict[str, Any]:
     """The few figures that everybody asks for."""
-    from cinegrain.pipeline.atlas.run_atlas import open_atlas
+    from cinegrain.atlas.run_atlas import open_atlas
     from cinegrain.runs.artifacts import read_json
     from cinegrain.runs.layout import Run
 

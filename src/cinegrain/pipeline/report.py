@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from cinegrain.pipeline.atlas.run_atlas import open_atlas
+from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.pipeline.extraction.extract import read_failures
 from cinegrain.report.data import Artifacts, Failure, wanted_pictures
 from cinegrain.report.page import render

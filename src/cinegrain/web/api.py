@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 
+from cinegrain.atlas.edit import Editor, as_json
+from cinegrain.atlas.imported import write_sheet
+from cinegrain.atlas.sheet import sheet_of
 from cinegrain.errors import ConfigError
 from cinegrain.media.facts import heard_track
 from cinegrain.media.files import check_regular_file, text_path
 from cinegrain.pipeline.answers.similar import similar_films, why_alike
-from cinegrain.pipeline.atlas.edit import Editor, as_json
-from cinegrain.pipeline.atlas.imported import write_sheet
-from cinegrain.pipeline.atlas.sheet import sheet_of
 from cinegrain.pipeline.search.criteria import ALIKE
 from cinegrain.pipeline.search.find import search_films
 from cinegrain.pipeline.search.query import Like, LikeSubgenre, make_query

@@ -8,11 +8,11 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cinegrain.atlas.arrivals import NO_ARRIVALS, Arrivals, read_arrivals
+from cinegrain.atlas.edit_log import read_log
+from cinegrain.atlas.run_atlas import RunAtlas, join_atlas
 from cinegrain.errors import CinegrainError
 from cinegrain.media.files import text_path
-from cinegrain.pipeline.atlas.arrivals import NO_ARRIVALS, Arrivals, read_arrivals
-from cinegrain.pipeline.atlas.edit_log import read_log
-from cinegrain.pipeline.atlas.run_atlas import RunAtlas, join_atlas
 from cinegrain.pipeline.search.library import Library, open_library
 from cinegrain.runs.artifacts import read_json
 from cinegrain.runs.catalog import load_matched

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from cinegrain.discovery.atlas import Atlas, unit_rows
+from cinegrain.atlas.cards import Atlas
+from cinegrain.discovery.clustering import unit_rows
 from cinegrain.explain.influence import Influence, mode_influence
 from cinegrain.explain.neighbours import nearest_of_each
 from cinegrain.models.genre_model import GenreModel

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cinegrain.atlas.arrivals import read_arrivals
 from cinegrain.config import Settings, load_settings
 from cinegrain.errors import StoreError
 from cinegrain.experts.registry import expert_names
 from cinegrain.explain.search import ExpertSpace
 from cinegrain.media.files import text_path
 from cinegrain.media.remote import source
-from cinegrain.pipeline.atlas.arrivals import read_arrivals
 from cinegrain.pipeline.learning.pooled import StoredScenes, mapped_arrays
 from cinegrain.pipeline.learning.train import seen_films
 from cinegrain.pipeline.search.criteria import GENRES

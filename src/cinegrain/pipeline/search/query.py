@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.errors import ConfigError, StoreError
 from cinegrain.explain.search import Part
 from cinegrain.media.remote import source
 from cinegrain.pipeline.answers.new_films import film_workers, new_job
-from cinegrain.pipeline.atlas.run_atlas import open_atlas
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
 from cinegrain.pipeline.search.criteria import CRITERIA
 from cinegrain.pipeline.search.library import Library

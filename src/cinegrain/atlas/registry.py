@@ -6,11 +6,11 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from cinegrain.discovery.edits import Entry, subgenre_number
-from cinegrain.discovery.edits_check import next_subgenre
-from cinegrain.discovery.edits_replay import Base, replay, wishes
-from cinegrain.discovery.identity import NOTHING_KNOWN, Carried, Known
-from cinegrain.pipeline.atlas.arrivals import Arrivals, read_arrivals
+from cinegrain.atlas.arrivals import Arrivals, read_arrivals
+from cinegrain.atlas.edits import Entry, subgenre_number
+from cinegrain.atlas.edits_check import next_subgenre
+from cinegrain.atlas.edits_replay import Base, replay, wishes
+from cinegrain.atlas.identity import NOTHING_KNOWN, Carried, Known
 from cinegrain.runs.artifacts import read_json, write_json
 from cinegrain.runs.layout import Run
 from cinegrain.types import Float64, JsonObject

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from cinegrain.atlas.identity import NOTHING_KNOWN, Known, carry_over
 from cinegrain.discovery.clustering import Clustering, unit_means
-from cinegrain.discovery.identity import NOTHING_KNOWN, Known, carry_over
 from cinegrain.discovery.kmeans import spherical_kmeans
 from cinegrain.types import Float64, Int64
 

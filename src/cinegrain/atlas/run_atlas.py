@@ -9,18 +9,19 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from cinegrain.atlas.arrivals import NO_ARRIVALS, Arrivals, read_arrivals
+from cinegrain.atlas.cards import Films, Parent, describe, name_key, unique_name
+from cinegrain.atlas.edit_log import EditLog, read_log
+from cinegrain.atlas.edits import counted, same_name
+from cinegrain.atlas.edits_replay import Base, Edited, Group, replay, wishes
+from cinegrain.atlas.newcomers import Fit, Gathering, gather, learn_fit
+from cinegrain.atlas.registry import as_base
 from cinegrain.config import Settings, load_settings
-from cinegrain.discovery.atlas import Films, Parent, describe, name_key, unique_name, unit_rows
-from cinegrain.discovery.edits import counted, same_name
-from cinegrain.discovery.edits_replay import Base, Edited, Group, replay, wishes
+from cinegrain.discovery.clustering import unit_rows
 from cinegrain.discovery.kmeans import spherical_kmeans
-from cinegrain.discovery.newcomers import Fit, Gathering, gather, learn_fit
 from cinegrain.errors import EditError, StoreError
 from cinegrain.naming.terms import Term
 from cinegrain.naming.trailer_words import term_counts
-from cinegrain.pipeline.atlas.arrivals import NO_ARRIVALS, Arrivals, read_arrivals
-from cinegrain.pipeline.atlas.edit_log import EditLog, read_log
-from cinegrain.pipeline.atlas.registry import as_base
 from cinegrain.runs.artifacts import read_json, write_csv
 from cinegrain.runs.catalog import load_matched
 from cinegrain.runs.layout import Run

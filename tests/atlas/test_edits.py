@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cinegrain.discovery.edits import (
+from cinegrain.atlas.edits import (
     Accept,
     Entry,
     Lock,
@@ -24,8 +24,8 @@ from cinegrain.discovery.edits import (
     same_name,
     subgenre_number,
 )
-from cinegrain.discovery.edits_check import new_entry, next_subgenre
-from cinegrain.discovery.edits_replay import Base, Edited, replay, standing
+from cinegrain.atlas.edits_check import new_entry, next_subgenre
+from cinegrain.atlas.edits_replay import Base, Edited, replay, standing
 from cinegrain.errors import EditError
 
 BASE = Base(

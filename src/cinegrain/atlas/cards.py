@@ -6,8 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
-from cinegrain.discovery.clustering import Clustering
-from cinegrain.discovery.edits import same_name, subgenre_id
+from cinegrain.atlas.edits import same_name, subgenre_id
+from cinegrain.discovery.clustering import Clustering, unit_rows
 from cinegrain.discovery.stability import Stability
 from cinegrain.discovery.verdict import Verdict
 from cinegrain.naming.terms import Term, TermCounts, distinctive_terms, label_words
@@ -167,12 +167,6 @@ def describe(films: Films, inside: Bool, centre: Float64, *, id: str) -> SubGenr
         stability=None,
         stability_subsamples=None,
     )
-
-
-def unit_rows(encoded: Float64) -> Float64:
-    """Trailer embeddings: shape (n, e, d) to unit rows (n, e * d)."""
-    flat = encoded.reshape(len(encoded), -1)
-    return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12))
 
 
 def _parents(labels: Bool, genres: Sequence[str]) -> tuple[Parent, ...]:

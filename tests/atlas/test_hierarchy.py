@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 from tests.discovery.test_clusterers import unit
 
-from cinegrain.discovery.atlas import Films, build_atlas
+from cinegrain.atlas.cards import Films, build_atlas
+from cinegrain.atlas.hierarchy import with_finer
 from cinegrain.discovery.clustering import Clustering, around
-from cinegrain.discovery.hierarchy import with_finer
 from cinegrain.discovery.kmeans import kmeans_clusterer
 from cinegrain.discovery.stability import Stability
 from cinegrain.discovery.verdict import Verdict

@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
-from cinegrain.discovery.edits import Entry
+from cinegrain.atlas.edits import Entry
 from cinegrain.errors import ConflictError, StoreError
 
 _WAIT_S = 30.0

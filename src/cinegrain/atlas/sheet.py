@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cinegrain.discovery.atlas import Parent, main_genre
+from cinegrain.atlas.cards import Parent, main_genre
+from cinegrain.atlas.run_atlas import RunAtlas
 from cinegrain.errors import ConfigError
-from cinegrain.pipeline.atlas.run_atlas import RunAtlas
 from cinegrain.runs.artifacts import csv_rows, write_csv, write_json
 
 FORMAT = 1

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from cinegrain.discovery.edits import (
+from cinegrain.atlas.edits import (
     LONGEST_REASON,
     Accept,
     Entry,
@@ -24,7 +24,7 @@ from cinegrain.discovery.edits import (
     subgenre_id,
     subgenre_number,
 )
-from cinegrain.discovery.edits_replay import Base, Edited, Group, replay, standing
+from cinegrain.atlas.edits_replay import Base, Edited, Group, replay, standing
 from cinegrain.errors import EditError
 
 

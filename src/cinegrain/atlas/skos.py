@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from cinegrain.discovery.edits import same_name
+from cinegrain.atlas.edits import same_name
+from cinegrain.atlas.sheet import Sheet, SheetGroup, read_bounded
 from cinegrain.errors import ConfigError
-from cinegrain.pipeline.atlas.sheet import Sheet, SheetGroup, read_bounded
 from cinegrain.runs.artifacts import write_bytes
 
 if TYPE_CHECKING:

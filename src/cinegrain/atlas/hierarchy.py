@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cinegrain.discovery.atlas import N_EXEMPLARS, N_KEYWORDS, Atlas, Films, FinerGroup
+from cinegrain.atlas.cards import N_EXEMPLARS, N_KEYWORDS, Atlas, Films, FinerGroup
 from cinegrain.discovery.clustering import Clusterer, Clustering
 from cinegrain.discovery.stability import repeat_search, stability
 from cinegrain.discovery.structure import Blocks, structures_within

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cinegrain.discovery.edits import (
+from cinegrain.atlas.edit import Editor, FreshId
+from cinegrain.atlas.edits import (
     Accept,
     Entry,
     Lock,
@@ -17,11 +18,10 @@ from cinegrain.discovery.edits import (
     plain_name,
     same_name,
 )
-from cinegrain.discovery.edits_replay import Edited
+from cinegrain.atlas.edits_replay import Edited
+from cinegrain.atlas.sheet import Sheet, read_json_file, read_table_file, write_json_file, write_table_file
+from cinegrain.atlas.skos import DEFAULT_BASE, FORMATS, read_skos, write_skos
 from cinegrain.errors import ConfigError, EditError
-from cinegrain.pipeline.atlas.edit import Editor, FreshId
-from cinegrain.pipeline.atlas.sheet import Sheet, read_json_file, read_table_file, write_json_file, write_table_file
-from cinegrain.pipeline.atlas.skos import DEFAULT_BASE, FORMATS, read_skos, write_skos
 
 ENDINGS = (".csv", ".json", *FORMATS)
 

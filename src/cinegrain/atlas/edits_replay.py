@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cinegrain.discovery.edits import (
+from cinegrain.atlas.edits import (
     Accept,
     Entry,
     Lock,

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-from cinegrain.discovery.edits import (
+from cinegrain.atlas.edit_log import EditLog, add_entries, now
+from cinegrain.atlas.edits import (
     Accept,
     Entry,
     Lock,
@@ -14,12 +15,11 @@ from cinegrain.discovery.edits import (
     Split,
     Undo,
 )
-from cinegrain.discovery.edits_check import new_entry, next_subgenre
-from cinegrain.discovery.edits_replay import Edited, standing
+from cinegrain.atlas.edits_check import new_entry, next_subgenre
+from cinegrain.atlas.edits_replay import Edited, standing
+from cinegrain.atlas.registry import highest_ever
+from cinegrain.atlas.run_atlas import RunAtlas, open_atlas, write_table
 from cinegrain.errors import EditError
-from cinegrain.pipeline.atlas.edit_log import EditLog, add_entries, now
-from cinegrain.pipeline.atlas.registry import highest_ever
-from cinegrain.pipeline.atlas.run_atlas import RunAtlas, open_atlas, write_table
 from cinegrain.runs.layout import Run
 from cinegrain.types import JsonObject
 

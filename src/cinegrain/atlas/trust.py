@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cinegrain.discovery.atlas import Atlas, SubGenre, background
+from cinegrain.atlas.cards import Atlas, SubGenre, background
 from cinegrain.discovery.nuisance import Values, measure_nuisances
 from cinegrain.discovery.structure import GenreStructure
 from cinegrain.discovery.verdict import judge

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from cinegrain.atlas.edits import subgenre_id, subgenre_number
 from cinegrain.discovery.clustering import Clustering, ordered
-from cinegrain.discovery.edits import subgenre_id, subgenre_number
 from cinegrain.types import Float64, Int64
 
 MIN_OVERLAP = 0.25

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cinegrain.atlas.newcomers import Fit, apartness, gather, learn_fit, place
 from cinegrain.discovery.kmeans import spherical_kmeans
-from cinegrain.discovery.newcomers import Fit, apartness, gather, learn_fit, place
 from cinegrain.discovery.settings import AssignSettings
 from cinegrain.errors import ConfigError
 from cinegrain.types import Float64, Int64
