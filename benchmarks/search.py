@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from cinegrain.explain.search import ExpertSpace, Part, search
-from cinegrain.explain.search_graph import DEFAULT_GRAPH, SearchGraphs, load_faiss
-from cinegrain.pipeline.search.criteria import ALIKE, GENRES
+from cinegrain.search.criteria import ALIKE, GENRES
+from cinegrain.search.index import DEFAULT_GRAPH, SearchGraphs, load_faiss
+from cinegrain.search.spaces import ExpertSpace, Part, search
 from cinegrain.types import Bool, Float32
 from simulator.settings import SimulateSettings
 from simulator.world import World, make_world

@@ -14,9 +14,9 @@ from tests.pipeline.conftest import Cinegrain
 from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.errors import ConfigError
 from cinegrain.media.remote import films_at
-from cinegrain.pipeline.search.library import open_library
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
+from cinegrain.search.library import open_library
 from cinegrain_demo.corpus import CorpusFiles
 
 pytestmark = [pytest.mark.xdist_group("run"), pytest.mark.timeout(280)]

@@ -18,13 +18,13 @@ from cinegrain.pipeline.answers.answer import Answers
 from cinegrain.pipeline.answers.assign import assign, assign_stored
 from cinegrain.pipeline.datasets.dataset import verify_dataset
 from cinegrain.pipeline.report import make_report
-from cinegrain.pipeline.search.find import search_films, search_scenes
-from cinegrain.pipeline.search.library import open_library
-from cinegrain.pipeline.search.query import Like, make_query
 from cinegrain.runs.artifacts import read_json
 from cinegrain.runs.catalog import load_matched, save_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
+from cinegrain.search.find import search_films, search_scenes
+from cinegrain.search.library import open_library
+from cinegrain.search.query import Like, make_query
 from cinegrain_demo.corpus import CorpusFiles
 
 
@@ -94,8 +94,8 @@ def test_films_that_came_later_are_searched_as_well(run: Run, monkeypatch: pytes
     titled = make_query(library, [], words=[NEW[3]])
     assert search_films(library, titled, Silent(), top_k=1)[0]["trailer_id"] == NEW[3]
     pytest.importorskip("faiss", reason="SKIPPED: faiss is not installed")
-    monkeypatch.setattr("cinegrain.pipeline.search.find.EXACT_UP_TO", 10)
-    monkeypatch.setattr("cinegrain.pipeline.search.find.cache_folder", lambda: tmp_path)
+    monkeypatch.setattr("cinegrain.search.find.EXACT_UP_TO", 10)
+    monkeypatch.setattr("cinegrain.search.find.cache_folder", lambda: tmp_path)
     assert search_films(library, query, Silent(), top_k=10) == found
     assign_stored(run, NEW[-1:])
     library = open_library(run, Silent())

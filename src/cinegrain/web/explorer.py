@@ -13,11 +13,11 @@ from cinegrain.atlas.edit_log import read_log
 from cinegrain.atlas.run_atlas import RunAtlas, join_atlas
 from cinegrain.errors import CinegrainError
 from cinegrain.media.files import text_path
-from cinegrain.pipeline.search.library import Library, open_library
 from cinegrain.runs.artifacts import read_json
 from cinegrain.runs.catalog import load_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
+from cinegrain.search.library import Library, open_library
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.schema import SceneRow, TrailerRecord
 from cinegrain.types import JsonObject, Trailer

@@ -9,8 +9,8 @@ from typing import TypeAlias
 import numpy as np
 import pyarrow.compute as pc
 
-from cinegrain.pipeline.search.library import Library
 from cinegrain.runs.catalog import catalog_text
+from cinegrain.search.library import Library
 from cinegrain.store.schema import EMBEDDINGS
 from cinegrain.types import Float32, Int64, JsonObject
 

@@ -7,13 +7,13 @@ import numpy as np
 
 from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.errors import ConfigError, StoreError
-from cinegrain.explain.search import Part
 from cinegrain.media.remote import source
 from cinegrain.pipeline.answers.new_films import film_workers, new_job
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
-from cinegrain.pipeline.search.criteria import CRITERIA
-from cinegrain.pipeline.search.library import Library
-from cinegrain.pipeline.search.words import FoundWords, find_words
+from cinegrain.search.criteria import CRITERIA
+from cinegrain.search.library import Library
+from cinegrain.search.spaces import Part
+from cinegrain.search.word_search import FoundWords, find_words
 from cinegrain.types import Float32, Int64
 
 

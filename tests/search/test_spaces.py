@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cinegrain.errors import ShapeError
-from cinegrain.explain.search import Besides, ExpertSpace, Part, search
-from cinegrain.explain.search_graph import GraphSettings, SearchGraphs
+from cinegrain.search.index import GraphSettings, SearchGraphs
+from cinegrain.search.spaces import Besides, ExpertSpace, Part, search
 from cinegrain.types import Bool, Float32
 
 N, WIDTHS = 60, {"sound": 5, "picture": 9}

@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.utils.extmath import randomized_svd
 
 from cinegrain.errors import ConfigError
-from cinegrain.explain.search import ExpertSpace, Part
+from cinegrain.search.spaces import ExpertSpace, Part
 from cinegrain.types import Float32, Int64
 
 _SAMPLE = 8192  # trailers that the projection is found on

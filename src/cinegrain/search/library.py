@@ -10,16 +10,16 @@ from cinegrain.atlas.arrivals import read_arrivals
 from cinegrain.config import Settings, load_settings
 from cinegrain.errors import StoreError
 from cinegrain.experts.registry import expert_names
-from cinegrain.explain.search import ExpertSpace
 from cinegrain.media.files import text_path
 from cinegrain.media.remote import source
 from cinegrain.pipeline.learning.pooled import StoredScenes, mapped_arrays
 from cinegrain.pipeline.learning.train import seen_films
-from cinegrain.pipeline.search.criteria import GENRES
 from cinegrain.places import is_address
 from cinegrain.runs.catalog import load_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Watcher
+from cinegrain.search.criteria import GENRES
+from cinegrain.search.spaces import ExpertSpace
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.data import TrailerArrays
 from cinegrain.types import Float32, Int64, JsonObject, Trailer

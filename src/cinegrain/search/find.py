@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from cinegrain.errors import ConfigError
-from cinegrain.explain.search import Besides, Hit, ranked, search
-from cinegrain.explain.search_graph import SearchGraphs
-from cinegrain.pipeline.search.criteria import CRITERIA, GENRES
-from cinegrain.pipeline.search.library import Library
-from cinegrain.pipeline.search.query import Query
 from cinegrain.places import cache_folder
 from cinegrain.runs.artifacts import key_of
 from cinegrain.runs.progress import Watcher
+from cinegrain.search.criteria import CRITERIA, GENRES
+from cinegrain.search.index import SearchGraphs
+from cinegrain.search.library import Library
+from cinegrain.search.query import Query
+from cinegrain.search.spaces import Besides, Hit, ranked, search
 from cinegrain.store.groups import Group, Groups
 from cinegrain.types import Int64, JsonObject
 
