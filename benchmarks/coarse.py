@@ -4,7 +4,7 @@
                                 [--demo RUN] [--simulated RUN] [--scenes RUN]
 
 Data: `mmtf` (real trailers, train to val) and `mmtf-text` (their plots as a further expert) from ../shared/data;
-`demo`, any finished run (`cinegrain demo`); `simulated`, a run of `cinegrain simulate` by its scene means, and
+`demo`, any finished run (`cinegrain demo`); `simulated`, a run of `benchmarks/simulate.py` by its scene means, and
 `scenes`, a smaller one by its scenes, for the models that read scenes. Without --data, all that are given or there.
 
 Settings of every model, baselines included, are chosen without a look at the held-out films: by cross-validation in
@@ -28,8 +28,8 @@ import numpy as np
 import torch
 from sklearn.metrics import average_precision_score
 
-from cinegrain.artifacts import write_text
 from cinegrain.metrics.multilabel import macro_ap
+from cinegrain.runs.artifacts import write_text
 from cinegrain.types import Bool, Float64
 from coarse_data import Task, demo, fewer, mmtf, simulated, tiny_simulation
 from coarse_models import DEFAULT, Choice, Effort, Logistic, Network, candidates, choose, network_from

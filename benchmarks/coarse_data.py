@@ -8,20 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
-from cinegrain.config import SETTINGS_FILE, Settings, load_settings
+from cinegrain.config import Settings, load_settings
 from cinegrain.experts.registry import expert_names
-from cinegrain.pipeline.catalog import load_matched
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.train import load_data
-from cinegrain.pipeline.progress import Silent
-from cinegrain.pipeline.simulate import oracle_of, simulate, simulated_world, truth_file
-from cinegrain.simulate.settings import SimulateSettings
+from cinegrain.runs.catalog import load_matched
+from cinegrain.runs.layout import SETTINGS_FILE, Run
+from cinegrain.runs.progress import Silent
 from cinegrain.store.pool import pool_scenes
 from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.settings import SplitSettings
 from cinegrain.training.split import split_by_title
 from cinegrain.types import Bool, Float64, Int64
 from mmtf import FOLDER, load
+from simulator.corpus import oracle_of, simulate, simulated_world, truth_file
+from simulator.settings import SimulateSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ def demo(folder: Path, seed: int) -> Task:
 
 
 def simulated(folder: Path, *, scenes: bool) -> Task:
-    """A run of `cinegrain simulate`, judged against the planted genres of films that did not train.
+    """A run of `benchmarks/simulate.py`, judged against the planted genres of films that did not train.
 
     Args:
         folder: The run.

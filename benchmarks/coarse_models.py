@@ -13,12 +13,12 @@ from cinegrain.models.settings import ModelSettings
 from cinegrain.training.coarse import CoarseResult, train_coarse
 from cinegrain.training.data import TrailerArrays
 from cinegrain.training.infer import predict_genres
-from cinegrain.training.logistic import LogisticSettings, logistic_probabilities
 from cinegrain.training.settings import TrainSettings
 from cinegrain.training.share import SHARES, share_losses
 from cinegrain.training.split import Split
 from cinegrain.types import Float64, Int64
 from coarse_data import Task
+from logistic import LogisticSettings, logistic_probabilities
 
 EPOCH_STEP = 10
 _STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1)

@@ -21,16 +21,16 @@ import av
 import cv2
 import numpy as np
 
-from cinegrain.demo.camera import MOTION_STYLES
-from cinegrain.demo.film import _plan_cuts, film_frames
-from cinegrain.demo.inventory import SUBGENRES
-from cinegrain.demo.plan import CorpusSettings, FilmPlan, plan_corpus
 from cinegrain.experts.runtime import Runtime
 from cinegrain.media.reader import TrailerReader
 from cinegrain.media.settings import CUTS_BY_CHANGE, CUTS_BY_NETWORK, MediaSettings
 from cinegrain.pipeline.extraction.embed import find_cuts, load_cut_finder
 from cinegrain.places import cache_folder
 from cinegrain.types import UInt8
+from cinegrain_demo.camera import MOTION_STYLES
+from cinegrain_demo.film import _plan_cuts, film_frames
+from cinegrain_demo.inventory import SUBGENRES
+from cinegrain_demo.plan import CorpusSettings, FilmPlan, plan_corpus
 
 DISSOLVE_S, CUT_SLACK_S = 0.8, 0.25
 SHORTEST_S, LONGEST_S = 8.0, 10.0

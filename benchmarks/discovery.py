@@ -38,17 +38,17 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
-from cinegrain.artifacts import write_text
 from cinegrain.discovery.clustering import Clusterer
 from cinegrain.discovery.genres import under_genres
 from cinegrain.discovery.kmeans import kmeans_clusterer
 from cinegrain.discovery.prototypes import prototype_clusterer
-from cinegrain.explain.search import ExpertSpace
 from cinegrain.metrics.clustering import cluster_scores
 from cinegrain.metrics.probe import linear_probe_map
 from cinegrain.models.genre_model import GenreModel, ModelSpec
 from cinegrain.models.settings import ModelSettings
-from cinegrain.pipeline.search.criteria import ALIKE, GENRES
+from cinegrain.runs.artifacts import write_text
+from cinegrain.search.criteria import ALIKE, GENRES
+from cinegrain.search.spaces import ExpertSpace
 from cinegrain.training.coarse import train_coarse
 from cinegrain.training.finetune import finetune
 from cinegrain.training.finetuned import Finetuned

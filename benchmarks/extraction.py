@@ -48,8 +48,6 @@ import onnx
 import torch
 
 from cinegrain.config import ExtractSettings, Settings
-from cinegrain.demo.plan import CorpusSettings, plan_corpus
-from cinegrain.demo.render import render_film
 from cinegrain.experts import resnet50, video_resnet
 from cinegrain.experts.base import Network
 from cinegrain.experts.registry import PRESETS, expert_cards, load_networks
@@ -60,11 +58,13 @@ from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Embedder, Job
 from cinegrain.pipeline.extraction.extract import extract
 from cinegrain.pipeline.extraction.quantise import quantise_experts
-from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.progress import OnStep
 from cinegrain.places import CACHE_VARIABLE, cache_folder
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import OnStep
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import Float32, Scene, SceneEmbedding, Trailer, UInt8
+from cinegrain_demo.plan import CorpusSettings, plan_corpus
+from cinegrain_demo.render import render_film
 from paper_weights import write_checkpoints
 from plain_extractor import extract_plainly
 

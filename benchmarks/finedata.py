@@ -13,15 +13,15 @@ from scipy.linalg import eigh
 from scipy.ndimage import shift
 from sklearn.datasets import load_digits
 
-from cinegrain.demo.inventory import GENRES, SUBGENRES
-from cinegrain.simulate.films import draw_film, scene_vectors
-from cinegrain.simulate.settings import SimulateSettings
-from cinegrain.simulate.world import make_world
 from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.settings import SplitSettings
 from cinegrain.training.split import Split, split_by_title
 from cinegrain.types import Bool, Float32, Float64, Int64
+from cinegrain_demo.inventory import GENRES, SUBGENRES
 from finesets import FineSets, read_sets
+from simulator.films import draw_film, scene_vectors
+from simulator.settings import SimulateSettings
+from simulator.world import make_world
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 N_VIEWS, MAX_DIMENSION = 8, 256
@@ -188,14 +188,14 @@ def demo(folder: Path) -> FineData | None:
     truth = folder / "corpus" / "truth.csv"
     if not truth.is_file():
         return None
-    from cinegrain.config import SETTINGS_FILE, load_settings
+    from cinegrain.config import load_settings
     from cinegrain.experts.registry import expert_names
-    from cinegrain.pipeline.catalog import load_matched
-    from cinegrain.pipeline.layout import Run
     from cinegrain.pipeline.learning.train import load_data
+    from cinegrain.runs.catalog import load_matched
+    from cinegrain.runs.layout import Run
 
     run = Run.open(folder)
-    settings = load_settings(folder / SETTINGS_FILE)
+    settings = load_settings(run.settings)
     data = load_data(run, load_matched(run.catalog).trailers, expert_names(settings.extract.experts))
     with truth.open(encoding="utf-8-sig", newline="") as file:
         planted = {row["trailer_id"]: row["subgenre"] for row in csv.DictReader(file)}

@@ -3,7 +3,7 @@
     python benchmarks/million.py [--json] [--quick] [--trailers 1000000] [--scale-dimensions 0.0625] [--epochs 2]
                                  [--scratch FOLDER]
 
-`cinegrain simulate --pooled` makes the corpus; `cinegrain train` pools its vectors into mapped files and trains on
+`benchmarks/simulate.py --pooled` makes the corpus; `cinegrain train` pools its vectors into mapped files and trains on
 those; each in a process of its own. The default is a sixteenth of the dimensions of the paper (at least 8); 1 is all.
 Memory is given as the peak of everything resident and as what is the process's own (anonymous: what it cannot do
 without); the rest are mapped pages of files, which the system may drop at any moment.
@@ -44,7 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         run = args.scratch or Path(folder) / "run"
         size = ["--trailers", str(trailers), "--scale-dimensions", str(args.scale_dimensions)]
-        simulated = alone(["simulate", "--out", str(run), "--pooled", *size, "--json"])
+        simulated = alone(["simulate", str(run), "--pooled", *size, "--json"])
         epochs = ["--train.epochs", str(args.epochs), "--train.min_epochs", "1"]
         trained = alone(["train", str(run), *epochs, "--json"])
         history = trained.pop("answer")["history"]
@@ -77,18 +77,19 @@ def alone(command: list[str]) -> dict[str, Any]:
 
 
 def measured(command: list[str]) -> dict[str, Any]:
-    """Runs a command as `cinegrain` does, and follows it."""
+    """Runs `simulate` or a command of `cinegrain`, and follows it."""
     own, start = OwnMemory(), time.perf_counter()
-    from cinegrain.cli.main import main as cinegrain
-
-    sys.argv = ["cinegrain", *command]
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        try:
-            cinegrain()
-        except SystemExit as end:
-            if end.code:
-                raise
+        if command[0] == "simulate":
+            from simulate import main as simulate
+
+            sys.argv = command
+            simulate()
+        else:
+            from cinegrain.cli.main import app
+
+            app(command, standalone_mode=False)
     times = os.times()
     return {
         "command": command[0],
@@ -103,9 +104,9 @@ def measured(command: list[str]) -> dict[str, Any]:
 def oracle(run: Path) -> dict[str, float]:
     """The best possible mAP on some validation films, and the model's."""
     from cinegrain.metrics.multilabel import macro_ap
-    from cinegrain.pipeline.layout import Run
     from cinegrain.pipeline.learning.trained import load_trained
-    from cinegrain.pipeline.simulate import oracle_of
+    from cinegrain.runs.layout import Run
+    from simulator.corpus import oracle_of
 
     trained = load_trained(Run(run))
     some = trained.split.val[:N_ORACLE]

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from sklearn.preprocessing import QuantileTransformer
 
-from cinegrain.artifacts import key_of
 from cinegrain.experts.weights import WeightFile, fetch
 from cinegrain.places import cache_folder
+from cinegrain.runs.artifacts import key_of
 from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.types import Bool, Float32, Int64
 

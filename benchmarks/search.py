@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from cinegrain.explain.search import ExpertSpace, Part, search
-from cinegrain.explain.search_graph import DEFAULT_GRAPH, SearchGraphs, load_faiss
-from cinegrain.pipeline.search.criteria import ALIKE, GENRES
-from cinegrain.simulate.settings import SimulateSettings
-from cinegrain.simulate.world import World, make_world
+from cinegrain.search.criteria import ALIKE, GENRES
+from cinegrain.search.index import DEFAULT_GRAPH, SearchGraphs, load_faiss
+from cinegrain.search.spaces import ExpertSpace, Part, search
 from cinegrain.types import Bool, Float32
+from simulator.settings import SimulateSettings
+from simulator.world import World, make_world
 
 TOP_K, GRAIN, BLOCK = 10, 0.3, 20_000
 WEIGHTINGS: dict[str, dict[str, float]] = {

@@ -21,10 +21,10 @@ from cinegrain.config import load_settings
 from cinegrain.explain.familiarity import fit_familiarity
 from cinegrain.models.genre_model import ModelSpec
 from cinegrain.models.settings import ModelSettings
-from cinegrain.pipeline.catalog import load_matched
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.train import RunData, load_data
-from cinegrain.pipeline.provenance import provenance
+from cinegrain.runs.catalog import load_matched
+from cinegrain.runs.layout import Run
+from cinegrain.runs.provenance import provenance
 from cinegrain.training.coarse import train_coarse
 from cinegrain.training.infer import predict_genres
 from cinegrain.training.settings import SplitSettings, TrainSettings

@@ -51,17 +51,15 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader, Dataset
 
-from cinegrain.artifacts import read_json
 from cinegrain.config import Settings
 from cinegrain.models.batch import SceneBatch
 from cinegrain.models.genre_model import GenreModel, ModelSpec
 from cinegrain.models.settings import ModelSettings, for_films
-from cinegrain.pipeline.catalog import load_matched
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.train import RunData, load_data
-from cinegrain.pipeline.progress import Silent
-from cinegrain.pipeline.simulate import expert_name, simulate
-from cinegrain.simulate.settings import SimulateSettings
+from cinegrain.runs.artifacts import read_json
+from cinegrain.runs.catalog import load_matched
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Silent
 from cinegrain.training.coarse import train_coarse
 from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.infer import BATCH as LOOK
@@ -70,6 +68,8 @@ from cinegrain.training.settings import TrainSettings
 from cinegrain.training.split import Split
 from cinegrain.training.step import Stepper
 from cinegrain.types import MODALITIES, Int64
+from simulator.corpus import expert_name, simulate
+from simulator.settings import SimulateSettings
 
 EXPERTS = [expert_name(mode) for mode in MODALITIES]
 WAYS = (

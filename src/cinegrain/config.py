@@ -9,16 +9,15 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from cinegrain.artifacts import write_text
 from cinegrain.discovery.settings import AssignSettings, DiscoverSettings
 from cinegrain.errors import ConfigError
 from cinegrain.experts.runtime import Engine, Precision, Runtime
 from cinegrain.media.settings import MediaSettings
 from cinegrain.models.settings import ModelSettings
+from cinegrain.runs.artifacts import write_text
+from cinegrain.runs.layout import SETTINGS_FILE
 from cinegrain.training.settings import FinetuneSettings, SplitSettings, TrainSettings
 from cinegrain.types import JsonObject
-
-SETTINGS_FILE = "settings.toml"
 
 
 @dataclass(frozen=True)

@@ -66,9 +66,9 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("stage", ["extraction.extract", "atlas.edit", "atlas.imported"])
+@pytest.mark.parametrize("stage", ["pipeline.extraction.extract", "atlas.edit", "atlas.imported"])
 def test_stages_without_training_do_not_wait_for_torch(stage: str) -> None:
-    script = f"import sys, cinegrain.pipeline.{stage}; sys.exit('torch' in sys.modules)"
+    script = f"import sys, cinegrain.{stage}; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)
 
 

@@ -1,16 +1,17 @@
 import numpy as np
 import pytest
 
+from cinegrain.atlas.cards import Films, build_atlas
 from cinegrain.discovery import layout
-from cinegrain.discovery.atlas import Films, build_atlas, unit_rows
 from cinegrain.discovery.choose_k import choose_k
+from cinegrain.discovery.clustering import unit_rows
 from cinegrain.discovery.kmeans import kmeans_clusterer, spherical_kmeans
 from cinegrain.discovery.layout import map_layout
-from cinegrain.discovery.naming import Term, TermCounts, distinctive_terms, label_words
 from cinegrain.discovery.settings import DiscoverSettings
 from cinegrain.discovery.stability import Stability
 from cinegrain.errors import DataError
 from cinegrain.metrics.clustering import cluster_scores
+from cinegrain.naming.terms import Term, TermCounts, distinctive_terms, label_words
 
 NO_GENRES = np.zeros((120, 3), dtype=bool)
 

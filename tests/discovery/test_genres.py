@@ -5,10 +5,10 @@ from tests.models.test_genre_mixture import planted
 
 from cinegrain.discovery.genres import under_genres
 from cinegrain.errors import DataError
-from cinegrain.simulate.films import draw_film, scene_vectors
-from cinegrain.simulate.settings import SimulateSettings
-from cinegrain.simulate.world import make_world
 from cinegrain.types import Bool, Float64, Int64
+from simulator.films import draw_film, scene_vectors
+from simulator.settings import SimulateSettings
+from simulator.world import make_world
 
 
 def unit_planted(n: int = 600) -> tuple[Float64, Bool, Int64]:

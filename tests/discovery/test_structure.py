@@ -6,9 +6,9 @@ from tests.discovery.test_clusterers import unit
 
 from cinegrain.discovery.null_films import NullFilms, without_genres
 from cinegrain.discovery.structure import GenreStructure, genre_structures, said_of, said_of_all
-from cinegrain.simulate.films import draw_film, scene_vectors
-from cinegrain.simulate.settings import SimulateSettings
-from cinegrain.simulate.world import make_world
+from simulator.films import draw_film, scene_vectors
+from simulator.settings import SimulateSettings
+from simulator.world import make_world
 
 G = 3
 

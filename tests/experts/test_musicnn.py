@@ -11,8 +11,6 @@ import scipy.signal
 from tests.conftest import SHARED, make_scene
 from transformers.audio_utils import mel_filter_bank
 
-from cinegrain.demo.sound.tones import SAMPLE_RATE_HZ as DEMO_RATE_HZ
-from cinegrain.demo.sound.track import STYLES
 from cinegrain.errors import WeightsError
 from cinegrain.experts import music_mel, musicnn
 from cinegrain.experts.checkpoint import StateDict
@@ -23,6 +21,8 @@ from cinegrain.experts.tensor_bundle import read_tensor_bundle
 from cinegrain.experts.weights import fetch
 from cinegrain.places import cache_folder
 from cinegrain.types import SOUND_RATE_HZ, Float32, Float64, SceneEmbedding
+from cinegrain_demo.sound.tones import SAMPLE_RATE_HZ as DEMO_RATE_HZ
+from cinegrain_demo.sound.track import STYLES
 
 FRAMES, BANDS = 187, 96
 

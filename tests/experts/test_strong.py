@@ -34,8 +34,8 @@ from cinegrain.experts.weights import WeightFile, fetch, is_cached
 from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.extraction.embed import Embedder, Job
 from cinegrain.pipeline.extraction.extract import extract
-from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.progress import Silent
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Silent
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.types import CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, SOUND_RATE_HZ, Float32, SceneEmbedding, Trailer, UInt8
 

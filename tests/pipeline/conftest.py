@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cinegrain.cli.main import app
-from cinegrain.demo.corpus import CorpusFiles, render_corpus
-from cinegrain.demo.plan import CorpusSettings
+from cinegrain_demo.corpus import CorpusFiles, render_corpus
+from cinegrain_demo.plan import CorpusSettings
 
 FAST = [
     "--train.epochs",

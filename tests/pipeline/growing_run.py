@@ -9,13 +9,13 @@ import numpy as np
 from cinegrain.config import Settings, load_settings, save_settings
 from cinegrain.discovery.settings import DiscoverSettings
 from cinegrain.models.settings import ModelSettings
-from cinegrain.pipeline.catalog import Matched, load_matched, save_matched
 from cinegrain.pipeline.discover import discover
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.train import fine_tune, load_data, train
-from cinegrain.pipeline.progress import Silent
 from cinegrain.pipeline.vectors import VectorOptions, fill_dataset
 from cinegrain.readers.choose import open_vectors
+from cinegrain.runs.catalog import Matched, load_matched, save_matched
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Silent
 from cinegrain.training.settings import FinetuneSettings, TrainSettings
 
 N_KINDS, N_OLD, N_NEW, N_STRANGE = 6, 180, 24, 24

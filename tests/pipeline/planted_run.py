@@ -8,12 +8,12 @@ import numpy as np
 
 from cinegrain.config import Settings, load_settings, save_settings
 from cinegrain.models.settings import ModelSettings
-from cinegrain.pipeline.catalog import load_matched
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.train import load_data, train
-from cinegrain.pipeline.progress import Silent
 from cinegrain.pipeline.vectors import VectorOptions, fill_dataset
 from cinegrain.readers.choose import open_vectors
+from cinegrain.runs.catalog import load_matched
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Silent
 from cinegrain.training.settings import TrainSettings
 
 GENRES = ("Comedy", "Horror", "War")

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from tests.pipeline.planted_run import NOISE, planted_run
 
-from cinegrain.artifacts import read_json
 from cinegrain.errors import ConfigError
 from cinegrain.explain.influence import mode_influence, telling_influence
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning import ablate as stage
 from cinegrain.pipeline.learning.ablate import ablate
 from cinegrain.pipeline.learning.ablation_figures import agreement
 from cinegrain.pipeline.learning.trained import load_trained
-from cinegrain.pipeline.progress import Silent
+from cinegrain.runs.artifacts import read_json
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Silent
 
 
 @pytest.fixture(scope="module")

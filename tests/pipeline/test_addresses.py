@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from tests.pipeline.conftest import Cinegrain
 
-from cinegrain.demo.corpus import CorpusFiles
+from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.errors import ConfigError
 from cinegrain.media.remote import films_at
-from cinegrain.pipeline.atlas.run_atlas import open_atlas
-from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.progress import Silent
-from cinegrain.pipeline.search.library import open_library
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Silent
+from cinegrain.search.library import open_library
+from cinegrain_demo.corpus import CorpusFiles
 
 pytestmark = [pytest.mark.xdist_group("run"), pytest.mark.timeout(280)]
 NAME = "ein Film é.mp4"

@@ -10,22 +10,22 @@ import pytest
 from tests.pipeline.conftest import Cinegrain
 from tests.pipeline.growing_run import N_NEW, N_OLD, N_STRANGE, NEW, STRANGE, growing_run, rediscover
 
-from cinegrain.artifacts import read_json
-from cinegrain.demo.corpus import CorpusFiles
+from cinegrain.atlas.arrivals import read_arrivals
+from cinegrain.atlas.edit import Editor
+from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.errors import EditError, StoreError
 from cinegrain.pipeline.answers.answer import Answers
 from cinegrain.pipeline.answers.assign import assign, assign_stored
-from cinegrain.pipeline.atlas.arrivals import read_arrivals
-from cinegrain.pipeline.atlas.edit import Editor
-from cinegrain.pipeline.atlas.run_atlas import open_atlas
-from cinegrain.pipeline.catalog import load_matched, save_matched
 from cinegrain.pipeline.datasets.dataset import verify_dataset
-from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.progress import Silent
 from cinegrain.pipeline.report import make_report
-from cinegrain.pipeline.search.find import search_films, search_scenes
-from cinegrain.pipeline.search.library import open_library
-from cinegrain.pipeline.search.query import Like, make_query
+from cinegrain.runs.artifacts import read_json
+from cinegrain.runs.catalog import load_matched, save_matched
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Silent
+from cinegrain.search.find import search_films, search_scenes
+from cinegrain.search.library import open_library
+from cinegrain.search.query import Like, make_query
+from cinegrain_demo.corpus import CorpusFiles
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -94,8 +94,8 @@ def test_films_that_came_later_are_searched_as_well(run: Run, monkeypatch: pytes
     titled = make_query(library, [], words=[NEW[3]])
     assert search_films(library, titled, Silent(), top_k=1)[0]["trailer_id"] == NEW[3]
     pytest.importorskip("faiss", reason="SKIPPED: faiss is not installed")
-    monkeypatch.setattr("cinegrain.pipeline.search.find.EXACT_UP_TO", 10)
-    monkeypatch.setattr("cinegrain.pipeline.search.find.cache_folder", lambda: tmp_path)
+    monkeypatch.setattr("cinegrain.search.find.EXACT_UP_TO", 10)
+    monkeypatch.setattr("cinegrain.search.find.cache_folder", lambda: tmp_path)
     assert search_films(library, query, Silent(), top_k=10) == found
     assign_stored(run, NEW[-1:])
     library = open_library(run, Silent())
@@ -146,7 +146,7 @@ def test_a_film_in_a_split_off_part_goes_back_when_the_split_is_undone(run: Run)
     inside = open_atlas(run).edited.by_id[split.operation.new].members[0]  # type: ignore[union-attr]
     arrivals = assign_stored(run, [NEW[0]])
     row = {**arrivals[0], "subgenre": {"id": split.operation.new, "name": "", "distance": 0.1}, "otherwise": source}  # type: ignore[union-attr]
-    from cinegrain.pipeline.atlas.arrivals import Arrivals, write_arrivals
+    from cinegrain.atlas.arrivals import Arrivals, write_arrivals
 
     old = read_arrivals(run)
     write_arrivals(run, Arrivals((row,), old.encoded, old.placed_for))

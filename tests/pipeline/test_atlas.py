@@ -13,20 +13,20 @@ import pytest
 from tests.pipeline.planted_run import planted_run
 from typer.testing import CliRunner
 
-from cinegrain.artifacts import read_json
+from cinegrain.atlas.edit import Editor
+from cinegrain.atlas.edit_log import read_log
+from cinegrain.atlas.run_atlas import RunAtlas, load_corpus, open_atlas
 from cinegrain.cli.main import app
 from cinegrain.config import load_settings, save_settings
 from cinegrain.discovery.settings import DiscoverSettings
 from cinegrain.errors import ConflictError, EditError, StoreError
 from cinegrain.pipeline.answers.answer import Answers
-from cinegrain.pipeline.atlas.edit import Editor
-from cinegrain.pipeline.atlas.edit_log import read_log
-from cinegrain.pipeline.atlas.run_atlas import RunAtlas, load_corpus, open_atlas
-from cinegrain.pipeline.catalog import Matched, load_matched, save_matched
 from cinegrain.pipeline.discover import discover
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.train import fine_tune, load_data
-from cinegrain.pipeline.progress import Silent
+from cinegrain.runs.artifacts import read_json
+from cinegrain.runs.catalog import Matched, load_matched, save_matched
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Silent
 from cinegrain.training.settings import FinetuneSettings
 
 

@@ -13,13 +13,13 @@ from rdflib.namespace import DCTERMS, RDF, SKOS
 from tests.pipeline import test_atlas
 from tests.pipeline.test_atlas import command
 
+from cinegrain.atlas.edit import Editor
+from cinegrain.atlas.imported import ENDINGS, import_sheet, read_sheet, write_sheet
+from cinegrain.atlas.run_atlas import open_atlas
+from cinegrain.atlas.sheet import MAX_BYTES, sheet_of
+from cinegrain.atlas.skos import NS
 from cinegrain.errors import CinegrainError, ConfigError, ConflictError, EditError
-from cinegrain.pipeline.atlas.edit import Editor
-from cinegrain.pipeline.atlas.imported import ENDINGS, import_sheet, read_sheet, write_sheet
-from cinegrain.pipeline.atlas.run_atlas import open_atlas
-from cinegrain.pipeline.atlas.sheet import MAX_BYTES, sheet_of
-from cinegrain.pipeline.atlas.skos import NS
-from cinegrain.pipeline.layout import Run
+from cinegrain.runs.layout import Run
 
 no_figures, discovered, run = test_atlas.no_figures, test_atlas.discovered, test_atlas.run
 OWN = rdflib.Namespace(NS)

@@ -15,14 +15,14 @@ import torch
 from cinegrain.config import load_settings
 from cinegrain.errors import ConfigError
 from cinegrain.experts.registry import expert_names
-from cinegrain.pipeline.catalog import load_matched
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.train import load_data, train
-from cinegrain.pipeline.progress import Silent
-from cinegrain.pipeline.simulate import simulate
-from cinegrain.simulate.settings import SimulateSettings
+from cinegrain.runs.catalog import load_matched
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Silent
 from cinegrain.training.checkpoint import load_model
 from cinegrain.training.devices import Devices, launched_devices
+from simulator.corpus import simulate
+from simulator.settings import SimulateSettings
 
 # Without dropout nothing is drawn within a batch, and a step of two processes is a step of one.
 FLAGS = {

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from tests.pipeline.conftest import Cinegrain
 
-from cinegrain.demo.corpus import CorpusFiles
 from cinegrain.pipeline.datasets.duplicates import align, envelope, find_duplicates, likely_pairs, shared_time
-from cinegrain.pipeline.progress import Silent
+from cinegrain.runs.progress import Silent
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.types import Float32
+from cinegrain_demo.corpus import CorpusFiles
 
 pytestmark = pytest.mark.xdist_group("run")
 

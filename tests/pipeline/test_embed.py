@@ -13,7 +13,6 @@ import pytest
 from tests.pipeline.one_by_one import OneByOne
 
 from cinegrain.config import Settings
-from cinegrain.demo.corpus import CorpusFiles
 from cinegrain.errors import MediaError
 from cinegrain.experts.base import Network
 from cinegrain.experts.registry import PRESETS
@@ -24,6 +23,7 @@ from cinegrain.pipeline.extraction.jobs import Failed, Outcome, WorkerSetup
 from cinegrain.pipeline.extraction.sources import is_unchanged, verified
 from cinegrain.pipeline.extraction.workers import embed_all
 from cinegrain.types import Scene, SceneEmbedding
+from cinegrain_demo.corpus import CorpusFiles
 
 FULL_SCENES, FULL_FRAMES = 16, 24
 

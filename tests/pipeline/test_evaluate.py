@@ -10,12 +10,12 @@ from sklearn.metrics import average_precision_score, f1_score
 from tests.pipeline.planted_run import planted_run
 from typer.testing import CliRunner
 
-from cinegrain.artifacts import read_json, write_json
 from cinegrain.cli.main import app
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.evaluate import evaluate
 from cinegrain.pipeline.learning.trained import load_trained
-from cinegrain.pipeline.progress import Silent
+from cinegrain.runs.artifacts import read_json, write_json
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Silent
 
 
 @pytest.fixture(scope="module")

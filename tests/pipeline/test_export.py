@@ -14,14 +14,14 @@ from onnx import TensorProto, helper
 from tests.pipeline.conftest import Cinegrain
 from tests.pipeline.planted_run import planted_run
 
-from cinegrain.demo.corpus import CorpusFiles
 from cinegrain.errors import ConfigError, StoreError
 from cinegrain.explain.influence import mode_influence
 from cinegrain.pipeline.export.exported import ExportedModel
 from cinegrain.pipeline.export.folder import export_model
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.trained import load_trained
-from cinegrain.pipeline.progress import Silent
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Silent
+from cinegrain_demo.corpus import CorpusFiles
 
 WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; "
 ASK = (

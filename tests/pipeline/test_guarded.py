@@ -18,15 +18,15 @@ import pytest
 from tests.pipeline.conftest import Cinegrain
 from tests.pipeline.harmful import HARM, harmful_embedder, heavy_modules, pid_of
 
-from cinegrain.demo.corpus import CorpusFiles
+from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.pipeline.answers import new_films
 from cinegrain.pipeline.answers.answer_file import AnswerFile, Unread
 from cinegrain.pipeline.answers.predict import run_predictor, watch_folder
-from cinegrain.pipeline.atlas.run_atlas import open_atlas
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
 from cinegrain.pipeline.extraction.jobs import Read, WorkerSetup
 from cinegrain.pipeline.extraction.workers import WorkerPool, calling_pool
-from cinegrain.pipeline.layout import Run
+from cinegrain.runs.layout import Run
+from cinegrain_demo.corpus import CorpusFiles
 
 pytestmark = [pytest.mark.xdist_group("run"), pytest.mark.timeout(280)]
 SILENCE_S = 5.0

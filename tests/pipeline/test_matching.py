@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cinegrain.errors import DataError
-from cinegrain.pipeline.catalog import load_matched, match_catalog, save_matched
+from cinegrain.pipeline.catalog import match_catalog
 from cinegrain.pipeline.find_files import FileIndex, shown
 from cinegrain.pipeline.matching import Matching, match_rows
 from cinegrain.readers.catalog.read import CatalogRow
+from cinegrain.runs.catalog import load_matched, save_matched
 from cinegrain.types import Source, Url
 
 ACCENTS = unicodedata.normalize("NFD", "Été.mp4")

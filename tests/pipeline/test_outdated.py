@@ -8,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from tests.pipeline.conftest import Cinegrain
 
-from cinegrain.artifacts import read_json, write_json
-from cinegrain.demo.corpus import CorpusFiles
+from cinegrain.runs.artifacts import read_json, write_json
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.schema import FORMAT
+from cinegrain_demo.corpus import CorpusFiles
 
 pytestmark = pytest.mark.xdist_group("run")
 INFO = Path("dataset") / "dataset.json"

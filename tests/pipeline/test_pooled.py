@@ -7,15 +7,15 @@ import pytest
 
 from cinegrain.config import Settings
 from cinegrain.errors import StoreError
-from cinegrain.pipeline.catalog import load_matched
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.pooled import mapped_arrays
 from cinegrain.pipeline.learning.train import load_data
-from cinegrain.pipeline.progress import Silent
-from cinegrain.pipeline.simulate import expert_name, simulate
-from cinegrain.simulate.settings import SimulateSettings
+from cinegrain.runs.catalog import load_matched
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Silent
 from cinegrain.store import pool
 from cinegrain.types import MODALITIES
+from simulator.corpus import expert_name, simulate
+from simulator.settings import SimulateSettings
 
 EXPERTS = [expert_name(mode) for mode in MODALITIES]
 

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from tests.pipeline.planted_run import planted_run
 
-from cinegrain.artifacts import read_json
 from cinegrain.config import load_settings
 from cinegrain.discovery.settings import DiscoverSettings
 from cinegrain.errors import ConfigError
@@ -21,12 +20,13 @@ from cinegrain.media.files import path_text
 from cinegrain.pipeline.answers.answer import Answers
 from cinegrain.pipeline.answers.answer_file import AnswerFile, Unread
 from cinegrain.pipeline.answers.predict import watch_folder
-from cinegrain.pipeline.catalog import load_matched
 from cinegrain.pipeline.discover import discover
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.sure import how_sure
 from cinegrain.pipeline.learning.train import fine_tune, load_data
-from cinegrain.pipeline.progress import Silent
+from cinegrain.runs.artifacts import read_json
+from cinegrain.runs.catalog import load_matched
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Silent
 
 
 def answer(path: Path) -> dict[str, Any] | Unread:

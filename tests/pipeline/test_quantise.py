@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from tests.pipeline.conftest import Cinegrain
 
-from cinegrain.demo.corpus import CorpusFiles
 from cinegrain.experts import efficientnet_lite, words
 from cinegrain.experts.weights import fetch
 from cinegrain.places import cache_folder
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.types import Float32
+from cinegrain_demo.corpus import CorpusFiles
 
 EXPERT = efficientnet_lite.IMAGE.name
 

@@ -22,7 +22,6 @@ import pytest
 from tests.pipeline.conftest import Cinegrain
 from tests.pipeline.one_by_one import Embed, OneByOne
 
-from cinegrain.demo.corpus import CorpusFiles
 from cinegrain.errors import CinegrainError, ConfigError
 from cinegrain.experts.runtime import Runtime
 from cinegrain.media.settings import MediaSettings
@@ -31,6 +30,7 @@ from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
 from cinegrain.pipeline.extraction.jobs import Failed, Lost, WorkerSetup
 from cinegrain.pipeline.extraction.ray_engine import _connected, embed_on_ray
 from cinegrain.store.schema import EMBEDDINGS, SCENES, TRAILERS, TrailerRecord, table_path
+from cinegrain_demo.corpus import CorpusFiles
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.skipif(sys.platform != "linux", reason="starts and kills nodes")]
 NAMES = [f"film {i}" for i in range(6)]

@@ -6,9 +6,9 @@ from tests.pipeline.conftest import Cinegrain
 
 from cinegrain.errors import ConfigError
 from cinegrain.pipeline.catalog import match_catalog
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.reading import keep_reading, or_kept
 from cinegrain.readers.catalog.columns import AS_FOUND, Reading
+from cinegrain.runs.layout import Run
 
 
 def test_what_was_said_once_holds_for_the_run(tmp_path: Path) -> None:

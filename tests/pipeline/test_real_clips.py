@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.pipeline.conftest import Cinegrain
 
-from cinegrain.artifacts import read_json
+from cinegrain.runs.artifacts import read_json
 
 pytestmark = [pytest.mark.xdist_group("clips"), pytest.mark.timeout(600)]
 

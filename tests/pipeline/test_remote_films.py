@@ -15,17 +15,17 @@ import numpy as np
 import pytest
 from tests.pipeline.conftest import Cinegrain
 
-from cinegrain.demo.corpus import CorpusFiles
 from cinegrain.errors import ConfigError
 from cinegrain.media.remote import remote_stamp
 from cinegrain.pipeline.catalog import match_catalog
-from cinegrain.pipeline.layout import Run
 from cinegrain.places import cache_folder
+from cinegrain.runs.layout import Run
 from cinegrain.store.location import Location, dataset_url
 from cinegrain.store.mirror import mirror_of
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.schema import EMBEDDINGS, SCENES, TRAILERS, table_path
 from cinegrain.types import Url
+from cinegrain_demo.corpus import CorpusFiles
 
 EXPERTS = ("--extract.experts", "motion_flow,audio_yamnet", "--extract.workers", 1, "--json")
 N_FILMS = 3

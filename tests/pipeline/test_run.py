@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from tests.pipeline.conftest import FAST, Cinegrain
 
-from cinegrain.artifacts import read_json, write_json
-from cinegrain.demo.corpus import CorpusFiles
+from cinegrain.runs.artifacts import read_json, write_json
 from cinegrain.store.reader import EmbeddingDataset
+from cinegrain_demo.corpus import CorpusFiles
 
 pytestmark = pytest.mark.xdist_group("run")
 MODES = {"audio", "location", "motion", "image"}

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.cli.main import app
-from cinegrain.demo.corpus import CorpusFiles
 from cinegrain.errors import ConfigError, StoreError
-from cinegrain.pipeline.atlas.run_atlas import open_atlas
-from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.progress import Silent
-from cinegrain.pipeline.search import find as stage
-from cinegrain.pipeline.search.criteria import ALIKE
-from cinegrain.pipeline.search.find import search_films, search_scenes
-from cinegrain.pipeline.search.library import Library, genre_space, open_library
-from cinegrain.pipeline.search.query import Like, LikeSubgenre, make_query
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Silent
+from cinegrain.search import find as stage
+from cinegrain.search.criteria import ALIKE
+from cinegrain.search.find import search_films, search_scenes
+from cinegrain.search.library import Library, genre_space, open_library
+from cinegrain.search.query import Like, LikeSubgenre, make_query
 from cinegrain.types import MODALITIES, JsonObject
+from cinegrain_demo.corpus import CorpusFiles
 
 pytestmark = pytest.mark.xdist_group("run")
 ALL: dict[str, float] = dict.fromkeys(MODALITIES, 1.0)

@@ -15,22 +15,22 @@ from tests.pipeline.conftest import FAST, Cinegrain
 from typer.testing import CliRunner
 from webdataset import WebDataset
 
-from cinegrain.artifacts import read_json
 from cinegrain.cli.main import app
 from cinegrain.config import Settings, load_settings
 from cinegrain.errors import ConfigError, DataError, StoreError
 from cinegrain.metrics.multilabel import macro_ap
 from cinegrain.models.settings import ModelSettings
-from cinegrain.pipeline.catalog import load_matched
 from cinegrain.pipeline.datasets.dataset import card_text, dataset_info, merge_datasets, open_dataset, verify_dataset
 from cinegrain.pipeline.datasets.shards import write_shards
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.train import load_data, train
 from cinegrain.pipeline.mend import columns, fit_mending
-from cinegrain.pipeline.progress import Silent
 from cinegrain.pipeline.vectors import VectorOptions, fill_dataset, guess_modality, training_films
 from cinegrain.readers.choose import open_vectors
 from cinegrain.readers.mmx import MmxVectors
+from cinegrain.runs.artifacts import read_json
+from cinegrain.runs.catalog import load_matched
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Silent
 from cinegrain.store.groups import Groups
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.writer import DatasetWriter

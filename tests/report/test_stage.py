@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cinegrain.artifacts import write_csv, write_json
 from cinegrain.errors import StoreError
-from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.progress import OnStep
 from cinegrain.pipeline.report import make_report
 from cinegrain.report.data import Artifacts
+from cinegrain.runs.artifacts import write_csv, write_json
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import OnStep
 from cinegrain.store.schema import SceneRow, TrailerRecord
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import SceneEmbedding

@@ -18,8 +18,8 @@ from cinegrain.config import Settings
 from cinegrain.errors import StoreError
 from cinegrain.experts.motion_flow import CARD
 from cinegrain.pipeline.extraction.extract import ExtractSummary, extract
-from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.progress import Silent
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Silent
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.types import Trailer
 

@@ -19,8 +19,8 @@ from cinegrain.experts.motion_flow import CARD
 from cinegrain.media.files import find_videos, path_text, text_path
 from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.extraction.extract import ExtractSummary, extract
-from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.progress import Silent
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Silent
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.types import Trailer
 

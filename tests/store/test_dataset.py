@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cinegrain.artifacts import read_json, write_json
 from cinegrain.errors import StoreError
+from cinegrain.runs.artifacts import read_json, write_json
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.schema import SceneRow, TrailerRecord
 from cinegrain.store.writer import DatasetWriter

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from cinegrain.artifacts import read_json, write_json
 from cinegrain.errors import StoreError
+from cinegrain.runs.artifacts import read_json, write_json
 from cinegrain.store.bulk import BulkWriter, StoredTrailer
 from cinegrain.store.merge import CopyingWriter
 from cinegrain.store.reader import EmbeddingDataset

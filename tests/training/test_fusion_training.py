@@ -17,12 +17,12 @@ from cinegrain.training.augment import mix_films
 from cinegrain.training.coarse import CoarseResult, train_coarse
 from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.infer import predict_genres
-from cinegrain.training.logistic import LogisticSettings, logistic_probabilities
 from cinegrain.training.settings import LOSSES, TrainSettings
 from cinegrain.training.share import SHARES, share_losses
 from cinegrain.training.split import Split
 from cinegrain.training.step import Stepper
 from cinegrain.types import Bool, Float64, Int64
+from logistic import LogisticSettings, logistic_probabilities
 
 GENRES = ("A", "B", "C", "D")
 N_TRAIN, N_VAL, N_TEST = 100, 40, 400

@@ -12,10 +12,10 @@ import pytest
 from starlette.testclient import TestClient
 from tests.web.conftest import Serve, decoded
 
-from cinegrain.artifacts import read_json
-from cinegrain.pipeline.atlas.edit import Editor
-from cinegrain.pipeline.atlas.run_atlas import open_atlas
-from cinegrain.pipeline.layout import Run
+from cinegrain.atlas.edit import Editor
+from cinegrain.atlas.run_atlas import open_atlas
+from cinegrain.runs.artifacts import read_json
+from cinegrain.runs.layout import Run
 from cinegrain.web.explorer import Explorer
 from cinegrain.web.server import make_app
 

@@ -19,7 +19,7 @@ import pytest
 from starlette.testclient import TestClient
 from tests.web.conftest import decoded
 
-from cinegrain.pipeline.layout import Run
+from cinegrain.runs.layout import Run
 from cinegrain.web import uploads as module
 from cinegrain.web.server import make_app
 from cinegrain.web.uploads import Limits, Uploads

@@ -85,7 +85,7 @@ def _predictor(run: str | None, model: Path | None, *, n_films: int, top_k: int)
 
         return exported_predictor(model, n_films=n_films)
     from cinegrain.pipeline.answers.predict import run_predictor
-    from cinegrain.pipeline.layout import Run
+    from cinegrain.runs.layout import Run
 
     return run_predictor(Run.open(Path(run or "")), n_films=n_films, top_k=top_k)
 
@@ -165,7 +165,7 @@ def similar(
 ) -> None:
     """The trailers most like a film, and through which modes."""
     from cinegrain.pipeline.answers.answer import Answers
-    from cinegrain.pipeline.layout import Run
+    from cinegrain.runs.layout import Run
 
     if by is not None and by not in MODALITIES:
         raise ConfigError(f"--by must be one of {', '.join(MODALITIES)}; found {by!r}.")
@@ -183,7 +183,7 @@ def similar(
 def explain(run: RunArgument, film: FilmArgument, top_k: TopK = 5, as_json: JsonFlag = False) -> None:
     """Why a film stands where it stands."""
     from cinegrain.pipeline.answers.answer import Answers
-    from cinegrain.pipeline.layout import Run
+    from cinegrain.runs.layout import Run
 
     answers = Answers(Run.open(run))
     answer = answers.predict(answers.film(film), top_k=top_k)

@@ -10,7 +10,7 @@ from cinegrain.cli.options import FAILED, FILMS_HELP, SOME_FAILED, JsonFlag, Run
 from cinegrain.config import load_settings, save_settings
 
 if TYPE_CHECKING:
-    from cinegrain.pipeline.atlas.run_atlas import RunAtlas
+    from cinegrain.atlas.run_atlas import RunAtlas
 
 
 @with_settings("assign")
@@ -27,10 +27,10 @@ def assign(
     moment, the same command continues. Without any file: place films again that came before the last discovery, and
     show the proposals.
     """
+    from cinegrain.atlas.run_atlas import open_atlas
     from cinegrain.media.remote import films_at, source_name, source_text
     from cinegrain.pipeline.answers.assign import assign as assign_films
-    from cinegrain.pipeline.atlas.run_atlas import open_atlas
-    from cinegrain.pipeline.layout import Run
+    from cinegrain.runs.layout import Run
 
     opened = Run.open(run)
     if flags:

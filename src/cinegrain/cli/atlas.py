@@ -14,9 +14,9 @@ from cinegrain.cli.options import JsonFlag, RunArgument, guarded
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cinegrain.discovery.edits import Entry
-    from cinegrain.pipeline.atlas.edit import Editor
-    from cinegrain.pipeline.atlas.run_atlas import RunAtlas
+    from cinegrain.atlas.edit import Editor
+    from cinegrain.atlas.edits import Entry
+    from cinegrain.atlas.run_atlas import RunAtlas
 
 app = typer.Typer(help="See and correct sub-genres; every edit is kept, and can be undone.", no_args_is_help=True)
 
@@ -197,7 +197,7 @@ def undo(
 @guarded
 def history(run: RunArgument, as_json: JsonFlag = False) -> None:
     """Every edit: who, when, what, why, and whether it stands."""
-    from cinegrain.pipeline.atlas.edit import history_rows
+    from cinegrain.atlas.edit import history_rows
 
     rows = history_rows(_open(run))
     if as_json:
@@ -218,8 +218,8 @@ def history(run: RunArgument, as_json: JsonFlag = False) -> None:
 
 def _open(run: Path) -> "RunAtlas":
     """The atlas; what is odd with its log is told."""
-    from cinegrain.pipeline.atlas.run_atlas import open_atlas
-    from cinegrain.pipeline.layout import Run
+    from cinegrain.atlas.run_atlas import open_atlas
+    from cinegrain.runs.layout import Run
 
     atlas = open_atlas(Run.open(run))
     for line in atlas.oddities:
@@ -228,8 +228,8 @@ def _open(run: Path) -> "RunAtlas":
 
 
 def _editor(run: Path, by: str | None, why: str, version: int | None) -> "Editor":
-    from cinegrain.pipeline.atlas.edit import Editor
-    from cinegrain.pipeline.layout import Run
+    from cinegrain.atlas.edit import Editor
+    from cinegrain.runs.layout import Run
 
     return Editor(Run.open(run), by or _me(), why, version)
 
@@ -246,7 +246,7 @@ def _films(atlas: "RunAtlas", named: "Sequence[str]") -> list[str]:
 
 
 def _tell(run: Path, entries: "Sequence[Entry]", as_json: bool) -> None:
-    from cinegrain.pipeline.atlas.edit import as_json as plain
+    from cinegrain.atlas.edit import as_json as plain
 
     if as_json:
         print_json({"version": entries[-1].number, "entries": [plain(entry) for entry in entries]})
@@ -292,8 +292,8 @@ def export(
     ] = "",
 ) -> None:
     """Write the atlas to a file, for another system or to edit there and `import` again."""
-    from cinegrain.pipeline.atlas.imported import write_sheet
-    from cinegrain.pipeline.atlas.sheet import sheet_of
+    from cinegrain.atlas.imported import write_sheet
+    from cinegrain.atlas.sheet import sheet_of
 
     atlas = _open(run)
     write_sheet(file, sheet_of(atlas), base=base, language=language)
@@ -311,7 +311,7 @@ def import_(
     as_json: JsonFlag = False,
 ) -> None:
     """Take over what was changed in an exported file; each difference becomes an edit, all or none."""
-    from cinegrain.pipeline.atlas.imported import import_sheet, read_sheet
+    from cinegrain.atlas.imported import import_sheet, read_sheet
 
     sheet = read_sheet(file)
     entries = import_sheet(_editor(run, by, why or f"import of {file.name}", version), sheet)

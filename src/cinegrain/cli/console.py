@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from cinegrain.pipeline.progress import OnStep, Watcher
+from cinegrain.runs.progress import OnStep, Watcher
 
 _PIPE_WIDTH = 140
 out = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)

@@ -21,24 +21,36 @@ def demo(
     as_json: JsonFlag = False,
 ) -> None:
     """Render a small corpus of films with known sub-genres, run everything on it, and say how well they were found."""
-    from cinegrain.pipeline.demo import run_demo
+    from cinegrain.cli.recovery import recover
+    from cinegrain.pipeline.report import make_report
+    from cinegrain.pipeline.run import run_all
+    from cinegrain.runs.layout import Run
+    from cinegrain_demo.corpus import render_corpus
+    from cinegrain_demo.plan import CorpusSettings
 
-    result = run_demo(out_folder, films, load_settings(flags=flags), watcher())
-    failures = result.summary.extracted.failures
-    if as_json:
-        print_json({"run": str(out_folder), **headline(out_folder), "recovery": result.recovery})
-    else:
-        show_summary(
-            out_folder,
-            result.summary.n_trailers,
-            result.summary.extracted.n_done,
-            list(result.summary.notes),
-            len(failures),
+    settings, watching = load_settings(flags=flags), watcher()
+    run = Run.open(out_folder, create=True)
+    with watching.stage("Rendering films") as on_step:
+        corpus = render_corpus(
+            run.folder / "corpus",
+            CorpusSettings(n_films=films, seed=settings.seed),
+            workers=settings.extract.n_workers,
+            on_film=lambda done, total: on_step(done, total, "demo corpus"),
         )
+    summary = run_all(corpus.videos, corpus.catalog, out_folder, settings, watching)
+    with watching.stage("Planted sub-genres") as on_step:
+        recovery = recover(run, corpus.truth, settings)
+        on_step(1, 1, "scored")
+    make_report(run, watching)
+    failures = summary.extracted.failures
+    if as_json:
+        print_json({"run": str(out_folder), **headline(out_folder), "recovery": recovery})
+    else:
+        show_summary(out_folder, summary.n_trailers, summary.extracted.n_done, list(summary.notes), len(failures))
         table = Table(title="Planted sub-genres found again (1 is perfect, ARI 0 is chance)", box=None, padding=(0, 2))
         for column in ("k-means on", "clusters", "ARI", "accuracy", "NMI"):
             table.add_column(column, justify="left" if column == "k-means on" else "right")
-        for row in result.recovery:
+        for row in recovery:
             table.add_row(
                 row["method"],
                 f"{row['n_clusters']} ({row['k']})",

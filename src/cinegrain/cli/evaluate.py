@@ -16,8 +16,8 @@ def evaluate(
     as_json: JsonFlag = False,
 ) -> None:
     """How good the genres are on films the model never saw: RUN/evaluation/evaluation.html, .md, .json, CSV."""
-    from cinegrain.pipeline.layout import Run
     from cinegrain.pipeline.learning.evaluate import evaluate as evaluate_stage
+    from cinegrain.runs.layout import Run
 
     opened = Run.open(run)
     figures = evaluate_stage(opened, watcher(), n_mistakes=mistakes)
@@ -72,8 +72,8 @@ def ablate(
 
     Stopped, the same command goes on with the trainings that are missing.
     """
-    from cinegrain.pipeline.layout import Run
     from cinegrain.pipeline.learning.ablate import ablate as ablate_stage
+    from cinegrain.runs.layout import Run
 
     opened = Run.open(run)
     figures = ablate_stage(opened, watcher(), n_seeds=seeds, workers=workers)

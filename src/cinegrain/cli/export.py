@@ -17,7 +17,7 @@ def export(
 ) -> None:
     """The genre model as a folder (ONNX, readable JSON, model card) that predicts without PyTorch."""
     from cinegrain.pipeline.export.folder import export_model
-    from cinegrain.pipeline.layout import Run
+    from cinegrain.runs.layout import Run
 
     description = export_model(Run.open(run), out_folder, watcher())
     if as_json:

@@ -19,7 +19,6 @@ from cinegrain.cli import (
     search,
     serve,
     settings,
-    simulate,
     stages,
 )
 from cinegrain.cli.console import set_up_logging
@@ -36,7 +35,6 @@ app = typer.Typer(
 
 app.command("demo", rich_help_panel="Everything")(demo.demo)
 app.command("run", rich_help_panel="Everything")(run.run)
-app.command("simulate", rich_help_panel="Everything")(simulate.simulate)
 app.command("extract", rich_help_panel="Stage by stage")(stages.extract)
 app.command("train", rich_help_panel="Stage by stage")(stages.train)
 app.command("finetune", rich_help_panel="Stage by stage")(stages.finetune)

@@ -158,9 +158,9 @@ def pairs(given: list[str], flag: str) -> dict[str, str]:
 
 def headline(folder: Path) -> dict[str, Any]:
     """The few figures that everybody asks for."""
-    from cinegrain.artifacts import read_json
-    from cinegrain.pipeline.atlas.run_atlas import open_atlas
-    from cinegrain.pipeline.layout import Run
+    from cinegrain.atlas.run_atlas import open_atlas
+    from cinegrain.runs.artifacts import read_json
+    from cinegrain.runs.layout import Run
 
     metrics, cards = read_json(folder / "metrics.json"), open_atlas(Run(folder)).cards
     coarse = metrics["coarse"]

@@ -9,7 +9,7 @@ from rich.table import Table
 from cinegrain.cli.console import err, out, print_json, watcher
 from cinegrain.cli.options import JsonFlag, RunArgument, TopK, guarded
 from cinegrain.errors import ConfigError
-from cinegrain.pipeline.search.criteria import ALIKE, CRITERIA, GENRES
+from cinegrain.search.criteria import ALIKE, CRITERIA, GENRES
 
 WORDS = "words"
 _EACH = "A film by id or title, or a video file or its address"
@@ -45,10 +45,10 @@ def search(
     as_json: JsonFlag = False,
 ) -> None:
     """Find films, or scenes, that sound like this one, look like that one, and show what these words say."""
-    from cinegrain.pipeline.layout import Run
-    from cinegrain.pipeline.search.find import search_films, search_scenes
-    from cinegrain.pipeline.search.library import open_library
-    from cinegrain.pipeline.search.query import Like, LikeSubgenre, make_query
+    from cinegrain.runs.layout import Run
+    from cinegrain.search.find import search_films, search_scenes
+    from cinegrain.search.library import open_library
+    from cinegrain.search.query import Like, LikeSubgenre, make_query
 
     by_mode, word_weight = _weights(weights)
     alone = {"audio": sounds_like, "image": looks_like, "motion": moves_like, "location": set_like}

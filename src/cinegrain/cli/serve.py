@@ -24,7 +24,7 @@ def serve(
     ] = 900.0,
 ) -> None:
     """Explore a run in the browser: map, films, sub-genres to correct, new films to bring. Ends with Ctrl-C."""
-    from cinegrain.pipeline.layout import Run
+    from cinegrain.runs.layout import Run
 
     try:
         from cinegrain.web.server import serve as serve_run

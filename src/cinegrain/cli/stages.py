@@ -11,8 +11,8 @@ from cinegrain.cli.run import CatalogFile, Columns, GenreMap, Out, RetryFailed, 
 from cinegrain.config import Settings, load_settings, save_settings
 
 if TYPE_CHECKING:
-    from cinegrain.pipeline.layout import Run
     from cinegrain.pipeline.learning.train import RunData
+    from cinegrain.runs.layout import Run
 
 
 @with_settings("extract", "media")
@@ -69,7 +69,7 @@ def train(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None, as
     Several processes train together: accelerate launch --num_processes 2 -m cinegrain train RUN
     """
     from cinegrain.pipeline.learning.train import train as train_stage
-    from cinegrain.pipeline.progress import Silent
+    from cinegrain.runs.progress import Silent
     from cinegrain.training.devices import launched_devices
 
     devices = launched_devices()
@@ -114,8 +114,8 @@ def discover(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None,
 @guarded
 def report(run: RunArgument, as_json: JsonFlag = False) -> None:
     """Write the run's report.html anew."""
-    from cinegrain.pipeline.layout import Run
     from cinegrain.pipeline.report import make_report
+    from cinegrain.runs.layout import Run
 
     opened = Run.open(run)
     make_report(opened, watcher())
@@ -128,9 +128,9 @@ def report(run: RunArgument, as_json: JsonFlag = False) -> None:
 def _open(run: Path, config: Path | None, flags: dict[str, Any]) -> tuple["Run", "RunData", Settings]:
     """A run, its data, and its settings with what the user now wants changed; the change is kept."""
     from cinegrain.experts.registry import expert_names
-    from cinegrain.pipeline.catalog import load_matched
-    from cinegrain.pipeline.layout import Run
     from cinegrain.pipeline.learning.train import load_data
+    from cinegrain.runs.catalog import load_matched
+    from cinegrain.runs.layout import Run
 
     opened = Run.open(run)
     settings = load_settings(
@@ -142,7 +142,7 @@ def _open(run: Path, config: Path | None, flags: dict[str, Any]) -> tuple["Run",
 
 
 def _print_model(folder: Path, as_json: bool) -> None:
-    from cinegrain.artifacts import read_json
+    from cinegrain.runs.artifacts import read_json
 
     history = read_json(folder / "model.json")["history"]
     if as_json:

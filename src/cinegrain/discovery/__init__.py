@@ -1,1 +1,1 @@
-"""Discovery: trailer embeddings and words go in, named sub-genres come out. It knows no video and no network."""
+"""Groups in data: trailer embeddings go in, clusters and how far to trust them come out. It knows no words."""

@@ -187,3 +187,9 @@ def _temperature(points: Float64 | Float32, labels: Int64, centroids: Float64) -
     mean = max(float(lengths.mean()), _SHARPEST)
     off = points @ axes.T - mean * (centroids @ axes.T)[labels]
     return max(float((off**2).mean()) / mean, _SHARPEST)
+
+
+def unit_rows(encoded: Float64) -> Float64:
+    """Trailer embeddings: shape (n, e, d) to unit rows (n, e * d)."""
+    flat = encoded.reshape(len(encoded), -1)
+    return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12))

@@ -15,11 +15,11 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from cinegrain.artifacts import write_text
 from cinegrain.errors import DataError
 from cinegrain.experts.base import Family, Network
 from cinegrain.experts.rounding import round_weights
 from cinegrain.experts.runtime import EIGHT_BIT_FORMAT, Feed, QuantisedGraph, Runtime, eight_bit_path, note_path
+from cinegrain.runs.artifacts import write_text
 from cinegrain.types import Scene
 
 MIN_COSINE = 0.99

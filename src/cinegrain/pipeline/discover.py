@@ -7,36 +7,36 @@ from functools import partial
 import numpy as np
 from safetensors.numpy import save
 
-from cinegrain.artifacts import is_current, key_of, rows_written, write_bytes, write_json
+from cinegrain.atlas.arrivals import read_arrivals
+from cinegrain.atlas.cards import Atlas, Films, build_atlas
+from cinegrain.atlas.edit_log import read_log
+from cinegrain.atlas.hierarchy import with_finer
+from cinegrain.atlas.identity import Carried, Known, carry_over
+from cinegrain.atlas.registry import read_known, write_known
+from cinegrain.atlas.run_atlas import RunAtlas, join_atlas, write_table
+from cinegrain.atlas.trust import with_verdicts
 from cinegrain.config import Settings, to_plain
-from cinegrain.discovery.atlas import Atlas, Films, build_atlas, unit_rows
 from cinegrain.discovery.choose_k import KChoice, choose_k
 from cinegrain.discovery.clusterers import make_clusterer
-from cinegrain.discovery.clustering import Clusterer, Clustering
-from cinegrain.discovery.hierarchy import with_finer
-from cinegrain.discovery.identity import Carried, Known, carry_over
+from cinegrain.discovery.clustering import Clusterer, Clustering, unit_rows
 from cinegrain.discovery.layout import map_layout, turned_to
 from cinegrain.discovery.nuisance import Values
 from cinegrain.discovery.side_by_side import side_by_side
 from cinegrain.discovery.stability import Repeats, repeat_search, stability, with_calibrated_membership
 from cinegrain.discovery.structure import GenreStructure, genre_structures, said_of, said_of_all
-from cinegrain.discovery.trust import with_verdicts
 from cinegrain.errors import StoreError
 from cinegrain.models.genre_model import GenreModel
+from cinegrain.naming.trailer_words import term_counts, trailer_concepts
 from cinegrain.pipeline.answers.assign import place_again
-from cinegrain.pipeline.atlas.arrivals import read_arrivals
-from cinegrain.pipeline.atlas.edit_log import read_log
-from cinegrain.pipeline.atlas.registry import read_known, write_known
-from cinegrain.pipeline.atlas.run_atlas import RunAtlas, join_atlas, write_table
 from cinegrain.pipeline.expert_blocks import ExpertBlocks
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.measure import measure
 from cinegrain.pipeline.learning.rows import Found, trailer_rows
 from cinegrain.pipeline.learning.train import RunData, load_prototypes
 from cinegrain.pipeline.nuisances import nuisance_variables
-from cinegrain.pipeline.progress import OnStep, Watcher
-from cinegrain.pipeline.provenance import provenance
-from cinegrain.pipeline.words import term_counts, trailer_concepts
+from cinegrain.runs.artifacts import is_current, key_of, rows_written, write_bytes, write_json
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import OnStep, Watcher
+from cinegrain.runs.provenance import provenance
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.checkpoint import load_model
 from cinegrain.training.infer import encode_all

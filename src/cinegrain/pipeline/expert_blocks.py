@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cinegrain.discovery.atlas import unit_rows
+from cinegrain.discovery.clustering import unit_rows
 from cinegrain.training.data import TrailerArrays
 from cinegrain.types import Float64, Int64
 

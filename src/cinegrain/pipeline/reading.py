@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from cinegrain.artifacts import read_json, write_json
-from cinegrain.pipeline.layout import Run
 from cinegrain.readers.catalog.columns import Reading
 from cinegrain.readers.catalog.genre_names import read_genre_map
+from cinegrain.runs.artifacts import read_json, write_json
+from cinegrain.runs.layout import Run
 
 _COLUMNS, _GENRE_MAP = "catalog-columns.json", "genre-map.json"
 

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from cinegrain.artifacts import read_json, write_text
-from cinegrain.pipeline.atlas.run_atlas import open_atlas
+from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.pipeline.extraction.extract import read_failures
-from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.progress import OnStep, Watcher
 from cinegrain.report.data import Artifacts, Failure, wanted_pictures
 from cinegrain.report.page import render
+from cinegrain.runs.artifacts import read_json, write_text
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import OnStep, Watcher
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.schema import most_telling
 

@@ -5,15 +5,15 @@ from pathlib import Path
 
 from cinegrain.config import Settings
 from cinegrain.experts.registry import expert_names
-from cinegrain.pipeline.catalog import load_matched
 from cinegrain.pipeline.discover import discover
 from cinegrain.pipeline.extraction.extract import ExtractSummary, extract, match_folder
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.train import fine_tune, load_data, train
 from cinegrain.pipeline.preflight import check_films
-from cinegrain.pipeline.progress import Watcher
 from cinegrain.pipeline.report import make_report
 from cinegrain.readers.catalog.columns import AS_FOUND, Reading
+from cinegrain.runs.catalog import load_matched
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Watcher
 from cinegrain.types import Source
 
 

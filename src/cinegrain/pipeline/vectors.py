@@ -8,21 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
-from cinegrain.artifacts import key_of
 from cinegrain.config import Settings, load_settings, save_settings
 from cinegrain.errors import ConfigError, DataError, StoreError
 from cinegrain.experts.registry import PRESETS
-from cinegrain.pipeline.catalog import Matched, save_matched
 from cinegrain.pipeline.extraction.extract import ExtractSummary
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.train import learnable_genres
 from cinegrain.pipeline.mend import Mending, Tally, fit_mending, refuse_unfit
-from cinegrain.pipeline.progress import OnStep, Watcher
 from cinegrain.pipeline.reading import keep_reading, or_kept
 from cinegrain.pipeline.run import RunSummary, model_films
 from cinegrain.readers.catalog.columns import AS_FOUND, Reading
 from cinegrain.readers.choose import open_vectors
 from cinegrain.readers.foreign import ForeignTrailer, ForeignVectors
+from cinegrain.runs.artifacts import key_of
+from cinegrain.runs.catalog import Matched, save_matched
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import OnStep, Watcher
 from cinegrain.store.bulk import BulkWriter, StoredTrailer
 from cinegrain.store.location import Location
 from cinegrain.store.schema import SceneRow, TrailerRecord

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cinegrain.artifacts import read_json, write_json
 from cinegrain.errors import CinegrainError, ConfigError, StoreError
 from cinegrain.places import is_address, open_place, url_of, why
+from cinegrain.runs.artifacts import read_json, write_json
 from cinegrain.store.mirror import mirror_of
 from cinegrain.store.schema import INFO_FILE, bury_stillborn, table_path
 from cinegrain.types import JsonObject, Source, Url

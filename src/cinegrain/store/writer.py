@@ -9,8 +9,8 @@ import lance
 import numpy as np
 import pyarrow as pa
 
-from cinegrain.artifacts import key_of
 from cinegrain.errors import StoreError
+from cinegrain.runs.artifacts import key_of
 from cinegrain.store.location import Location
 from cinegrain.store.schema import (
     EMBEDDINGS,

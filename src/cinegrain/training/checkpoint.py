@@ -6,10 +6,10 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from cinegrain.artifacts import read_json, write_bytes, write_json
 from cinegrain.errors import StoreError
 from cinegrain.models.genre_model import GenreModel, ModelSpec
 from cinegrain.models.settings import ModelSettings
+from cinegrain.runs.artifacts import read_json, write_bytes, write_json
 from cinegrain.types import JsonObject
 
 WEIGHTS_FILE, CARD_FILE = "model.safetensors", "model.json"

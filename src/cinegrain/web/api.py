@@ -9,18 +9,18 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 
-from cinegrain.artifacts import key_of
+from cinegrain.atlas.edit import Editor, as_json
+from cinegrain.atlas.imported import write_sheet
+from cinegrain.atlas.sheet import sheet_of
 from cinegrain.errors import ConfigError
 from cinegrain.media.facts import heard_track
 from cinegrain.media.files import check_regular_file, text_path
 from cinegrain.pipeline.answers.similar import similar_films, why_alike
-from cinegrain.pipeline.atlas.edit import Editor, as_json
-from cinegrain.pipeline.atlas.imported import write_sheet
-from cinegrain.pipeline.atlas.sheet import sheet_of
-from cinegrain.pipeline.progress import Silent
-from cinegrain.pipeline.search.criteria import ALIKE
-from cinegrain.pipeline.search.find import search_films
-from cinegrain.pipeline.search.query import Like, LikeSubgenre, make_query
+from cinegrain.runs.artifacts import key_of
+from cinegrain.runs.progress import Silent
+from cinegrain.search.criteria import ALIKE
+from cinegrain.search.find import search_films
+from cinegrain.search.query import Like, LikeSubgenre, make_query
 from cinegrain.web import views
 from cinegrain.web.ear import STEP_S, Ear
 from cinegrain.web.explorer import Explorer, NotFoundError

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cinegrain.pipeline.atlas.run_atlas import RunAtlas
+from cinegrain.atlas.run_atlas import RunAtlas
 from cinegrain.types import Bool, Float64, Int64, JsonObject, Trailer
 
 MOST_VALUES = 60

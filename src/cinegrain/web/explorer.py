@@ -8,16 +8,16 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cinegrain.artifacts import read_json
+from cinegrain.atlas.arrivals import NO_ARRIVALS, Arrivals, read_arrivals
+from cinegrain.atlas.edit_log import read_log
+from cinegrain.atlas.run_atlas import RunAtlas, join_atlas
 from cinegrain.errors import CinegrainError
 from cinegrain.media.files import text_path
-from cinegrain.pipeline.atlas.arrivals import NO_ARRIVALS, Arrivals, read_arrivals
-from cinegrain.pipeline.atlas.edit_log import read_log
-from cinegrain.pipeline.atlas.run_atlas import RunAtlas, join_atlas
-from cinegrain.pipeline.catalog import load_matched
-from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.progress import Silent
-from cinegrain.pipeline.search.library import Library, open_library
+from cinegrain.runs.artifacts import read_json
+from cinegrain.runs.catalog import load_matched
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Silent
+from cinegrain.search.library import Library, open_library
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.schema import SceneRow, TrailerRecord
 from cinegrain.types import JsonObject, Trailer

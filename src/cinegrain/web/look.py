@@ -18,8 +18,8 @@ from cinegrain.pipeline.answers.new_films import film_workers, model_experts, se
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
 from cinegrain.pipeline.extraction.jobs import WorkerSetup, bound_memory
 from cinegrain.pipeline.extraction.workers import WorkerPool, die_with_parent
-from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.progress import Silent
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Silent
 from cinegrain.types import JsonObject
 
 _WORDS_A_SCENE = 3

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from cinegrain.discovery.edits import LONGEST_NAME, LONGEST_REASON
+from cinegrain.atlas.edits import LONGEST_NAME, LONGEST_REASON
 
 MOST_FILMS_AN_EDIT = 10_000
 Id: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=500)]

@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from cinegrain import __version__
 from cinegrain.errors import CinegrainError, ConfigError, ConflictError, EditError, MediaError, StoreError
-from cinegrain.pipeline.layout import Run
+from cinegrain.runs.layout import Run
 from cinegrain.web.api import make_api
 from cinegrain.web.ear import Ear
 from cinegrain.web.explorer import Explorer, NotFoundError

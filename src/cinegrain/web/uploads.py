@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from cinegrain.errors import CinegrainError
 from cinegrain.media.files import is_video_name, plain_text
-from cinegrain.pipeline.layout import Run
+from cinegrain.runs.layout import Run
 from cinegrain.types import JsonObject
 from cinegrain.web.explorer import NotFoundError
 

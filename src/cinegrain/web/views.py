@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cinegrain.artifacts import read_json
-from cinegrain.discovery.atlas import unit_rows
+from cinegrain.atlas.edit import history_rows
+from cinegrain.discovery.clustering import unit_rows
 from cinegrain.media.facts import FLAGS, read_as
 from cinegrain.media.files import is_video_name, text_path
 from cinegrain.pipeline.answers.similar import similar_films, why_alike
-from cinegrain.pipeline.atlas.edit import history_rows
-from cinegrain.pipeline.layout import Run
+from cinegrain.runs.artifacts import read_json
+from cinegrain.runs.layout import Run
 from cinegrain.store.schema import SceneRow, most_telling
 from cinegrain.types import JsonObject
 from cinegrain.web.columns import sureness

@@ -6,24 +6,24 @@ from pathlib import Path
 
 import numpy as np
 
-from cinegrain.artifacts import key_of
+from cinegrain.atlas.run_atlas import Corpus, corpus_of, open_atlas
 from cinegrain.config import Settings, load_settings
-from cinegrain.discovery.atlas import unit_rows
+from cinegrain.discovery.clustering import unit_rows
 from cinegrain.errors import StoreError
 from cinegrain.explain.familiarity import Familiarity
 from cinegrain.explain.influence import mode_influence
 from cinegrain.explain.neighbours import mode_contributions
 from cinegrain.media.files import plain_text
 from cinegrain.media.remote import source, source_name, source_text
+from cinegrain.naming.trailer_words import best_words, word_strength
 from cinegrain.pipeline.answers.new_films import film_workers, new_job
 from cinegrain.pipeline.answers.similar import similar_films
-from cinegrain.pipeline.atlas.run_atlas import Corpus, corpus_of, open_atlas
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.rows import N_WORDS, calibrated_influence, genre_answers
 from cinegrain.pipeline.learning.sure import FAMILIARITY_FILE, how_sure
-from cinegrain.pipeline.words import best_words, word_strength
 from cinegrain.places import is_address
+from cinegrain.runs.artifacts import key_of
+from cinegrain.runs.layout import Run
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.calibrate import Calibration
 from cinegrain.training.checkpoint import load_model

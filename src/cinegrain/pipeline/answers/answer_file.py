@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from cinegrain.artifacts import csv_header, csv_line, csv_rows, write_csv, write_text
 from cinegrain.errors import ConfigError, StoreError
 from cinegrain.media.remote import source_text
 from cinegrain.pipeline.extraction.sources import NO_FILE, stamp_of
+from cinegrain.runs.artifacts import csv_header, csv_line, csv_rows, write_csv, write_text
 from cinegrain.types import JsonObject, Source
 
 _TABLE, _LIST, _LINES = ".csv", ".json", ".jsonl"

@@ -7,23 +7,23 @@ from pathlib import Path
 
 import numpy as np
 
-from cinegrain.discovery.atlas import unit_rows
-from cinegrain.discovery.newcomers import place
+from cinegrain.atlas.arrivals import Arrivals, read_arrivals, write_arrivals
+from cinegrain.atlas.edit_log import locked, now
+from cinegrain.atlas.newcomers import place
+from cinegrain.atlas.run_atlas import open_atlas, write_table
+from cinegrain.discovery.clustering import unit_rows
 from cinegrain.errors import StoreError
 from cinegrain.media.files import plain_text
 from cinegrain.media.remote import source, source_name, source_text
 from cinegrain.pipeline.answers.answer import Answers, Film
 from cinegrain.pipeline.answers.answer_file import Unread
 from cinegrain.pipeline.answers.new_films import film_workers
-from cinegrain.pipeline.atlas.arrivals import Arrivals, read_arrivals, write_arrivals
-from cinegrain.pipeline.atlas.edit_log import locked, now
-from cinegrain.pipeline.atlas.run_atlas import open_atlas, write_table
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
 from cinegrain.pipeline.extraction.jobs import Failed
 from cinegrain.pipeline.extraction.sources import stamp_of
 from cinegrain.pipeline.extraction.workers import WorkerPool
-from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.progress import Watcher
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Watcher
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.training.data import ExpertArray, TrailerArrays

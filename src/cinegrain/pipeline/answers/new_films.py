@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from cinegrain.artifacts import read_json
 from cinegrain.config import Settings, load_settings
 from cinegrain.errors import ConfigError
 from cinegrain.media.remote import source_text
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
 from cinegrain.pipeline.extraction.jobs import WorkerSetup
 from cinegrain.pipeline.extraction.workers import WorkerPool, embedding_pool
-from cinegrain.pipeline.layout import Run
 from cinegrain.places import cache_folder
+from cinegrain.runs.artifacts import read_json
+from cinegrain.runs.layout import Run
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.schema import is_outdated
 from cinegrain.types import Source

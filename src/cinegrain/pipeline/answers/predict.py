@@ -17,7 +17,7 @@ from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
 from cinegrain.pipeline.extraction.jobs import Failed
 from cinegrain.pipeline.extraction.sources import stamp_of
 from cinegrain.pipeline.extraction.workers import WorkerPool
-from cinegrain.pipeline.layout import Run
+from cinegrain.runs.layout import Run
 from cinegrain.types import JsonObject, Source
 
 Answer: TypeAlias = Callable[[EmbeddedTrailer], JsonObject]

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cinegrain.atlas.run_atlas import RunAtlas
 from cinegrain.errors import StoreError
 from cinegrain.explain.neighbours import mode_contributions, nearest
-from cinegrain.pipeline.atlas.run_atlas import RunAtlas
 from cinegrain.types import Float64, JsonObject
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from cinegrain.artifacts import rows_written, write_json, written_whole
 from cinegrain.errors import ConfigError, StoreError
 from cinegrain.pipeline.datasets.shards import write_shards
 from cinegrain.pipeline.datasets.tensor_file import TensorFile
+from cinegrain.runs.artifacts import rows_written, write_json, written_whole
 from cinegrain.store.groups import TRAILERS_AT_ONCE, Group, Groups
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.schema import TrailerRecord

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cinegrain.artifacts import RUN_FILE, write_text
 from cinegrain.config import Settings
 from cinegrain.errors import DataError, StoreError
-from cinegrain.pipeline.catalog import Matched, load_matched, save_matched
 from cinegrain.pipeline.datasets.convert import convert
 from cinegrain.pipeline.extraction.sources import verified
-from cinegrain.pipeline.layout import Run
+from cinegrain.runs.artifacts import RUN_FILE, write_text
+from cinegrain.runs.catalog import Matched, load_matched, save_matched
+from cinegrain.runs.layout import Run
 from cinegrain.store.location import Location
 from cinegrain.store.merge import CopyingWriter
 from cinegrain.store.reader import EmbeddingDataset

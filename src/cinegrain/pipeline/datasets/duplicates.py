@@ -20,7 +20,7 @@ from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import OnProgress, Read
 from cinegrain.pipeline.extraction.workers import calling_pool
-from cinegrain.pipeline.progress import Watcher
+from cinegrain.runs.progress import Watcher
 from cinegrain.store.groups import Groups
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.types import SOUND_RATE_HZ, Bool, Float32, Float64

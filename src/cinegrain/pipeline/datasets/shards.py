@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cinegrain.artifacts import written_whole
+from cinegrain.runs.artifacts import written_whole
 from cinegrain.store.groups import Group, Groups
 from cinegrain.types import JsonObject
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from cinegrain.artifacts import key_of, read_json
 from cinegrain.config import ExtractSettings
 from cinegrain.errors import ConfigError, ShapeError, StoreError
 from cinegrain.experts.registry import expert_cards
@@ -25,6 +24,7 @@ from cinegrain.pipeline.extraction.jobs import WorkerSetup
 from cinegrain.pipeline.extraction.workers import WorkerPool, embedding_pool
 from cinegrain.pipeline.learning.sure import FAMILIARITY_FILE, how_sure
 from cinegrain.places import cache_folder
+from cinegrain.runs.artifacts import key_of, read_json
 from cinegrain.training.calibrate import Calibration
 from cinegrain.types import Bool, Float32, Float64, JsonObject, Source
 

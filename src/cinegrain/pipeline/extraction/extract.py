@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from cinegrain.artifacts import check_run_folder, key_of, read_csv, write_csv
 from cinegrain.config import ExtractSettings, Settings, save_settings, to_plain
 from cinegrain.errors import ConfigError
 from cinegrain.experts.base import ExpertCard
@@ -15,17 +14,19 @@ from cinegrain.experts.registry import expert_cards, load_networks, resolve_expe
 from cinegrain.experts.runtime import quantised_for
 from cinegrain.experts.weights import WeightFile, fetch
 from cinegrain.media.remote import source_text
-from cinegrain.pipeline.catalog import Matched, match_catalog, save_matched
+from cinegrain.pipeline.catalog import match_catalog
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job, cut_weights, load_cut_finder
 from cinegrain.pipeline.extraction.jobs import Engine, Failed, Outcome, WorkerSetup
 from cinegrain.pipeline.extraction.ray_engine import embed_on_ray
 from cinegrain.pipeline.extraction.sources import is_unchanged, stamp_of
 from cinegrain.pipeline.extraction.workers import embed_all
-from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.progress import Watcher
 from cinegrain.pipeline.reading import keep_reading, or_kept
 from cinegrain.places import cache_folder
 from cinegrain.readers.catalog.columns import AS_FOUND, Reading
+from cinegrain.runs.artifacts import check_run_folder, key_of, read_csv, write_csv
+from cinegrain.runs.catalog import Matched, save_matched
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Watcher
 from cinegrain.store.location import Location, dataset_url
 from cinegrain.store.schema import is_outdated
 from cinegrain.store.writer import DatasetWriter

@@ -17,8 +17,8 @@ from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import Failed, OnProgress
 from cinegrain.pipeline.extraction.workers import calling_pool
-from cinegrain.pipeline.progress import Watcher
 from cinegrain.places import cache_folder
+from cinegrain.runs.progress import Watcher
 from cinegrain.types import Scene, Source
 
 _SCENES_A_FILM = 12

@@ -13,18 +13,18 @@ from pathlib import Path
 
 import numpy as np
 
-from cinegrain.artifacts import is_current, key_of, read_json, write_csv, write_json, write_text
 from cinegrain.config import Settings, load_settings, to_plain
 from cinegrain.errors import CinegrainError, ConfigError
 from cinegrain.metrics.intervals import weighted_ap
 from cinegrain.models.genre_model import ModelSpec
 from cinegrain.pipeline.extraction.workers import die_with_parent
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.ablation_figures import CELL_COLUMNS, ablation_figures, cell_rows
 from cinegrain.pipeline.learning.ablation_page import ablation_document
 from cinegrain.pipeline.learning.trained import Trained, load_trained
-from cinegrain.pipeline.progress import Watcher
 from cinegrain.report.document import document_html, document_markdown
+from cinegrain.runs.artifacts import is_current, key_of, read_json, write_csv, write_json, write_text
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Watcher
 from cinegrain.training.coarse import train_coarse
 from cinegrain.training.infer import predict_genres
 from cinegrain.types import Bool, Float64, JsonObject

@@ -10,7 +10,7 @@ from cinegrain.explain.influence import mode_influence, telling_influence
 from cinegrain.explain.shapley import shapley_values
 from cinegrain.pipeline.learning.rows import calibrated_influence
 from cinegrain.pipeline.learning.trained import Trained
-from cinegrain.pipeline.provenance import provenance
+from cinegrain.runs.provenance import provenance
 from cinegrain.types import Float64, JsonObject
 
 CELL_COLUMNS = ("modes", "n_modes", "n_seeds", "map", "map_deviation")

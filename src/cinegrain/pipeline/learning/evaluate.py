@@ -4,17 +4,17 @@ from dataclasses import asdict
 
 import numpy as np
 
-from cinegrain.artifacts import write_csv, write_json, write_text
 from cinegrain.metrics.calibration import reliability
 from cinegrain.metrics.confusion import confusion
 from cinegrain.metrics.intervals import genre_intervals
 from cinegrain.metrics.multilabel import multilabel_scores
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.evaluation_page import evaluation_document
 from cinegrain.pipeline.learning.trained import Trained, load_trained
-from cinegrain.pipeline.progress import Watcher
-from cinegrain.pipeline.provenance import provenance
 from cinegrain.report.document import document_html, document_markdown
+from cinegrain.runs.artifacts import write_csv, write_json, write_text
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Watcher
+from cinegrain.runs.provenance import provenance
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.schema import most_telling
 from cinegrain.training.calibrate import KINDS

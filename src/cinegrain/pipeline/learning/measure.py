@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from cinegrain.discovery.atlas import unit_rows
+from cinegrain.discovery.clustering import unit_rows
 from cinegrain.errors import DataError
 from cinegrain.explain.influence import Influence, influence_by_genre
 from cinegrain.metrics.calibration import reliability

@@ -5,9 +5,9 @@ from functools import cached_property
 
 import numpy as np
 
-from cinegrain.artifacts import is_current, key_of, write_bytes, write_json
 from cinegrain.errors import StoreError
-from cinegrain.pipeline.layout import Run
+from cinegrain.runs.artifacts import is_current, key_of, write_bytes, write_json
+from cinegrain.runs.layout import Run
 from cinegrain.store.location import Location
 from cinegrain.store.pool import pool_scenes
 from cinegrain.store.reader import EmbeddingDataset

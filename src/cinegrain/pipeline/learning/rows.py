@@ -5,12 +5,13 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from cinegrain.discovery.atlas import Atlas, unit_rows
+from cinegrain.atlas.cards import Atlas
+from cinegrain.discovery.clustering import unit_rows
 from cinegrain.explain.influence import Influence, mode_influence
 from cinegrain.explain.neighbours import nearest_of_each
 from cinegrain.models.genre_model import GenreModel
+from cinegrain.naming.trailer_words import best_words
 from cinegrain.pipeline.learning.train import RunData
-from cinegrain.pipeline.words import best_words
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.calibrate import Calibration
 from cinegrain.training.infer import predict_genres

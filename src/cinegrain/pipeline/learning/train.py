@@ -13,17 +13,17 @@ import pyarrow.compute as pc
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from cinegrain.artifacts import is_current, key_of, write_bytes
 from cinegrain.config import Settings, to_plain
 from cinegrain.errors import DataError, StoreError
 from cinegrain.explain.familiarity import films_to_compare, fit_familiarity
 from cinegrain.metrics.multilabel import best_thresholds
 from cinegrain.models.genre_model import ModelSpec
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.pooled import StoredScenes, mapped_arrays
 from cinegrain.pipeline.learning.sure import FAMILIARITY_FILE
-from cinegrain.pipeline.progress import Watcher
-from cinegrain.pipeline.provenance import provenance
+from cinegrain.runs.artifacts import is_current, key_of, write_bytes
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Watcher
+from cinegrain.runs.provenance import provenance
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.calibrate import fit_calibration
 from cinegrain.training.checkpoint import CARD_FILE, load_model, save_model

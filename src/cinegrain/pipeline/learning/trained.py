@@ -6,9 +6,9 @@ import numpy as np
 
 from cinegrain.errors import DataError
 from cinegrain.models.genre_model import GenreModel
-from cinegrain.pipeline.catalog import load_matched
-from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.train import RunData, load_data
+from cinegrain.runs.catalog import load_matched
+from cinegrain.runs.layout import Run
 from cinegrain.training.calibrate import Calibration
 from cinegrain.training.checkpoint import load_model
 from cinegrain.training.infer import predict_genres

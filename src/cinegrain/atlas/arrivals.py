@@ -1,0 +1,81 @@
+"""Films that came into an atlas after its discovery: what is known of them, kept in one file."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from cinegrain.errors import StoreError
+from cinegrain.runs.artifacts import write_bytes
+from cinegrain.runs.layout import Run
+from cinegrain.types import Float32, JsonObject
+
+
+@dataclass(frozen=True, eq=False)
+class Arrivals:
+    """Films put into the atlas after discovery, in the order they came.
+
+    Attributes:
+        rows: As in trailers.json, with `subgenre` None for a film that fits nowhere; besides: `path` and `at` (UTC),
+            `nearest` sub-genre (id, distance, limit), and `otherwise`, the nearest one of discovery's.
+        encoded: Gated vectors, shape (a, e, d).
+        placed_for: Key of the discovery whose atlas they were put into.
+    """
+
+    rows: tuple[JsonObject, ...]
+    encoded: Float32
+    placed_for: str
+
+    @property
+    def home(self) -> dict[str, str]:
+        """The sub-genre of each film by id; "" where it fits nowhere."""
+        return {row["trailer_id"]: (row["subgenre"] or {"id": ""})["id"] for row in self.rows}
+
+    @property
+    def otherwise(self) -> dict[str, str]:
+        """The nearest sub-genre of discovery's, for films whose home people made."""
+        return {row["trailer_id"]: row["otherwise"] for row in self.rows if row["subgenre"]}
+
+    def without(self, trailer_ids: Sequence[str]) -> "Arrivals":
+        """Those that are not among the given ones."""
+        gone = set(trailer_ids)
+        keep = [i for i, row in enumerate(self.rows) if row["trailer_id"] not in gone]
+        return Arrivals(tuple(self.rows[i] for i in keep), self.encoded[keep], self.placed_for)
+
+
+NO_ARRIVALS = Arrivals((), np.zeros((0, 0, 0), dtype=np.float32), "")
+
+
+def read_arrivals(run: Run) -> Arrivals:
+    """The films that came later; none if there is no file.
+
+    Raises:
+        StoreError: If the file is damaged.
+    """
+    if not run.arrivals.is_file():
+        return NO_ARRIVALS
+    try:
+        with safe_open(run.arrivals, framework="numpy") as file:
+            about = file.metadata() or {}
+            encoded = file.get_tensor("encoded")
+        rows = tuple(json.loads(about["rows"]))
+        if len(rows) != len(encoded):
+            raise ValueError(f"{len(rows)} rows for {len(encoded)} vectors")
+        return Arrivals(rows, np.asarray(encoded, dtype=np.float32), about["placed_for"])
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise StoreError(
+            f"{run.arrivals} cannot be read: {error}. Put it back from a backup, or delete it and assign its films."
+        ) from error
+
+
+def write_arrivals(run: Run, arrivals: Arrivals) -> None:
+    """Keeps them, whole or not at all.
+
+    Raises:
+        StoreError: If the file cannot be written.
+    """
+    about = {"rows": json.dumps(arrivals.rows, ensure_ascii=False), "placed_for": arrivals.placed_for}
+    write_bytes(run.arrivals, save({"encoded": np.ascontiguousarray(arrivals.encoded)}, metadata=about))

@@ -1,0 +1,159 @@
+"""Edits of a run's atlas: checked against what is there now, kept in its log, shown in its table."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+from cinegrain.atlas.edit_log import EditLog, add_entries, now
+from cinegrain.atlas.edits import (
+    Accept,
+    Entry,
+    Lock,
+    Merge,
+    Move,
+    Operation,
+    Rename,
+    Split,
+    Undo,
+)
+from cinegrain.atlas.edits_check import new_entry, next_subgenre
+from cinegrain.atlas.edits_replay import Edited, standing
+from cinegrain.atlas.registry import highest_ever
+from cinegrain.atlas.run_atlas import RunAtlas, open_atlas, write_table
+from cinegrain.errors import EditError
+from cinegrain.runs.layout import Run
+from cinegrain.types import JsonObject
+
+FreshId = Callable[[], str]
+MakeOperations = Callable[[Edited, FreshId], Sequence[Operation]]
+
+
+@dataclass(frozen=True)
+class Editor:
+    """Somebody who edits a run's atlas.
+
+    Each method returns the entries that it added to the log, once they are on disk.
+
+    Attributes:
+        run: Whose atlas.
+        by: Who edits.
+        why: The reason that is kept with each edit.
+        expected: The version that the editor has before them: a ConflictError is raised if somebody edited it
+            meanwhile. None edits whatever is there.
+        atlas_now: Gives the atlas as it is at that moment, for who has it open; None reads it from disk.
+    """
+
+    run: Run
+    by: str
+    why: str = ""
+    expected: int | None = None
+    atlas_now: Callable[[], RunAtlas] | None = None
+
+    def rename(self, subgenre: str, name: str) -> Entry:
+        """Gives a sub-genre a name for good.
+
+        Raises:
+            EditError: If the atlas cannot take it; as all methods here.
+        """
+        return self._one(Rename(subgenre, name))
+
+    def merge(self, into: str, others: Sequence[str]) -> Entry:
+        """Makes other sub-genres parts of one."""
+        return self._one(Merge(into, tuple(others)))
+
+    def split(self, subgenre: str, trailers: Sequence[str], name: str = "") -> Entry:
+        """Takes films out of a sub-genre into a new one."""
+        return self.edit(lambda _, fresh: [Split(subgenre, fresh(), tuple(trailers), name)])[0]
+
+    def move(self, trailers: Sequence[str], to: str) -> Entry:
+        """Puts films into another sub-genre."""
+        return self._one(Move(tuple(trailers), to))
+
+    def lock(self, subgenre: str) -> Entry:
+        """Keeps a sub-genre as it is."""
+        return self.edit(lambda edited, _: [Lock(subgenre, _name_of(subgenre, edited))])[0]
+
+    def unlock(self, subgenre: str) -> Entry:
+        """Undoes the lock of a sub-genre."""
+        return self._with_log(lambda log: [Undo(_lock_of(subgenre, log))])[0]
+
+    def accept(self, trailers: Sequence[str], name: str = "") -> Entry:
+        """Makes a new sub-genre of films that fit nowhere."""
+        return self.edit(lambda _, fresh: [Accept(fresh(), tuple(trailers), name)])[0]
+
+    def undo(self, entries: Sequence[str] = ()) -> tuple[Entry, ...]:
+        """Takes entries back, the last one that stands if none is named."""
+        return self._with_log(lambda log: [Undo(entry) for entry in entries or [_last(log)]])
+
+    def edit(self, make: MakeOperations) -> tuple[Entry, ...]:
+        """Adds any edits, all or none.
+
+        Args:
+            make: Gives the operations for the atlas as it is now; the second argument gives a new sub-genre's id.
+        """
+        return self._add(lambda atlas, fresh: make(atlas.edited, fresh))
+
+    def _one(self, operation: Operation) -> Entry:
+        return self.edit(lambda _, __: [operation])[0]
+
+    def _with_log(self, make: Callable[[EditLog], Sequence[Operation]]) -> tuple[Entry, ...]:
+        return self._add(lambda atlas, _: make(atlas.log))
+
+    def _add(self, make: Callable[[RunAtlas, FreshId], Sequence[Operation]]) -> tuple[Entry, ...]:
+        def entries(log: EditLog) -> list[Entry]:
+            atlas = self._atlas()
+            known = list(log.entries)
+            highest = highest_ever(self.run, atlas.found["subgenres"])
+            given: list[str] = []
+
+            def fresh() -> str:
+                given.append(next_subgenre(max([highest, *(int(id_[1:]) for id_ in given)]), known))
+                return given[-1]
+
+            for operation in make(atlas, fresh):
+                entry, _ = new_entry(atlas.base, known, operation, at=now(), by=self.by, why=self.why)
+                known.append(entry)
+            return known[len(log.entries) :]
+
+        added = add_entries(self.run.edits, entries, expected=self.expected)
+        if added:
+            write_table(self._atlas())
+        return added
+
+    def _atlas(self) -> RunAtlas:
+        return self.atlas_now() if self.atlas_now else open_atlas(self.run)
+
+
+def history_rows(atlas: RunAtlas) -> list[JsonObject]:
+    """Every entry of the log, with `state`: "" if it stands, else undone or what it waits for."""
+    stands = {entry.id for entry in standing(atlas.log.entries)}
+    waits = {waiting.entry.id: waiting.because for waiting in atlas.edited.waiting}
+    rows = []
+    for entry in atlas.log.entries:
+        undone = entry.id not in stands and not isinstance(entry.operation, Undo)
+        state = "undone" if undone else f"waits: {waits[entry.id]}" if entry.id in waits else ""
+        rows.append({**as_json(entry), "state": state})
+    return rows
+
+
+def as_json(entry: Entry) -> JsonObject:
+    """An entry as it stands in the log."""
+    return asdict(entry)
+
+
+def _name_of(subgenre: str, edited: Edited) -> str:
+    group = edited.by_id.get(subgenre)
+    return group.name if group else ""
+
+
+def _lock_of(subgenre: str, log: EditLog) -> str:
+    for entry in standing(log.entries):
+        if isinstance(entry.operation, Lock) and entry.operation.subgenre == subgenre:
+            return entry.id
+    raise EditError(f"{subgenre} is not locked.")
+
+
+def _last(log: EditLog) -> str:
+    kept = standing(log.entries)
+    if not kept:
+        raise EditError("There is nothing to undo: no edit stands.")
+    return kept[-1].id

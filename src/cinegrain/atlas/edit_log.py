@@ -1,0 +1,169 @@
+"""The log of edits in a run folder: lines are added and never changed; several editors and a `kill -9` are expected."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from pydantic import TypeAdapter, ValidationError
+
+from cinegrain.atlas.edits import Entry
+from cinegrain.errors import ConflictError, StoreError
+
+_WAIT_S = 30.0
+_MAX_LOG_BYTES = 1 << 30
+_ENTRY = TypeAdapter(Entry)
+
+
+@dataclass(frozen=True)
+class EditLog:
+    """What a log holds.
+
+    Attributes:
+        entries: Whole entries in order.
+        damage: A sentence for every line that is no entry, as a kill in the middle of writing leaves.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    damage: tuple[str, ...] = ()
+
+    @property
+    def version(self) -> int:
+        """Number of the last entry; 0 before the first."""
+        return len(self.entries)
+
+
+def read_log(path: Path) -> EditLog:
+    """Reads a log; what cannot be read is told and left in place.
+
+    Raises:
+        StoreError: If the file cannot be opened, or entries are missing from its middle.
+    """
+    try:
+        if not path.exists():
+            return EditLog()
+        if path.stat().st_size > _MAX_LOG_BYTES:
+            raise StoreError(f"{path} is larger than 1 GiB, which no log of edits is. Put back the right file.")
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror or error}. Mend its permissions.") from error
+    entries: list[Entry] = []
+    damage: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            entry = _ENTRY.validate_json(line)
+        except ValidationError:
+            damage.append(f"line {number} of {path.name} is cut off: an edit whose writing was interrupted, never done")
+            continue
+        if entry.number != len(entries) + 1:
+            raise StoreError(
+                f"{path}, line {number}: expected entry {len(entries) + 1}, found {entry.id}. Edits are missing or "
+                f"doubled{' (line ' + ' and '.join(d.split()[1] for d in damage) + ' is damaged)' if damage else ''}; "
+                "put the file back from a backup."
+            )
+        entries.append(entry)
+    return EditLog(tuple(entries), tuple(damage))
+
+
+@contextmanager
+def locked(folder: Path, name: str = ".edits.lock") -> Iterator[None]:
+    """Keeps every other process from editing this run meanwhile.
+
+    Args:
+        folder: The run.
+        name: Of the lock; work that takes long has one of its own.
+
+    Raises:
+        StoreError: If somebody else is at it for half a minute, or the folder may not be written.
+    """
+    lock = FileLock(folder / name, timeout=_WAIT_S)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise StoreError(f"Somebody else has been writing to {folder} for {_WAIT_S:.0f} s. Try again.") from error
+    except OSError as error:
+        raise StoreError(f"Cannot write to {folder}: {error.strerror or error}. Ask who may.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def add_entries(
+    path: Path, make: Callable[[EditLog], Sequence[Entry]], *, expected: int | None = None
+) -> tuple[Entry, ...]:
+    """Adds entries; when this returns they are on disk.
+
+    Args:
+        path: The log.
+        make: Gives the new entries for the log as it is now; nobody else can write until they are in.
+        expected: The version that the editor saw; None to edit whatever is there.
+
+    Raises:
+        ConflictError: If the log has other entries than the editor saw.
+        EditError: If `make` refuses.
+        StoreError: If the log cannot be read or written.
+    """
+    with locked(path.parent):
+        log = read_log(path)
+        if expected is not None and expected != log.version:
+            raise ConflictError(_conflict(log, expected))
+        entries = tuple(make(log))
+        _append(path, b"".join(_ENTRY.dump_json(entry) + b"\n" for entry in entries))
+    return entries
+
+
+def now() -> str:
+    """This moment, UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _append(path: Path, lines: bytes) -> None:
+    if not lines:
+        return
+    size = path.stat().st_size if path.exists() else 0
+    try:
+        with path.open("ab") as file:
+            if size and not _ends_with_newline(path):
+                lines = b"\n" + lines  # the line that a kill cut off stays what it is
+            file.write(lines)
+            file.flush()
+            os.fsync(file.fileno())
+        if not size:
+            _sync_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            os.truncate(path, size)
+        raise StoreError(f"The edit could not be kept: {path}: {error.strerror or error}. Nothing changed.") from error
+
+
+def _ends_with_newline(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a new file's name outlast a power cut, where folders can be opened."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _conflict(log: EditLog, expected: int) -> str:
+    if expected > log.version:
+        return f"You edit version {expected}, but the atlas is at version {log.version}. Look at it again."
+    others = [f"{e.by} {e.said} ({e.id}, {e.at})" for e in log.entries[expected:]]
+    more = f"; and {len(others) - 3} more" if len(others) > 3 else ""
+    return (
+        f"Somebody edited the atlas meanwhile (you saw version {expected}, it is at {log.version}): "
+        f"{'; '.join(others[:3])}{more}. Nothing of yours was changed; look at it again and repeat your edit."
+    )

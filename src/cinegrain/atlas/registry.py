@@ -1,0 +1,95 @@
+"""Every sub-genre that a run ever had, so that ids outlast discoveries."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from cinegrain.atlas.arrivals import Arrivals, read_arrivals
+from cinegrain.atlas.edits import Entry, subgenre_number
+from cinegrain.atlas.edits_check import next_subgenre
+from cinegrain.atlas.edits_replay import Base, replay, wishes
+from cinegrain.atlas.identity import NOTHING_KNOWN, Carried, Known
+from cinegrain.runs.artifacts import read_json, write_json
+from cinegrain.runs.layout import Run
+from cinegrain.types import Float64, JsonObject
+
+
+def as_base(subgenres: Sequence[JsonObject], arrivals: Arrivals) -> Base:
+    """What discovery and the placing of later films found.
+
+    Args:
+        subgenres: Cards of discovery.
+        arrivals: Films that came later.
+    """
+    home = {trailer: card["id"] for card in subgenres for trailer in card["members"]}
+    names = {card["id"]: card["name"] for card in subgenres}
+    return Base({**{t: id_ for t, id_ in arrivals.home.items() if t not in home}, **home}, names, arrivals.otherwise)
+
+
+def highest_ever(run: Run, subgenres: Sequence[JsonObject]) -> int:
+    """The highest number that discovery ever gave a sub-genre."""
+    given = [subgenre_number(card["id"]) for card in subgenres]
+    kept = read_json(run.ids)["highest"] if run.ids.is_file() else 0
+    return max([kept, *given])
+
+
+def read_known(run: Run, entries: Sequence[Entry], space: str) -> Known:
+    """What a new discovery has to go on from.
+
+    Args:
+        run: The run, as the last discovery left it.
+        entries: Its log of edits.
+        space: Key of the model whose vectors are clustered now.
+    """
+    nothing: JsonObject = {"highest": 0, "space": "", "subgenres": {}}
+    kept: JsonObject = read_json(run.ids) if run.ids.is_file() else nothing
+    if run.atlas.is_file():  # also of a version that kept no ids
+        for card in read_json(run.atlas)["subgenres"]:
+            kept["subgenres"][card["id"]] = {"name": card["name"], "members": card["members"], "found": True}
+    if not kept["subgenres"]:
+        return NOTHING_KNOWN
+    current = [{"id": id_, **about} for id_, about in kept["subgenres"].items() if about["found"]]
+    edited = replay(as_base(current, read_arrivals(run)), entries)
+    asked = wishes(entries)
+    offspring: dict[str, list[str]] = {}
+    for new, source in asked.parents.items():
+        offspring.setdefault(source, []).append(new)
+    highest = max([kept["highest"], *map(subgenre_number, kept["subgenres"])])
+    return Known(
+        highest=subgenre_number(next_subgenre(highest, entries)) - 1,
+        found={id_: about["members"] for id_, about in kept["subgenres"].items()},
+        wanted={group.id: group.members for group in edited.groups},
+        locked={group.id: group.members for group in edited.groups if group.locked},
+        part_of={other: into for other, (into, _) in asked.into.items()},
+        offspring=offspring,
+        centres=_centres(run, kept, space),
+    )
+
+
+def write_known(
+    run: Run, known: Known, carried: Carried, names: Sequence[str], trailer_ids: Sequence[str], space: str
+) -> None:
+    """Keeps ids and members of a new discovery, beside those of sub-genres that it did not find again."""
+    before = read_json(run.ids)["subgenres"] if run.ids.is_file() else {}
+    subgenres: JsonObject = {
+        id_: {"name": before.get(id_, {"name": ""})["name"], "members": list(members), "found": False}
+        for id_, members in known.found.items()
+    }
+    for i, id_ in enumerate(carried.ids):
+        members = [trailer_ids[row] for row in np.flatnonzero(carried.clustering.labels == i).tolist()]
+        subgenres[id_] = {"name": names[i], "members": members, "found": True}
+    highest = max([known.highest, *map(subgenre_number, subgenres)])
+    write_json(run.ids, {"highest": highest, "space": space, "order": list(carried.ids), "subgenres": subgenres})
+
+
+def _centres(run: Run, kept: JsonObject, space: str) -> dict[str, Float64]:
+    """Centres of the last discovery, if they lie in the same space."""
+    if kept["space"] != space or not run.embeddings.is_file():
+        return {}
+    try:
+        centroids = load_file(run.embeddings)["centroids"].astype(np.float64)
+    except (OSError, SafetensorError, KeyError):
+        return {}
+    return dict(zip(kept["order"], centroids, strict=False))

@@ -1,0 +1,371 @@
+"""The atlas of a run as people want it: what discovery found, the films that came later, and every edit that stands."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from cinegrain.atlas.arrivals import NO_ARRIVALS, Arrivals, read_arrivals
+from cinegrain.atlas.cards import Films, Parent, describe, name_key, unique_name
+from cinegrain.atlas.edit_log import EditLog, read_log
+from cinegrain.atlas.edits import counted, same_name
+from cinegrain.atlas.edits_replay import Base, Edited, Group, replay, wishes
+from cinegrain.atlas.newcomers import Fit, Gathering, gather, learn_fit
+from cinegrain.atlas.registry import as_base
+from cinegrain.config import Settings, load_settings
+from cinegrain.discovery.clustering import unit_rows
+from cinegrain.discovery.kmeans import spherical_kmeans
+from cinegrain.errors import EditError, StoreError
+from cinegrain.naming.terms import Term
+from cinegrain.naming.trailer_words import term_counts
+from cinegrain.runs.artifacts import read_json, write_csv
+from cinegrain.runs.catalog import load_matched
+from cinegrain.runs.layout import Run
+from cinegrain.types import Bool, Float64, Int64, JsonObject, Trailer
+
+_TABLE_COLUMNS = ("trailer_id", "title", "genres", "predicted_genres", "subgenre_id", "subgenre", "distance")
+
+
+@dataclass(frozen=True, eq=False)
+class RunAtlas:
+    """The atlas of a run at one version.
+
+    Attributes:
+        run: Whose.
+        found: atlas.json, as discovery wrote it.
+        found_rows: trailers.json.
+        arrivals: Films that came later.
+        log: The edits.
+        base: What the edits start from.
+        edited: What they make of it.
+        left_out: A sentence if films that came later were placed for another discovery and are not shown.
+    """
+
+    run: Run
+    found: JsonObject
+    found_rows: Sequence[JsonObject]
+    arrivals: Arrivals
+    log: EditLog
+    base: Base
+    edited: Edited
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def version(self) -> int:
+        """Number of the last edit."""
+        return self.log.version
+
+    @property
+    def json(self) -> JsonObject:
+        """As atlas.json, with the cards as people want them."""
+        return {
+            **self.found,
+            "k": len(self.cards),
+            "version": self.version,
+            "subgenres": self.cards,
+            "unplaced": list(self.edited.unplaced),
+        }
+
+    @cached_property
+    def cards(self) -> list[JsonObject]:
+        """A card for each sub-genre, as in atlas.json, biggest first.
+
+        Besides: `edited` (by people, in name or films), `locked`, `former` names, `arrived` (films that came later).
+        """
+        taken = {name_key(group.name) for group in self.edited.groups if group.name}
+        cards = []
+        for group in self.edited.groups:
+            as_found = group.id not in self._put_together
+            card = _with_arrivals(self._found[group.id], group) if as_found else self._describe(group)
+            name = group.name or _name(card, taken)
+            taken.add(name_key(name))
+            about = {"name": name, "edited": bool(group.named_by) or not as_found, "locked": group.locked}
+            arrived = len(set(group.members) & set(self.arrivals.home))
+            cards.append({**card, **about, "former": list(group.former), "arrived": arrived})
+        return cards
+
+    @cached_property
+    def centroids(self) -> Float64:
+        """Unit rows, shape (k, e * d), in the order of the cards."""
+        row = {card["id"]: i for i, card in enumerate(self.found["subgenres"])}
+        found = [
+            self._centre(group) if group.id in self._put_together else self.found_centroids[row[group.id]]
+            for group in self.edited.groups
+        ]
+        return np.array(found).reshape(len(found), -1)
+
+    @cached_property
+    def found_centroids(self) -> Float64:
+        """Unit rows, shape (k, e * d), in the order of discovery's cards."""
+        return self._arrays["centroids"].astype(np.float64)
+
+    @cached_property
+    def trailer_ids(self) -> tuple[str, ...]:
+        """Of all films: those of discovery, then those that came later."""
+        return tuple(row["trailer_id"] for row in self.found_rows) + tuple(r["trailer_id"] for r in self.arrivals.rows)
+
+    @cached_property
+    def encoded(self) -> Float64:
+        """Gated vectors, shape (n, e, d), in the order of `trailer_ids`."""
+        found = self._arrays["encoded"].astype(np.float64)
+        return np.concatenate([found, self.arrivals.encoded]) if self.arrivals.rows else found
+
+    @cached_property
+    def rows(self) -> list[JsonObject]:
+        """As trailers.json, in the order of `trailer_ids`; `subgenre` is None for films that fit nowhere."""
+        of, place = self.edited.group_of, {card["id"]: i for i, card in enumerate(self.cards)}
+        rows = []
+        for i, row in enumerate([*self.found_rows, *self.arrivals.rows]):
+            group, old = of.get(row["trailer_id"]), row["subgenre"]
+            subgenre = None
+            if group is not None:
+                if old and old["id"] == group and group not in self._put_together:
+                    near = old["distance"]
+                else:
+                    vector = unit_rows(self.encoded[i : i + 1])[0]
+                    near = float(1 - vector @ self.centroids[place[group]])
+                subgenre = {"id": group, "name": self.cards[place[group]]["name"], "distance": near}
+            rows.append({**row, "subgenre": subgenre})
+        return rows
+
+    @property
+    def oddities(self) -> list[str]:
+        """Sentences about damage to the log and about edits that have nothing to hold on to."""
+        waiting = [f"{w.entry.id} ({w.entry.said}) is kept but waits: {w.because}" for w in self.edited.waiting]
+        return [*self.log.damage, *waiting, *self.left_out]
+
+    def find(self, name: str) -> str:
+        """The id of a film named by id or title.
+
+        Raises:
+            EditError: If there is none, or several have the title.
+        """
+        if name in self.base.home:
+            return name
+        rows = [*self.found_rows, *self.arrivals.rows]
+        found = [row["trailer_id"] for row in rows if same_name(row["title"]) == same_name(name)]
+        if len(found) == 1:
+            return str(found[0])
+        if found:
+            raise EditError(f"{len(found)} films are called {name!r}: {counted(found)}. Name one by its id.")
+        titles = {str(row["title"]) for row in rows}
+        near = difflib.get_close_matches(name, [*titles, *self.base.home], 1)
+        raise EditError(f"There is no film {name!r} in this run.{f' Did you mean {near[0]!r}?' if near else ''}")
+
+    def halves(self, subgenre: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The two parts that a sub-genre falls into by itself, the bigger first.
+
+        Raises:
+            EditError: If there is no such sub-genre, or it has only one film.
+        """
+        group = self.edited.by_id.get(subgenre)
+        if group is None or len(group.members) < 2:
+            raise EditError(f"{subgenre} has no two films to tell apart; see `cinegrain atlas show`.")
+        rows = np.flatnonzero(self._inside(group))
+        labels = spherical_kmeans(unit_rows(self.encoded[rows]), 2, seed=0).labels
+        bigger, smaller = (tuple(self.trailer_ids[i] for i in rows[labels == part]) for part in (0, 1))
+        return bigger, smaller
+
+    @cached_property
+    def fit(self) -> Fit:
+        """What distances are usual, by the films of discovery; centres in the order of the cards."""
+        n_found, of = len(self.found_rows), self.edited.group_of
+        place = {group.id: i for i, group in enumerate(self.edited.groups)}
+        labels = np.array([place.get(of.get(trailer, ""), -1) for trailer in self.trailer_ids], dtype=np.int64)
+        settled = np.unique(labels[:n_found])
+        labels[n_found:] = np.where(np.isin(labels[n_found:], settled), -1, labels[n_found:])
+        held_out = np.zeros(len(labels), dtype=bool)
+        held_out[:n_found] = [row["split"] in ("val", "test") for row in self.found_rows]
+        return learn_fit(unit_rows(self.encoded), labels, self.centroids, held_out, self._settings.assign)
+
+    @cached_property
+    def proposals(self) -> list[JsonObject]:
+        """New sub-genres that films which came later make: `id`, `name`, `keywords`, `size`, `apartness`, `trailers`.
+
+        Films that a person placed, and those in locked sub-genres, take no part.
+        """
+        placed = wishes(self.log.entries).places
+        open_ = {group.id for group in self.edited.groups if not group.locked} | {""}
+        of, n_found = self.edited.group_of, len(self.found_rows)
+        rows = np.array(
+            [
+                n_found + i
+                for i, row in enumerate(self.arrivals.rows)
+                if row["trailer_id"] not in placed and of.get(row["trailer_id"], "") in open_
+            ],
+            dtype=np.int64,
+        )
+        if not len(rows):
+            return []
+        found = gather(unit_rows(self.encoded[rows]), self.fit, self._settings.assign)
+        return [self._proposal(f"P{number}", rows[one.rows], one) for number, one in enumerate(found, start=1)]
+
+    def _proposal(self, id_: str, rows: Int64, gathering: Gathering) -> JsonObject:
+        trailers = tuple(self.trailer_ids[row] for row in rows)
+        card = self._describe(Group(id_, "", "", (), False, trailers))
+        name = _name(card, {name_key(other["name"]) for other in self.cards})
+        about = {"keywords": card["keywords"], "terms": card["terms"], "size": len(trailers)}
+        return {"id": id_, "name": name, **about, "apartness": gathering.apartness, "trailers": list(trailers)}
+
+    @cached_property
+    def _settings(self) -> Settings:
+        return load_settings(self.run.settings) if self.run.settings.is_file() else Settings()
+
+    @cached_property
+    def _found(self) -> dict[str, JsonObject]:
+        return {card["id"]: card for card in self.found["subgenres"]}
+
+    @cached_property
+    def _put_together(self) -> frozenset[str]:
+        """Sub-genres that hold other films than discovery and the placing of new films gave them."""
+        home: dict[str, set[str]] = {}
+        for trailer, id_ in self.base.home.items():
+            home.setdefault(id_, set()).add(trailer)
+        return frozenset(
+            group.id
+            for group in self.edited.groups
+            if group.id not in self._found or set(group.members) != home.get(group.id)
+        )
+
+    @cached_property
+    def _arrays(self) -> Mapping[str, np.ndarray]:
+        try:
+            return load_file(self.run.embeddings)
+        except (OSError, SafetensorError) as error:
+            raise StoreError(
+                f"{self.run.embeddings} cannot be read: {error}. Run `cinegrain discover` again."
+            ) from error
+
+    def _describe(self, group: Group) -> JsonObject:
+        """A card, still without its name, of a group that people put together."""
+        return asdict(describe(self._films, self._inside(group), self._centre(group), id=group.id))
+
+    def _centre(self, group: Group) -> Float64:
+        total = unit_rows(self.encoded[self._inside(group)]).sum(axis=0)
+        return np.asarray(total / max(float(np.linalg.norm(total)), 1e-12))
+
+    def _inside(self, group: Group) -> Bool:
+        members = set(group.members)
+        return np.array([trailer in members for trailer in self.trailer_ids])
+
+    @cached_property
+    def _films(self) -> Films:
+        known = {trailer.trailer_id: trailer for trailer in load_matched(self.run.catalog).trailers}
+        rows = [*self.found_rows, *self.arrivals.rows]
+        trailers = [known.get(r["trailer_id"], Trailer(r["trailer_id"], self.run.folder, r["title"])) for r in rows]
+        concepts = {
+            row["trailer_id"]: {mode: {w["name"]: w["score"] for w in words} for mode, words in row["concepts"].items()}
+            for row in rows
+        }
+        columns = self._settings.discover.text_columns
+        genres = tuple(self.found["genres"])
+        labels: Bool = np.array([[genre in row["genres"] for genre in genres] for row in rows], dtype=bool)
+        return Films(
+            self.encoded,
+            self.trailer_ids,
+            genres,
+            labels.reshape(len(rows), -1),
+            tuple(self.found["modes"]),
+            term_counts(trailers, concepts, columns),
+        )
+
+
+def open_atlas(run: Run) -> RunAtlas:
+    """The atlas of a finished run, as it is now.
+
+    Raises:
+        StoreError: If discovery has not been run, or something is damaged.
+    """
+    return join_atlas(run, read_json(run.atlas), read_json(run.trailers), read_arrivals(run), read_log(run.edits))
+
+
+def join_atlas(
+    run: Run, found: JsonObject, found_rows: Sequence[JsonObject], arrivals: Arrivals, log: EditLog
+) -> RunAtlas:
+    """Puts the parts of an atlas together.
+
+    Args:
+        run: Whose; its vectors are read when they are needed.
+        found: As atlas.json.
+        found_rows: As trailers.json.
+        arrivals: Films that came later; those that discovery knows by now are left out.
+        log: The edits.
+    """
+    later = arrivals.without([row["trailer_id"] for row in found_rows])
+    left_out: tuple[str, ...] = ()
+    if later.rows and later.placed_for != found["key"]:
+        left_out = (
+            f"{len(later.rows)} films came after an earlier discovery and have no place in this one yet. "
+            "Place them with `cinegrain assign RUN`, without any file.",
+        )
+        later = NO_ARRIVALS
+    base = as_base(found["subgenres"], later)
+    return RunAtlas(run, found, found_rows, later, log, base, replay(base, log.entries), left_out)
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """What new films are compared with.
+
+    Attributes:
+        trailer_ids: Length n: films of discovery, then those that came later.
+        encoded: Gated vectors, shape (n, e, d).
+        centroids: Centres of the sub-genres, unit rows, shape (k, e * d).
+    """
+
+    trailer_ids: tuple[str, ...]
+    encoded: Float64
+    centroids: Float64
+
+
+def corpus_of(atlas: RunAtlas) -> Corpus:
+    """Vectors of all films and the centres of the sub-genres as people want them."""
+    return Corpus(atlas.trailer_ids, atlas.encoded, atlas.centroids)
+
+
+def load_corpus(run: Run) -> Corpus:
+    """`corpus_of` a finished run.
+
+    Raises:
+        StoreError: If discovery has not been run.
+    """
+    return corpus_of(open_atlas(run))
+
+
+def write_table(atlas: RunAtlas) -> None:
+    """Writes subgenres.csv, the table to take away.
+
+    Raises:
+        StoreError: If it cannot be written.
+    """
+    write_csv(atlas.run.table, _TABLE_COLUMNS, map(_table_row, atlas.rows))
+
+
+def _table_row(row: JsonObject) -> JsonObject:
+    """A film's row in short; a film that fits nowhere has no sub-genre."""
+    subgenre = row["subgenre"] or {"id": "", "name": "", "distance": None}
+    return {
+        "trailer_id": row["trailer_id"],
+        "title": row["title"],
+        "genres": "|".join(row["genres"]),
+        "predicted_genres": "|".join(g["name"] for g in row["predicted"] if g["decided"]),
+        "subgenre_id": subgenre["id"],
+        "subgenre": subgenre["name"],
+        "distance": "" if subgenre["distance"] is None else f"{subgenre['distance']:.4f}",
+    }
+
+
+def _with_arrivals(card: JsonObject, group: Group) -> JsonObject:
+    """Films that came later stand after the others and are no exemplars."""
+    had = set(card["members"])
+    members = [*card["members"], *(trailer for trailer in group.members if trailer not in had)]
+    return {**card, "members": members, "size": len(members)}
+
+
+def _name(card: JsonObject, taken: set[str]) -> str:
+    parents = [Parent(**parent) for parent in card["parents"]]
+    return unique_name(parents, [Term(**term) for term in card["terms"]], taken)

@@ -1,0 +1,198 @@
+"""An atlas as a file to take away, edit elsewhere and bring back: CSV and JSON."""
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cinegrain.atlas.cards import Parent, main_genre
+from cinegrain.atlas.run_atlas import RunAtlas
+from cinegrain.errors import ConfigError
+from cinegrain.runs.artifacts import csv_rows, write_csv, write_json
+
+FORMAT = 1
+MAX_BYTES = 64 << 20
+COLUMNS = ("trailer_id", "title", "genres", "subgenre_id", "subgenre", "version")
+
+
+@dataclass(frozen=True)
+class SheetGroup:
+    """A sub-genre in a file; an empty id is one that the file makes new."""
+
+    id: str
+    name: str
+    genres: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    former: tuple[str, ...] = ()
+    exemplars: tuple[str, ...] = ()
+    locked: bool = False
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What a file says.
+
+    Attributes:
+        version: Of the atlas that was exported; None if the file does not say.
+        groups: By key: the id, or for new ones the name.
+        place: The key of each film's group, "" for films that fit nowhere.
+        titles: Of films, where the file has them.
+        genres: Of films, where the file has them.
+    """
+
+    version: int | None
+    groups: Mapping[str, SheetGroup]
+    place: Mapping[str, str]
+    titles: Mapping[str, str] = field(default_factory=dict)
+    genres: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def sheet_of(atlas: RunAtlas) -> Sheet:
+    """An atlas as it is now."""
+    groups, place = {}, dict.fromkeys(atlas.edited.unplaced, "")
+    for card in atlas.cards:
+        main = main_genre([Parent(**parent) for parent in card["parents"]])
+        genres = tuple(p["genre"] for p in card["parents"] if p["genre"] in main.split(" & "))
+        words, former, films = tuple(card["keywords"]), tuple(card["former"]), tuple(card["exemplars"])
+        groups[card["id"]] = SheetGroup(card["id"], card["name"], genres, words, former, films, card["locked"])
+        place |= dict.fromkeys(card["members"], card["id"])
+    titles = {row["trailer_id"]: row["title"] for row in atlas.rows}
+    given = {row["trailer_id"]: tuple(row["genres"]) for row in atlas.rows}
+    return Sheet(atlas.version, groups, place, titles, given)
+
+
+def write_table_file(path: Path, sheet: Sheet) -> None:
+    """One row a film, as a spreadsheet opens it.
+
+    Raises:
+        StoreError: If it cannot be written.
+    """
+    write_csv(
+        path,
+        COLUMNS,
+        (
+            {
+                "trailer_id": trailer,
+                "title": sheet.titles.get(trailer, ""),
+                "genres": "|".join(sheet.genres.get(trailer, ())),
+                "subgenre_id": key,
+                "subgenre": sheet.groups[key].name if key else "",
+                "version": sheet.version,
+            }
+            for trailer, key in sheet.place.items()
+        ),
+    )
+
+
+def write_json_file(path: Path, sheet: Sheet) -> None:
+    """Sub-genres with their films.
+
+    Raises:
+        StoreError: If it cannot be written.
+    """
+    films: dict[str, list[str]] = {}
+    for trailer, key in sheet.place.items():
+        films.setdefault(key, []).append(trailer)
+    groups = [{**vars(group), "members": films.get(key, [])} for key, group in sheet.groups.items()]
+    write_json(
+        path,
+        {"cinegrain_atlas": FORMAT, "version": sheet.version, "subgenres": groups, "unplaced": films.get("", [])},
+    )
+
+
+def read_bounded(path: Path) -> str:
+    """A file's text.
+
+    Raises:
+        ConfigError: If it is missing, too large, or not UTF-8.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"{path} is larger than {MAX_BYTES >> 20} MiB, which no atlas is. Is it the right file?")
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path} is not UTF-8 (byte {error.start}). Save it as UTF-8: in Excel 'CSV UTF-8'."
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"Cannot read {path}: {error.strerror or error}.") from error
+
+
+def read_table_file(path: Path) -> Sheet:
+    """Reads an edited CSV.
+
+    The id says where a film belongs. Where it is left empty the name does: of a sub-genre in the file, or a new one.
+
+    Raises:
+        ConfigError: If it is no such table, or says two things at once.
+    """
+    text = read_bounded(path)
+    try:
+        rows = [{name.strip(): cell.strip() for name, cell in row.items()} for row in csv_rows(text)]
+    except csv.Error as error:
+        raise ConfigError(f"{path} is not a readable CSV: {error}.") from error
+    missing = {"trailer_id", "subgenre_id", "subgenre"} - set(rows[0] if rows else ())
+    if missing:
+        raise ConfigError(f"{path} lacks the column {sorted(missing)[0]}. Edit a file of `cinegrain atlas export`.")
+    groups: dict[str, SheetGroup] = {}
+    called: dict[str, tuple[str, int]] = {}
+    place: dict[str, str] = {}
+    versions = {row.get("version", "") for row in rows} - {""}
+    for line, row in enumerate(rows, start=2):
+        trailer, key, name = row["trailer_id"], row["subgenre_id"], row["subgenre"]
+        if trailer in place or not trailer:
+            raise ConfigError(f"{path}, line {line}: {f'{trailer!r} stands twice' if trailer else 'no trailer_id'}.")
+        if key and called.setdefault(key, (name, line))[0] != name:
+            raise ConfigError(
+                f"{path}: {key} is “{called[key][0]}” in line {called[key][1]} and “{name}” in line {line}. To rename "
+                "it, change all its lines; to move a film, change the id, or empty it and give the name alone."
+            )
+        place[trailer] = key or (name and f"={name}")
+    names = {name: key for key, (name, _) in called.items()}
+    place = {trailer: names.get(key[1:], key) if key.startswith("=") else key for trailer, key in place.items()}
+    for key in dict.fromkeys(place.values()):
+        if key:
+            new = key.startswith("=")
+            groups[key] = SheetGroup("" if new else key, key[1:] if new else called[key][0])
+    return Sheet(_version(versions.pop() if len(versions) == 1 else None, path), groups, place)
+
+
+def read_json_file(path: Path) -> Sheet:
+    """Reads an edited JSON export.
+
+    Raises:
+        ConfigError: If it is none.
+    """
+    try:
+        found = json.loads(read_bounded(path))
+        if found["cinegrain_atlas"] != FORMAT:
+            raise ConfigError(f"{path} is of format {found['cinegrain_atlas']!r}; this version reads {FORMAT}.")
+        groups, place = {}, dict.fromkeys(map(_text, found["unplaced"]), "")
+        for item in found["subgenres"]:
+            key = _text(item.get("id", "")) or f"={_text(item['name'])}"
+            groups[key] = SheetGroup(_text(item.get("id", "")), _text(item["name"]), locked=item.get("locked") is True)
+            for trailer in map(_text, item["members"]):
+                if trailer in place:
+                    raise ConfigError(f"{path}: the film {trailer!r} stands twice.")
+                place[trailer] = key
+        return Sheet(_version(found.get("version"), path), groups, place)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ConfigError(
+            f"{path} is no exported atlas: {error!r}. Edit a file of `cinegrain atlas export`."
+        ) from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected text, found {value!r}")
+    return value
+
+
+def _version(value: Any, path: Path) -> int | None:
+    if value is None:
+        return None
+    if not str(value).isascii() or not str(value).isdigit():
+        raise ConfigError(f"{path}: the version must be a number, as exported; found {value!r}.")
+    return int(value)

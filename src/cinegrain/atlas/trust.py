@@ -1,0 +1,62 @@
+"""How far each sub-genre of an atlas can be trusted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from cinegrain.atlas.cards import Atlas, SubGenre, background
+from cinegrain.discovery.nuisance import Values, measure_nuisances
+from cinegrain.discovery.structure import GenreStructure
+from cinegrain.discovery.verdict import judge
+from cinegrain.types import Bool
+
+_PARENT_SHARE = 0.5
+
+
+def with_verdicts(
+    atlas: Atlas,
+    labels: Bool,
+    genres: Sequence[str],
+    structures: Sequence[GenreStructure],
+    nuisances: Mapping[str, Values],
+    *,
+    seed: int,
+) -> Atlas:
+    """The same atlas with a verdict on each card.
+
+    Args:
+        atlas: k sub-genres of n films.
+        labels: Genres, shape (n, g).
+        genres: Names, length g.
+        structures: What was found inside each genre.
+        nuisances: Variables that should not make a sub-genre, of n films each.
+        seed: Of the tests.
+    """
+    groups = [atlas.clustering.labels == i for i in range(len(atlas.subgenres))]
+    beside = [
+        background(inside, labels, genres, card.parents) for inside, card in zip(groups, atlas.subgenres, strict=True)
+    ]
+    tested = measure_nuisances(groups, beside, nuisances, seed=seed)
+    structure_of = {structure.genre: structure for structure in structures}
+    column = {genre: j for j, genre in enumerate(genres)}
+    cards = []
+    for card, inside, found in zip(atlas.subgenres, groups, tested, strict=True):
+        genre = _main(card)
+        whole = labels[:, column[genre]] if genre else np.zeros(len(labels), dtype=bool)
+        verdict = judge(
+            size=card.size,
+            seeds=card.stability if card.stability is not None else 0.0,
+            subsamples=card.stability_subsamples if card.stability_subsamples is not None else 0.0,
+            nuisances=found,
+            genre=genre,
+            overlap=float((inside & whole).sum() / max((inside | whole).sum(), 1)),
+            structure=structure_of.get(genre),
+        )
+        cards.append(replace(card, verdict=verdict))
+    return replace(atlas, subgenres=tuple(cards))
+
+
+def _main(card: SubGenre) -> str:
+    """The genre that at least half of the films have; empty if there is none."""
+    return next((parent.genre for parent in card.parents if parent.share >= _PARENT_SHARE), "")

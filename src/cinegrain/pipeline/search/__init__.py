@@ -1,1 +1,0 @@
-"""Search in a run by film, scene, sub-genre, mode and words."""

@@ -1,0 +1,134 @@
+"""Search in a run: films and scenes that sound, look or move like others, that show what words say, or all of it."""
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from cinegrain.errors import ConfigError
+from cinegrain.places import cache_folder
+from cinegrain.runs.artifacts import key_of
+from cinegrain.runs.progress import Watcher
+from cinegrain.search.criteria import CRITERIA, GENRES
+from cinegrain.search.index import SearchGraphs
+from cinegrain.search.library import Library
+from cinegrain.search.query import Query
+from cinegrain.search.spaces import Besides, Hit, ranked, search
+from cinegrain.store.groups import Group, Groups
+from cinegrain.types import Int64, JsonObject
+
+EXACT_UP_TO = 100_000
+"""With more films than this an index gives candidates, if faiss is installed."""
+
+
+def search_films(library: Library, query: Query, watcher: Watcher, *, top_k: int) -> list[JsonObject]:
+    """The films that fit best, each with its score, the cosine of each mode and of the genres, and the words found.
+
+    Args:
+        library: Where to search.
+        query: What for.
+        watcher: Who watches.
+        top_k: How many at most.
+    """
+    among = None
+    if len(library.films) > EXACT_UP_TO and query.words is None and not query.mostly(GENRES):
+        graphs = _graphs(library, watcher)
+        if graphs is not None:  # films that came later are not in the index; there are few, and all are looked at
+            among = np.concatenate([graphs.candidates(query.parts), library.later])
+    besides = None if query.words is None else Besides(query.words.films, query.word_weight)
+    hits = search(library.spaces, query.parts, top_k=top_k, exclude=query.exclude, among=among, besides=besides)
+    return [{**library.about(hit.item), **_figures(library, query, hit, hit.item)} for hit in _found(hits, query)]
+
+
+def search_scenes(library: Library, query: Query, watcher: Watcher, *, top_k: int) -> list[JsonObject]:
+    """The scenes that fit best, with their times; every scene of every film is looked at, and genres play no part.
+
+    Args:
+        library: Where to search.
+        query: What for.
+        watcher: Who watches.
+        top_k: How many at most.
+
+    Raises:
+        ConfigError: If nothing but genres is asked for.
+    """
+    query = replace(query, parts={name: part for name, part in query.parts.items() if name != GENRES})
+    if not query.parts and query.words is None:
+        raise ConfigError("Scenes have no genres of their own: name a mode, or words.")
+    groups = Groups(library.dataset, experts=list(query.parts))
+    best: list[JsonObject] = []
+    with watcher.stage("Looking through all scenes") as on_step:
+        for done, group in enumerate(groups, start=1):
+            best += _scenes_of(library, query, group, top_k)
+            best = sorted(best, key=lambda row: -float(row["score"]))[:top_k]
+            on_step(done, len(groups), group.records[-1].trailer_id)
+    return best
+
+
+def _scenes_of(library: Library, query: Query, group: Group, top_k: int) -> list[JsonObject]:
+    """The best scenes of some films."""
+    first = np.concatenate([[0], np.cumsum([len(times) for times in group.times_s])])
+    numbers = np.array([library.number.get(record.trailer_id, -1) for record in group.records])
+    owner = np.repeat(np.arange(len(numbers)), np.diff(first))
+    scene = np.arange(first[-1]) - first[owner]
+    cosines = {name: np.zeros(first[-1], np.float32) for name in query.parts}
+    for name, part in query.parts.items():
+        found = group.vectors[name]
+        rows = np.repeat(first[:-1], np.diff(found.offsets)) + found.scenes
+        cosines[name][rows] = library.spaces[name].cosines_of(part.direction, found.vectors)
+    films = numbers[owner]
+    besides = None if query.words is None else Besides(query.words.scenes(films, scene), query.word_weight)
+    out: Int64 = np.flatnonzero(np.isin(films, [-1, *query.exclude]))
+    rows_found = []
+    for hit in _found(ranked(cosines, query.parts, top_k=top_k, exclude=out.tolist(), besides=besides), query):
+        film, number = int(films[hit.item]), int(scene[hit.item])
+        start_s, end_s = group.times_s[owner[hit.item]][number].tolist()
+        times = {"scene": number, "start_s": start_s, "end_s": end_s}
+        rows_found.append({**library.about(film), **times, **_figures(library, query, hit, film, number)})
+    return rows_found
+
+
+def _found(hits: Sequence[Hit], query: Query) -> list[Hit]:
+    """Of a search for words alone, those in which any was found."""
+    return [hit for hit in hits if query.parts or hit.score > 0]
+
+
+def _figures(library: Library, query: Query, hit: Hit, film: int, scene: int | None = None) -> JsonObject:
+    """Score and reasons; a mode's cosine is the mean of its experts' by weight, and that of genres stands beside."""
+    modes = {}
+    for mode in CRITERIA:
+        weights = {name: part.weight for name, part in query.parts.items() if library.modality[name] == mode}
+        if weights:
+            modes[mode] = _mean(hit.cosines, weights)
+    words = [] if query.words is None else query.words.reasons(film, scene)
+    return {"score": hit.score, "modes": modes, "words": words}
+
+
+def _mean(values: Mapping[str, float], weights: Mapping[str, float]) -> float:
+    return sum(values[name] * weight for name, weight in weights.items()) / sum(weights.values())
+
+
+def _graphs(library: Library, watcher: Watcher) -> SearchGraphs | None:
+    """The index, from the user's cache or built now; None without faiss.
+
+    It is not kept in the run, which may come from somebody else: faiss trusts the files that it reads.
+    """
+    folder = cache_folder() / "search" / key_of("search graphs", library.key)
+    try:
+        if folder.is_dir():
+            return SearchGraphs.load(folder)
+        with watcher.stage("Building the search index"):
+            graphs = SearchGraphs.build(library.catalog_spaces, together_only=(GENRES,))
+    except ConfigError as error:
+        watcher.say(f"{error} Without it every film is compared, which takes longer.")
+        return None
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(dir=folder.parent))
+    graphs.save(part)
+    with suppress(OSError):  # another process was quicker
+        os.replace(part, folder)  # noqa: PTH105
+    return graphs

@@ -1,0 +1,154 @@
+"""A run opened for searching: its films, each expert's vectors of them, and their genres as one more such space."""
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cinegrain.atlas.arrivals import read_arrivals
+from cinegrain.config import Settings, load_settings
+from cinegrain.errors import StoreError
+from cinegrain.experts.registry import expert_names
+from cinegrain.media.files import text_path
+from cinegrain.media.remote import source
+from cinegrain.pipeline.learning.pooled import StoredScenes, mapped_arrays
+from cinegrain.pipeline.learning.train import seen_films
+from cinegrain.places import is_address
+from cinegrain.runs.catalog import load_matched
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Watcher
+from cinegrain.search.criteria import GENRES
+from cinegrain.search.spaces import ExpertSpace
+from cinegrain.store.reader import EmbeddingDataset
+from cinegrain.training.data import TrailerArrays
+from cinegrain.types import Float32, Int64, JsonObject, Trailer
+
+
+@dataclass(frozen=True, eq=False)
+class Library:
+    """Films of a run that can be searched; nothing needs to be trained for it.
+
+    Attributes:
+        run: The run.
+        settings: Its settings.
+        dataset: Its dataset.
+        films: The catalogue's, then those that came later (`cinegrain assign`).
+        number: Of each by trailer_id.
+        spaces: By expert: one vector a film, the mean of its scenes; under GENRES which genres the catalogue gives it,
+            or how likely the genre network takes them to be for a film that came later.
+        catalog_spaces: The same of the catalogue's films alone, which an index can be built of.
+        modality: Mode of each expert; GENRES of the genres.
+        key: Stands for the catalogue's films and all of their vectors and genres.
+    """
+
+    run: Run
+    settings: Settings
+    dataset: EmbeddingDataset
+    films: tuple[Trailer, ...]
+    number: Mapping[str, int]
+    spaces: Mapping[str, ExpertSpace]
+    catalog_spaces: Mapping[str, ExpertSpace]
+    modality: Mapping[str, str]
+    key: tuple[str, ...]
+
+    @property
+    def experts(self) -> list[str]:
+        """Names of the spaces that are experts'."""
+        return [name for name in self.spaces if name != GENRES]
+
+    @property
+    def later(self) -> Int64:
+        """Numbers of the films that came later."""
+        n = [len(space.row) for space in self.catalog_spaces.values()]
+        return np.arange(n[0] if n else 0, len(self.films))
+
+    def find(self, name: str) -> int | None:
+        """Number of a film by id or title; None for a file or an address, which no film of the run is called like.
+
+        Raises:
+            StoreError: If it is neither, or several films have the title.
+        """
+        if name in self.number:
+            return self.number[name]
+        titles = [i for i, film in enumerate(self.films) if film.title.casefold() == name.casefold()]
+        if len(titles) == 1:
+            return titles[0]
+        if is_address(name) or text_path(name).is_file():
+            return None
+        if titles:
+            raise StoreError(f"{len(titles)} films are called {name!r}: name one by its id.")
+        some = ", ".join(film.trailer_id for film in self.films[:3])
+        raise StoreError(f"{name!r} is neither a film of this run nor a file. Films are, for example: {some}.")
+
+    def about(self, number: int) -> JsonObject:
+        """A film in short."""
+        film = self.films[number]
+        return {"trailer_id": film.trailer_id, "title": film.title, "genres": list(film.genres)}
+
+
+def open_library(run: Run, watcher: Watcher) -> Library:
+    """Opens a run; the means over scenes are computed at the first time and kept in `RUN/pooled`.
+
+    Raises:
+        StoreError: If it has no films yet, or its folder cannot be written.
+        DataError: If none of them could be read.
+    """
+    settings, dataset = load_settings(run.settings), EmbeddingDataset(run.dataset)
+    wanted = expert_names(settings.extract.experts)
+    cards = [card for card in dataset.cards if card["name"] in wanted]
+    names = [card["name"] for card in cards]
+    films, _, key = seen_films(dataset, load_matched(run.catalog).trailers, names)
+    ids = [film.trailer_id for film in films]
+    try:
+        with watcher.stage("Reading the films' vectors"):
+            arrays = mapped_arrays(run, ids, names, key=key)
+            spaces = {name: ExpertSpace.measure(a.vectors, a.counts > 0) for name, a in arrays.experts.items()}
+            spaces[GENRES] = genre_space(films)
+    except OSError as error:
+        raise StoreError(f"{run.folder}/pooled cannot be written: {error}. Search needs some room there.") from error
+    later, answers = _later(run, dataset, names, set(ids))
+    whole = dict(spaces)
+    if later:
+        means = TrailerArrays(StoredScenes(dataset, names, later)).pooled().experts
+        whole = {name: spaces[name].extended(means[name].vectors, means[name].counts > 0) for name in names}
+        whole[GENRES] = spaces[GENRES].extended(_probabilities(answers, _genres(films)), np.ones(len(later), bool))
+    films = (*films, *later)
+    number = {film.trailer_id: i for i, film in enumerate(films)}
+    modality = {**{card["name"]: str(card["modality"]) for card in cards}, GENRES: GENRES}
+    keys = (key, *(f"{card['name']} {card['key']}" for card in cards), _key(spaces[GENRES]))
+    return Library(run, settings, dataset, films, number, whole, spaces, modality, keys)
+
+
+def genre_space(films: Sequence[Trailer]) -> ExpertSpace:
+    """Each film's genres as zeros and ones; films of unknown genres have nothing there."""
+    place = {genre: i for i, genre in enumerate(_genres(films))}
+    known = [film.genres for film in films if film.genres]
+    vectors = np.zeros((len(known), len(place)), np.float32)
+    for row, genres in zip(vectors, known, strict=True):
+        row[[place[genre] for genre in genres]] = 1
+    return ExpertSpace.measure(vectors, np.array([bool(film.genres) for film in films]))
+
+
+def _genres(films: Sequence[Trailer]) -> list[str]:
+    return sorted({genre for film in films for genre in film.genres})
+
+
+def _probabilities(answers: Sequence[JsonObject], genres: Sequence[str]) -> Float32:
+    """What the genre network says of films, shape (n, g); 0 for a genre that it has not learned."""
+    known = [{genre["name"]: genre["probability"] for genre in answer["predicted"]} for answer in answers]
+    return np.array([[one.get(genre, 0.0) for genre in genres] for one in known], np.float32).reshape(-1, len(genres))
+
+
+def _key(space: ExpertSpace) -> str:
+    return hashlib.sha256(np.ascontiguousarray(space.vectors[:]).tobytes() + space.row.tobytes()).hexdigest()[:16]
+
+
+def _later(
+    run: Run, dataset: EmbeddingDataset, experts: Sequence[str], known: Collection[str]
+) -> tuple[list[Trailer], list[JsonObject]]:
+    """Films that came after discovery and that all experts have seen, and all that is known of them."""
+    rows = [row for row in read_arrivals(run).rows if row["trailer_id"] not in known]
+    seen = set(dataset.seen_by(experts)["trailer_id"].to_pylist()) if rows else set()
+    rows = [row for row in rows if row["trailer_id"] in seen]
+    return [Trailer(row["trailer_id"], source(row["path"]), row["title"]) for row in rows], rows

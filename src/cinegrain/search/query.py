@@ -1,0 +1,173 @@
+"""From what a person names (films, moments of films, sub-genres, words) to what is searched for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cinegrain.atlas.run_atlas import open_atlas
+from cinegrain.errors import ConfigError, StoreError
+from cinegrain.media.remote import source
+from cinegrain.pipeline.answers.new_films import film_workers, new_job
+from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
+from cinegrain.search.criteria import CRITERIA
+from cinegrain.search.library import Library
+from cinegrain.search.spaces import Part
+from cinegrain.search.word_search import FoundWords, find_words
+from cinegrain.types import Float32, Int64
+
+
+@dataclass(frozen=True)
+class Like:
+    """Wanted is what is like a film.
+
+    Attributes:
+        film: Id or title of one of the run, or the path or address of a file.
+        weights: How much each mode counts, and GENRES; what is not named plays no part.
+        at_s: Like its scene at this moment, not like all of it.
+    """
+
+    film: str
+    weights: Mapping[str, float]
+    at_s: float | None = None
+
+
+@dataclass(frozen=True)
+class LikeSubgenre:
+    """Wanted is what is like the films of a sub-genre, which is named by its id or name."""
+
+    subgenre: str
+    weights: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """What is searched for.
+
+    Attributes:
+        parts: By expert, and under GENRES.
+        words: Where words were found, if there are any.
+        word_weight: How much they count, all together.
+        exclude: Films that may not come back: those that were named.
+    """
+
+    parts: Mapping[str, Part]
+    words: FoundWords | None
+    word_weight: float
+    exclude: tuple[int, ...]
+
+    def mostly(self, name: str) -> bool:
+        """Whether one part has more than half of the parts' weight."""
+        return name in self.parts and 2 * self.parts[name].weight > sum(part.weight for part in self.parts.values())
+
+
+def make_query(
+    library: Library,
+    likes: Sequence[Like | LikeSubgenre],
+    *,
+    words: Sequence[str] = (),
+    word_weight: float = 1.0,
+) -> Query:
+    """Puts a query together; what is named more than once adds up, and experts of one mode share its weight.
+
+    Args:
+        library: Where to search.
+        likes: Films and sub-genres.
+        words: Words or phrases.
+        word_weight: How much all of them count beside modes, whose weights are usually 1.
+
+    Raises:
+        ConfigError: If nothing is asked for, a mode is unknown, or a film is not as long as was said.
+        StoreError: If a film or sub-genre is not there, or has none of the modes.
+        MediaError: If a file cannot be read.
+    """
+    if not likes and not words:
+        raise ConfigError("Name a film to be like, a sub-genre, or words to look for.")
+    for like in likes:
+        unknown = sorted(set(like.weights) - set(CRITERIA))
+        if unknown:
+            raise ConfigError(f"Compare by {', '.join(CRITERIA)}; found {', '.join(unknown)}.")
+    films = _read_films(library, [like.film for like in likes if isinstance(like, Like)])
+    sums: dict[str, Float32] = {}
+    exclude: list[int] = []
+    for like in likes:
+        if isinstance(like, Like):
+            name, number = like.film, library.find(like.film)
+            exclude += [] if number is None else [number]
+            found = _of_film(library, like, number) if number is not None else _of_file(library, like, films[like.film])
+        else:
+            name, found = like.subgenre, _of_subgenre(library, like.subgenre)
+        weights = {mode: weight for mode, weight in like.weights.items() if weight > 0}
+        if not weights:
+            raise ConfigError(f"Nothing counts as alike: give one of {', '.join(CRITERIA)} a weight above 0.")
+        by_mode = {mode: [expert for expert in found if library.modality[expert] == mode] for mode in weights}
+        if not any(by_mode.values()):
+            raise StoreError(f"{name} has no {' or '.join(weights)} to compare by.")
+        for mode, experts in by_mode.items():
+            for expert in experts:
+                part = np.float32(weights[mode] / len(experts)) * found[expert]
+                sums[expert] = sums[expert] + part if expert in sums else part
+    lengths = {expert: float(np.linalg.norm(whole)) for expert, whole in sums.items()}
+    parts = {expert: Part(whole / lengths[expert], lengths[expert]) for expert, whole in sums.items()}
+    return Query(parts, find_words(library, words) if words else None, word_weight, tuple(exclude))
+
+
+def _of_film(library: Library, like: Like, number: int) -> dict[str, Float32]:
+    """Unit vectors of a film of the run, or of one of its scenes, by expert that has any; a scene has no genres."""
+    if like.at_s is None:
+        return _directions(library, np.array([number]))
+    trailer_id = library.films[number].trailer_id
+    scene = _scene_at([(s.start_s, s.end_s) for s in library.dataset.scenes(trailer_id)], like)
+    vectors = {}
+    for name in library.experts:
+        found = library.dataset.vectors(name, [trailer_id])
+        rows = found.vectors[found.scenes == scene]
+        vectors.update({name: rows[0]} if len(rows) else {})
+    return _from_centre(library, vectors)
+
+
+def _read_films(library: Library, names: Sequence[str]) -> dict[str, EmbeddedTrailer]:
+    """Those that are files, by path or address; all are read in the same worker."""
+    files = [name for name in dict.fromkeys(names) if library.find(name) is None]
+    if not files:
+        return {}
+    with film_workers(library.run, 1, settings=library.settings, experts=library.experts) as workers:
+        return {name: workers.one(new_job(source(name))) for name in files}
+
+
+def _of_file(library: Library, like: Like, found: EmbeddedTrailer) -> dict[str, Float32]:
+    """The same for a file never seen."""
+    only = None if like.at_s is None else _scene_at([(s.start_s, s.end_s) for s in found.scenes], like)
+    vectors = {}
+    for name, column in found.embeddings.items():
+        there = [e.vector for i, e in enumerate(column) if e is not None and only in (None, i)]
+        vectors.update({name: np.mean(there, axis=0)} if there else {})
+    return _from_centre(library, vectors)
+
+
+def _of_subgenre(library: Library, name: str) -> dict[str, Float32]:
+    """Mean of its films' unit vectors, made a unit vector."""
+    cards = open_atlas(library.run).cards
+    card = next((c for c in cards if name.casefold() in (c["id"].casefold(), c["name"].casefold())), None)
+    if card is None:
+        some = ", ".join(f"{c['id']} ({c['name']})" for c in cards[:5])
+        raise StoreError(f"There is no sub-genre {name!r}. There are, for example: {some}.")
+    return _directions(library, np.array([library.number[i] for i in card["members"] if i in library.number], np.int64))
+
+
+def _directions(library: Library, films: Int64) -> dict[str, Float32]:
+    means = {name: space.directions(films).sum(axis=0) for name, space in library.spaces.items()}
+    return {name: mean / np.linalg.norm(mean) for name, mean in means.items() if mean.any()}
+
+
+def _from_centre(library: Library, vectors: Mapping[str, np.ndarray]) -> dict[str, Float32]:
+    found = {name: library.spaces[name].direction(vector) for name, vector in vectors.items()}
+    return {name: direction for name, direction in found.items() if direction is not None}
+
+
+def _scene_at(times_s: Sequence[tuple[float, float]], like: Like) -> int:
+    for i, (start_s, end_s) in enumerate(times_s):
+        if like.at_s is not None and start_s <= like.at_s < end_s:
+            return i
+    end_s = times_s[-1][1] if times_s else 0.0
+    raise ConfigError(f"{like.film} has no scene at {like.at_s} s; it ends at {end_s:.1f} s.")

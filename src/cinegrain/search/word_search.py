@@ -1,0 +1,143 @@
+"""Where words are found: among what the experts recognise in each scene, and in what the catalogue says of a film."""
+
+import difflib
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+import pyarrow.compute as pc
+
+from cinegrain.runs.catalog import catalog_text
+from cinegrain.search.library import Library
+from cinegrain.store.schema import EMBEDDINGS
+from cinegrain.types import Float32, Int64, JsonObject
+
+_Traces: TypeAlias = dict[tuple[str, str], float]  # strength by mode and word
+
+CATALOGUE = "catalogue"
+_FAINT = 0.05
+"""A word is divided by its greatest strength anywhere, but not by less than this: a faint trace must not count 1."""
+
+
+@dataclass(eq=False)
+class _Found:
+    """One word or phrase.
+
+    Attributes:
+        of_films: By film: strength by (mode, word), root mean square over its scenes, as for the names of sub-genres.
+        of_scenes: The same by film and scene.
+    """
+
+    of_films: dict[int, _Traces] = field(default_factory=dict)
+    of_scenes: dict[tuple[int, int], _Traces] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class FoundWords:
+    """Where words were found.
+
+    Attributes:
+        films: How strongly all of them were found in each film, 0..1, shape (n,).
+        notes: A sentence for each word that was found nowhere.
+    """
+
+    films: Float32
+    notes: tuple[str, ...]
+    _found: Mapping[str, _Found]
+
+    def scenes(self, films: Int64, scenes: Int64) -> Float32:
+        """The same for scenes, each named by its film and its place there; the catalogue plays no part."""
+        keys = list(zip(films.tolist(), scenes.tolist(), strict=True))
+        return _mean_of(
+            [_strength([f.of_scenes.get(key) for key in keys], f.of_scenes.values()) for f in self._found.values()]
+        )
+
+    def reasons(self, film: int, scene: int | None = None) -> list[JsonObject]:
+        """What was found in a film, or in one of its scenes; strongest first."""
+        rows = []
+        for asked, found in self._found.items():
+            there = found.of_films.get(film) if scene is None else found.of_scenes.get((film, scene))
+            for (mode, word), score in (there or {}).items():
+                rows.append({"asked": asked, "word": word, "mode": mode, "score": round(score, 4)})
+        return sorted(rows, key=lambda row: -row["score"])
+
+
+def find_words(library: Library, words: Sequence[str]) -> FoundWords:
+    """Looks for whole words, without regard to case or a plural's ending.
+
+    A film's score for a word is its strongest trace in any mode, divided by that of the film where it is strongest; the
+    catalogue's title, genres and text columns (discover.text_columns) count 1. Scores of several words are meaned.
+
+    Args:
+        library: Where to look.
+        words: Words or phrases.
+    """
+    patterns = {word: re.compile(rf"(?<!\w){re.escape(word)}(?:e?s)?(?!\w)", re.IGNORECASE) for word in words}
+    found, known = _in_scenes(library, patterns)
+    columns = library.settings.discover.text_columns.split(",")
+    for number, film in enumerate(library.films):
+        text = " | ".join([film.title, *film.genres, catalog_text(film, columns)])
+        for word, pattern in patterns.items():
+            if pattern.search(text):
+                found[word].of_films.setdefault(number, {})[CATALOGUE, word] = 1.0
+    n = range(len(library.films))
+    films = _mean_of([_strength([f.of_films.get(i) for i in n], f.of_films.values()) for f in found.values()])
+    notes = []
+    for word in words:
+        if not found[word].of_films:
+            near = difflib.get_close_matches(word.casefold(), known, 3)
+            notes.append(f"{word!r} was found nowhere{f'; similar words: {chr(44).join(near)}' if near else ''}")
+    return FoundWords(films, tuple(notes), found)
+
+
+def _in_scenes(library: Library, patterns: Mapping[str, re.Pattern[str]]) -> tuple[dict[str, _Found], list[str]]:
+    """What the experts recognised, by asked word; and all words that they know."""
+    found = {word: _Found() for word in patterns}
+    seen: dict[tuple[int, str], int] = {}  # scenes with words, by film and expert
+    fits: dict[str, list[str]] = {}  # the words asked for that a concept answers
+    columns = ["trailer_id", "scene", "expert", "concepts"]
+    for batch in library.dataset.table(EMBEDDINGS).to_batches(columns=columns):
+        films = [library.number.get(trailer_id, -1) for trailer_id in batch["trailer_id"].to_pylist()]
+        experts, scenes = batch["expert"].to_pylist(), batch["scene"].to_pylist()
+        for row in np.flatnonzero(pc.list_value_length(batch["concepts"]).to_numpy(zero_copy_only=False) > 0):
+            place = (films[row], experts[row])
+            seen[place] = seen.get(place, 0) + 1
+        flat, owner = pc.list_flatten(batch["concepts"]), pc.list_parent_indices(batch["concepts"]).to_numpy()
+        names = pc.struct_field(flat, "name").dictionary_encode()
+        for name in set(names.dictionary.to_pylist()) - set(fits):
+            fits[name] = [word for word, pattern in patterns.items() if pattern.search(name)]
+        wanted = np.array([bool(fits[name]) for name in names.dictionary.to_pylist()], bool)
+        scores = pc.struct_field(flat, "score")
+        for i in np.flatnonzero(wanted[names.indices.to_numpy()]) if len(wanted) else ():
+            film, expert, name = films[owner[i]], experts[owner[i]], names[i].as_py()
+            if film >= 0 and expert in library.modality:
+                key, score = (library.modality[expert], name), scores[i].as_py()
+                for word in fits[name]:
+                    of_scene = found[word].of_scenes.setdefault((film, scenes[owner[i]]), {})
+                    of_scene[key] = max(of_scene.get(key, 0.0), score)
+    experts_of: dict[str, list[str]] = {}
+    for expert, mode in library.modality.items():
+        experts_of.setdefault(mode, []).append(expert)
+    for one in found.values():
+        for (film, _), traces in one.of_scenes.items():
+            own = one.of_films.setdefault(film, {})
+            for key, score in traces.items():
+                n = max(seen.get((film, expert), 0) for expert in experts_of[key[0]])
+                own[key] = (own.get(key, 0.0) ** 2 + score**2 / n) ** 0.5
+    return found, sorted({name.casefold() for name in fits})
+
+
+def _strength(traces: Sequence[_Traces | None], everywhere: Collection[_Traces]) -> Float32:
+    """Strongest trace of each item, divided by the greatest of all that experts gave; shape (n,)."""
+    heard = [v for own in everywhere for (mode, _), v in own.items() if mode != CATALOGUE]
+    most = max([_FAINT, *heard])
+    best = [
+        max((1.0 if m == CATALOGUE else v / most for (m, _), v in (own or {}).items()), default=0.0) for own in traces
+    ]
+    return np.asarray(best, np.float32)
+
+
+def _mean_of(columns: Sequence[Float32]) -> Float32:
+    return np.asarray(np.mean(columns, axis=0), np.float32)
