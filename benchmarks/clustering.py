@@ -1,12 +1,12 @@
-"""Clustering very many trailers: time, memory and agreement with what was planted, beside faiss and scikit-learn.
+"""Clustering very many trailers: time, memory and agreement with what was planted, beside scikit-learn.
 
     python benchmarks/clustering.py [--json] [--quick] [--trailers 1000000] [--dimensions 64] [--groups 60]
 
 Unit rows around random centres of unequal size are made in float32. Each way runs in a process of its own, on one
 thread: the mixture under genres (the default; it alone is told genres, each of which holds a twentieth of the groups),
 our spherical k-means (restarts on a sample, then all films), the same films assigned to its centres, the repeats that
-stability needs, HDBSCAN, Ward's tree and the mixture on a sample, faiss' spherical k-means, and scikit-learn's
-mini-batch k-means. Memory is the peak of everything resident beyond what it was with the rows made.
+stability needs, HDBSCAN, Ward's tree and the mixture on a sample, and scikit-learn's mini-batch k-means.
+Memory is the peak of everything resident beyond what it was with the rows made.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from cinegrain.types import Bool, Float32, Int64
 
 SEED, NOISE, QUICK = 0, 0.16, 5_000
 GENRES, SECOND = 20, 0.3  # number, and how often a film has a second one that its group knows nothing of
-PARTS = ("genres", "kmeans", "assign", "repeats", "agglomerative", "hdbscan", "gaussian", "faiss", "minibatch")
+PARTS = ("genres", "kmeans", "assign", "repeats", "agglomerative", "hdbscan", "gaussian", "minibatch")
 
 
 def main() -> None:
@@ -111,16 +111,6 @@ def genres_of(truth: Int64) -> Bool:
 
 def prepared(part: str, points: Float32, k: int, truth: Int64) -> Callable[[], Int64]:
     """What is timed, with its imports done; the truth is there for genres alone."""
-    if part == "faiss":
-        import faiss
-
-        def with_faiss() -> Int64:
-            faiss.omp_set_num_threads(1)
-            found = faiss.Kmeans(points.shape[1], k, spherical=True, nredo=3, niter=25, seed=SEED)
-            found.train(points)
-            return np.asarray(found.index.search(points, 1)[1].ravel(), dtype=np.int64)
-
-        return with_faiss
     if part == "minibatch":
         from sklearn.cluster import MiniBatchKMeans
 

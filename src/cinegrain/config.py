@@ -30,12 +30,14 @@ class ExtractSettings:
         default="",
         metadata={
             "help": "Work on a Ray cluster instead: `auto` for the one this machine is part of, its HOST:PORT, "
-            "ray://HOST:PORT of one it is not part of, or `local`; workers is then the most tasks in flight."
+            "or `local` for one of its own; workers is then the most tasks in flight."
         },
     )
     dataset: str = field(
         default="",
-        metadata={"help": "Where the dataset goes if not into the run folder: s3://bucket/dataset, ftp://..."},
+        metadata={
+            "help": "Where the dataset goes if not into the run folder: s3://bucket/dataset, gs://... or az://..."
+        },
     )
     download_limit_gb: float = field(
         default=20.0, metadata={"help": "A film on an object store or the web that is larger is refused."}

@@ -25,6 +25,10 @@ class WeightsError(CinegrainError):
     """Pretrained weights cannot be had or are not the expected ones."""
 
 
+class ExpertError(CinegrainError):
+    """An expert gives something else than its card says."""
+
+
 class DataError(CinegrainError):
     """The data cannot support what was asked, for example fewer than two genres."""
 

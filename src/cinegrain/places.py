@@ -18,22 +18,6 @@ _NO_PLACES = frozenset(
         *("filecache", "generic", "git", "libarchive", "local", "pyscript", "reference", "simplecache", "tar", "zip"),
     )
 )
-# Where the name of the package cannot be read from the class that fsspec loads.
-_PACKAGES = {
-    "s3": "'cinegrain[s3]'",
-    "s3a": "'cinegrain[s3]'",
-    "http": "aiohttp",
-    "https": "aiohttp",
-    "sftp": "paramiko",
-    "ssh": "paramiko",
-    "smb": "smbprotocol",
-    "hdfs": "pyarrow",
-    "arrow_hdfs": "pyarrow",
-    "dbfs": "requests",
-    "gist": "requests",
-    "github": "requests",
-    "webhdfs": "requests",
-}
 
 
 def cache_folder() -> Path:
@@ -79,15 +63,8 @@ def open_place(url: Url) -> tuple[Any, str]:
     try:
         files, inside = fsspec.core.url_to_fs(url)
     except ImportError as error:
-        raise ConfigError(f"Reading {scheme}:// needs one more package: pip install {_package(scheme)}.") from error
+        raise ConfigError(f"Reading {scheme}:// needs one more package: {str(error).rstrip('.')}.") from error
     return files, inside
-
-
-def _package(scheme: str) -> str:
-    from fsspec.registry import known_implementations
-
-    loaded = str(known_implementations.get(scheme, {}).get("class", scheme))
-    return _PACKAGES.get(scheme, loaded.partition(".")[0].replace("_", "-"))
 
 
 def why(error: Exception) -> str:

@@ -1,28 +1,34 @@
 """Finds what other installed packages add to Cinegrain through entry points."""
 
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any
 
-from cinegrain.errors import ConfigError
 
+@dataclass(frozen=True)
+class Plugin:
+    """What a package registers.
 
-def load_plugins(group: str) -> dict[str, Any]:
-    """Objects that installed packages register under an entry-point group, by name.
-
-    Args:
-        group: For example `cinegrain.experts`.
-
-    Raises:
-        ConfigError: If a registered object cannot be imported; the message names the package.
+    Attributes:
+        name: Of the entry point.
+        package: Who registers it.
+        found: The object; None if it cannot be imported.
+        fault: Why it cannot be used, a clause; None if it can.
     """
-    found: dict[str, Any] = {}
+
+    name: str
+    package: str
+    found: Any = None
+    fault: str | None = None
+
+
+def load_plugins(group: str) -> list[Plugin]:
+    """What installed packages register under an entry-point group such as `cinegrain.experts`, broken ones included."""
+    plugins = []
     for point in entry_points(group=group):
+        package = point.dist.name if point.dist else point.value
         try:
-            found[point.name] = point.load()
-        except Exception as error:
-            package = point.dist.name if point.dist else point.value
-            raise ConfigError(
-                f"The plug-in {point.name!r} of package {package!r} failed to load: {error}. "
-                f"Repair or uninstall {package!r}."
-            ) from error
-    return found
+            plugins.append(Plugin(point.name, package, point.load()))
+        except Exception as error:  # whatever a stranger's module raises
+            plugins.append(Plugin(point.name, package, fault=f"it failed to load ({type(error).__name__}: {error})"))
+    return plugins

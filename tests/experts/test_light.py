@@ -138,10 +138,10 @@ def test_vectors_are_as_long_as_the_cards_say(light_networks: list[Network]) -> 
     assert seen == set(PRESETS["light"])
 
 
-def test_batches_do_not_change_the_answer(light_networks: list[Network]) -> None:
+def test_batches_do_not_change_the_answer() -> None:
     frames = np.stack([cv2.resize(getattr(skimage.data, n)(), (300, 256)) for n in ("coffee", "chelsea", "astronaut")])
     scenes = [make_scene(index=i, frames=np.repeat(frames[i % 3][None], 1 + i % 4, axis=0)) for i in range(9)]
-    network = next(n for n in light_networks if isinstance(n, efficientnet_lite.EfficientNetLite0))
+    network = efficientnet_lite.EfficientNetLite0(cache_folder(), Runtime())
     together = network.embed(scenes)
     for i, scene in enumerate(scenes):
         for expert, column in network.embed([scene]).items():
@@ -188,8 +188,8 @@ class TorchLite0(torch.nn.Module):
         return {"features": x, "probabilities": logits.softmax(1), "layout": torch.cat(taps, 1)}
 
 
-def test_efficientnet_graph_equals_an_independent_definition(light_networks: list[Network]) -> None:
-    network = next(n for n in light_networks if isinstance(n, efficientnet_lite.EfficientNetLite0))
+def test_efficientnet_graph_equals_an_independent_definition() -> None:
+    network = efficientnet_lite.EfficientNetLite0(cache_folder(), Runtime())
     state = efficientnet_lite.read_checkpoint(fetch(efficientnet_lite.CHECKPOINT, cache_folder()))
     frames = np.stack([efficientnet_lite.prepare(getattr(skimage.data, n)()) for n in ("coffee", "astronaut")])
     with torch.inference_mode():

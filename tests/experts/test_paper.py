@@ -134,7 +134,7 @@ def test_checkpoints_here_are_as_large_as_the_published_ones(files: Published, n
 
 @pytest.mark.parametrize("name", CASES)
 def test_graph_equals_an_independent_definition(own_folder: Published, name: str) -> None:
-    session = loaded(own_folder, name)._session  # type: ignore[attr-defined]
+    session = loaded(own_folder, name)._network._session  # type: ignore[attr-defined]
     found = run_batched(session, session.get_inputs()[0].name, own_folder.inputs[name], batch=8)
     for value, expected in zip(found, own_folder.outputs[name], strict=True):
         spread = float(np.abs(expected).max())
@@ -171,7 +171,8 @@ def test_scenes_get_the_mean_of_what_they_have_and_none_of_nothing(own_folder: P
     assert found.vector.shape == (card.dimension,)
     assert found.vector.dtype == np.float32
     assert len(found.concepts) == (10 if card.concepts else 0)
-    assert all(concept.name in getattr(network, "words", ()) for concept in found.concepts)
+    words = getattr(network._network, "words", ())  # type: ignore[attr-defined]
+    assert all(concept.name in words for concept in found.concepts)
 
 
 EARLY = {

@@ -1,6 +1,5 @@
 """Films on a stand-in for S3, and on a web server, against the same films in a folder."""
 
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -11,17 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import lance
-import numpy as np
 import pytest
 from tests.pipeline.conftest import Cinegrain
 
 from cinegrain.errors import ConfigError
 from cinegrain.media.remote import remote_stamp
 from cinegrain.pipeline.catalog import match_catalog
-from cinegrain.places import cache_folder
 from cinegrain.runs.layout import Run
 from cinegrain.store.location import Location, dataset_url
-from cinegrain.store.mirror import mirror_of
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.schema import EMBEDDINGS, SCENES, TRAILERS, table_path
 from cinegrain.types import Url
@@ -177,7 +173,7 @@ def ftp(films: Path) -> Iterator[str]:
     """The films on an FTP server of this machine: a protocol that fsspec knows and nothing here was written for."""
     servers = pytest.importorskip("pyftpdlib.servers", reason="SKIPPED: pyftpdlib is not installed")
     guests = pytest.importorskip("pyftpdlib.authorizers").DummyAuthorizer()
-    guests.add_anonymous(str(films.parent), perm="elradfmwMT")
+    guests.add_anonymous(str(films.parent), perm="elr")
     handler = type("Handler", (pytest.importorskip("pyftpdlib.handlers").FTPHandler,), {"authorizer": guests})
     server = servers.ThreadedFTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -222,7 +218,7 @@ def test_a_missing_package_is_named(address: str, package: str, tmp_path: Path) 
     (tmp_path / "c.csv").write_text("file,genres\na.mp4,Drama")
     if find_spec(package) is not None:
         pytest.skip(f"SKIPPED: {package} is installed")
-    with pytest.raises(ConfigError, match=f"pip install {package}"):
+    with pytest.raises(ConfigError, match=f"one more package.*{package}"):
         match_catalog(Url(address), tmp_path / "c.csv")
 
 
@@ -251,35 +247,6 @@ def test_a_dataset_on_an_object_store_is_the_same_and_resumes(
     assert (alone.code, alone.json["trailers"]) == (0, N_FILMS), "a dataset can be named by its address"
 
 
-@pytest.mark.filterwarnings("ignore:write permissions assigned to anonymous user")
-def test_a_dataset_on_an_ftp_server_is_the_same_elsewhere_and_resumes(
-    films: Path, here: Path, ftp: str, cinegrain_here: Cinegrain, tmp_path: Path
-) -> None:
-    def elsewhere() -> None:
-        mirror_of.cache_clear()
-        shutil.rmtree(cache_folder() / "datasets")
-
-    place = Url(f"{ftp}/sets/one")
-    command = ("extract", films, "--catalog", films.parent / "films.csv", *EXPERTS, "--out", tmp_path / "b")
-    done = cinegrain_here(*command, "--extract.dataset", place)
-    assert done.code == 0, done.err
-    assert done.json["new"] == N_FILMS
-    elsewhere()
-    ours, theirs = EmbeddingDataset(here / "dataset"), EmbeddingDataset(place)
-    assert ours.trailers == theirs.trailers
-    for expert in ("motion_flow", "audio_yamnet"):
-        ids = [trailer.trailer_id for trailer in ours.trailers]
-        np.testing.assert_array_equal(ours.vectors(expert, ids).vectors, theirs.vectors(expert, ids).vectors)
-
-    with Location(place).writing(TRAILERS) as path:
-        lance.dataset(path).delete(f"trailer_id = '{min(films.iterdir()).stem}'")
-    elsewhere()
-    again = cinegrain_here(*command)
-    assert again.json["new"] == 1, again.err
-    checked = cinegrain_here("dataset", "verify", place, "--json")
-    assert (checked.code, checked.json["n_trailers"]) == (0, N_FILMS), checked.out
-
-
 def test_a_run_keeps_its_dataset_in_one_place(tmp_path: Path) -> None:
     run = Run.open(tmp_path / "run", create=True)
     run.place_dataset(dataset_url("s3://archive/one/"))
@@ -287,9 +254,10 @@ def test_a_run_keeps_its_dataset_in_one_place(tmp_path: Path) -> None:
     assert Run.open(run.folder).dataset == "s3://archive/one"
     with pytest.raises(ConfigError, match="Choose another --out"):
         run.place_dataset(dataset_url("s3://archive/other"))
-    for address in ("https://example.org/set", "data/set"):
-        with pytest.raises(ConfigError, match="s3://bucket/dataset"):
+    for address in ("https://example.org/set", "data/set", "ftp://host/set", "sftp://host/set", "memory://set"):
+        with pytest.raises(ConfigError, match=r"s3://bucket/dataset.*mount it and name the folder"):
             dataset_url(address)
-    for address in ("memory://set", "s3://a::gs://b", "zip://a"):
-        with pytest.raises(ConfigError):
-            dataset_url(address)
+    with pytest.raises(ConfigError, match="no chains"):
+        dataset_url("s3://a::gs://b")
+    with pytest.raises(ConfigError, match="mount it"):
+        EmbeddingDataset(Url("webdav://host/set"))

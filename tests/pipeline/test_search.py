@@ -13,7 +13,6 @@ from cinegrain.cli.main import app
 from cinegrain.errors import ConfigError, StoreError
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
-from cinegrain.search import find as stage
 from cinegrain.search.criteria import ALIKE
 from cinegrain.search.find import search_films, search_scenes
 from cinegrain.search.library import Library, genre_space, open_library
@@ -31,7 +30,7 @@ def library(finished: Path) -> Library:
 
 
 def films(library: Library, *likes: Like | LikeSubgenre, top_k: int = 20) -> list[JsonObject]:
-    return search_films(library, make_query(library, likes), Silent(), top_k=top_k)
+    return search_films(library, make_query(library, likes), top_k=top_k)
 
 
 def test_a_film_finds_the_others_and_never_itself(library: Library) -> None:
@@ -134,7 +133,7 @@ def test_words_are_found_where_the_experts_heard_them(library: Library) -> None:
         heard[film.trailer_id] = (sum(s * s for s in scores) / max(len(own), 1)) ** 0.5
     loudest = max(heard, key=lambda name: heard[name])
     query = make_query(library, [], words=["explosion", "no such word"])
-    every = search_films(library, query, Silent(), top_k=16)
+    every = search_films(library, query, top_k=16)
     assert len(every) == sum(strength > 0 for strength in heard.values()), "no film in which nothing was found"
     best = every[0]
     assert best["trailer_id"] == loudest
@@ -147,7 +146,7 @@ def test_words_are_found_where_the_experts_heard_them(library: Library) -> None:
     strongest = max((c.score, r.trailer_id) for r in rows for c in r.concepts if c.name == "Explosion")
     assert scene["trailer_id"] == strongest[1]
     genre = library.films[0].genres[0]
-    found = search_films(library, make_query(library, [], words=[genre.lower()]), Silent(), top_k=16)
+    found = search_films(library, make_query(library, [], words=[genre.lower()]), top_k=16)
     assert {row["trailer_id"] for row in found if row["score"] == 1} >= {
         film.trailer_id for film in library.films if genre in film.genres
     }
@@ -173,24 +172,6 @@ def test_what_cannot_be_asked_is_said(library: Library) -> None:
     ):
         with pytest.raises(error, match=words):
             make_query(library, likes)
-
-
-def test_many_films_are_found_through_an_index(
-    library: Library, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    pytest.importorskip("faiss", reason="SKIPPED: faiss is not installed")
-    monkeypatch.setattr(stage, "cache_folder", lambda: tmp_path)
-    like = Like(library.films[3].trailer_id, ALL)
-    exact = films(library, like, top_k=5)
-    monkeypatch.setattr(stage, "EXACT_UP_TO", 10)
-    assert films(library, like, top_k=5) == exact, "built"
-    assert len(list((tmp_path / "search").iterdir())) == 1
-    assert films(library, like, top_k=5) == exact, "read back"
-    whole = Like(library.films[3].trailer_id, ALIKE)
-    by_genre = Like(library.films[3].trailer_id, {"audio": 1.0, "genres": 2.0})
-    near = [films(library, one, top_k=5) for one in (whole, by_genre)]
-    monkeypatch.setattr(stage, "EXACT_UP_TO", 100)
-    assert near == [films(library, one, top_k=5) for one in (whole, by_genre)]
 
 
 def test_commands(finished: Path, library: Library) -> None:

@@ -21,7 +21,7 @@ _MIN_FREE_GB = 2.0
 @guarded
 def doctor(as_json: JsonFlag = False) -> None:
     """Is everything here that a run needs?"""
-    checks = [*_machine(), *_packages(), *_codecs(), *_weights()]
+    checks = [*_machine(), *_packages(), *_codecs(), *_weights(), *_plugins()]
     if as_json:
         print_json([{"check": name, "ok": ok, "found": found} for name, ok, found in checks])
     else:
@@ -84,4 +84,13 @@ def _weights() -> list[Check]:
             else "not yet; the first run downloads them, or `cinegrain experts install`",
         )
         for name in PRESETS["light"]
+    ]
+
+
+def _plugins() -> list[Check]:
+    from cinegrain.experts.registry import broken_plugins
+
+    return [
+        (f"plug-in {plugin.name}", False, f"package {plugin.package} is broken: {plugin.fault}")
+        for plugin in broken_plugins()
     ]

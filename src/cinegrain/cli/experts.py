@@ -22,7 +22,7 @@ app = typer.Typer(help="The frozen networks that look and listen.", no_args_is_h
 @guarded
 def list_experts(as_json: JsonFlag = False) -> None:
     """Every expert, what it sees, and whether its weights are here."""
-    from cinegrain.experts.registry import PRESETS, expert_cards
+    from cinegrain.experts.registry import PRESETS, broken_plugins, expert_cards
     from cinegrain.experts.weights import is_cached
     from cinegrain.places import cache_folder
 
@@ -35,6 +35,9 @@ def list_experts(as_json: JsonFlag = False) -> None:
         }
         for card in expert_cards().values()
     ]
+    for plugin in broken_plugins():
+        reason = escape(f"package {plugin.package}: {plugin.fault}")
+        err.print(f"[bold red]broken:[/] {reason}", highlight=False, soft_wrap=True)
     if as_json:
         print_json(rows)
         return

@@ -75,7 +75,7 @@ def _parameter(name: str, info: SettingInfo) -> inspect.Parameter:
     section = info.key.partition(".")[0] if "." in info.key else "general"
     option = typer.Option(
         f"--{info.key}",
-        help=rf"{info.help} \[default: {info.default}]",
+        help=info.help if info.default == "" else rf"{info.help} \[default: {info.default}]",
         rich_help_panel=f"Settings: {section}",
         show_default=False,
     )

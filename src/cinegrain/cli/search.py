@@ -58,7 +58,10 @@ def search(
     asked = [word.strip() for word in (words or "").split(",") if word.strip()]
     library = open_library(Run.open(run), watcher())
     query = make_query(library, likes, words=asked, word_weight=word_weight)
-    found = (search_scenes if scenes else search_films)(library, query, watcher(), top_k=top_k)
+    if scenes:
+        found = search_scenes(library, query, watcher(), top_k=top_k)
+    else:
+        found = search_films(library, query, top_k=top_k)
     notes = [] if query.words is None else list(query.words.notes)
     if as_json:
         print_json({"scenes" if scenes else "films": found, "notes": notes})

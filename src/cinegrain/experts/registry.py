@@ -1,6 +1,7 @@
 """Which experts there are: built in, plugged in, and by preset."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cinegrain.errors import ConfigError
@@ -18,8 +19,9 @@ from cinegrain.experts import (
     yamnet,
 )
 from cinegrain.experts.base import ExpertCard, Family, Network
+from cinegrain.experts.contract import CheckedNetwork, family_fault
 from cinegrain.experts.runtime import Runtime
-from cinegrain.plugins import load_plugins
+from cinegrain.plugins import Plugin, load_plugins
 
 PRESETS: dict[str, tuple[str, ...]] = {
     "light": (yamnet.CARD.name, efficientnet_lite.LOCATION.name, motion_flow.CARD.name, efficientnet_lite.IMAGE.name),
@@ -52,16 +54,35 @@ _FAMILIES: tuple[Family, ...] = (
     videomae.FAMILY,
 )
 PLUGIN_GROUP = "cinegrain.experts"
+OURS = "cinegrain"
 DEFAULT_RUNTIME = Runtime()
 
 
-def _all_families() -> tuple[Family, ...]:
-    return _FAMILIES + tuple(load_plugins(PLUGIN_GROUP).values())
+def _plugins() -> list[Plugin]:
+    """What other packages register, those that break the contract with their fault."""
+    taken = {card.name: OURS for family in _FAMILIES for card in family.cards}
+    found = []
+    for plugin in load_plugins(PLUGIN_GROUP):
+        fault = plugin.fault or family_fault(plugin.found, taken)
+        found.append(replace(plugin, fault=fault))
+        if not fault:
+            taken |= {card.name: plugin.package for card in plugin.found.cards}
+    return found
+
+
+def broken_plugins() -> list[Plugin]:
+    """Plug-ins that cannot be used; only what asks for their experts fails."""
+    return [plugin for plugin in _plugins() if plugin.fault]
+
+
+def _all_families() -> list[tuple[Family, str]]:
+    """Every family that can be used, and whose it is."""
+    return [(family, OURS) for family in _FAMILIES] + [(p.found, p.package) for p in _plugins() if not p.fault]
 
 
 def expert_cards() -> dict[str, ExpertCard]:
     """Every known expert's card by name, built-in and plugged in."""
-    return {card.name: card for family in _all_families() for card in family.cards}
+    return {card.name: card for family, _ in _all_families() for card in family.cards}
 
 
 def expert_names(preset_or_names: str) -> tuple[str, ...]:
@@ -74,22 +95,27 @@ def resolve_experts(preset_or_names: str) -> tuple[str, ...]:
     """Expert names from a preset's name or a comma-separated list.
 
     Raises:
-        ConfigError: If a name is unknown; the message lists what there is.
+        ConfigError: If a name is unknown; the message lists what there is, and which plug-ins are broken.
     """
     names = expert_names(preset_or_names)
     known = expert_cards()
     unknown = [name for name in names if name not in known]
     if unknown or not names:
+        broken = [f" Package {p.package!r} is broken: {p.fault}." for p in broken_plugins()]
         raise ConfigError(
             f"Unknown preset or expert {', '.join(unknown) or '(none given)'}. "
-            f"Presets: {', '.join(PRESETS)}. Experts: {', '.join(sorted(known))}."
+            f"Presets: {', '.join(PRESETS)}. Experts: {', '.join(sorted(known))}.{''.join(broken)}"
         )
     return names
 
 
 def families_for(names: Sequence[str]) -> list[Family]:
     """The families that serve the named experts, each once."""
-    return [f for f in _all_families() if any(card.name in names for card in f.cards)]
+    return [family for family, _ in _serving(names)]
+
+
+def _serving(names: Sequence[str]) -> list[tuple[Family, str]]:
+    return [(f, package) for f, package in _all_families() if any(card.name in names for card in f.cards)]
 
 
 def needs_clips(names: Sequence[str]) -> bool:
@@ -98,5 +124,5 @@ def needs_clips(names: Sequence[str]) -> bool:
 
 
 def load_networks(names: Sequence[str], cache: Path, runtime: Runtime = DEFAULT_RUNTIME) -> list[Network]:
-    """The networks that serve the named experts, weights fetched where needed."""
-    return [family.load(cache, runtime) for family in families_for(names)]
+    """The networks that serve the named experts, weights fetched where needed; what they give is checked."""
+    return [CheckedNetwork(family.load(cache, runtime), family.cards, package) for family, package in _serving(names)]

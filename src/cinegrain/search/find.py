@@ -1,46 +1,30 @@
 """Search in a run: films and scenes that sound, look or move like others, that show what words say, or all of it."""
 
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from cinegrain.errors import ConfigError
-from cinegrain.places import cache_folder
-from cinegrain.runs.artifacts import key_of
 from cinegrain.runs.progress import Watcher
 from cinegrain.search.criteria import CRITERIA, GENRES
-from cinegrain.search.index import SearchGraphs
 from cinegrain.search.library import Library
 from cinegrain.search.query import Query
 from cinegrain.search.spaces import Besides, Hit, ranked, search
 from cinegrain.store.groups import Group, Groups
 from cinegrain.types import Int64, JsonObject
 
-EXACT_UP_TO = 100_000
-"""With more films than this an index gives candidates, if faiss is installed."""
 
-
-def search_films(library: Library, query: Query, watcher: Watcher, *, top_k: int) -> list[JsonObject]:
+def search_films(library: Library, query: Query, *, top_k: int) -> list[JsonObject]:
     """The films that fit best, each with its score, the cosine of each mode and of the genres, and the words found.
 
     Args:
         library: Where to search.
         query: What for.
-        watcher: Who watches.
         top_k: How many at most.
     """
-    among = None
-    if len(library.films) > EXACT_UP_TO and query.words is None and not query.mostly(GENRES):
-        graphs = _graphs(library, watcher)
-        if graphs is not None:  # films that came later are not in the index; there are few, and all are looked at
-            among = np.concatenate([graphs.candidates(query.parts), library.later])
     besides = None if query.words is None else Besides(query.words.films, query.word_weight)
-    hits = search(library.spaces, query.parts, top_k=top_k, exclude=query.exclude, among=among, besides=besides)
+    hits = search(library.spaces, query.parts, top_k=top_k, exclude=query.exclude, besides=besides)
     return [{**library.about(hit.item), **_figures(library, query, hit, hit.item)} for hit in _found(hits, query)]
 
 
@@ -110,25 +94,3 @@ def _figures(library: Library, query: Query, hit: Hit, film: int, scene: int | N
 
 def _mean(values: Mapping[str, float], weights: Mapping[str, float]) -> float:
     return sum(values[name] * weight for name, weight in weights.items()) / sum(weights.values())
-
-
-def _graphs(library: Library, watcher: Watcher) -> SearchGraphs | None:
-    """The index, from the user's cache or built now; None without faiss.
-
-    It is not kept in the run, which may come from somebody else: faiss trusts the files that it reads.
-    """
-    folder = cache_folder() / "search" / key_of("search graphs", library.key)
-    try:
-        if folder.is_dir():
-            return SearchGraphs.load(folder)
-        with watcher.stage("Building the search index"):
-            graphs = SearchGraphs.build(library.catalog_spaces, together_only=(GENRES,))
-    except ConfigError as error:
-        watcher.say(f"{error} Without it every film is compared, which takes longer.")
-        return None
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=folder.parent))
-    graphs.save(part)
-    with suppress(OSError):  # another process was quicker
-        os.replace(part, folder)  # noqa: PTH105
-    return graphs

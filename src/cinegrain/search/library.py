@@ -1,6 +1,5 @@
 """A run opened for searching: its films, each expert's vectors of them, and their genres as one more such space."""
 
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,7 +21,7 @@ from cinegrain.search.criteria import GENRES
 from cinegrain.search.spaces import ExpertSpace
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.data import TrailerArrays
-from cinegrain.types import Float32, Int64, JsonObject, Trailer
+from cinegrain.types import Float32, JsonObject, Trailer
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +36,7 @@ class Library:
         number: Of each by trailer_id.
         spaces: By expert: one vector a film, the mean of its scenes; under GENRES which genres the catalogue gives it,
             or how likely the genre network takes them to be for a film that came later.
-        catalog_spaces: The same of the catalogue's films alone, which an index can be built of.
         modality: Mode of each expert; GENRES of the genres.
-        key: Stands for the catalogue's films and all of their vectors and genres.
     """
 
     run: Run
@@ -48,20 +45,12 @@ class Library:
     films: tuple[Trailer, ...]
     number: Mapping[str, int]
     spaces: Mapping[str, ExpertSpace]
-    catalog_spaces: Mapping[str, ExpertSpace]
     modality: Mapping[str, str]
-    key: tuple[str, ...]
 
     @property
     def experts(self) -> list[str]:
         """Names of the spaces that are experts'."""
         return [name for name in self.spaces if name != GENRES]
-
-    @property
-    def later(self) -> Int64:
-        """Numbers of the films that came later."""
-        n = [len(space.row) for space in self.catalog_spaces.values()]
-        return np.arange(n[0] if n else 0, len(self.films))
 
     def find(self, name: str) -> int | None:
         """Number of a film by id or title; None for a file or an address, which no film of the run is called like.
@@ -108,16 +97,16 @@ def open_library(run: Run, watcher: Watcher) -> Library:
     except OSError as error:
         raise StoreError(f"{run.folder}/pooled cannot be written: {error}. Search needs some room there.") from error
     later, answers = _later(run, dataset, names, set(ids))
-    whole = dict(spaces)
     if later:
         means = TrailerArrays(StoredScenes(dataset, names, later)).pooled().experts
-        whole = {name: spaces[name].extended(means[name].vectors, means[name].counts > 0) for name in names}
-        whole[GENRES] = spaces[GENRES].extended(_probabilities(answers, _genres(films)), np.ones(len(later), bool))
+        likely = _probabilities(answers, _genres(films))
+        further = {name: (means[name].vectors, means[name].counts > 0) for name in names}
+        further[GENRES] = likely, np.ones(len(later), bool)
+        spaces = {name: spaces[name].extended(*own) for name, own in further.items()}
     films = (*films, *later)
     number = {film.trailer_id: i for i, film in enumerate(films)}
     modality = {**{card["name"]: str(card["modality"]) for card in cards}, GENRES: GENRES}
-    keys = (key, *(f"{card['name']} {card['key']}" for card in cards), _key(spaces[GENRES]))
-    return Library(run, settings, dataset, films, number, whole, spaces, modality, keys)
+    return Library(run, settings, dataset, films, number, spaces, modality)
 
 
 def genre_space(films: Sequence[Trailer]) -> ExpertSpace:
@@ -138,10 +127,6 @@ def _probabilities(answers: Sequence[JsonObject], genres: Sequence[str]) -> Floa
     """What the genre network says of films, shape (n, g); 0 for a genre that it has not learned."""
     known = [{genre["name"]: genre["probability"] for genre in answer["predicted"]} for answer in answers]
     return np.array([[one.get(genre, 0.0) for genre in genres] for one in known], np.float32).reshape(-1, len(genres))
-
-
-def _key(space: ExpertSpace) -> str:
-    return hashlib.sha256(np.ascontiguousarray(space.vectors[:]).tobytes() + space.row.tobytes()).hexdigest()[:16]
 
 
 def _later(

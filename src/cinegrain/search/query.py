@@ -56,10 +56,6 @@ class Query:
     word_weight: float
     exclude: tuple[int, ...]
 
-    def mostly(self, name: str) -> bool:
-        """Whether one part has more than half of the parts' weight."""
-        return name in self.parts and 2 * self.parts[name].weight > sum(part.weight for part in self.parts.values())
-
 
 def make_query(
     library: Library,
@@ -156,8 +152,8 @@ def _of_subgenre(library: Library, name: str) -> dict[str, Float32]:
 
 
 def _directions(library: Library, films: Int64) -> dict[str, Float32]:
-    means = {name: space.directions(films).sum(axis=0) for name, space in library.spaces.items()}
-    return {name: mean / np.linalg.norm(mean) for name, mean in means.items() if mean.any()}
+    found = {name: space.mean_direction(films) for name, space in library.spaces.items()}
+    return {name: direction for name, direction in found.items() if direction is not None}
 
 
 def _from_centre(library: Library, vectors: Mapping[str, np.ndarray]) -> dict[str, Float32]:

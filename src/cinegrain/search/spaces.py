@@ -6,12 +6,12 @@ the deviation s_e of each number, since an expert's numbers may be of very diffe
     score(q, x) = sum over e of w_e cos((q_e - c_e) / s_e, (x_e - c_e) / s_e),  with the w_e adding up to 1.
 
 Vectors of unit length side by side, each expert's times the root of its weight, would have this as their inner product;
-so weights belong to the query alone, and one index serves them all. An expert that has nothing for a trailer counts 0:
+so weights belong to the query alone. An expert that has nothing for a trailer counts 0:
 what two trailers taken by chance have, since the mean is subtracted. So a lack neither helps nor hurts.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -124,37 +124,30 @@ class ExpertSpace:
         found[row >= 0] = (self.vectors[rows].astype(np.float32) - self.centre) * self.scale / self.lengths[rows, None]
         return found
 
-    def cosines(self, query: Float32, trailers: Int64 | None = None) -> Float32:
-        """Cosine of each trailer's direction with a unit query; 0 where the expert has nothing.
+    def mean_direction(self, trailers: Int64) -> Float32 | None:
+        """Mean of trailers' unit vectors, made a unit vector, shape (d,); None if the expert has nothing for any."""
+        total = np.zeros(len(self.centre), np.float32)
+        for start in range(0, len(trailers), _BLOCK):
+            total += self.directions(trailers[start : start + _BLOCK]).sum(axis=0)
+        return total / np.linalg.norm(total) if total.any() else None
 
-        Args:
-            query: Shape (d,).
-            trailers: Which trailers; all if not given.
-
-        Returns:
-            Shape (n,).
-        """
-        row = self.row if trailers is None else self.row[trailers]
-        rows = row[row >= 0]
-        found = np.zeros(len(row), np.float32)
-        found[row >= 0] = self._cosines(query, None if trailers is None else rows)
+    def cosines(self, query: Float32) -> Float32:
+        """Cosine of each trailer's direction with a unit query of shape (d,), shape (n,); 0 where it has nothing."""
+        found = np.zeros(len(self.row), np.float32)
+        scaled = self.scale * query
+        shift = np.float32(self.centre @ scaled)
+        cosines = np.empty(len(self.vectors), np.float32)
+        for start in range(0, len(cosines), _BLOCK):
+            block = slice(start, min(start + _BLOCK, len(cosines)))
+            products = self.vectors[block].astype(np.float32, copy=False) @ scaled
+            cosines[block] = (products - shift) / self.lengths[block]
+        found[self.row >= 0] = cosines
         return found
 
     def cosines_of(self, query: Float32, vectors: np.ndarray) -> Float32:
         """The same for other vectors of the expert, shape (r, d), for example of scenes; shape (r,)."""
         away = (vectors.astype(np.float32) - self.centre) * self.scale
         return np.asarray(away @ query / _lengths(away), np.float32)
-
-    def _cosines(self, query: Float32, rows: Int64 | None) -> Float32:
-        n = len(self.vectors) if rows is None else len(rows)
-        result = np.empty(n, np.float32)
-        scaled = self.scale * query
-        shift = np.float32(self.centre @ scaled)
-        for start in range(0, n, _BLOCK):
-            block = slice(start, min(start + _BLOCK, n)) if rows is None else rows[start : start + _BLOCK]
-            products = self.vectors[block].astype(np.float32, copy=False) @ scaled
-            result[start : start + len(products)] = (products - shift) / self.lengths[block]
-        return result
 
 
 def _lengths(rows: Float32) -> Float32:
@@ -200,26 +193,19 @@ def search(
     *,
     top_k: int,
     exclude: Sequence[int] = (),
-    among: Int64 | None = None,
     besides: Besides | None = None,
 ) -> list[Hit]:
-    """The trailers that are most like a query, best first.
+    """The trailers that are most like a query, best first; every trailer is compared, a block at a time.
 
     Args:
         spaces: By expert, all of the same n trailers.
         query: By expert; those that are not named play no part.
         top_k: How many at most.
         exclude: Trailers that may not come back, for example the one asked about.
-        among: Trailers to look at; all if not given.
         besides: Another score of all n trailers.
     """
-    cosines = {name: spaces[name].cosines(part.direction, among) for name, part in query.items()}
-    if among is None:
-        return ranked(cosines, query, top_k=top_k, exclude=exclude, besides=besides)
-    local = None if besides is None else Besides(besides.scores[among], besides.weight)
-    out = np.flatnonzero(np.isin(among, np.asarray(exclude, np.int64))).tolist()
-    hits = ranked(cosines, query, top_k=top_k, exclude=out, besides=local)
-    return [replace(hit, item=int(among[hit.item])) for hit in hits]
+    cosines = {name: spaces[name].cosines(part.direction) for name, part in query.items()}
+    return ranked(cosines, query, top_k=top_k, exclude=exclude, besides=besides)
 
 
 def ranked(

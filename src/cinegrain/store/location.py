@@ -1,32 +1,31 @@
-"""Where a dataset lies: a folder, an object store that Lance itself writes to, or any other address of fsspec."""
+"""Where a dataset lies: a folder, or an object store that Lance itself writes to."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from cinegrain.errors import CinegrainError, ConfigError, StoreError
-from cinegrain.places import is_address, open_place, url_of, why
+from cinegrain.places import open_place, url_of, why
 from cinegrain.runs.artifacts import read_json, write_json
-from cinegrain.store.mirror import mirror_of
-from cinegrain.store.schema import INFO_FILE, bury_stillborn, table_path
+from cinegrain.store.schema import INFO_FILE, SCHEMAS, table_path
 from cinegrain.types import JsonObject, Source, Url
 
 _OF_LANCE = ("s3://", "gs://", "az://")
-_READ_ONLY = ("http://", "https://", "github://", "gist://")
 
 
 def dataset_url(text: str) -> Url:
-    """An address that a dataset can be written to.
+    """The address of a dataset on an object store.
 
     Raises:
-        ConfigError: If nothing can be written there.
+        ConfigError: If Lance cannot write there.
     """
-    if not is_address(text) or text.startswith(_READ_ONLY):
+    if not text.startswith(_OF_LANCE):
         raise ConfigError(
-            f"A dataset lies in a folder or at an address that can be written, such as s3://bucket/dataset, gs://, "
-            f"az://, ftp:// or sftp://; found {text!r}. Leave extract.dataset empty for the run folder."
+            f"A dataset lies in a run folder or on an object store (s3://bucket/dataset, gs://, az://), not at {text}. "
+            "Leave extract.dataset empty for the run folder; to use another server, mount it and name the folder."
         )
     return Url(url_of(text).rstrip("/"))
 
@@ -35,10 +34,12 @@ class Location:
     """The files of a dataset; what is on an object store is read and written whole, and so never in part."""
 
     def __init__(self, place: Source) -> None:
-        self.place = place
-        own = isinstance(place, Path) or place.startswith(_OF_LANCE)
-        self._mirror = None if own or isinstance(place, Path) else mirror_of(place)
-        self._lies: Source = self._mirror.home if self._mirror else place  # where Lance finds it
+        """Names a place.
+
+        Raises:
+            ConfigError: If Lance cannot write there.
+        """
+        self.place: Source = place if isinstance(place, Path) else dataset_url(place)
         self._known: set[str] = set()
 
     def __str__(self) -> str:
@@ -46,20 +47,20 @@ class Location:
 
     def table(self, table: str) -> str:
         """What Lance calls a table."""
-        return str(table_path(self._lies, table)) if isinstance(self._lies, Path) else f"{self._lies}/{table}.lance"
+        return str(table_path(self.place, table)) if isinstance(self.place, Path) else f"{self.place}/{table}.lance"
 
     def has_table(self, table: str) -> bool:
         """Whether a table is there."""
-        if isinstance(self._lies, Path):
-            return table_path(self._lies, table).exists()
+        if isinstance(self.place, Path):
+            return table_path(self.place, table).exists()
         if table not in self._known and any(n.endswith(".manifest") for n in self._find(f"{table}.lance/_versions")):
             self._known.add(table)
         return table in self._known
 
     def has_info(self) -> bool:
         """Whether there is a dataset at all."""
-        if isinstance(self._lies, Path):
-            return (self._lies / INFO_FILE).is_file()
+        if isinstance(self.place, Path):
+            return (self.place / INFO_FILE).is_file()
         return bool(self._ask("exists", INFO_FILE))
 
     def read_info(self) -> JsonObject:
@@ -68,13 +69,13 @@ class Location:
         Raises:
             StoreError: If it is missing or damaged.
         """
-        if isinstance(self._lies, Path):
-            found: JsonObject = read_json(self._lies / INFO_FILE)
+        if isinstance(self.place, Path):
+            found: JsonObject = read_json(self.place / INFO_FILE)
             return found
         try:
             found = json.loads(self._ask("cat_file", INFO_FILE))
         except ValueError as error:
-            raise StoreError(f"{self._lies}/{INFO_FILE} cannot be read: {error}.") from error
+            raise StoreError(f"{self.place}/{INFO_FILE} cannot be read: {error}.") from error
         return found
 
     def write_info(self, info: JsonObject) -> None:
@@ -83,41 +84,30 @@ class Location:
         Raises:
             StoreError: If the place cannot be written.
         """
-        if isinstance(self._lies, Path):
-            with self._sending():
-                write_json(self._lies / INFO_FILE, info)
+        if isinstance(self.place, Path):
+            write_json(self.place / INFO_FILE, info)
         else:
             self._ask("pipe_file", INFO_FILE, json.dumps(info, indent=2, ensure_ascii=False, allow_nan=False).encode())
 
     @contextmanager
     def writing(self, table: str) -> Iterator[str]:
-        """What Lance calls a table that is about to be written; it is where it belongs when this ends.
+        """What Lance calls a table that is about to be written.
 
         Raises:
             StoreError: Where there was an OSError.
         """
-        path = self.table(table)
         try:
-            with self._sending():
-                yield path
+            yield self.table(table)
         except OSError as error:
             raise StoreError(
                 f"Could not write to {self.place}: {error}. Free some space and run the same command again; "
                 "everything written so far is kept."
             ) from error
 
-    @contextmanager
-    def _sending(self) -> Iterator[None]:
-        if self._mirror:
-            self._mirror.begin()
-        yield
-        if self._mirror:
-            self._mirror.push()
-
     def size_bytes(self) -> int:
         """How much is stored."""
-        if isinstance(self._lies, Path):
-            return sum(path.stat().st_size for path in self._lies.rglob("*") if path.is_file())
+        if isinstance(self.place, Path):
+            return sum(path.stat().st_size for path in self.place.rglob("*") if path.is_file())
         return sum(int(info["size"] or 0) for info in self._ask("find", "", detail=True).values())
 
     def bury_stillborn(self) -> None:
@@ -125,8 +115,9 @@ class Location:
 
         On an object store they are not found at all, and the next write takes their place.
         """
-        if isinstance(self._lies, Path):
-            bury_stillborn(self._lies)
+        for path in (table_path(self.place, table) for table in SCHEMAS) if isinstance(self.place, Path) else ():
+            if path.exists() and not any(path.glob("_versions/*.manifest")):
+                shutil.rmtree(path)
 
     def _find(self, below: str) -> list[str]:
         return list(self._ask("find", below))
@@ -137,7 +128,7 @@ class Location:
         Raises:
             StoreError: If it fails.
         """
-        url = Url(f"{self._lies}/{name}".rstrip("/"))
+        url = Url(f"{self.place}/{name}".rstrip("/"))
         try:
             files, inside = open_place(url)
             files.invalidate_cache()

@@ -6,9 +6,8 @@ embeddings.lance   one row for each trailer, scene and expert
 dataset.json       format, expert cards with the key of what their vectors depend on, settings
 """
 
-import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -92,12 +91,12 @@ class TrailerRecord:
 
 @dataclass(frozen=True)
 class SceneRow:
-    """Times of one scene and a small JPEG of it (None if it has no picture)."""
+    """Times of one scene and a small JPEG of it (None if it has no picture), which `repr` leaves out."""
 
     scene: int
     start_s: float
     end_s: float
-    thumbnail: bytes | None = None
+    thumbnail: bytes | None = field(default=None, repr=False)
 
 
 def most_telling(scenes: Iterable[SceneRow]) -> bytes | None:
@@ -108,14 +107,6 @@ def most_telling(scenes: Iterable[SceneRow]) -> bytes | None:
 def table_path(folder: Path, table: str) -> Path:
     """Where a table lies."""
     return folder / f"{table}.lance"
-
-
-def bury_stillborn(folder: Path) -> None:
-    """Takes away tables without any version: their very first write was cut off, and they cannot be opened."""
-    for table in SCHEMAS:
-        path = table_path(folder, table)
-        if path.exists() and not any(path.glob("_versions/*.manifest")):
-            shutil.rmtree(path)
 
 
 def check_format(info: object, folder: Source) -> None:

@@ -27,7 +27,6 @@ from cinegrain.types import JsonObject, SceneEmbedding, Source
 
 log = logging.getLogger(__name__)
 _COMPACT_EVERY = 200
-_FLOAT16_MAX = float(np.finfo(np.float16).max)
 
 
 class DatasetWriter:
@@ -252,14 +251,19 @@ def embedding_rows(
 
 
 def _embedding_row(trailer_id: str, expert: str, scene: SceneRow, embedding: SceneEmbedding) -> dict[str, Any]:
-    if not np.isfinite(embedding.vector).all():
-        raise StoreError(f"Expert {expert} gave a vector that is not finite for scene {scene.scene} of {trailer_id!r}.")
+    with np.errstate(over="ignore"):
+        vector = embedding.vector.astype(np.float16)
+    if not np.isfinite(vector).all():
+        raise StoreError(
+            f"Expert {expert} gave a vector that is not finite in 16 bits (up to 65,504) for scene {scene.scene} of "
+            f"{trailer_id!r}."
+        )
     return {
         "trailer_id": trailer_id,
         "scene": scene.scene,
         "expert": expert,
         "start_s": scene.start_s,
         "end_s": scene.end_s,
-        "vector": np.clip(embedding.vector, -_FLOAT16_MAX, _FLOAT16_MAX).astype(np.float16),
+        "vector": vector,
         "concepts": [asdict(concept) for concept in embedding.concepts],
     }

@@ -17,7 +17,6 @@ from cinegrain.media.facts import heard_track
 from cinegrain.media.files import check_regular_file, text_path
 from cinegrain.pipeline.answers.similar import similar_films, why_alike
 from cinegrain.runs.artifacts import key_of
-from cinegrain.runs.progress import Silent
 from cinegrain.search.criteria import ALIKE
 from cinegrain.search.find import search_films
 from cinegrain.search.query import Like, LikeSubgenre, make_query
@@ -179,7 +178,7 @@ def _add_films(api: APIRouter, explorer: Explorer, ear: Ear) -> None:
         if ask.subgenre:
             likes.append(LikeSubgenre(ask.subgenre, weights))
         query = make_query(library, likes, words=ask.words)
-        found = search_films(library, query, Silent(), top_k=ask.top_k)
+        found = search_films(library, query, top_k=ask.top_k)
         return {"films": found, "notes": [] if query.words is None else list(query.words.notes)}
 
 

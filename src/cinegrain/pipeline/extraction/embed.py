@@ -241,9 +241,6 @@ class _Pool:
     def _embed(self, group: Sequence[tuple[_Film, Scene]]) -> None:
         scenes = [scene for _, scene in group]
         columns = {name: c for network in self._networks for name, c in network.embed(scenes).items()}
-        for name, column in columns.items():
-            if len(column) != len(group):
-                raise ValueError(f"{name} gave {len(column)} embeddings for {len(group)} scenes")
         for i, (film, _) in enumerate(group):
             film.n_waiting -= 1
             for name, vectors in film.embeddings.items():

@@ -119,6 +119,11 @@ def check_settings(out: Path, settings: Settings) -> None:
     """
     resolve_experts(settings.extract.experts)
     settings.extract.runtime()
+    if settings.extract.ray.startswith("ray://"):
+        raise ConfigError(
+            f"This machine is no part of the cluster at {settings.extract.ray}. Run the same command on the cluster's "
+            "head node, with --extract.ray auto."
+        )
     if settings.extract.ray and find_spec("ray") is None:
         raise ConfigError("A Ray cluster needs the package ray: pip install 'cinegrain[ray]'.")
     check_run_folder(out)

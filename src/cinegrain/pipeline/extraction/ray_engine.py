@@ -5,23 +5,18 @@ in caches of their own.
 """
 
 import functools
-import io
 import logging
 import os
 import signal
 import socket
 import sys
-import threading
-import time
-import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any, TextIO, cast
-from urllib.parse import urlsplit
+from typing import Any
 
 from cinegrain import __version__
 from cinegrain.errors import CinegrainError, ConfigError
@@ -43,12 +38,8 @@ _TASKS_PER_CPU = 2  # one running and one ready to
 _MOST_TOGETHER = 8  # trailers a task; the last ones of a run go singly, so that no machine waits for another
 _MOST_NODES_LOST = 3
 _MOST_STARTS_IN_VAIN = 3
-_JOIN_ATTEMPTS = 3
 _PATIENCE_S = 60.0
 _GREETING_S = 10.0
-_PROBE_S = 2.0
-_RETURN_S = 30  # Ray Client's own: how long a head may be away
-_CLIENT_PORT = 10001  # Ray's own
 
 
 def embed_on_ray(
@@ -64,14 +55,14 @@ def embed_on_ray(
     Args:
         jobs: What to do.
         setup: What workers load; each node keeps weights in its own cache, not in `setup.cache`.
-        address: HOST:PORT of a cluster that this machine is part of, `auto` to find it, ray://HOST:PORT of one that
-            it is not part of (Ray Client), or `local` for one that lives as long as this call.
+        address: HOST:PORT of a cluster that this machine is part of, `auto` to find it, or `local` for one that lives
+            as long as this call.
         at_once: Most tasks in flight; 0 is twice the processors that the cluster has at that moment.
         work: Done in a worker; embeds trailers unless told otherwise.
 
     Raises:
         ConfigError: If Ray is not installed, or there is no cluster.
-        CinegrainError: If workers cannot start, for example because weights are missing, or the cluster goes away.
+        CinegrainError: If workers cannot start, for example because weights are missing.
     """
     with _connected(address) as ray:
         silence_s = setup.media.time_limit_s + HANG_MARGIN_S
@@ -105,7 +96,7 @@ def _run(
     nodes_lost: Counter[str] = Counter()
     try:
         while queue or flying:
-            n_cpus = _n_cpus(ray)
+            n_cpus = int(ray.cluster_resources().get("CPU", 0))
             most_flying = at_once or max(1, _TASKS_PER_CPU * n_cpus)
             while queue and len(flying) < most_flying:
                 n = 1 if queue[-1].trailer_id in apart else min(most_together, 1 + len(queue) // (2 * most_flying))
@@ -132,32 +123,6 @@ def _run(
     finally:
         for ref in flying:
             ray.cancel(ref, force=True)
-
-
-def _n_cpus(ray: ModuleType) -> int:
-    """Processors that the cluster has at this moment.
-
-    Ray Client repeats every call while it looks for a head that is away, but lets this one fail.
-    """
-    import grpc
-
-    while True:
-        try:
-            return int(ray.cluster_resources().get("CPU", 0))
-        except (grpc.RpcError, ValueError):  # the latter where the old channel is closed and the new one not yet open
-            if not _is_connected(ray):
-                raise
-            time.sleep(_PROBE_S)
-
-
-def _is_connected(ray: ModuleType) -> bool:
-    """Whether there is a connection, or one that Ray Client still tries to make anew.
-
-    Nobody is asked: `ray.is_initialized` of a client may be a question to the head, and fail as any.
-    """
-    from ray.util.client import ray as client
-
-    return bool(client.is_connected() or ray.is_initialized())
 
 
 @dataclass(frozen=True)
@@ -270,125 +235,29 @@ def _connected(address: str) -> Iterator[ModuleType]:
         import ray
     except ImportError as error:
         raise ConfigError(f"A Ray cluster needs the package ray: pip install 'cinegrain[ray]' ({error}).") from error
-    with redirect_stdout(cast(TextIO, _WithoutRay(sys.stdout))), _quiet_threads():
+    with redirect_stdout(sys.stderr):  # Ray's threads print, and standard output is for results
         joined = not ray.is_initialized()
         if joined:
             _join(ray, address)
         try:
-            with _given_up(ray, address):
-                yield ray
-        except Exception as error:  # without a connection Ray raises whatever the call at hand trips over
-            if _is_connected(ray) and not isinstance(error, ConnectionError):
-                raise
-            raise CinegrainError(
-                f"The connection to the Ray cluster ({address}) is lost. What is done is kept: "
-                "when the cluster is back, the same command goes on from here."
-            ) from error
+            yield ray
         finally:
             if joined:
-                with redirect_stdout(io.StringIO()):  # what Ray's threads held back as repeated, it prints now
-                    ray.shutdown()
+                ray.shutdown()
 
 
 def _join(ray: ModuleType, address: str) -> None:
     alone = {"include_dashboard": False} if address == "local" else {}
     try:
         if address not in ("auto", "local"):  # Ray itself would try for minutes
-            socket.create_connection(_place(address), timeout=_GREETING_S).close()
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host, int(port)), timeout=_GREETING_S).close()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "lance is not fork-safe")  # what is forked here is another program
-            _knock(functools.partial(ray.init, address, log_to_driver=False, logging_level=logging.ERROR, **alone))
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **alone)
     except (OSError, RuntimeError, ValueError, ImportError) as error:
-        said = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-        reason = said[-1 if isinstance(error, ConnectionAbortedError) else 0]  # the former quotes a whole traceback
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ConfigError(
-            f"There is no Ray cluster to join at {address!r} ({reason.strip()[:200]}). "
+            f"There is no Ray cluster to join at {address!r} ({reason[:200]}). "
             "Start one with `ray start --head`, and see docs/archive.md."
         ) from error
-
-
-def _place(address: str) -> tuple[str, int]:
-    """Host and port.
-
-    Raises:
-        ValueError: If this is no address of a cluster.
-    """
-    place = urlsplit(address if "://" in address else f"//{address}")
-    if place.scheme not in ("", "ray"):
-        raise ValueError(f"{place.scheme}:// is none of its addresses")
-    return place.hostname or "", place.port or (_CLIENT_PORT if place.scheme else 0)
-
-
-@contextmanager
-def _quiet_threads() -> Iterator[None]:
-    """Logs what ends a thread of Ray or gRPC, which may use a connection as it is lost; the call at hand says it."""
-    usual = threading.excepthook
-
-    def hook(args: threading.ExceptHookArgs) -> None:
-        modules = {frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(args.exc_traceback)}
-        if any(name.partition(".")[0] in ("ray", "grpc") for name in modules):
-            log.debug("a thread of Ray ended: %r", args.exc_value)
-        else:
-            usual(args)
-
-    threading.excepthook = hook
-    try:
-        yield
-    finally:
-        threading.excepthook = usual
-
-
-@contextmanager
-def _given_up(ray: ModuleType, address: str) -> Iterator[None]:
-    """Leaves a cluster seen through Ray Client whose head has been away for longer than Ray waits for it.
-
-    Ray counts the time only while its data channel lives. Where that ended first, for example because the client's own
-    server on the head died before the head, it repeats a call for ever.
-    """
-    over = threading.Event()
-    patience_s = int(os.environ.get("RAY_CLIENT_RECONNECT_GRACE_PERIOD", _RETURN_S)) + _GREETING_S
-
-    def watch() -> None:
-        heard = time.monotonic()
-        while not over.wait(_PROBE_S):
-            with suppress(OSError):
-                socket.create_connection(_place(address), timeout=_GREETING_S).close()
-                heard = time.monotonic()
-            if time.monotonic() - heard > patience_s:
-                ray.shutdown()  # the call at hand then ends with an error
-                return
-
-    if address.startswith("ray://"):
-        threading.Thread(target=watch, name="ray_head_watch", daemon=True).start()
-    try:
-        yield
-    finally:
-        over.set()
-
-
-def _knock(join: Callable[[], object]) -> None:
-    """Joins; a head that cannot start a server for us is asked again (ray#63202: forks die by chance)."""
-    for left in reversed(range(_JOIN_ATTEMPTS)):
-        try:
-            join()
-            return
-        except ConnectionAbortedError:
-            if not left:
-                raise
-
-
-class _WithoutRay:
-    """Standard output without what Ray's listening threads print, which may be hundreds of lines for one dead node."""
-
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._out, name)
-
-    def write(self, text: str) -> int:
-        """Passes on what others write; Ray's lines go to the log."""
-        if threading.current_thread().name.startswith("ray_"):
-            log.debug("%s", text)
-            return len(text)
-        return self._out.write(text)
