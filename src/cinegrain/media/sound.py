@@ -202,7 +202,7 @@ class _PlacedTrack:
         if not frame.samples or not frame.sample_rate:
             return
         duration_s = frame.samples / frame.sample_rate
-        # No two stretches of one sound begin together: where a file repeats a stamp, as RealMedia does, it tells no time.
+        # No two stretches of one sound begin together: where a file repeats a stamp, as RealMedia does, it is no time.
         stamp = None if frame.pts == self._last_stamp else frame.pts
         self._last_stamp = frame.pts
         stamp_s = None if stamp is None else stamp * self._tick_s
