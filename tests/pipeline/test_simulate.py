@@ -84,7 +84,7 @@ def test_no_answer_is_in_what_the_stages_read(run: Run) -> None:
     assert len(rows) == 60
     assert len({row["subgenre"] for row in rows}) > 15
     catalog = run.catalog.read_text(encoding="utf-8")
-    assert all(set(film) == {"trailer_id", "path", "title", "genres", "year", "text"} and not film["text"]
+    assert all(set(film) == {"trailer_id", "path", "title", "genres", "year", "text", "parts"} and not film["text"]
                for film in json.loads(catalog)["trailers"])  # fmt: skip
     assert rows[0]["subgenre"] not in catalog
     records = lance.dataset(f"{run.dataset}/trailers.lance").to_table(columns=["path", "flags", "facts"]).to_pylist()
