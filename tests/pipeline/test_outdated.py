@@ -43,7 +43,7 @@ def test_no_new_film_is_compared_with_old_vectors(
 ) -> None:
     film = shutil.copy(sorted(corpus.videos.iterdir())[0], tmp_path / "new.mp4")
     done = cinegrain_here(*(word.format(run=old, film=film) for word in command))
-    assert done.code == 1, done.out
+    assert done.code == 2, done.out
     assert "earlier version of Cinegrain" in done.err
     assert "cinegrain run" in done.err
 
@@ -72,7 +72,20 @@ def test_extract_says_so_and_computes_them_again(
     for film in sorted(corpus.videos.iterdir())[:2]:
         shutil.copy(film, videos)
     out = tmp_path / "run"
-    command = ("extract", videos, "--out", out, "--extract.experts", "motion_flow", "--extract.workers", 1)
+    catalog = tmp_path / "films.csv"
+    catalog.write_text("file\n" + "".join(f"{film.name}\n" for film in sorted(videos.iterdir())))
+    command = (
+        "extract",
+        videos,
+        "--catalog",
+        catalog,
+        "--out",
+        out,
+        "--extract.experts",
+        "motion_flow",
+        "--extract.workers",
+        1,
+    )
     assert cinegrain_here(*command).code == 0
     before = vectors(out)
     age(out)
