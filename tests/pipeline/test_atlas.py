@@ -21,7 +21,7 @@ from cinegrain.errors import ConflictError, EditError, StoreError
 from cinegrain.pipeline.answers.answer import Answers
 from cinegrain.pipeline.atlas.edit import Editor
 from cinegrain.pipeline.atlas.edit_log import read_log
-from cinegrain.pipeline.atlas.run_atlas import RunAtlas, load_corpus, open_atlas
+from cinegrain.pipeline.atlas.run_atlas import RunAtlas, corpus_of, open_atlas
 from cinegrain.pipeline.catalog import Matched, load_matched, save_matched
 from cinegrain.pipeline.discover import discover
 from cinegrain.pipeline.layout import Run
@@ -115,7 +115,7 @@ def test_edits_are_shown_by_every_part(run: Run) -> None:
     assert card["size"] == len(card["members"]) == len(set(card["members"]))
     assert card["stability"] is None
     assert sum(card["modes"].values()) == pytest.approx(1)
-    corpus = load_corpus(run)
+    corpus = corpus_of(atlas)
     points = corpus.encoded.reshape(len(corpus.encoded), -1)
     points /= np.linalg.norm(points, axis=1, keepdims=True)
     total = points[[t in set(card["members"]) for t in corpus.trailer_ids]].sum(axis=0)

@@ -14,7 +14,7 @@ from cinegrain.discovery.settings import DiscoverSettings
 from cinegrain.metrics.clustering import cluster_scores
 from cinegrain.metrics.retrieval import retrieval_scores
 from cinegrain.pipeline.layout import Run
-from cinegrain.pipeline.learning.train import RunData, load_prototypes
+from cinegrain.pipeline.learning.train import RunData
 from cinegrain.training.checkpoint import load_model
 from cinegrain.training.infer import encode_all
 from cinegrain.types import Bool, Float64, JsonObject
@@ -38,7 +38,7 @@ def recover(run: Run, data: RunData, truth_file: Path, settings: DiscoverSetting
     planted = {row["trailer_id"]: row["subgenre"] for row in read_csv(truth_file)}
     truth = [planted[trailer_id] for trailer_id in data.trailer_ids]
     coarse, finetuned = load_model(run.coarse)[0], load_model(run.finetuned)[0]
-    plain, ours = kmeans_clusterer(settings.restarts), make_clusterer(settings, load_prototypes(run))
+    plain, ours = kmeans_clusterer(settings.restarts), make_clusterer(settings)
     before = unit_rows(encode_all(coarse, data.arrays, data.everything).double().numpy())
     after = unit_rows(encode_all(finetuned, data.arrays, data.everything).double().numpy())
     n, k = len(set(truth)), int(read_json(run.atlas)["k"])
