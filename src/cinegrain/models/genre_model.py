@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cinegrain.models.batch import SceneBatch
@@ -158,8 +157,3 @@ class GenreModel(nn.Module):
     def forward(self, batch: SceneBatch) -> Tensor:
         """Genre logits, shape (n, g)."""
         return self.logits(self.pool(batch), batch.present(self.spec.experts))
-
-
-def trailer_embedding(encoded: Tensor) -> Tensor:
-    """Unit vectors, shape (n, e * d), from `encode`'s (n, e, d); zero for a trailer without any expert."""
-    return F.normalize(encoded.flatten(1), dim=1)
