@@ -4,9 +4,9 @@
 
 Unit rows around random centres of unequal size are made in float32. Each way runs in a process of its own, on one
 thread: the mixture under genres (the default; it alone is told genres, each of which holds a twentieth of the groups),
-our spherical k-means (restarts on a sample, then all films), the same films assigned to its centres, the repeats that
-stability needs, HDBSCAN, Ward's tree and the mixture on a sample, and scikit-learn's mini-batch k-means.
-Memory is the peak of everything resident beyond what it was with the rows made.
+k-means (restarts on a sample, then all films assigned), the same films assigned to its centres, the repeats that
+stability needs, and scikit-learn's mini-batch k-means. Memory is the peak of everything resident beyond what it was
+with the rows made.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from cinegrain.types import Bool, Float32, Int64
 
 SEED, NOISE, QUICK = 0, 0.16, 5_000
 GENRES, SECOND = 20, 0.3  # number, and how often a film has a second one that its group knows nothing of
-PARTS = ("genres", "kmeans", "assign", "repeats", "agglomerative", "hdbscan", "gaussian", "minibatch")
+PARTS = ("genres", "kmeans", "assign", "repeats", "minibatch")
 
 
 def main() -> None:
@@ -119,8 +119,7 @@ def prepared(part: str, points: Float32, k: int, truth: Int64) -> Callable[[], I
     from cinegrain.discovery.settings import DiscoverSettings
     from cinegrain.discovery.stability import repeat_search, stability
 
-    name = part if part in ("genres", "agglomerative", "hdbscan", "gaussian") else "kmeans"
-    cluster = make_clusterer(DiscoverSettings(clusterer=name))
+    cluster = make_clusterer(DiscoverSettings(clusterer="genres" if part == "genres" else "kmeans"))
     rows: Any = points
     if part == "genres":
         genres = genres_of(truth)

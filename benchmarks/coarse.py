@@ -1,11 +1,11 @@
 """How well every way of joining modes finds coarse genres, beside baselines without a network: one table.
 
     python benchmarks/coarse.py [--json] [--quick] [--data NAMES] [--models NAMES] [--out FILE] [--markdown FILE]
-                                [--demo RUN] [--simulated RUN] [--scenes RUN]
+                                [--demo RUN] [--simulated RUN]
 
 Data: `mmtf` (real trailers, train to val) and `mmtf-text` (their plots as a further expert) from ../shared/data;
-`demo`, any finished run (`cinegrain demo`); `simulated`, a run of `benchmarks/simulate.py` by its scene means, and
-`scenes`, a smaller one by its scenes, for the models that read scenes. Without --data, all that are given or there.
+`demo`, any finished run (`cinegrain demo`); `simulated`, a run of `benchmarks/simulate.py` by its scene means. Without
+--data, all that are given or there.
 
 Settings of every model, baselines included, are chosen without a look at the held-out films: by cross-validation in
 the training films on mmtf, on validation films (as in `cinegrain train`) elsewhere. Figures are means and standard
@@ -28,6 +28,7 @@ import numpy as np
 import torch
 from sklearn.metrics import average_precision_score
 
+from cinegrain.auto import AUTO
 from cinegrain.metrics.multilabel import macro_ap
 from cinegrain.runs.artifacts import write_text
 from cinegrain.types import Bool, Float64
@@ -44,9 +45,7 @@ QUICK_FILMS = 80
 ORACLE = "oracle (knows the generating means)"
 
 
-def rows(
-    load: Callable[[int], Task], names: Sequence[str], effort: Effort, known: Sequence[Any], *, scenes_only: bool
-) -> Iterator[Any]:
+def rows(load: Callable[[int], Task], names: Sequence[str], effort: Effort, known: Sequence[Any]) -> Iterator[Any]:
     """One row a model.
 
     Args:
@@ -54,16 +53,12 @@ def rows(
         names: Models; all if empty.
         effort: How much work.
         known: Rows of an earlier call; models that are trained as the default take its settings from there.
-        scenes_only: Leave out models that read only scene means, but the default.
     """
     task = load(0)
     if len(task.train) + len(task.held) > LARGE_FILMS and effort is FULL:
         effort = replace(effort, **LARGE)
     models = candidates(task, effort)
-    if names:
-        wanted = [name for name in models if name in names]
-    else:
-        wanted = [name for name in models if not scenes_only or models[name].scenes or name == DEFAULT]
+    wanted = [name for name in models if not names or name in names]
     like: Network | None = None  # the default as chosen by cross-validation
     if task.val is None and DEFAULT not in wanted and any(models[name].like for name in wanted):
         earlier = [row["chosen"] for row in known if (row["data"], row["model"]) == (task.name, DEFAULT)]
@@ -75,7 +70,7 @@ def rows(
         choice: Choice
         first = candidate.choices[0]
         if candidate.like and like is not None and isinstance(first, Network):
-            own = first.model.linear_share >= 0 or first.model.fusion == "transformer"
+            own = first.model.linear_share != AUTO
             model = first.model if own else replace(first.model, linear_share=like.model.linear_share)
             choice, inner = replace(first, model=model, epochs=like.epochs), None
         else:
@@ -145,9 +140,7 @@ def _tasks(args: argparse.Namespace) -> dict[str, Callable[[int], Task]]:
     once("mmtf", real, f"{args.folder} holds no items.csv", lambda _: mmtf(args.folder, with_text=False))
     once("mmtf-text", real, f"{args.folder} holds no items.csv", lambda _: mmtf(args.folder, with_text=True))
     once("demo", args.demo is not None, "give --demo RUN", lambda seed: demo(args.demo, seed), by_seed=True)
-    means, scenes = args.simulated is not None, args.scenes is not None
-    once("simulated", means, "give --simulated RUN", lambda _: simulated(args.simulated, scenes=False))
-    once("scenes", scenes, "give --scenes RUN", lambda _: simulated(args.scenes, scenes=True))
+    once("simulated", args.simulated is not None, "give --simulated RUN", lambda _: simulated(args.simulated))
     return found
 
 
@@ -158,7 +151,6 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=FOLDER, help="of the real trailers' features")
     parser.add_argument("--demo", type=Path, help="a finished run")
     parser.add_argument("--simulated", type=Path, help="a simulated run, read by its scene means")
-    parser.add_argument("--scenes", type=Path, help="a small simulated run, read by its scenes")
     parser.add_argument("--quick", action="store_true", help="a smoke test in under a minute; its figures mean nothing")
     parser.add_argument("--json", action="store_true", help="one JSON object a row")
     parser.add_argument("--out", type=Path, help="JSON lines; rows of other data and models that it holds are kept")
@@ -172,8 +164,8 @@ def main() -> None:
         kept = map(json.loads, args.out.read_text(encoding="utf-8").splitlines())
         lines = {(row["data"], row["model"]): row for row in kept}
     with tempfile.TemporaryDirectory() as place:
-        if args.quick and args.scenes is None and args.simulated is None:
-            args.simulated = args.scenes = tiny_simulation(Path(place) / "run")
+        if args.quick and args.simulated is None:
+            args.simulated = tiny_simulation(Path(place) / "run")
         _measure(args, names, machine, lines)
     if args.markdown:
         write_text(args.markdown, markdown(list(lines.values())))
@@ -181,9 +173,9 @@ def main() -> None:
 
 def _measure(args: argparse.Namespace, names: Sequence[str], machine: Any, lines: dict[tuple[str, str], Any]) -> None:
     """Prints every row and adds it to the lines."""
-    for source, load in _tasks(args).items():
+    for load in _tasks(args).values():
         effort, known = QUICK if args.quick else FULL, list(lines.values())
-        for row in rows(load, names, effort, known, scenes_only=source == "scenes"):
+        for row in rows(load, names, effort, known):
             row["versions"] = machine
             lines[row["data"], row["model"]] = row
             shown = f"{row['data']:<34}{row['model']:<42}{row['macro_map']:.3f} ± {row['macro_map_deviation']:.3f}"

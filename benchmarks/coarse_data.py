@@ -50,11 +50,6 @@ class Task:
     held: Int64
     oracle: Float64 | None = None
 
-    @property
-    def has_scenes(self) -> bool:
-        """Whether some film has more than one scene."""
-        return any(array.counts.max(initial=0) > 1 for array in self.arrays.experts.values())
-
 
 def mmtf(folder: Path = FOLDER, *, with_text: bool) -> Task:
     """Real trailers' features (MMTF-14K), train to val; choices are made by cross-validation in the training films."""
@@ -81,13 +76,8 @@ def demo(folder: Path, seed: int) -> Task:
     )
 
 
-def simulated(folder: Path, *, scenes: bool) -> Task:
-    """A run of `benchmarks/simulate.py`, judged against the planted genres of films that did not train.
-
-    Args:
-        folder: The run.
-        scenes: All scenes, in memory; otherwise their means, which is all that most models read.
-    """
+def simulated(folder: Path) -> Task:
+    """A run of `benchmarks/simulate.py`, judged against the planted genres of films that did not train."""
     run = Run.open(folder)
     world = simulated_world(run)
     settings = load_settings(run.settings)
@@ -103,11 +93,8 @@ def simulated(folder: Path, *, scenes: bool) -> Task:
     labels[split.test] = true[split.test]
     names = settings.extract.experts.split(",")
     modes = {name: name.removesuffix("_simulated") for name in names}
-    if scenes:
-        arrays = load_data(run, trailers, tuple(names)).arrays
-    else:
-        dimensions = {name: world.settings.dimensions[mode] for name, mode in modes.items()}  # type: ignore[index]
-        arrays = TrailerArrays({name: _means(run, name, d, ids) for name, d in dimensions.items()})
+    dimensions = {name: world.settings.dimensions[mode] for name, mode in modes.items()}  # type: ignore[index]
+    arrays = TrailerArrays({name: _means(run, name, d, ids) for name, d in dimensions.items()})
     oracle = oracle_of(run, [ids[i] for i in split.test])[1]
     what = f"simulated, {world.settings.difficulty}" + ("" if len(ids) == 8800 else f", {len(ids)} trailers")
     return Task(what, arrays, modes, genres, labels, split.train, split.val, split.test, oracle)

@@ -1,12 +1,13 @@
 """The models of `benchmarks/coarse.py`, and the settings that each may choose from without seeing held-out films."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 
+from cinegrain.auto import AUTO, Auto
 from cinegrain.metrics.multilabel import macro_ap
 from cinegrain.models.genre_model import ModelSpec
 from cinegrain.models.settings import ModelSettings
@@ -93,7 +94,7 @@ class Network:
         scores = [
             (replace(self, epochs=e.epoch + 1), e.val_map or 0.0) for e in result.history if (e.epoch + 1) % step == 0
         ]
-        chosen = self.model.linear_share < 0 and result.model.linear is not None
+        chosen = self.model.linear_share == AUTO and result.model.linear is not None
         shares = share_losses(result.model, self._arrays(task), task.labels, held) if chosen else None
         return Tried(scores, shares)
 
@@ -116,8 +117,16 @@ class Network:
 
 def network_from(chosen: Mapping[str, Any]) -> Network:
     """A network's setting from a row of results."""
-    model, train = ModelSettings(**chosen["model"]), TrainSettings(**chosen["train"])
+    model, train = _known(ModelSettings, chosen["model"]), _known(TrainSettings, chosen["train"])
     return Network(model, train, tuple(chosen["experts"]), chosen["epochs"])
+
+
+def _known(kind: type[Any], values: Mapping[str, Any]) -> Any:
+    """Settings from a row, perhaps an earlier version's: what is gone is left out, and 0 or -1 may stand for `auto`."""
+    defaults = {field.name: field.default for field in fields(kind)}
+    once: dict[str, int] = dict.fromkeys(("width", "members", "batch", "learning_rate"), 0)
+    once |= dict.fromkeys(("dropout", "weight_decay", "ridge"), -1)
+    return kind(**{k: AUTO if once.get(k) == v else v for k, v in values.items() if k in defaults})
 
 
 @dataclass(frozen=True)
@@ -127,12 +136,10 @@ class Candidate:
     Attributes:
         choices: Settings to choose from.
         like: Model whose chosen number of epochs it takes over instead of choosing; "" if it chooses itself.
-        scenes: Whether it reads scenes rather than their means.
     """
 
     choices: Sequence[Choice]
     like: str = ""
-    scenes: bool = False
 
 
 Candidates: TypeAlias = Mapping[str, Candidate]
@@ -142,13 +149,13 @@ DEFAULT = "gating (default)"
 def candidates(task: Task, effort: Effort) -> Candidates:
     """Every model of the table, in its order."""
     many = len(task.train) > 5_000
-    batch = 0 if many else 64  # 0 is the usual one for so many films
+    batch: int | Auto = AUTO if many else 64
     plain, ours = TrainSettings(batch=batch, averaging=0.0), TrainSettings(batch=batch)
     alone = ModelSettings(members=1, linear_share=0.0)
     mlps = [
         Network(replace(alone, fusion="concat", width=w, dropout=d), replace(plain, learning_rate=rate))
         for w, d in _MLPS[: effort.choices]
-        for rate in ((0.0, 2e-3) if many else (0.0,))  # without averaged weights the usual one can be too large
+        for rate in ((AUTO, 2e-3) if many else (AUTO,))  # without averaged weights the usual one can be too large
     ]
     middle = len(_STRENGTHS) // 2
     strengths = sorted(_STRENGTHS, key=lambda c: abs(_STRENGTHS.index(c) - middle))[: effort.choices]
@@ -159,22 +166,12 @@ def candidates(task: Task, effort: Effort) -> Candidates:
         DEFAULT: Candidate([Network(ModelSettings(), ours)]),
         "gating, without linear classifier": Candidate([Network(ModelSettings(linear_share=0.0), ours)], like=DEFAULT),
         "gating, one network, plain training": Candidate([Network(replace(alone, width=128, dropout=0.3), plain)]),
-        "gated units": Candidate([Network(ModelSettings(fusion="units"), ours)], like=DEFAULT),
         "concat + MLP, trained as the default": Candidate([Network(ModelSettings(fusion="concat"), ours)], DEFAULT),
         "late fusion": Candidate([Network(ModelSettings(fusion="late"), ours)], like=DEFAULT),
-        "gating, mixup": Candidate([Network(ModelSettings(), replace(ours, mixup=1.0))], like=DEFAULT),
+        "gating, balanced loss": Candidate([Network(ModelSettings(), replace(ours, loss="balanced"))], like=DEFAULT),
     }
-    for loss in ("asymmetric", "balanced"):
-        found[f"gating, {loss} loss"] = Candidate([Network(ModelSettings(), replace(ours, loss=loss))], like=DEFAULT)
     for name in task.arrays.experts:
         found[f"only {name}"] = Candidate([Network(ModelSettings(), ours, (name,))], like=DEFAULT)
-    transformer = Network(ModelSettings(fusion="transformer", members=1), ours)
-    found["transformer over scene tokens"] = Candidate([transformer], like=DEFAULT, scenes=True)
-    if task.has_scenes:
-        for pooling in ("attention", "netvlad"):
-            found[f"gating, {pooling} pooling"] = Candidate(
-                [Network(ModelSettings(pooling=pooling), ours)], scenes=True
-            )
     return found
 
 

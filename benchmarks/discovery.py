@@ -41,7 +41,6 @@ from sklearn.preprocessing import StandardScaler
 from cinegrain.discovery.clustering import Clusterer
 from cinegrain.discovery.genres import under_genres
 from cinegrain.discovery.kmeans import kmeans_clusterer
-from cinegrain.discovery.prototypes import prototype_clusterer
 from cinegrain.metrics.clustering import cluster_scores
 from cinegrain.metrics.probe import linear_probe_map
 from cinegrain.models.genre_model import GenreModel, ModelSpec
@@ -185,15 +184,8 @@ Method = Callable[[Bench, int], Found]
 PLAIN, LADDER = FinetuneSettings(method="contrast", genre_weight=0.0), FinetuneSettings(method="contrast")
 
 
-def _tuned(settings: FinetuneSettings, cluster: Clusterer | None = None) -> Method:
-    def method(bench: Bench, seed: int) -> Found:
-        found = bench.tuned(settings, seed)
-        if cluster is None:
-            assert found.prototypes is not None
-            return bench.clusters(bench.encoded(found.model), prototype_clusterer(found.prototypes), seed)
-        return bench.clusters(bench.encoded(found.model), cluster, seed)
-
-    return method
+def _tuned(settings: FinetuneSettings, cluster: Clusterer) -> Method:
+    return lambda bench, seed: bench.clusters(bench.encoded(bench.tuned(settings, seed).model), cluster, seed)
 
 
 def _answers(bench: Bench, seed: int) -> Found:
@@ -209,10 +201,7 @@ METHODS: dict[str, Method] = {
     "k-means, coarse network": lambda bench, seed: bench.clusters(bench.encoded(bench.coarse(seed)), KMEANS, seed),
     "1 NT-Xent": _tuned(PLAIN, KMEANS),
     "2 NT-Xent + genre loss": _tuned(LADDER, KMEANS),
-    "3 Jaccard weights": _tuned(replace(LADDER, method="weighted"), KMEANS),
-    "3 soft targets (MaskCon)": _tuned(replace(LADDER, method="maskcon"), KMEANS),
     "1 NT-Xent, under genres": _tuned(PLAIN, under_genres),
-    "4 prototypes (FALCON)": _tuned(replace(LADDER, method="prototypes")),
     "genre network's answers": _answers,
     "genres alone": lambda bench, seed: bench.clusters(bench.genres, KMEANS, seed),
     "search, with genres": lambda bench, seed: bench.clusters(bench.as_searched, KMEANS, seed),

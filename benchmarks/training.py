@@ -9,7 +9,6 @@ plain    torch's DataLoader over the .npz files (float16, uncompressed), padded 
          forward, loss, backward, AdamW; then probabilities of a third as many other trailers, as at the end of every
          epoch; at our batch size and at 32, over a third of the corpus
 train    `train_coarse`: an epoch with everything it does (mode dropout, averaged weights, a third validated)
-plain attention, train attention    the same for a network that looks at every scene, over 1,500 trailers
 
 `trailers_per_s` counts the trailers of an epoch that are learned from, over the time of their steps alone, and
 `epoch_trailers_per_s` over the time of the whole epoch. `times_plain_...` are the ratios to the quickest plain loop.
@@ -77,11 +76,9 @@ WAYS = (
     "plain 0 workers",
     "plain 2 workers",
     "train",
-    "plain 2 workers attention",
-    "train attention",
 )
 PRODUCTS = (torch.ops.aten.mm, torch.ops.aten.addmm, torch.ops.aten.bmm, torch.ops.aten.baddbmm)
-PLAIN_SHARE, ATTENTION_TRAILERS, EPOCHS = 3, 1500, 5
+PLAIN_SHARE, EPOCHS = 3, 5
 
 
 def main() -> None:
@@ -104,8 +101,7 @@ def main() -> None:
         found = [run_alone(way, scratch, args.threads) for _ in range(rounds) for way in WAYS]
     rows = [middle([row for row in found if row["way"] == way]) for way in WAYS]
     for row in rows:
-        kind = "attention" in row["way"]
-        field = [r for r in rows if r["way"].startswith("plain") and ("attention" in r["way"]) == kind]
+        field = [r for r in rows if r["way"].startswith("plain")]
         for name in ("trailers_per_s", "epoch_trailers_per_s", "epoch_trailers_per_cpu_s"):
             row[f"times_plain_{name}"] = round(row[name] / max(r[name] for r in field), 1)
     result = {
@@ -176,29 +172,21 @@ def run_alone(way: str, scratch: Path, threads: int) -> dict[str, Any]:
 def measure(way: str, scratch: Path, threads: int) -> dict[str, Any]:
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    row = measure_train(way, load(scratch)) if way.startswith("train") else measure_plain(way, scratch)
+    row = measure_train(load(scratch)) if way.startswith("train") else measure_plain(way, scratch)
     worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1000
     return {"way": way, "peak_mb": peak_mb(), **row, "peak_worker_mb": worker if "2 workers" in way else 0}
-
-
-def pooling(way: str) -> str:
-    return "attention" if way.endswith("attention") else "mean"
-
-
-def usual_batch(shape: ModelSettings, n_train: int) -> int:
-    return TrainSettings().for_films(n_train, scenes=shape.reads_scenes).batch
 
 
 def measure_plain(way: str, scratch: Path) -> dict[str, Any]:
     start = time.perf_counter()
     files = Files(scratch / "npz")
     n_train = round(0.6 * len(files))
-    shape = for_films(ModelSettings(pooling=pooling(way)), n_train)
+    shape = for_films(ModelSettings(), n_train)
     dimensions = {name: files[0][name].shape[1] for name in EXPERTS}
     modalities = {name: name.partition("_")[0] for name in dimensions}
     model = GenreModel(ModelSpec(dimensions, modalities, tuple(read_json(scratch / "genres.json")), shape))
-    batch = 32 if way.endswith("32") else usual_batch(shape, n_train)
-    n = ATTENTION_TRAILERS if pooling(way) == "attention" else len(files) // PLAIN_SHARE
+    batch = 32 if way.endswith("32") else TrainSettings().for_films(n_train).batch
+    n = len(files) // PLAIN_SHARE
     held = Files(scratch / "npz")
     held.paths, files.paths = files.paths[n // 4 * 3 : n], files.paths[: n // 4 * 3]
     workers = int(way.split()[1])
@@ -266,15 +254,13 @@ def collate(items: list[dict[str, np.ndarray]]) -> tuple[SceneBatch, Tensor]:
     return SceneBatch(vectors, masks), torch.from_numpy(np.stack([item["labels"] for item in items])).float()
 
 
-def measure_train(way: str, data: RunData) -> dict[str, Any]:
+def measure_train(data: RunData) -> dict[str, Any]:
     start = time.perf_counter()
     order = np.random.default_rng(0).permutation(len(data.trailers))
-    if pooling(way) == "attention":
-        order = order[:ATTENTION_TRAILERS]
     held = len(order) // 5
     split = Split(np.sort(order[2 * held :]), np.sort(order[:held]), np.sort(order[held : 2 * held]))
-    spec = ModelSpec(data.arrays.dimensions, data.modalities, data.genres, ModelSettings(pooling=pooling(way)))
-    batch = usual_batch(spec.settings, round(0.6 * len(data.trailers)))
+    spec = ModelSpec(data.arrays.dimensions, data.modalities, data.genres, ModelSettings())
+    batch = TrainSettings().for_films(round(0.6 * len(data.trailers))).batch
     settings = TrainSettings(epochs=EPOCHS, min_epochs=1, batch=batch)
     ends: list[tuple[float, float]] = []
     with Watched() as watched:
@@ -297,8 +283,6 @@ def measure_train(way: str, data: RunData) -> dict[str, Any]:
         "epoch_trailers_per_cpu_s": round(len(split.train) / cpu),
         "peak_mb": peak_mb(),
     }
-    if pooling(way) == "attention":
-        return row
     stepper, films = watched.steppers[0], split.train[:batch]
     step_s, matrix_s, memory_s = parts_s(stepper, data, films)
     steps, looks = -(-len(split.train) // batch), -(-len(split.val) // LOOK)

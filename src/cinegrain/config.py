@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from cinegrain.auto import AUTO
 from cinegrain.discovery.settings import AssignSettings, DiscoverSettings
 from cinegrain.errors import ConfigError
 from cinegrain.experts.runtime import Engine, Precision, Runtime
@@ -18,6 +19,15 @@ from cinegrain.runs.artifacts import write_text
 from cinegrain.runs.layout import SETTINGS_FILE
 from cinegrain.training.settings import FinetuneSettings, SplitSettings, TrainSettings
 from cinegrain.types import JsonObject
+
+_ONCE_AUTO: Mapping[str, float] = {
+    **dict.fromkeys(("model.width", "model.members", "train.batch", "train.learning_rate"), 0),
+    **dict.fromkeys(("model.dropout", "model.linear_share", "train.weight_decay", "train.ridge"), -1),
+    **dict.fromkeys(("finetune.prototypes", "discover.k", "discover.k_max"), 0),
+}
+"""What files of earlier versions say for `auto`."""
+_GONE: Mapping[str, object] = {"model.pooling": "mean", "train.mixup": 0, "finetune.soft_temperature": 0.1}
+"""Settings of earlier versions, with the one value that this version still has."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +103,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class SettingInfo:
-    """One setting: `train.epochs`, its type, default and help."""
+    """One setting: `train.epochs`, its type (a union for one that may be `auto`), default and help."""
 
     key: str
-    kind: type
+    kind: Any
     default: Any
     help: str
 
@@ -105,17 +115,17 @@ def all_settings() -> Iterator[SettingInfo]:
     """Every setting in the order of its definition."""
     for outer in fields(Settings):
         if not dataclasses.is_dataclass(outer.type):
-            yield SettingInfo(outer.name, outer.type, outer.default, outer.metadata["help"])  # type: ignore[arg-type]
+            yield SettingInfo(outer.name, outer.type, outer.default, outer.metadata["help"])
             continue
         for inner in fields(outer.type):
-            yield SettingInfo(f"{outer.name}.{inner.name}", inner.type, inner.default, inner.metadata["help"])  # type: ignore[arg-type]
+            yield SettingInfo(f"{outer.name}.{inner.name}", inner.type, inner.default, inner.metadata["help"])
 
 
 def load_settings(*files: Path, flags: Mapping[str, Any] | None = None) -> Settings:
     """Settings from TOML files and flags; what comes later wins, what is missing keeps its default.
 
     Args:
-        files: TOML files; ones that do not exist are an error.
+        files: TOML files, also of earlier versions; ones that do not exist are an error.
         flags: Values by dotted key, for example {"train.epochs": 50}.
 
     Raises:
@@ -126,7 +136,9 @@ def load_settings(*files: Path, flags: Mapping[str, Any] | None = None) -> Setti
     merged: dict[str, Any] = {}
     for file in files:
         for key, value in _flatten(_read_toml(file)):
-            merged[_known(key, str(file))] = value
+            if key in _GONE and value == _GONE[key]:
+                continue
+            merged[_known(key, str(file))] = AUTO if value == _ONCE_AUTO.get(key) else value
     for key, value in (flags or {}).items():
         merged[_known(key, "the command line")] = value
     nested: dict[str, Any] = {}
@@ -137,8 +149,9 @@ def load_settings(*files: Path, flags: Mapping[str, Any] | None = None) -> Setti
         return TypeAdapter(Settings).validate_python(nested)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"Setting {where}: {first['msg']}; found {first['input']!r}.") from error
+        where = ".".join(str(part) for part in first["loc"][:2])
+        auto = " or 'auto'" if len(first["loc"]) > 2 else ""
+        raise ConfigError(f"Setting {where}: {first['msg']}{auto}; found {first['input']!r}.") from error
 
 
 def save_settings(settings: Settings, folder: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from typer.testing import CliRunner
 from cinegrain.cli.main import app
 from cinegrain.config import Settings, all_settings, load_settings, to_toml
 from cinegrain.errors import ConfigError
+from cinegrain.models.settings import ModelSettings
+from cinegrain.training.settings import TrainSettings
 
 COMMANDS = (
     "demo",
@@ -102,9 +105,38 @@ def test_files_and_flags_override_in_order(tmp_path: Path) -> None:
     assert load_settings(third) == found
 
 
+def test_files_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text(
+        """
+        model = {pooling = "mean", width = 0, members = 0, dropout = -1.0, linear_share = -1.0}
+        train = {batch = 0, learning_rate = 0.0, weight_decay = -1.0, ridge = -1.0, mixup = 0.0}
+        finetune = {prototypes = 0, soft_temperature = 0.1}
+        discover = {k = 0, k_max = 0}
+        """
+    )
+    assert load_settings(path) == Settings()
+    path.write_text("[model]\nlinear_share = 0.0\ndropout = 0.0\n[train]\nweight_decay = 0.0\n")
+    found = load_settings(path)
+    assert (found.model.linear_share, found.model.dropout, found.train.weight_decay) == (0, 0, 0)
+    path.write_text('[model]\npooling = "attention"\n')
+    with pytest.raises(ConfigError, match=r"Unknown setting 'model.pooling'"):
+        load_settings(path)
+
+
+def test_auto_is_said_and_given_by_name(tmp_path: Path) -> None:
+    assert load_settings(flags={"model.width": "auto", "model.dropout": "0.5", "train.batch": "12"}) == replace(
+        Settings(), model=ModelSettings(dropout=0.5), train=TrainSettings(batch=12)
+    )
+    assert 'width = "auto"' in to_toml(Settings())
+    with pytest.raises(ConfigError, match=r"model\.width must be at least 1; found 0"):
+        load_settings(flags={"model.width": "0"})
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        ('[train]\nbatch = "many"\n', "Setting train.batch: .*integer.* or 'auto'; found 'many'"),
         ("[train]\nepoch = 3\n", "Unknown setting 'train.epoch'.*Did you mean train.epochs"),
         ("epochs = 3\n", "Did you mean"),
         ('[train]\nepochs = "many"\n', "train.epochs.*'many'"),

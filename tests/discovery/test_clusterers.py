@@ -6,7 +6,7 @@ from scipy.special import log_softmax
 
 from cinegrain.discovery.clusterers import make_clusterer
 from cinegrain.discovery.clustering import Clusterer, fitted_temperature
-from cinegrain.discovery.prototypes import prototype_clusterer
+from cinegrain.discovery.kmeans import spherical_kmeans
 from cinegrain.discovery.settings import CLUSTERERS, DiscoverSettings
 from cinegrain.errors import ConfigError, DataError
 from cinegrain.metrics.clustering import cluster_scores
@@ -30,7 +30,7 @@ def planted(n: int = 150, noise: float = 0.12, seed: int = 1) -> tuple[np.ndarra
 
 @pytest.fixture(params=CLUSTERERS)
 def cluster(request: pytest.FixtureRequest) -> Clusterer:
-    return make_clusterer(DiscoverSettings(clusterer=request.param, restarts=5), CENTRES)
+    return make_clusterer(DiscoverSettings(clusterer=request.param, restarts=5))
 
 
 def test_planted_groups_are_found(cluster: Clusterer) -> None:
@@ -116,16 +116,16 @@ def test_new_films_join_the_group_they_were_drawn_from(cluster: Clusterer) -> No
 
 
 def test_films_far_beyond_the_sample_are_clustered_too(cluster: Clusterer, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, name in (("agglomerative", "_MOST_FILMS"), ("density", "_MOST_FILMS"), ("gaussian", "_MOST_FILMS")):
-        monkeypatch.setattr(f"cinegrain.discovery.{module}.{name}", 120)
-    monkeypatch.setattr("cinegrain.discovery.kmeans._FIT_ON", 120)
+    for module in ("genres", "kmeans"):
+        monkeypatch.setattr(f"cinegrain.discovery.{module}._MOST_FILMS", 120)
+    monkeypatch.setattr("cinegrain.discovery.kmeans._FILMS_A_CLUSTER", 1)
     points, truth = planted(n=1500)
     found = cluster(points, K, seed=0)
     assert cluster_scores(truth.tolist(), found.labels.tolist()).ari > 0.95
 
 
 def test_membership_is_the_posterior_where_the_mixture_is_true() -> None:
-    """Two equal normal groups: the posterior is known; the mixture's membership must come near it."""
+    """Two equal normal groups: the posterior is known; membership must come near it."""
     rng = np.random.default_rng(0)
     n, sd, d = 4000, 0.08, 8
     middles = np.zeros((2, d))
@@ -133,11 +133,9 @@ def test_membership_is_the_posterior_where_the_mixture_is_true() -> None:
     truth = rng.integers(2, size=n)
     points = unit(middles[truth] + sd * rng.normal(size=(n, d)))
     exact = 1 / (1 + np.exp(-0.2 * points[:, 1] / sd**2))
-    for name in ("kmeans", "gaussian"):
-        found = make_clusterer(DiscoverSettings(clusterer=name, restarts=3))(points, 2, seed=0)
-        first = 0 if found.centroids[0, 1] > 0 else 1
-        given = found.membership(points)[:, first]
-        assert np.abs(given - exact).mean() < 0.06, name
+    found = spherical_kmeans(points, 2, seed=0, restarts=3)
+    first = 0 if found.centroids[0, 1] > 0 else 1
+    assert np.abs(found.membership(points)[:, first] - exact).mean() < 0.06
 
 
 def test_fitted_temperature_is_the_one_that_made_the_labels() -> None:
@@ -149,16 +147,6 @@ def test_fitted_temperature_is_the_one_that_made_the_labels() -> None:
         assert fitted_temperature(scores, labels) == pytest.approx(true, rel=0.2)
 
 
-def test_fewer_than_all_prototypes_are_merged() -> None:
-    pair = unit(CENTRES[:2] + 0.02)
-    found = prototype_clusterer(np.concatenate([CENTRES[:2], pair]))(planted()[0], 2, seed=0)
-    assert len(found) == 2
-    with pytest.raises(DataError, match="4 prototypes"):
-        prototype_clusterer(np.concatenate([CENTRES[:2], pair]))(planted()[0], 5, seed=0)
-
-
-def test_prototypes_must_have_been_trained() -> None:
-    with pytest.raises(ConfigError, match="trained none"):
-        make_clusterer(DiscoverSettings(clusterer="prototypes"))
+def test_an_unknown_clusterer_is_refused() -> None:
     with pytest.raises(ConfigError, match="one of genres"):
         DiscoverSettings(clusterer="magic")

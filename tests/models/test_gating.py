@@ -7,7 +7,7 @@ from torch import Tensor
 
 from cinegrain.models.batch import SceneBatch
 from cinegrain.models.gating import CollaborativeGating
-from cinegrain.models.genre_model import GenreModel, ModelSpec, trailer_embedding
+from cinegrain.models.genre_model import GenreModel, ModelSpec
 from cinegrain.models.pooling import masked_mean
 from cinegrain.models.settings import ModelSettings
 
@@ -164,7 +164,7 @@ def test_trailer_without_any_expert_gets_the_bias_and_a_zero_embedding() -> None
     model, batch = GenreModel(spec()).eval(), random_batch()
     nothing = batch.keep_experts({name: torch.zeros(5, dtype=torch.bool) for name in DIMENSIONS})
     torch.testing.assert_close(model(nothing), model.head.bias.expand(5, 3))
-    assert (trailer_embedding(model.encode(nothing)) == 0).all()
+    assert (model.encode(nothing) == 0).all()
 
 
 def test_prior_sets_the_answer_to_nothing() -> None:

@@ -1,14 +1,17 @@
 """A run that is growing: discovered from planted vectors, its dataset holds more films than its catalogue."""
 
 import csv
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from cinegrain.atlas.arrivals import Arrivals, read_arrivals, write_arrivals
 from cinegrain.config import Settings, load_settings, save_settings
 from cinegrain.discovery.settings import DiscoverSettings
 from cinegrain.models.settings import ModelSettings
+from cinegrain.pipeline.answers.assign import place_again
 from cinegrain.pipeline.discover import discover
 from cinegrain.pipeline.learning.train import fine_tune, load_data, train
 from cinegrain.pipeline.vectors import VectorOptions, fill_dataset
@@ -16,7 +19,9 @@ from cinegrain.readers.choose import open_vectors
 from cinegrain.runs.catalog import Matched, load_matched, save_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
+from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.settings import FinetuneSettings, TrainSettings
+from cinegrain.types import JsonObject
 
 N_KINDS, N_OLD, N_NEW, N_STRANGE = 6, 180, 24, 24
 NEW = [f"{i}" for i in range(N_OLD, N_OLD + N_NEW)]
@@ -70,3 +75,25 @@ def growing_run(folder: Path) -> Run:
     save_matched(run.catalog, Matched(tuple(t for t in everything.trailers if t.trailer_id not in late), ()))
     rediscover(run)
     return run
+
+
+def assign_stored(run: Run, trailer_ids: Sequence[str]) -> tuple[JsonObject, ...]:
+    """Puts films that the dataset holds and the catalogue does not name into the atlas, as `assign` does videos."""
+    records = {record.trailer_id: record for record in EmbeddingDataset(run.dataset).trailers}
+    old = read_arrivals(run).rows
+    rows = tuple(
+        {
+            "trailer_id": id_,
+            "title": id_,
+            "duration_s": records[id_].duration_s,
+            "n_scenes": records[id_].n_scenes,
+            "flags": list(records[id_].flags),
+            "concepts": {},
+            "path": records[id_].path,
+            "at": "",
+        }
+        for id_ in trailer_ids
+    )
+    write_arrivals(run, Arrivals((*old, *rows), np.zeros((len(old) + len(rows), 1, 1), np.float32), placed_for=""))
+    place_again(run, Silent())
+    return read_arrivals(run).rows[len(old) :]

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from cinegrain.atlas.edit import Editor
 from cinegrain.atlas.edit_log import read_log
-from cinegrain.atlas.run_atlas import RunAtlas, load_corpus, open_atlas
+from cinegrain.atlas.run_atlas import RunAtlas, corpus_of, open_atlas
 from cinegrain.cli.main import app
 from cinegrain.config import load_settings, save_settings
 from cinegrain.discovery.settings import DiscoverSettings
@@ -115,7 +115,7 @@ def test_edits_are_shown_by_every_part(run: Run) -> None:
     assert card["size"] == len(card["members"]) == len(set(card["members"]))
     assert card["stability"] is None
     assert sum(card["modes"].values()) == pytest.approx(1)
-    corpus = load_corpus(run)
+    corpus = corpus_of(atlas)
     points = corpus.encoded.reshape(len(corpus.encoded), -1)
     points /= np.linalg.norm(points, axis=1, keepdims=True)
     total = points[[t in set(card["members"]) for t in corpus.trailer_ids]].sum(axis=0)

@@ -40,7 +40,7 @@ np.savez(told, logits=model.logits(arrays, present), p=answer.probabilities, inf
 )
 
 
-@pytest.mark.parametrize("fusion", ["gating", "units", "late", "concat"])
+@pytest.mark.parametrize("fusion", ["gating", "late", "concat"])
 def test_equal_to_pytorch_where_it_is_not_installed(tmp_path: Path, fusion: str) -> None:
     run = planted_run(tmp_path, n=80, fusion=fusion)
     trained = load_trained(run)
@@ -69,12 +69,6 @@ def test_equal_to_pytorch_where_it_is_not_installed(tmp_path: Path, fusion: str)
     expected = trained.calibration.scale(mode_influence(trained.model, batch).values)
     np.testing.assert_allclose(told["influence"], expected, atol=1e-4)
     assert (told["influence"][~present] == 0).all()
-
-
-def test_what_has_no_graph_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be exported"):
-        export_model(planted_run(tmp_path, n=60, fusion="transformer"), tmp_path / "model", Silent())
-    assert not (tmp_path / "model").exists()
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +105,7 @@ def test_a_strangers_graph_is_not_trusted(model: Path, tmp_path: Path, what: str
     graph = tmp_path / "model.onnx"
     loaded = onnx.load(graph)
     if what == "operator":
-        loaded.graph.node.append(helper.make_node("Exp", ["logits"], ["more"]))
+        loaded.graph.node.append(helper.make_node("Loop", ["logits"], ["more"]))
         graph.write_bytes(loaded.SerializeToString())
     elif what == "reference":
         tensor = loaded.graph.initializer[0]

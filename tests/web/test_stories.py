@@ -10,10 +10,8 @@ import httpx
 import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
-from tests.pipeline.growing_run import NEW, growing_run
+from tests.pipeline.growing_run import NEW, assign_stored, growing_run
 from tests.web.conftest import Serve, Visit
-
-from cinegrain.pipeline.answers.assign import assign_stored
 
 pytestmark = [pytest.mark.timeout(600)]
 Visits = Callable[..., Visit]

@@ -327,15 +327,6 @@ def corpus_of(atlas: RunAtlas) -> Corpus:
     return Corpus(atlas.trailer_ids, atlas.encoded, atlas.centroids)
 
 
-def load_corpus(run: Run) -> Corpus:
-    """`corpus_of` a finished run.
-
-    Raises:
-        StoreError: If discovery has not been run.
-    """
-    return corpus_of(open_atlas(run))
-
-
 def write_table(atlas: RunAtlas) -> None:
     """Writes subgenres.csv, the table to take away.
 

@@ -73,14 +73,16 @@ def with_settings(*sections: str) -> Callable[[Command], Command]:
 
 def _parameter(name: str, info: SettingInfo) -> inspect.Parameter:
     section = info.key.partition(".")[0] if "." in info.key else "general"
+    kind = info.kind if isinstance(info.kind, type) else str  # a number or `auto`; the settings check it
     option = typer.Option(
         f"--{info.key}",
         help=info.help if info.default == "" else rf"{info.help} \[default: {info.default}]",
         rich_help_panel=f"Settings: {section}",
         show_default=False,
+        metavar=None if kind is info.kind else "NUMBER|auto",
     )
     return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[info.kind | None, option]
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
     )
 
 

@@ -12,7 +12,7 @@ from cinegrain.discovery.kmeans import kmeans_clusterer
 from cinegrain.experts.registry import expert_names
 from cinegrain.metrics.clustering import cluster_scores
 from cinegrain.metrics.retrieval import retrieval_scores
-from cinegrain.pipeline.learning.train import RunData, load_data, load_prototypes
+from cinegrain.pipeline.learning.train import RunData, load_data
 from cinegrain.runs.artifacts import read_csv, read_json, write_json
 from cinegrain.runs.catalog import load_matched
 from cinegrain.runs.layout import Run
@@ -39,7 +39,7 @@ def recover(run: Run, truth_file: Path, settings: Settings) -> list[JsonObject]:
     planted = {row["trailer_id"]: row["subgenre"] for row in read_csv(truth_file)}
     truth = [planted[trailer_id] for trailer_id in data.trailer_ids]
     coarse, finetuned = load_model(run.coarse)[0], load_model(run.finetuned)[0]
-    plain, ours = kmeans_clusterer(settings.discover.restarts), make_clusterer(settings.discover, load_prototypes(run))
+    plain, ours = kmeans_clusterer(settings.discover.restarts), make_clusterer(settings.discover)
     before = unit_rows(encode_all(coarse, data.arrays, data.everything).double().numpy())
     after = unit_rows(encode_all(finetuned, data.arrays, data.everything).double().numpy())
     n, k, seed = len(set(truth)), int(read_json(run.atlas)["k"]), settings.seed

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.stats import t
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
+from cinegrain.auto import AUTO, chosen
 from cinegrain.discovery.clustering import Clusterer, canonical_order
 from cinegrain.discovery.null_films import NullFilms
 from cinegrain.discovery.settings import DiscoverSettings
@@ -98,9 +99,9 @@ def choose_k(
     n = len(encoded)
     if n < 3:
         raise DataError(f"Sub-genres need at least 3 trailers with embeddings; there are {n}.")
-    if settings.k > n:
+    if settings.k != AUTO and settings.k > n:
         raise DataError(f"discover.k is {settings.k}, but there are only {n} trailers.")
-    highest = settings.k_max or min(4 * max(labels.shape[1], 2), n // 3)
+    highest = chosen(settings.k_max, min(4 * max(labels.shape[1], 2), n // 3))
     highest = max(min(highest, n - 1), settings.k_min if settings.k_min < n else 2)
     sample = _sample(encoded, labels, seed)
     highest = min(highest, len(sample.points) - 1)
@@ -117,7 +118,7 @@ def choose_k(
                 on_step(len(curve), total, f"k = {point.k}, silhouette {point.silhouette:.3f}")
         tried = _between(curve)
     points = tuple(curve[k] for k in sorted(curve))
-    if settings.k:
+    if settings.k != AUTO:
         return KChoice(settings.k, "asked for", points)
     return best_number(points)
 

@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.special import log_softmax, softmax
+from sklearn.cluster import AgglomerativeClustering
 
 from cinegrain.errors import DataError
 from cinegrain.types import Bool, Float32, Float64, Int64
@@ -19,9 +20,8 @@ class Clustering:
     """Clusters of n unit rows. Every film is in the cluster where its membership is greatest.
 
     The membership of a unit row x in cluster c is the softmax over clusters of `weights[c] @ x + biases[c]`. For
-    clusterers that only place centres the weights are the centroids divided by a temperature, so a film belongs to
-    the nearest centroid; for the Gaussian mixture it is the mixture's own posterior. With the clusterer `genres`, a
-    film of known genres is in the best of the clusters under these.
+    k-means the weights are the centroids divided by a temperature, so a film belongs to the nearest centroid. With the
+    clusterer `genres`, a film of known genres is in the best of the clusters under these.
 
     Attributes:
         labels: Shape (n,), 0..k-1, biggest cluster first.
@@ -75,7 +75,7 @@ class Clusterer(Protocol):
     """Finds groups of films.
 
     All clusterers give the same clusters for the same seed, whatever the order of the rows. There are k of them, or
-    fewer where the data hold fewer: identical films always share one, and density or given prototypes may have fewer.
+    fewer where the data hold fewer: identical films always share one.
     """
 
     def __call__(self, points: Float64, k: int, *, seed: int, genres: Bool | None = None) -> Clustering:
@@ -107,6 +107,29 @@ def canonical_order(points: Float64 | Float32) -> Int64:
     """An order that depends on what the rows hold alone, so that chance falls alike however films are listed."""
     direction = np.random.default_rng(0).standard_normal(points.shape[1])
     return np.argsort(points @ direction, kind="stable").astype(np.int64)
+
+
+def sample_rows(points: Float64 | Float32, most: int, seed: int) -> Int64:
+    """At most so many rows, chosen by the seed whatever their order, in an order that depends on their content."""
+    order = canonical_order(points)
+    if len(order) <= most:
+        return order
+    chosen = np.random.default_rng(seed).choice(len(order), most, replace=False)
+    return np.asarray(order[np.sort(chosen)])
+
+
+def merged(centroids: Float64, sizes: Int64, k: int) -> Float64:
+    """Unit rows merged to k by average linkage of their cosines; a group's centre is its mean weighted by size.
+
+    Args:
+        centroids: Unit rows, shape (c, d), c >= k.
+        sizes: How many films each stands for, shape (c,).
+        k: How many are to be left.
+    """
+    if len(centroids) <= k:
+        return centroids
+    tree = AgglomerativeClustering(n_clusters=k, metric="cosine", linkage="average")
+    return unit_means(centroids * sizes[:, None], tree.fit_predict(centroids), k)
 
 
 def unit_means(points: Float64 | Float32, labels: Int64, k: int) -> Float64:

@@ -4,8 +4,7 @@ import numpy as np
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
-from cinegrain.discovery.agglomerative import merged, sample_rows
-from cinegrain.discovery.clustering import Clustering, around, check_k, ordered, unit_means
+from cinegrain.discovery.clustering import Clustering, around, check_k, merged, ordered, sample_rows, unit_means
 from cinegrain.discovery.kmeans import spherical_kmeans
 from cinegrain.models.genre_mixture import GenreMixture, components_by_genre, fit_genre_mixture, linear_scores
 from cinegrain.models.genre_starts import even_share, fit_from_clusters, neighbour_clusters

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from cinegrain.auto import AUTO, Auto, check_least
 from cinegrain.errors import ConfigError
 
-CLUSTERERS = ("genres", "kmeans", "gaussian", "agglomerative", "hdbscan", "prototypes")
+CLUSTERERS = ("genres", "kmeans")
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,10 @@ class DiscoverSettings:
             "help": "What finds sub-genres: " + ", ".join(CLUSTERERS) + "; `genres` finds some under each genre."
         },
     )
-    k: int = field(default=0, metadata={"help": "Number of sub-genres; 0 chooses it by silhouette."})
+    k: int | Auto = field(default=AUTO, metadata={"help": "Number of sub-genres; auto: chosen by silhouette."})
     k_min: int = field(default=2, metadata={"help": "Fewest sub-genres to consider."})
-    k_max: int = field(
-        default=0, metadata={"help": "Most to consider; 0 is four a genre, at most a third of the films."}
+    k_max: int | Auto = field(
+        default=AUTO, metadata={"help": "Most to consider; auto: four a genre, at most a third of the films."}
     )
     restarts: int = field(default=10, metadata={"help": "Runs of k-means from new starts; the best is kept."})
     text_columns: str = field(
@@ -44,10 +45,7 @@ class DiscoverSettings:
     def __post_init__(self) -> None:
         if self.clusterer not in CLUSTERERS:
             raise ConfigError(f"discover.clusterer must be one of {', '.join(CLUSTERERS)}; found {self.clusterer!r}.")
-        if min(self.k, self.k_max) < 0 or self.k_min < 2 or self.restarts < 1:
-            raise ConfigError("discover.k and .k_max must be at least 0, .k_min 2 and .restarts 1.")
-        if min(self.stability_seeds, self.stability_subsamples) < 1:
-            raise ConfigError("discover.stability_seeds and .stability_subsamples must be at least 1.")
+        check_least("discover", self, k=1, k_min=2, k_max=1, restarts=1, stability_seeds=1, stability_subsamples=1)
 
 
 @dataclass(frozen=True)

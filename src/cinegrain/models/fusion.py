@@ -7,8 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cinegrain.models.dropout import ByteDropout
-
 
 class Fusion(nn.Module, ABC):
     """Joins the pooled vectors of e experts: `forward` gives one vector an expert, `readout` what a head reads.
@@ -65,7 +63,7 @@ class Projection(nn.Module):
     def __init__(self, dimensions: Mapping[str, int], *, width: int, dropout: float) -> None:
         super().__init__()
         self.maps = nn.ModuleDict({name: nn.Linear(d, width) for name, d in dimensions.items()})
-        self.dropout = ByteDropout(dropout)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, pooled: Mapping[str, Tensor], present: Tensor) -> Tensor:
         """Shape (n, e, width) from (n, d_e) by expert; zero where absent."""
@@ -97,7 +95,7 @@ class ConcatFusion(Fusion):
         super().__init__(dimensions, width=width, dropout=dropout)
         self.experts, self.n_features = tuple(dimensions), width
         self.project = Projection(dimensions, width=width, dropout=dropout)
-        self.dropout = ByteDropout(max(dropout, 0.5) if dropout else 0.0)
+        self.dropout = nn.Dropout(max(dropout, 0.5) if dropout else 0.0)
 
     def forward(self, pooled: Mapping[str, Tensor], present: Tensor) -> Tensor:
         """See `Fusion.forward`."""
@@ -108,25 +106,6 @@ class ConcatFusion(Fusion):
         """The hidden layer, shape (n, width)."""
         hidden: Tensor = self.dropout(F.gelu(encoded.sum(dim=1)))
         return hidden
-
-
-class GatedUnits(Fusion):
-    """Each expert gates itself; nobody looks at the others: z_e = norm(p_e * sigmoid(W' p_e)).
-
-    Source: Miech et al. 2018, Learning a Text-Video Embedding from Incomplete and Heterogeneous Data,
-    arXiv:1804.02516, eq. 1 to 3.
-    """
-
-    def __init__(self, dimensions: Mapping[str, int], *, width: int, dropout: float) -> None:
-        super().__init__(dimensions, width=width, dropout=dropout)
-        self.experts, self.n_features = tuple(dimensions), width * len(dimensions)
-        self.project = Projection(dimensions, width=width, dropout=dropout)
-        self.own = nn.Linear(width, width)
-
-    def forward(self, pooled: Mapping[str, Tensor], present: Tensor) -> Tensor:
-        """See `Fusion.forward`; rows of unit length."""
-        p = unit_rows(self.project(pooled, present), present)
-        return unit_rows(p * torch.sigmoid(self.own(p)), present)
 
 
 class LateFusion(Fusion):

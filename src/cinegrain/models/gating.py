@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cinegrain.models.dropout import ByteDropout
 from cinegrain.models.fusion import Fusion, unit_rows
 
 
@@ -39,7 +38,7 @@ class CollaborativeGating(Fusion):
         self.pair = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU(), nn.Linear(width, width))  # g
         self.context = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))  # h
         self.own = nn.Linear(width, width, bias=False)  # W'
-        self.dropout = ByteDropout(dropout)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, pooled: Mapping[str, Tensor], present: Tensor) -> Tensor:
         """Gated embeddings.
@@ -68,7 +67,8 @@ class CollaborativeGating(Fusion):
         on_mine, on_other = first.weight.chunk(2, dim=1)
         mine = F.linear(p, on_mine, first.bias)[:, :, None]  # (n, e, 1, d)
         other = F.linear(p, on_other)[:, None]  # (n, 1, e, d)
-        others = present[:, None, :] & ~torch.eye(p.shape[1], dtype=torch.bool, device=p.device)  # (n, e, e)
+        number = torch.arange(len(self.experts), device=p.device)
+        others = present[:, None, :] & (number[:, None] != number)  # (n, e, e)
         count = others.sum(dim=2, keepdim=True)  # (n, e, 1)
         mean = torch.einsum("nef,nefd->ned", others.to(p.dtype), (mine + other).relu_()) / count.clamp(min=1)
         relations: Tensor = last(mean) * (count > 0)

@@ -4,25 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cinegrain.models.batch import SceneBatch
-from cinegrain.models.fusion import ConcatFusion, Fusion, GatedUnits, LateFusion, LinearFusion
+from cinegrain.models.fusion import ConcatFusion, Fusion, LateFusion, LinearFusion
 from cinegrain.models.gating import CollaborativeGating
 from cinegrain.models.head import MemberHead
 from cinegrain.models.linear import LinearPath
-from cinegrain.models.pooling import make_pooling
+from cinegrain.models.pooling import masked_mean
 from cinegrain.models.settings import ModelSettings, for_films
-from cinegrain.models.transformer import TransformerFusion
 
 _KINDS: Mapping[str, type[Fusion]] = {
     "gating": CollaborativeGating,
-    "units": GatedUnits,
     "concat": ConcatFusion,
     "late": LateFusion,
     "linear": LinearFusion,
-    "transformer": TransformerFusion,
 }
 _TYPICAL_FILMS = 1_000
 
@@ -61,28 +57,24 @@ class GenreModel(nn.Module):
         """Makes the layers.
 
         Args:
-            spec: What to build; what its settings leave open becomes what suits `_TYPICAL_FILMS`.
+            spec: What to build; what is `auto` in its settings becomes what suits `_TYPICAL_FILMS`.
         """
         super().__init__()
-        shape = for_films(spec.settings, _TYPICAL_FILMS)
+        shape = self.shape = for_films(spec.settings, _TYPICAL_FILMS)
         self.spec = replace(spec, settings=shape)
         for name, dimension in spec.dimensions.items():
             self.register_buffer(f"mean_{name}", torch.zeros(dimension))
             self.register_buffer(f"scale_{name}", torch.ones(dimension))
-        kind = "tokens" if shape.fusion == "transformer" else shape.pooling
-        poolings = {name: make_pooling(kind, d) for name, d in spec.dimensions.items()}
-        sizes = {name: pooling.size for name, pooling in poolings.items()}
-        self.poolings = nn.ModuleDict(poolings)
         fusion = _KINDS[shape.fusion]
-        members = [fusion(sizes, width=shape.width, dropout=shape.dropout) for _ in range(shape.members)]
+        members = [fusion(spec.dimensions, width=shape.width, dropout=shape.dropout) for _ in range(shape.members)]
         self.members = nn.ModuleList(members)
         self.head = MemberHead(shape.members, members[0].n_features, len(spec.genres))
-        self.linear = LinearPath(sizes, len(spec.genres)) if shape.linear_share > 0 else None
+        self.linear = LinearPath(spec.dimensions, len(spec.genres)) if shape.linear_share > 0 else None
 
     @property
     def encoded_width(self) -> int:
         """Length of an expert's part of `encode`'s output."""
-        return self.spec.settings.width * self.spec.settings.members
+        return self.shape.width * self.shape.members
 
     def set_statistics(self, statistics: Mapping[str, tuple[Tensor, Tensor]]) -> None:
         """Fixes the input scaling.
@@ -104,30 +96,19 @@ class GenreModel(nn.Module):
 
     def set_linear_share(self, share: float) -> None:
         """Gives the linear classifier another share of the answer, above 0 and below 1."""
-        self.spec = replace(self.spec, settings=replace(self.spec.settings, linear_share=share))
+        self.shape = replace(self.shape, linear_share=share)
+        self.spec = replace(self.spec, settings=self.shape)
 
     def standardise(self, name: str, values: Tensor) -> Tensor:
         """One expert's vectors (..., d_e) in the scale of the training films."""
         return (values - self.get_buffer(f"mean_{name}")).mul_(self.get_buffer(f"scale_{name}"))
 
     def pool(self, batch: SceneBatch) -> dict[str, Tensor]:
-        """Scaled and pooled vectors x_e by expert, shape (n, size); what stands for an absent expert is finite.
-
-        For the transformer these are all scenes laid end to end, NaN where there is none.
-        """
-        pooled = {}
-        for name in self.spec.experts:
-            values, mask, pooling = batch.vectors[name], batch.masks[name], self.poolings[name]
-            if self.pools_means:  # a mean may be scaled afterwards, which is far less work
-                pooled[name] = self.standardise(name, pooling(values, mask))
-            else:
-                pooled[name] = pooling(self.standardise(name, values), mask)
-        return pooled
-
-    @property
-    def pools_means(self) -> bool:
-        """Whether `pool` is nothing but the standardised mean over a trailer's scenes."""
-        return not self.spec.settings.reads_scenes
+        """Scaled scene means x_e by expert, shape (n, d_e); what stands for an absent expert is finite."""
+        return {
+            name: self.standardise(name, masked_mean(batch.vectors[name], batch.masks[name]))
+            for name in self.spec.experts
+        }
 
     def encode_pooled(self, pooled: Mapping[str, Tensor], present: Tensor) -> Tensor:
         """`encode` from `pool`'s output and a mask of shape (n, e), columns in the order of the spec."""
@@ -136,7 +117,7 @@ class GenreModel(nn.Module):
     def encode(self, batch: SceneBatch) -> Tensor:
         """Vectors of all members, shape (n, e, encoded_width); zero where the expert is absent.
 
-        With gating, units and late fusion, each member's part has unit length where the expert is present.
+        With gating and late fusion, each member's part has unit length where the expert is present.
         """
         return self.encode_pooled(self.pool(batch), batch.present(self.spec.experts))
 
@@ -169,15 +150,10 @@ class GenreModel(nn.Module):
     def logits(self, pooled: Mapping[str, Tensor], present: Tensor) -> Tensor:
         """Genre logits, shape (n, g): the members' mean, and the linear classifier with its share."""
         answers = self.answers(pooled, present)
-        share = self.spec.settings.linear_share
+        share = self.shape.linear_share
         members = answers[: len(self.members)].mean(dim=0)
         return members if self.linear is None else (1 - share) * members + share * answers[-1]
 
     def forward(self, batch: SceneBatch) -> Tensor:
         """Genre logits, shape (n, g)."""
         return self.logits(self.pool(batch), batch.present(self.spec.experts))
-
-
-def trailer_embedding(encoded: Tensor) -> Tensor:
-    """Unit vectors, shape (n, e * d), from `encode`'s (n, e, d); zero for a trailer without any expert."""
-    return F.normalize(encoded.flatten(1), dim=1)

@@ -19,6 +19,7 @@ from cinegrain.config import Settings, to_plain
 from cinegrain.discovery.choose_k import KChoice, choose_k
 from cinegrain.discovery.clusterers import make_clusterer
 from cinegrain.discovery.clustering import Clusterer, Clustering, unit_rows
+from cinegrain.discovery.kmeans import kmeans_clusterer
 from cinegrain.discovery.layout import map_layout, turned_to
 from cinegrain.discovery.nuisance import Values
 from cinegrain.discovery.side_by_side import side_by_side
@@ -31,7 +32,7 @@ from cinegrain.pipeline.answers.assign import place_again
 from cinegrain.pipeline.expert_blocks import ExpertBlocks
 from cinegrain.pipeline.learning.measure import measure
 from cinegrain.pipeline.learning.rows import Found, trailer_rows
-from cinegrain.pipeline.learning.train import RunData, load_prototypes
+from cinegrain.pipeline.learning.train import RunData
 from cinegrain.pipeline.nuisances import nuisance_variables
 from cinegrain.runs.artifacts import is_current, key_of, rows_written, write_bytes, write_json
 from cinegrain.runs.layout import Run
@@ -67,7 +68,7 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
     encoded = _encoded(tuned[0], data)
     dataset = EmbeddingDataset(run.dataset)
     concepts = trailer_concepts(dataset, data.modalities)
-    searched = _search(encoded, data, settings, load_prototypes(run), watcher)
+    searched = _search(encoded, data, settings, watcher)
     with watcher.stage("Names, verdicts and map") as on_step:
         carried = carry_over(searched.points, searched.clustering, data.trailer_ids, known)
         words = term_counts(data.trailers, concepts, settings.discover.text_columns)
@@ -137,19 +138,17 @@ class _Searched:
     repeats: Repeats
 
 
-def _search(
-    encoded: Float64, data: RunData, settings: Settings, prototypes: Float64 | None, watcher: Watcher
-) -> _Searched:
+def _search(encoded: Float64, data: RunData, settings: Settings, watcher: Watcher) -> _Searched:
     """Whether there is finer structure, how many sub-genres there are, which, and whether they come back."""
     discovery, seed = settings.discover, settings.seed
     points, blocks = unit_rows(encoded), ExpertBlocks(data.arrays)
-    cluster = make_clusterer(discovery, prototypes)
+    cluster = make_clusterer(discovery)
     with watcher.stage("Structure within genres") as on_step:
         structures = genre_structures(blocks, data.labels, data.genres, seed=seed, on_step=on_step)
     with watcher.stage("How many sub-genres") as on_step:
         few = replace(discovery, restarts=min(discovery.restarts, _QUICK))
-        quick = make_clusterer(few, prototypes)
-        of_gap = make_clusterer(replace(few, clusterer="kmeans"), prototypes) if few.clusterer == "genres" else quick
+        quick = make_clusterer(few)
+        of_gap = kmeans_clusterer(few.restarts)
         choice = choose_k(encoded, data.labels, discovery, cluster=quick, quick=of_gap, seed=seed, on_step=on_step)
     with watcher.stage("Sub-genres") as on_step:
         clustering = cluster(points, choice.k, seed=seed, genres=data.labels)
@@ -163,8 +162,7 @@ def _search(
             genres=data.labels,
             on_step=on_step,
         )
-        if discovery.clusterer != "gaussian":  # the mixture has a posterior of its own
-            clustering = with_calibrated_membership(clustering, points, repeats)
+        clustering = with_calibrated_membership(clustering, points, repeats)
     return _Searched(points, blocks, structures, choice, cluster, clustering, repeats)
 
 

@@ -118,7 +118,6 @@ def finetune_charts(history: Sequence[JsonObject]) -> list[Chart]:
     charts = []
     for title, key, colour in (
         ("Contrast loss (nats)", "contrast_loss", "--line-a"),
-        ("Prototype losses (nats)", "prototype_loss", "--line-a"),
         ("Films that changed their component (share)", "moved", "--line-a"),
         ("Genre loss kept beside it", "genre_loss", "--line-b"),
     ):

@@ -1,7 +1,5 @@
 """What training does to a batch before the network sees it."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
@@ -25,38 +23,6 @@ def drop_present(present: Tensor, share: float, generator: torch.Generator) -> T
     """`drop_modes` for the mask alone, shape (n, e)."""
     kept = present & (torch.rand(present.shape, generator=generator) >= share)
     return torch.where(kept.any(dim=1, keepdim=True), kept, present)
-
-
-def mix_films(
-    pooled: Mapping[str, Tensor], present: Tensor, target: Tensor, strength: float, generator: torch.Generator
-) -> tuple[dict[str, Tensor], Tensor]:
-    """Blends each film with a random other one, vectors and genres alike; a film keeps at least half of itself.
-
-    A film that lacks an expert still lacks it; where only the other film lacks it, the film keeps its own vector.
-
-    Args:
-        pooled: By expert, shape (n, d_e); NaN marks what is not there.
-        present: Shape (n, e), columns in the order of `pooled`.
-        target: Genres, shape (n, g), 0 or 1.
-        strength: 0..1; the other film's share is drawn from 0 to half of this. 1 is mixup with Beta(1, 1).
-        generator: Source of chance.
-
-    Returns:
-        The vectors, and the genres as shares, shape (n, g).
-
-    Source: Zhang et al. 2018, mixup: Beyond Empirical Risk Minimization, arXiv:1710.09412, eq. 1.
-    """
-    if strength == 0:
-        return dict(pooled), target
-    n = len(target)
-    share = strength / 2 * torch.rand(n, 1, generator=generator)
-    other = torch.randperm(n, generator=generator)
-    mixed = {}
-    for i, (name, own) in enumerate(pooled.items()):
-        blend = own + share * (own[other] - own)
-        usable = present[other, i : i + 1] & blend.isfinite()
-        mixed[name] = torch.where(usable, blend, own)
-    return mixed, target + share * (target[other] - target)
 
 
 def add_noise(batch: SceneBatch, scale: float, generator: torch.Generator) -> SceneBatch:

@@ -6,9 +6,9 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from cinegrain.errors import StoreError
+from cinegrain.errors import ConfigError, StoreError
 from cinegrain.models.genre_model import GenreModel, ModelSpec
-from cinegrain.models.settings import ModelSettings
+from cinegrain.models.settings import ModelShape
 from cinegrain.runs.artifacts import read_json, write_bytes, write_json
 from cinegrain.types import JsonObject
 
@@ -42,10 +42,10 @@ def load_model(folder: Path) -> tuple[GenreModel, JsonObject]:
                 spec["dimensions"],
                 spec["modalities"],
                 tuple(spec["genres"]),
-                ModelSettings(**spec["settings"]),
+                ModelShape(**{name: value for name, value in spec["settings"].items() if name != "pooling"}),
             )
         )
         model.load_state_dict(load_file(folder / WEIGHTS_FILE))
-    except (KeyError, TypeError, RuntimeError, OSError, SafetensorError) as error:
+    except (ConfigError, KeyError, TypeError, RuntimeError, OSError, SafetensorError) as error:
         raise StoreError(f"The model in {folder} is damaged: {error}. Delete that folder and train again.") from error
     return model.eval(), card

@@ -7,16 +7,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cinegrain.auto import AUTO
 from cinegrain.metrics.multilabel import best_thresholds, macro_ap
 from cinegrain.models.genre_model import GenreModel, ModelSpec
 from cinegrain.models.settings import for_films
 from cinegrain.training.data import TrailerArrays
 from cinegrain.training.devices import ALONE, Devices
 from cinegrain.training.infer import predict_genres
-from cinegrain.training.settings import TrainSettings
+from cinegrain.training.settings import TrainingPlan, TrainSettings
 from cinegrain.training.share import choose_share
 from cinegrain.training.split import Split
-from cinegrain.training.step import Objective, RunningMean, Stepper, choose_loss, even_batches
+from cinegrain.training.step import Objective, Stepper, averaged_weights, choose_loss
 from cinegrain.training.threads import threads_for
 from cinegrain.types import Bool, Float64, Int64
 
@@ -62,15 +63,15 @@ def train_coarse(
         arrays: Vectors of n films.
         labels: Genres, shape (n, g).
         split: Which films train, which stop the training.
-        spec: Shape of the network; what it leaves open is chosen by the number of training films.
+        spec: Shape of the network; what is `auto` is chosen by the number of training films.
         settings: How to train; the same.
         seed: Same seed, same machine, same numbers.
         on_epoch: Called with (done, total, a line to show).
         devices: The processes that train together; each calls this with the same, and gets the same.
     """
     with threads_for(len(split.train)):
-        settings = settings.for_films(len(split.train), scenes=spec.settings.reads_scenes)
-        return _train(arrays, labels, split, spec, settings, seed, on_epoch, devices)
+        plan = settings.for_films(len(split.train))
+        return _train(arrays, labels, split, spec, plan, seed, on_epoch, devices)
 
 
 def _train(
@@ -78,7 +79,7 @@ def _train(
     labels: Bool,
     split: Split,
     spec: ModelSpec,
-    settings: TrainSettings,
+    settings: TrainingPlan,
     seed: int,
     on_epoch: Callable[[int, int, str], None] | None,
     devices: Devices,
@@ -88,7 +89,9 @@ def _train(
     model = GenreModel(replace(spec, settings=for_films(spec.settings, len(split.train))))
     model.set_statistics(arrays.statistics(split.train))
     model.set_prior(torch.from_numpy(labels[split.train].mean(axis=0)))
-    averaged = RunningMean(model, settings.averaging)
+    averaged = averaged_weights(model, settings.averaging)
+    kept = averaged.module
+    assert isinstance(kept, GenreModel)
     optimiser: torch.optim.Optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
@@ -100,12 +103,9 @@ def _train(
     best: tuple[tuple[float, float], int, dict[str, Tensor]] | None = None
     for number in range(settings.epochs):
         films = split.train[torch.randperm(len(split.train), generator=order).numpy()]
-        if model.pools_means:
-            batches = [films[start : start + settings.batch] for start in range(0, len(films), settings.batch)]
-        else:
-            batches = even_batches(films, settings.batch, arrays.lengths[films], order)
+        batches = [films[start : start + settings.batch] for start in range(0, len(films), settings.batch)]
         loss = stepper.epoch(arrays, target, batches)
-        epoch = _validate(averaged.model, arrays, labels, split.val, number, loss, devices)
+        epoch = _validate(kept, arrays, labels, split.val, number, loss, devices)
         history.append(epoch)
         if on_epoch:
             shown = "n/a" if epoch.val_map is None else f"{epoch.val_map:.3f}"
@@ -114,13 +114,13 @@ def _train(
         # The first passes only leave chance behind; on few films one of them can score well by luck.
         ripe = number + 1 >= min(settings.min_epochs, settings.epochs)
         if ripe and (best is None or score > best[0] or not settings.patience):
-            best = (score, number, {k: v.clone() for k, v in averaged.model.state_dict().items()})
+            best = (score, number, {k: v.clone() for k, v in kept.state_dict().items()})
         elif best is not None and number - best[1] >= settings.patience:
             break
     assert best is not None
     model.load_state_dict(best[2])
     model.eval()
-    if model.linear is not None and spec.settings.linear_share < 0 and settings.patience:
+    if model.linear is not None and spec.settings.linear_share == AUTO and settings.patience:
         model.set_linear_share(choose_share(model, arrays, labels, split.val))
     probabilities = predict_genres(model, arrays, split.val)
     return CoarseResult(model, best_thresholds(labels[split.val], probabilities), tuple(history), best[1])

@@ -1,4 +1,4 @@
-"""Fine-tuning by contrast between views: the paper's, and those in which genres say who attracts whom."""
+"""Fine-tuning by contrast between two views of a trailer, as in the paper."""
 
 from copy import deepcopy
 
@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cinegrain.losses.nt_xent import nt_xent
-from cinegrain.losses.weighted_contrast import jaccard, soft_weights, weighted_contrast
 from cinegrain.models.genre_model import GenreModel
 from cinegrain.training.augment import add_noise, disjoint_views, drop_modes
 from cinegrain.training.data import TrailerArrays
@@ -37,7 +36,7 @@ def finetune_by_contrast(
         arrays: Vectors of n films; all take part in the contrast.
         labels: Genres, shape (n, g).
         labelled: Films whose genres may be used (the training films).
-        settings: How; `method` says who attracts whom.
+        settings: How.
         kin: Films that share a number never push each other away, shape (n,); nor do near-duplicates.
         seed: Of views, noise and order.
         on_epoch: Called with (done, total, a line to show).
@@ -72,7 +71,7 @@ def finetune_by_contrast(
             if int(both.sum()) >= 2:
                 together = related(family[rows], plain[rows])[both][:, both]
                 z_a, z_b = project(a[both].flatten(1)), project(b[both].flatten(1))
-                contrast = _contrast(z_a, z_b, target[rows][both], together, settings)
+                contrast = nt_xent(z_a, z_b, temperature=settings.temperature, kin=together)
                 n_contrast = int(both.sum())
             genre, n_genre = genre_loss(model, (a, b, both), target[rows], use_genres[rows])
             if not n_contrast + n_genre:
@@ -145,13 +144,3 @@ def genre_loss(model: GenreModel, views: Views, target: Tensor, use_genres: Tens
         if keep.any()
     ]
     return torch.stack(terms).mean(), n_genre
-
-
-def _contrast(z_a: Tensor, z_b: Tensor, target: Tensor, kin: Tensor, settings: FinetuneSettings) -> Tensor:
-    if settings.method == "contrast":
-        return nt_xent(z_a, z_b, temperature=settings.temperature, kin=kin)
-    weights = jaccard(target)
-    if settings.method == "maskcon":
-        middle = F.normalize(z_a, dim=1) + F.normalize(z_b, dim=1)
-        weights = soft_weights(middle, weights, temperature=settings.soft_temperature, share=1.0)
-    return weighted_contrast(z_a, z_b, weights, temperature=settings.temperature, kin=kin)

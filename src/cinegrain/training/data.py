@@ -86,19 +86,10 @@ class TrailerArrays:
             vectors[name], masks[name] = torch.from_numpy(padded), torch.from_numpy(mask)
         return SceneBatch(vectors, masks)
 
-    @cached_property
-    def lengths(self) -> Int64:
-        """Length of the scene axis that a batch of each trailer alone would have, shape (n,)."""
-        result = np.ones(len(next(iter(self.experts.values())).counts), dtype=np.int64)
-        for array in self.experts.values():
-            there = np.flatnonzero(array.counts)
-            np.maximum.at(result, there, np.maximum.reduceat(array.scenes, array.offsets[there]) + 1)
-        return result
-
     def pooled(self) -> "TrailerArrays":
         """The same trailers with one scene each: the mean of their scenes. Computed once.
 
-        A network that pools by the mean gives the same for both, and a batch of these is some thirty times smaller.
+        A network gives the same for both, and a batch of these is some thirty times smaller.
         """
         return self._pooled
 

@@ -1,11 +1,10 @@
-"""From the coarse network to the embedding in which sub-genres are looked for, in one of several ways."""
+"""From the coarse network to the embedding in which sub-genres are looked for, in one of two ways."""
 
 import numpy as np
 
 from cinegrain.models.genre_model import GenreModel
 from cinegrain.training.contrast import finetune_by_contrast
 from cinegrain.training.data import TrailerArrays
-from cinegrain.training.distil import finetune_by_prototypes
 from cinegrain.training.finetuned import Finetuned, OnEpoch
 from cinegrain.training.mixture import finetune_by_mixture
 from cinegrain.training.settings import FinetuneSettings
@@ -28,7 +27,7 @@ def finetune(
 
     Args:
         coarse: The trained network; left as it is.
-        arrays: Vectors of n films. The contrasts learn from all of them, and from genres of the labelled ones only.
+        arrays: Vectors of n films. The contrast learns from all of them, and from genres of the labelled ones only.
         labels: Genres, shape (n, g).
         labelled: Films whose genres may be used (the training films).
         settings: How.
@@ -43,6 +42,4 @@ def finetune(
     with threads_for(len(labelled)):
         if settings.method == "mixture":
             return finetune_by_mixture(coarse, arrays, labels, labelled, settings, seed=seed, on_epoch=on_epoch)
-        if settings.method == "prototypes":
-            return finetune_by_prototypes(coarse, arrays, labels, labelled, settings, seed=seed, on_epoch=on_epoch)
         return finetune_by_contrast(coarse, arrays, labels, labelled, settings, kin, seed=seed, on_epoch=on_epoch)

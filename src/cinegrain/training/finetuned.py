@@ -6,10 +6,10 @@ from typing import TypeAlias
 
 from cinegrain.errors import DataError
 from cinegrain.models.genre_model import GenreModel
-from cinegrain.types import Float64, JsonObject
+from cinegrain.types import JsonObject
 
 OnEpoch: TypeAlias = Callable[[int, int, str], None]
-PROTOTYPES_A_GENRE = 4
+COMPONENTS_A_GENRE = 4
 
 
 class NothingToContrastError(DataError):
@@ -18,7 +18,7 @@ class NothingToContrastError(DataError):
 
 @dataclass(frozen=True)
 class FinetuneEpoch:
-    """One pass and its figures by name: losses in nats, or the share of films that `moved` to another prototype."""
+    """One pass and its figures by name: losses in nats, or the share of films that `moved` to another component."""
 
     epoch: int
     figures: Mapping[str, float]
@@ -35,10 +35,7 @@ class Finetuned:
     Attributes:
         model: The network.
         history: One entry a pass.
-        prototypes: Centres of sub-genres as unit rows in the space of trailer embeddings, shape (k, e * d); None where
-            the method places none.
     """
 
     model: GenreModel
     history: tuple[FinetuneEpoch, ...]
-    prototypes: Float64 | None = None

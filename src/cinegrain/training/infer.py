@@ -13,14 +13,8 @@ BATCH = 256
 
 
 def pool_films(model: GenreModel, arrays: TrailerArrays, trailers: Int64) -> tuple[dict[str, Tensor], Tensor]:
-    """What `GenreModel.encode_pooled` takes for some trailers: pooled vectors (n, size) by expert, and a mask (n, e).
-
-    Where the network takes the mean, the scenes themselves are not touched.
-    """
+    """What `GenreModel.encode_pooled` takes: scaled scene means (n, d_e) by expert, and a mask (n, e)."""
     names = model.spec.experts
-    if not model.pools_means:
-        batch = arrays.batch(trailers)
-        return model.pool(batch), batch.present(names)
     means, present = arrays.mean_batch(trailers)
     columns = [list(means).index(name) for name in names]
     return {name: model.standardise(name, means[name]) for name in names}, present[:, columns]

@@ -9,12 +9,14 @@ import torch
 from scipy.linalg import eigh
 from sklearn.linear_model import LogisticRegression
 
+from cinegrain.auto import chosen
 from cinegrain.models.fusion import LinearFusion
 from cinegrain.models.genre_mixture import GenreMixture, components_by_genre, discriminant, fit_genre_mixture
 from cinegrain.models.genre_model import GenreModel, ModelSpec
 from cinegrain.models.genre_starts import fit_from_clusters, neighbour_clusters
+from cinegrain.models.settings import ModelSettings
 from cinegrain.training.data import TrailerArrays
-from cinegrain.training.finetuned import PROTOTYPES_A_GENRE, Finetuned, FinetuneEpoch, OnEpoch
+from cinegrain.training.finetuned import COMPONENTS_A_GENRE, Finetuned, FinetuneEpoch, OnEpoch
 from cinegrain.training.settings import FinetuneSettings
 from cinegrain.types import Bool, Float64, Int64
 
@@ -56,30 +58,30 @@ def finetune_by_mixture(
     and K-means Clustering, with genres to explain away what is coarse.
     """
     genres = labels[labelled]
-    k = max(settings.prototypes or PROTOTYPES_A_GENRE * len(coarse.spec.genres), int(genres.any(axis=0).sum()))
+    k = max(chosen(settings.prototypes, COMPONENTS_A_GENRE * len(coarse.spec.genres)), int(genres.any(axis=0).sum()))
     apart = _fallen_apart(arrays, coarse.spec.experts, labelled, genres, k, seed)
     few = max(math.ceil(len(labelled) ** 0.5), _AXES_A_GENRE * genres.shape[1])
     most = _MOST_AXES if apart else min(_MOST_AXES, few)
     experts = [_Expert.fit(arrays, name, labelled, most) for name in coarse.spec.experts]
     if apart:
-        found, experts = apart, [expert.turned(apart.memberships) for expert in experts]
+        experts = [expert.turned(apart.memberships) for expert in experts]
         history = [FinetuneEpoch(0, {"moved": 1.0})]
         if on_epoch:
             on_epoch(settings.rounds, settings.rounds, "films fall apart by themselves; one turn is enough")
     else:
-        found, experts, history = _turned_in_rounds(experts, genres, k, settings.rounds, seed, on_epoch)
+        experts, history = _turned_in_rounds(experts, genres, k, settings.rounds, seed, on_epoch)
     width = max(expert.map.shape[1] for expert in experts)
     model = _linear_model(coarse.spec, experts, width)
     blocks = [np.pad(expert.encoded, ((0, 0), (0, width - expert.encoded.shape[1]))) for expert in experts]
     encoded = np.stack(blocks, axis=1).reshape(len(labelled), -1)  # (m, e * width)
     _fit_head(model, encoded, genres)
-    return Finetuned(model.eval(), tuple(history), _unit(found.memberships.T @ _unit(encoded)))
+    return Finetuned(model.eval(), tuple(history))
 
 
 def _turned_in_rounds(
     experts: list["_Expert"], genres: Bool, k: int, rounds: int, seed: int, on_epoch: OnEpoch | None
-) -> tuple[GenreMixture, list["_Expert"], list[FinetuneEpoch]]:
-    """A mixture in the turned space, the experts turned to it, and how many films changed their component by round."""
+) -> tuple[list["_Expert"], list[FinetuneEpoch]]:
+    """The experts turned to a mixture in the turned space, and how many films changed their component by round."""
     points = np.concatenate([expert.reduced for expert in experts], axis=1)
     genre_of = components_by_genre(points, genres, k, seed=seed)
     found: GenreMixture | None = None
@@ -95,8 +97,7 @@ def _turned_in_rounds(
         history.append(FinetuneEpoch(number, {"moved": moved}))
         if on_epoch:
             on_epoch(number + 1, rounds, f"{moved:.1%} of films changed their component")
-    assert found is not None
-    return found, experts, history
+    return experts, history
 
 
 def _fallen_apart(
@@ -213,9 +214,7 @@ def _main_axes(standard: Float64, most: int) -> Float64:
 
 def _linear_model(spec: ModelSpec, experts: list[_Expert], width: int) -> GenreModel:
     """A network that does to any film what was done to the labelled ones."""
-    shape = replace(
-        spec.settings, fusion="linear", pooling="mean", width=width, members=1, dropout=0.0, linear_share=0.0
-    )
+    shape = ModelSettings(fusion="linear", width=width, members=1, dropout=0.0, linear_share=0.0)
     model = GenreModel(replace(spec, settings=shape))
     model.set_statistics({e.name: (torch.from_numpy(e.mean), torch.from_numpy(e.scale)) for e in experts})
     fusion = model.members[0]

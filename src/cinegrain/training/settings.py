@@ -1,14 +1,15 @@
 """Settings of splits and training. No heavy imports: the command line reads them for its help."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from cinegrain.auto import AUTO, Auto, check_least, chosen
 from cinegrain.errors import ConfigError
 from cinegrain.models.settings import size_defaults
 
 RIDGE = 300.0
 """Ridge penalty of the linear classifier times the number of training films: 1 / C of a logistic regression."""
-LOSSES = ("bce", "asymmetric", "balanced")
-FINETUNING = ("mixture", "contrast", "weighted", "maskcon", "prototypes")
+LOSSES = ("bce", "balanced")
+FINETUNING = ("mixture", "contrast")
 
 
 @dataclass(frozen=True)
@@ -37,50 +38,53 @@ class TrainSettings:
             "help": "Stop after so many epochs without a better validation mAP; 0 trains all epochs, keeps the last."
         },
     )
-    batch: int = field(default=0, metadata={"help": "Films in one step; 0 is by number of films and kind of network."})
-    learning_rate: float = field(default=0.0, metadata={"help": "Step size of AdamW; 0 suits the usual batch."})
-    weight_decay: float = field(
-        default=-1.0, metadata={"help": "Weight decay of AdamW; below 0 is by number of films."}
+    batch: int | Auto = field(default=AUTO, metadata={"help": "Films in one step; auto: by number of films."})
+    learning_rate: float | Auto = field(
+        default=AUTO, metadata={"help": "Step size of AdamW; auto: what suits the usual batch."}
     )
-    ridge: float = field(
-        default=-1.0,
-        metadata={"help": "Ridge penalty of the linear classifier; below 0 is by number of films."},
+    weight_decay: float | Auto = field(
+        default=AUTO, metadata={"help": "Weight decay of AdamW; auto: by number of films."}
     )
-    loss: str = field(default="bce", metadata={"help": "Genre loss: " + ", ".join(LOSSES) + "."})
+    ridge: float | Auto = field(
+        default=AUTO, metadata={"help": "Ridge penalty of the linear classifier; auto: by number of films."}
+    )
+    loss: str = field(
+        default="bce", metadata={"help": "Genre loss: " + ", ".join(LOSSES) + "; `balanced` weighs rare genres more."}
+    )
     averaging: float = field(
         default=0.99, metadata={"help": "Share of the running mean of weights kept at each step; 0 is no averaging."}
-    )
-    mixup: float = field(
-        default=0.0, metadata={"help": "Films are mixed with others up to half of this share; 0 is not at all."}
     )
     mode_dropout: float = field(default=0.1, metadata={"help": "Chance that a film loses a mode in one step."})
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.min_epochs) < 1 or min(self.patience, self.batch, self.learning_rate) < 0:
-            raise ConfigError(
-                "train.epochs and .min_epochs must be above 0, .batch, .learning_rate and .patience at least 0."
-            )
-        if not (0 <= self.mode_dropout < 1 and 0 <= self.averaging < 1 and 0 <= self.mixup <= 1):
-            raise ConfigError("train.mode_dropout and .averaging must be within 0..1, below 1; .mixup within 0..1.")
+        check_least("train", self, epochs=1, min_epochs=1, patience=0, batch=1, weight_decay=0, ridge=0)
+        if chosen(self.learning_rate, 1.0) <= 0:
+            raise ConfigError(f"train.learning_rate must be above 0; found {self.learning_rate}.")
+        if not (0 <= self.mode_dropout < 1 and 0 <= self.averaging < 1):
+            raise ConfigError("train.mode_dropout and .averaging must be within 0..1, below 1.")
         if self.loss not in LOSSES:
             raise ConfigError(f"train.loss must be one of {', '.join(LOSSES)}; found {self.loss!r}.")
 
-    def for_films(self, n_films: int, *, scenes: bool = False) -> "TrainSettings":
-        """These settings with what was left open filled in.
-
-        Args:
-            n_films: Number of training films.
-            scenes: Whether the network looks at every scene.
-        """
+    def for_films(self, n_films: int) -> "TrainingPlan":
+        """These settings with what was `auto` chosen for this number of training films."""
         usual = size_defaults(n_films)
-        usual = usual.for_scenes() if scenes else usual
-        return replace(
-            self,
-            batch=self.batch or usual.batch,
-            learning_rate=self.learning_rate or usual.learning_rate,
-            weight_decay=self.weight_decay if self.weight_decay >= 0 else usual.weight_decay,
-            ridge=self.ridge if self.ridge >= 0 else RIDGE / n_films,
-        )
+        open_ = {
+            "batch": chosen(self.batch, usual.batch),
+            "learning_rate": chosen(self.learning_rate, usual.learning_rate),
+            "weight_decay": chosen(self.weight_decay, usual.weight_decay),
+            "ridge": chosen(self.ridge, RIDGE / n_films),
+        }
+        return TrainingPlan(**{**vars(self), **open_})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingPlan(TrainSettings):
+    """The same with nothing left to choose."""
+
+    batch: int
+    learning_rate: float
+    weight_decay: float
+    ridge: float
 
 
 @dataclass(frozen=True)
@@ -89,15 +93,10 @@ class FinetuneSettings:
 
     method: str = field(
         default="mixture",
-        metadata={
-            "help": "mixture: components under genres, no network; contrast: as in the paper; weighted: trailers "
-            "attract each other as far as their genres agree; maskcon: the same, and as far as they are alike "
-            "already; "
-            "prototypes: fine classes under genres, by self-distillation."
-        },
+        metadata={"help": "mixture: components under genres, no network; contrast: as in the paper."},
     )
-    prototypes: int = field(
-        default=0, metadata={"help": "Sub-genres that mixture and prototypes train for; 0 is four a genre."}
+    prototypes: int | Auto = field(
+        default=AUTO, metadata={"help": "Sub-genres that mixture looks for; auto: four a genre."}
     )
     rounds: int = field(default=4, metadata={"help": "How often mixture finds components and turns the space to them."})
     epochs: int = field(default=40, metadata={"help": "Passes over all films; not of mixture."})
@@ -105,9 +104,6 @@ class FinetuneSettings:
     learning_rate: float = field(default=3e-4, metadata={"help": "Step size of AdamW."})
     weight_decay: float = field(default=0.01, metadata={"help": "Weight decay of AdamW."})
     temperature: float = field(default=0.5, metadata={"help": "Temperature of the contrast."})
-    soft_temperature: float = field(
-        default=0.1, metadata={"help": "Of maskcon's soft targets: small trusts the nearest."}
-    )
     genre_weight: float = field(default=1.0, metadata={"help": "Weight of the genre loss kept beside it; 0 is none."})
     projection: int = field(default=128, metadata={"help": "Length of the projection, dropped afterwards."})
     mode_dropout: float = field(default=0.2, metadata={"help": "Chance that a view loses a mode."})
@@ -116,13 +112,9 @@ class FinetuneSettings:
     def __post_init__(self) -> None:
         if self.method not in FINETUNING:
             raise ConfigError(f"finetune.method must be one of {', '.join(FINETUNING)}; found {self.method!r}.")
-        if min(self.epochs, self.projection, self.rounds) < 1 or self.batch < 2 or self.learning_rate <= 0:
-            raise ConfigError(
-                "finetune.epochs, .rounds, .projection and .learning_rate must be above 0, .batch at least 2."
-            )
-        if min(self.temperature, self.soft_temperature) <= 0:
-            raise ConfigError("finetune.temperature and .soft_temperature must be above 0.")
-        if min(self.genre_weight, self.noise, self.weight_decay, self.prototypes) < 0:
-            raise ConfigError("finetune.genre_weight, .noise, .weight_decay and .prototypes must be at least 0.")
+        check_least("finetune", self, prototypes=1, rounds=1, epochs=1, projection=1, batch=2)
+        check_least("finetune", self, genre_weight=0, noise=0, weight_decay=0)
+        if min(self.temperature, self.learning_rate) <= 0:
+            raise ConfigError("finetune.temperature and .learning_rate must be above 0.")
         if not 0 <= self.mode_dropout < 1:
             raise ConfigError("finetune.mode_dropout must be within 0..1.")

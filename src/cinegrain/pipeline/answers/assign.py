@@ -12,7 +12,6 @@ from cinegrain.atlas.edit_log import locked, now
 from cinegrain.atlas.newcomers import place
 from cinegrain.atlas.run_atlas import open_atlas, write_table
 from cinegrain.discovery.clustering import unit_rows
-from cinegrain.errors import StoreError
 from cinegrain.media.files import plain_text
 from cinegrain.media.remote import source, source_name, source_text
 from cinegrain.pipeline.answers.answer import Answers, Film
@@ -98,40 +97,6 @@ def _take_all(
             else:
                 desk.take(outcome)
             on_step(done, n_known + len(jobs), outcome.trailer_id)
-
-
-def assign_stored(run: Run, trailer_ids: Sequence[str]) -> tuple[JsonObject, ...]:
-    """Puts films into the atlas whose vectors the run's dataset holds though its catalogue does not name them.
-
-    Args:
-        run: A finished run.
-        trailer_ids: Ids in its dataset; those that the atlas knows are left alone.
-
-    Raises:
-        StoreError: If the dataset does not hold one of them.
-    """
-    with locked(run.folder, _LOCK):
-        answers = Answers(run)
-        new = [id_ for id_ in trailer_ids if id_ not in set(answers.corpus.trailer_ids)]
-        records = {record.trailer_id: record for record in EmbeddingDataset(run.dataset).trailers}
-        absent = [id_ for id_ in new if id_ not in records]
-        if absent:
-            raise StoreError(f"The dataset of {run.folder} holds no {absent[0]!r}. Name films that it holds.")
-        about = [
-            {
-                "trailer_id": id_,
-                "title": id_,
-                "duration_s": records[id_].duration_s,
-                "n_scenes": records[id_].n_scenes,
-                "flags": list(records[id_].flags),
-                "concepts": {},
-            }
-            for id_ in new
-        ]
-        films = _stored_films(answers, about)
-        rows = [_row(answers, film, film.name, records[film.name].path, now()) for film in films]
-        _keep(run, answers, rows, films)
-    return tuple(rows)
 
 
 def place_again(run: Run, watcher: Watcher) -> None:

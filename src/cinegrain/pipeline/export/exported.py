@@ -33,8 +33,10 @@ GRAPH_FILE, EXPORT_FILE = "model.onnx", "model.json"
 _MAX_GRAPH_BYTES = 1 << 30
 _OPERATORS = frozenset(
     (
-        *("Add", "Cast", "Concat", "Div", "Erf", "Flatten", "Gather", "MatMul", "Max", "Min", "Mul", "ReduceL2"),
-        *("ReduceSum", "Relu", "Sigmoid", "Squeeze", "Unsqueeze", "Where"),
+        *("Add", "And", "Cast", "Clip", "Concat", "Constant", "Div", "Einsum", "Equal", "Erf"),
+        *("Exp", "Expand", "Flatten", "Gather", "Gemm", "Greater", "Identity", "MatMul", "Max", "Min", "Mul", "Not"),
+        *("ReduceL2", "ReduceMean", "ReduceSum", "Relu", "Shape", "Sigmoid", "Slice", "Squeeze", "Sub", "Unsqueeze"),
+        "Where",
     )
 )
 

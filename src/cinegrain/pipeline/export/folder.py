@@ -36,7 +36,6 @@ def export_model(run: Run, out: Path, watcher: Watcher) -> JsonObject:
 
     Raises:
         StoreError: If the run is not trained, or `out` holds something else or cannot be written.
-        ConfigError: If this kind of model cannot be exported.
     """
     _check_place(out)
     with watcher.stage("Export") as on_step:

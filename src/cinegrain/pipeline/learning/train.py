@@ -10,11 +10,9 @@ from itertools import compress
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
 
 from cinegrain.config import Settings, to_plain
-from cinegrain.errors import DataError, StoreError
+from cinegrain.errors import DataError
 from cinegrain.explain.familiarity import films_to_compare, fit_familiarity
 from cinegrain.metrics.multilabel import best_thresholds
 from cinegrain.models.genre_model import ModelSpec
@@ -35,10 +33,9 @@ from cinegrain.training.finetuned import Finetuned, NothingToContrastError
 from cinegrain.training.infer import predict_genres
 from cinegrain.training.kin import franchises
 from cinegrain.training.split import split_by_title
-from cinegrain.types import Bool, Float64, Int64, Trailer
+from cinegrain.types import Bool, Int64, Trailer
 
 MIN_FILMS_PER_GENRE = 2
-PROTOTYPES_FILE = "prototypes.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,23 +249,5 @@ def fine_tune(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> 
         "history": [epoch.to_json() for epoch in found.history],
         "provenance": provenance(settings.seed),
     }
-    (run.finetuned / PROTOTYPES_FILE).unlink(missing_ok=True)
-    if found.prototypes is not None:
-        write_bytes(run.finetuned / PROTOTYPES_FILE, save({"prototypes": found.prototypes.astype(np.float32)}))
     save_model(run.finetuned, found.model, extra)
     return key
-
-
-def load_prototypes(run: Run) -> Float64 | None:
-    """Centres that fine-tuning placed, unit rows (k, e * d); None if its method places none.
-
-    Raises:
-        StoreError: If they cannot be read.
-    """
-    file = run.finetuned / PROTOTYPES_FILE
-    if not file.is_file():
-        return None
-    try:
-        return np.asarray(load_file(file)["prototypes"], dtype=np.float64)
-    except (OSError, KeyError, SafetensorError) as error:
-        raise StoreError(f"{file} cannot be read: {error}. Run `cinegrain finetune` again.") from error
