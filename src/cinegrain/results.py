@@ -289,6 +289,24 @@ def genre_answers(
     )
 
 
+def scene_words(seen: Iterable[tuple[str, Sequence[Concept]]], *, top_k: int) -> dict[str, list[JsonObject]]:
+    """The best words of each expert in one scene, by modality; a word that several experts have stands once.
+
+    Args:
+        seen: Modality and words, best first, of each expert.
+        top_k: How many of each expert.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for modality, concepts in seen:
+        for concept in concepts[:top_k]:
+            own = found.setdefault(modality, {})
+            own[concept.name] = max(concept.score, own.get(concept.name, 0.0))
+    return {
+        modality: [{"name": name, "score": round(score, 4)} for name, score in own.items()]
+        for modality, own in found.items()
+    }
+
+
 def _table(rows: Iterable[Iterable[object]], header: Sequence[str] = ()) -> str:
     head = "".join(f"<th>{_text(name)}</th>" for name in header)
     body = "".join("<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in rows)

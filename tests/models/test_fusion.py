@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cinegrain.errors import ConfigError, ShapeError
-from cinegrain.explain.influence import mode_influence
+from cinegrain.explain.influence import expert_influence
 from cinegrain.models.batch import SceneBatch
 from cinegrain.models.fusion import ConcatFusion, GatedUnits, LateFusion
 from cinegrain.models.genre_model import GenreModel, ModelSpec, trailer_embedding
@@ -111,7 +111,7 @@ class TestEveryModel:
 
     def test_influence_adds_up(self, fusion: str, pooling: str, batch: SceneBatch) -> None:
         model = make(fusion, pooling)
-        influence = mode_influence(model, batch)
+        influence = expert_influence(model, batch)
         np.testing.assert_allclose(influence.values.sum(axis=1), influence.full - influence.empty, atol=1e-5)
         np.testing.assert_allclose(influence.full, model(batch).detach().numpy(), atol=1e-5)
         assert (influence.values[0, 0] == 0).all(), "a mode that the trailer lacks has no influence"
