@@ -12,9 +12,9 @@ import numpy as np
 
 from cinegrain.experts.registry import PRESETS
 from cinegrain.experts.runtime import Runtime
+from cinegrain.media import film
 from cinegrain.media.reader import TrailerReader
 from cinegrain.media.settings import MediaSettings
-from cinegrain.pipeline.extraction import embed
 from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import OnProgress, Work, WorkerSetup, embedder
 from cinegrain.places import cache_folder
@@ -44,7 +44,7 @@ class Harmful(TrailerReader):
 
 def harmful_embedder(setup: WorkerSetup, on_progress: OnProgress) -> Work:
     """Embeds films that `Harmful` reads."""
-    vars(embed)["TrailerReader"] = Harmful
+    vars(film)["TrailerReader"] = Harmful
     return embedder(setup, on_progress)
 
 

@@ -62,7 +62,7 @@ def test_a_planted_sub_genre_is_proposed_and_becomes_one(run: Run) -> None:
     assert after.proposals == []
     card = next(card for card in after.cards if card["id"] == "S07")
     assert (card["name"], card["arrived"], card["size"]) == ("A kind of its own", len(proposed), len(proposed))
-    with run.table.open(encoding="utf-8", newline="") as file:
+    with run.table.open(encoding="utf-8-sig", newline="") as file:
         table = {row["trailer_id"]: row["subgenre"] for row in csv.DictReader(file)}
     assert {t for t, name in table.items() if name == "A kind of its own"} == proposed
     near = Answers(run).similar(Answers(run).film(NEW[0]), top_k=5)
