@@ -7,8 +7,8 @@ import torch
 
 from cinegrain.errors import ShapeError
 from cinegrain.explain import neighbours
-from cinegrain.explain.influence import influence_by_genre, mode_influence
-from cinegrain.explain.neighbours import mode_contributions, nearest, nearest_of_each
+from cinegrain.explain.influence import expert_influence, influence_by_genre
+from cinegrain.explain.neighbours import expert_contributions, nearest, nearest_of_each
 from cinegrain.explain.shapley import coalition_masks, shapley_values
 from cinegrain.models.batch import SceneBatch
 from cinegrain.models.genre_model import GenreModel, ModelSpec
@@ -68,7 +68,7 @@ def batch(model: GenreModel) -> SceneBatch:
 
 
 def test_influence_equals_brute_force_over_masked_batches(model: GenreModel, batch: SceneBatch) -> None:
-    found = mode_influence(model, batch)
+    found = expert_influence(model, batch)
     with torch.no_grad():
         values = np.stack(
             [
@@ -83,13 +83,13 @@ def test_influence_equals_brute_force_over_masked_batches(model: GenreModel, bat
 
 
 def test_a_missing_mode_has_exactly_no_influence(model: GenreModel, batch: SceneBatch) -> None:
-    values = mode_influence(model, batch).values
+    values = expert_influence(model, batch).values
     assert (values[1, 0] == 0).all()
     assert (values[0, 0] != 0).all()
 
 
 def test_influence_by_genre_is_the_mean_over_its_films(model: GenreModel, batch: SceneBatch) -> None:
-    found = mode_influence(model, batch)
+    found = expert_influence(model, batch)
     labels = np.array([[True, False], [True, False], [False, False]])
     table = influence_by_genre(found, labels)
     np.testing.assert_allclose(table[:, 0], found.values[:2, :, 0].mean(axis=0))
@@ -101,10 +101,10 @@ def test_contributions_of_modes_add_up_to_the_cosine() -> None:
     query, corpus = rng.normal(size=(4, 8)), rng.normal(size=(20, 4, 8))
     flat, q = corpus.reshape(20, -1), query.ravel()
     cosine = flat @ q / np.linalg.norm(flat, axis=1) / np.linalg.norm(q)
-    np.testing.assert_allclose(mode_contributions(query, corpus).sum(axis=1), cosine)
+    np.testing.assert_allclose(expert_contributions(query, corpus).sum(axis=1), cosine)
     near = nearest(query, corpus, top_k=5)
     assert [n.row for n in near] == np.argsort(-cosine)[:5].tolist()
-    assert sum(near[0].modes) == pytest.approx(near[0].score)
+    assert sum(near[0].parts) == pytest.approx(near[0].score)
 
 
 def test_the_film_itself_never_comes_back() -> None:

@@ -36,8 +36,8 @@ def test_a_kind_left_out_of_training_is_strange_and_the_mode_is_named() -> None:
     truth = np.r_[np.ones(len(strange)), np.zeros(len(held))]
     assert roc_auc_score(truth, np.r_[judged.score[strange], judged.score[held]]) > 0.95
     assert (judged.score[held] > found.threshold).mean() == pytest.approx(1 - QUANTILE, abs=0.09)
-    assert (judged.modes[strange, 0] > found.threshold).mean() > 0.8
-    assert (judged.modes[strange, 1] > found.threshold).mean() < 0.2, "their pictures are as usual"
+    assert (judged.by_expert[strange, 0] > found.threshold).mean() > 0.8
+    assert (judged.by_expert[strange, 1] > found.threshold).mean() < 0.2, "their pictures are as usual"
 
 
 def test_what_is_absent_is_not_judged() -> None:
@@ -47,7 +47,7 @@ def test_what_is_absent_is_not_judged() -> None:
     found = fit_familiarity(means, train, val)
     means["sound"][strange] = np.nan
     judged = found.judge(means)
-    assert np.isnan(judged.modes[strange, 0]).all()
+    assert np.isnan(judged.by_expert[strange, 0]).all()
     assert (judged.score[strange] > found.threshold).mean() < 0.3
     means["image"][strange] = np.nan
     assert np.isnan(found.judge(means).score[strange]).all()
@@ -68,7 +68,7 @@ def test_distance_by_plain_loops() -> None:
     usual = [distance(i) for i in val]
     expected = [(distance(i) - np.mean(usual)) / np.std(usual) for i in strange[:5]]
     # Training films are kept as float16: three digits.
-    np.testing.assert_allclose(found.judge(means).modes[strange[:5], 0], expected, atol=0.02)
+    np.testing.assert_allclose(found.judge(means).by_expert[strange[:5], 0], expected, atol=0.02)
 
 
 def test_round_trip_and_damage() -> None:
@@ -76,7 +76,7 @@ def test_round_trip_and_damage() -> None:
     train, val, _, _ = parts(kind)
     found = fit_familiarity(means, train, val)
     again = Familiarity.from_bytes(found.to_bytes(), ("sound", "image"))
-    np.testing.assert_array_equal(again.judge(means).modes, found.judge(means).modes)
+    np.testing.assert_array_equal(again.judge(means).by_expert, found.judge(means).by_expert)
     assert again.threshold == found.threshold
     for content, experts in ((found.to_bytes()[:-5], ("sound",)), (found.to_bytes(), ("smell",)), (b"", ("sound",))):
         with pytest.raises(StoreError):

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from cinegrain.auto import AUTO, Auto
 from cinegrain.errors import ConfigError
-from cinegrain.explain.influence import mode_influence
+from cinegrain.explain.influence import expert_influence
 from cinegrain.models.batch import SceneBatch
 from cinegrain.models.fusion import ConcatFusion, LateFusion
 from cinegrain.models.genre_model import GenreModel, ModelSpec
@@ -105,7 +105,7 @@ class TestEveryModel:
 
     def test_influence_adds_up(self, fusion: str, batch: SceneBatch) -> None:
         model = make(fusion)
-        influence = mode_influence(model, batch)
+        influence = expert_influence(model, batch)
         np.testing.assert_allclose(influence.values.sum(axis=1), influence.full - influence.empty, atol=1e-5)
         np.testing.assert_allclose(influence.full, model(batch).detach().numpy(), atol=1e-5)
         assert (influence.values[0, 0] == 0).all(), "a mode that the trailer lacks has no influence"

@@ -4,34 +4,21 @@ import csv
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.pipeline.some_answer import some_answer, some_genre
 
 from cinegrain.errors import ConfigError, StoreError
-from cinegrain.pipeline.answers.answer_file import AnswerFile, Unread, check_out
-from cinegrain.types import Url
+from cinegrain.pipeline.answers.answer_file import AnswerFile, check_out
+from cinegrain.results import Failure, Prediction
 
 ENDINGS = [".csv", ".jsonl", ".json"]
 ODD = "Fremde 'Nähe', \u2028 \"zwei\""
 
 
-def answer(path: Path, model: str = "m", probability: float = 0.75) -> dict[str, Any]:
-    status = path.stat()
-    return {
-        "path": str(path),
-        "title": ODD,
-        "genres": [
-            {"name": "War", "probability": probability, "decided": True},
-            {"name": ODD, "probability": 0.25, "decided": True},
-        ],
-        "sure": True,
-        "unsure_because": [],
-        "missing": ["audio"],
-        "size_bytes": status.st_size,
-        "modified_ns": status.st_mtime_ns,
-        "model": model,
-    }
+def answer(path: Path, model: str = "m", probability: float = 0.75) -> Prediction:
+    genres = some_genre("War", probability, decided=True), some_genre(ODD, 0.25, decided=True)
+    return some_answer(path, *genres, title=ODD, model=model)
 
 
 @pytest.fixture
@@ -85,7 +72,7 @@ def test_a_changed_film_is_not_answered_and_its_answer_replaced(tmp_path: Path, 
     again.add(answer(films[0]))
     assert [again.answered(film) for film in films] == [True, False, True]
     assert sorted(paths_in(out)) == sorted(map(str, films)), "each once"
-    again.fail(Unread(films[1], "it is broken"))
+    again.fail(Failure(str(films[1]), "it is broken"))
     assert str(films[1]) not in paths_in(out), "what the file was before is no answer to it now"
     assert again.failures == tmp_path / "out.failures.csv"
     assert again.failures.read_text(encoding="utf-8-sig") == f"path,reason\n{films[1]},it is broken\n"
@@ -99,10 +86,10 @@ def test_a_film_that_is_away_for_now_keeps_its_answer(tmp_path: Path, films: lis
     kept.add(answer(films[0]))
     films[0].rename(tmp_path / "elsewhere")
     assert not kept.answered(films[0])
-    kept.fail(Unread(films[0], "There is no file"))
+    kept.fail(Failure(str(films[0]), "There is no file"))
     assert paths_in(kept.path) == [str(films[0])]
     assert "There is no file" in kept.failures.read_text()
-    kept.fail(Unread(Url("http://127.0.0.1:1/x.mp4"), "unreachable"))
+    kept.fail(Failure("http://127.0.0.1:1/x.mp4", "unreachable"))
     assert kept.failures.read_text().count("\n") == 3
 
 

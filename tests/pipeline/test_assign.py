@@ -66,7 +66,7 @@ def test_a_planted_sub_genre_is_proposed_and_becomes_one(run: Run) -> None:
         table = {row["trailer_id"]: row["subgenre"] for row in csv.DictReader(file)}
     assert {t for t, name in table.items() if name == "A kind of its own"} == proposed
     near = Answers(run).similar(Answers(run).film(NEW[0]), top_k=5)
-    assert len({n["trailer_id"] for n in near} & set(NEW)) >= 3, "films that came later are found as well"
+    assert len({n.trailer_id for n in near} & set(NEW)) >= 3, "films that came later are found as well"
     Editor(run, "anna").undo()
     assert open_atlas(run).proposals == atlas.proposals
 

@@ -126,7 +126,9 @@ def test_edits_are_shown_by_every_part(run: Run) -> None:
         assert row["subgenre"]["distance"] == pytest.approx(1 - near[i, place[row["subgenre"]["id"]]], abs=1e-6)
     assert table(run)[film] == "Köy filmleri"
     answers = Answers(run)
-    name = answers.predict(answers.film(film), top_k=1)["subgenre"]["name"]
+    sub_genre = answers.predict(answers.film(film), top_k=1).sub_genre
+    assert sub_genre
+    name = sub_genre.name
     assert name in {c["name"] for c in atlas.cards}
     entry = read_log(run.edits).entries[1]
     assert (entry.by, entry.why) == ("anna", "they are one")

@@ -15,7 +15,7 @@ from tests.pipeline.conftest import Cinegrain
 from tests.pipeline.planted_run import planted_run
 
 from cinegrain.errors import ConfigError, StoreError
-from cinegrain.explain.influence import mode_influence
+from cinegrain.explain.influence import expert_influence
 from cinegrain.pipeline.export.exported import ExportedModel
 from cinegrain.pipeline.export.folder import export_model
 from cinegrain.pipeline.learning.trained import load_trained
@@ -66,7 +66,7 @@ def test_equal_to_pytorch_where_it_is_not_installed(tmp_path: Path, fusion: str)
     told = np.load(tmp_path / "told.npz")
     np.testing.assert_allclose(told["logits"], logits, atol=1e-4)
     np.testing.assert_allclose(told["p"], trained.calibration.apply_logits(logits), atol=1e-4)
-    expected = trained.calibration.scale(mode_influence(trained.model, batch).values)
+    expected = trained.calibration.scale(expert_influence(trained.model, batch).values)
     np.testing.assert_allclose(told["influence"], expected, atol=1e-4)
     assert (told["influence"][~present] == 0).all()
 

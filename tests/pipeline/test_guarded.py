@@ -20,11 +20,12 @@ from tests.pipeline.harmful import HARM, harmful_embedder, heavy_modules, pid_of
 
 from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.pipeline.answers import new_films
-from cinegrain.pipeline.answers.answer_file import AnswerFile, Unread
+from cinegrain.pipeline.answers.answer_file import AnswerFile
 from cinegrain.pipeline.answers.predict import run_predictor, watch_folder
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
 from cinegrain.pipeline.extraction.jobs import Read, WorkerSetup
 from cinegrain.pipeline.extraction.workers import WorkerPool, calling_pool
+from cinegrain.results import Failure
 from cinegrain.runs.layout import Run
 from cinegrain_demo.corpus import CorpusFiles
 
@@ -116,9 +117,9 @@ def test_a_watched_folder_outlives_its_worker(finished: Path, films: Path, tmp_p
                     worker.process.kill()  # as a system without memory does, while nothing is read
                     worker.process.join()
     good, bad, other = found
-    assert isinstance(bad, Unread)
+    assert isinstance(bad, Failure)
     assert "SIGABRT" in bad.reason
-    assert [Path(row["path"]).name for row in (good, other)] == ["a.mp4", "z.mp4"]  # type: ignore[index]
+    assert [Path(row.path).name for row in (good, other)] == ["a.mp4", "z.mp4"]
     assert [json.loads(line)["path"] for line in out.read_text().splitlines()] == [
         str(folder / "a.mp4"),
         str(folder / "z.mp4"),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.pipeline.planted_run import planted_run
+from tests.pipeline.some_answer import some_answer, some_genre
 
 from cinegrain.config import load_settings
 from cinegrain.discovery.settings import DiscoverSettings
@@ -18,34 +19,22 @@ from cinegrain.errors import ConfigError
 from cinegrain.explain.familiarity import fit_familiarity
 from cinegrain.media.files import path_text
 from cinegrain.pipeline.answers.answer import Answers
-from cinegrain.pipeline.answers.answer_file import AnswerFile, Unread
+from cinegrain.pipeline.answers.answer_file import AnswerFile
 from cinegrain.pipeline.answers.predict import watch_folder
 from cinegrain.pipeline.discover import discover
 from cinegrain.pipeline.learning.sure import how_sure
 from cinegrain.pipeline.learning.train import fine_tune, load_data
+from cinegrain.results import Failure, Prediction
 from cinegrain.runs.artifacts import read_json
 from cinegrain.runs.catalog import load_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
 
 
-def answer(path: Path) -> dict[str, Any] | Unread:
+def answer(path: Path) -> Prediction | Failure:
     if path.read_bytes().startswith(b"bad"):
-        return Unread(path, f"{path} is bad")
-    status = path.stat()
-    return {
-        "path": path_text(path),
-        "genres": [
-            {"name": "War", "probability": 0.75, "decided": True},
-            {"name": "Horror", "probability": 0.25, "decided": False},
-        ],
-        "sure": True,
-        "unsure_because": [],
-        "missing": ["audio"],
-        "size_bytes": status.st_size,
-        "modified_ns": status.st_mtime_ns,
-        "model": "m",
-    }
+        return Failure(path_text(path), f"{path} is bad")
+    return some_answer(path, some_genre("War", 0.75, decided=True), some_genre("Horror", 0.25, decided=False))
 
 
 class Arrivals:
@@ -82,7 +71,7 @@ def test_a_growing_file_is_read_once_when_it_is_whole(tmp_path: Path) -> None:
             file.write(b"more")
 
     found = seen(tmp_path, None, grow, grow, grow, wait, wait, wait)
-    assert [x["path"] for x in found] == [str(film)]
+    assert [x.path for x in found] == [str(film)]
     assert film.stat().st_size == 12, "it had stopped growing"
 
 
@@ -100,9 +89,9 @@ def test_a_bad_file_is_reported_once_and_again_when_it_changes(tmp_path: Path) -
         wait,
         wait,
     )
-    assert isinstance(found[0], Unread)
-    assert found[0].path == bad
-    assert [x["path"] for x in found[1:]] == [str(good), str(bad)]
+    assert isinstance(found[0], Failure)
+    assert found[0].path == str(bad)
+    assert [x.path for x in found[1:]] == [str(good), str(bad)]
 
 
 @pytest.mark.parametrize("ending", [".csv", ".jsonl"])
@@ -123,7 +112,7 @@ def test_a_second_watch_goes_on_where_the_first_stopped(tmp_path: Path, ending: 
     odd.write_bytes(b"x")
     assert len(seen(films, out, wait, wait)) == 1
     (films / "b.mp4").write_bytes(b"y")
-    assert [x["path"] for x in seen(films, out, wait, wait)] == [str(films / "b.mp4")]
+    assert [x.path for x in seen(films, out, wait, wait)] == [str(films / "b.mp4")]
     text = out.read_text(encoding="utf-8-sig")
     rows = list(csv.DictReader(text.splitlines())) if ending == ".csv" else [json.loads(x) for x in text.splitlines()]
     assert [row["path"] for row in rows] == [path_text(odd), str(films / "b.mp4")]
@@ -136,12 +125,12 @@ def test_a_film_that_changes_is_answered_again_in_place_of_the_old_answer(tmp_pa
         (films / name).write_bytes(b"x")
     seen(films, out, wait, wait)
     (films / "a.mp4").write_bytes(b"another")
-    assert [x["path"] for x in seen(films, out, wait, wait)] == [str(films / "a.mp4")]
+    assert [x.path for x in seen(films, out, wait, wait)] == [str(films / "a.mp4")]
     with out.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(Path(row["path"]).name, row["size_bytes"]) for row in rows] == [("b.mp4", "1"), ("a.mp4", "7")]
     (films / "a.mp4").write_bytes(b"bad now")
-    assert isinstance(seen(films, out, wait, wait)[0], Unread)
+    assert isinstance(seen(films, out, wait, wait)[0], Failure)
     with out.open(encoding="utf-8-sig", newline="") as file:
         assert [Path(row["path"]).name for row in csv.DictReader(file)] == ["b.mp4"], (
             "the answer to the old file is gone"
@@ -154,15 +143,37 @@ def test_not_sure_for_each_of_its_reasons() -> None:
     means = {name: rng.normal(size=(60, 5)).astype(np.float32) + 3 for name in ("a", "b", "c")}
     familiar = fit_familiarity(means, np.arange(40), np.arange(40, 60))
     one = {name: x[:1] for name, x in means.items()}
-    modes, yes, no = ["audio", "motion", "image"], [{"decided": True}], [{"decided": False}]
-    assert how_sure(yes, modes, [True] * 3, one, familiar)["sure"]
-    assert how_sure(no, modes, [True] * 3, one, familiar)["unsure_because"] == ["no genre is likely enough"]
+    modes = {"a": "audio", "b": "motion", "c": "image"}
+    yes, no = [some_genre("War", 0.75, decided=True)], [some_genre("War", 0.25, decided=False)]
+    assert how_sure(yes, modes, one, familiar)[0] == ()
+    assert how_sure(no, modes, one, familiar)[0] == ("no genre is likely enough",)
     alone = {**one, "a": np.full((1, 5), np.nan, np.float32), "b": np.full((1, 5), np.nan, np.float32)}
-    assert how_sure(yes, modes, [False, False, True], alone, None)["unsure_because"] == ["there is only image to go by"]
-    judged = how_sure(yes, modes, [True] * 3, one, replace(familiar, threshold=-100.0))
-    assert judged["unsure_because"] == ["unlike the films it learned from (audio, motion, image)"]
-    assert judged["strangeness"]["score"] == max(judged["strangeness"]["modes"].values())
-    assert json.dumps(judged, allow_nan=False)
+    assert how_sure(yes, modes, alone, None) == (("there is only image to go by",), None)
+    reasons, judged = how_sure(yes, modes, one, replace(familiar, threshold=-100.0))
+    assert reasons == ("unlike the films it learned from (audio, motion, image)",)
+    assert judged
+    assert judged.score == max(judged.to_dict()["modes"].values())
+    assert json.dumps(judged.to_dict(), allow_nan=False)
+
+
+def test_two_experts_of_one_modality_are_judged_as_one() -> None:
+    rng = np.random.default_rng(0)
+    means = {name: rng.normal(size=(60, 5)).astype(np.float32) + 3 for name in ("a", "b", "c")}
+    familiar = replace(fit_familiarity(means, np.arange(40), np.arange(40, 60)), threshold=-100.0)
+    modes, yes = {"a": "audio", "b": "audio", "c": "image"}, [some_genre("War", 0.75, decided=True)]
+    nothing = np.full((1, 5), np.nan, np.float32)
+    one = {name: x[:1] for name, x in means.items()}
+    reasons, judged = how_sure(yes, modes, one, familiar)
+    assert judged
+    assert reasons == ("unlike the films it learned from (audio, image)",)
+    assert judged.by_modality == {
+        "audio": max(judged.by_expert[name] or 0 for name in "ab"),
+        "image": judged.by_expert["c"],
+    }
+    reasons, judged = how_sure(yes, modes, {**one, "b": nothing}, None)
+    assert (reasons, judged) == ((), None), "its sound is heard by the other expert"
+    reasons, _ = how_sure(yes, modes, {**one, "a": nothing, "b": nothing}, None)
+    assert reasons == ("there is only image to go by",)
 
 
 def test_a_run_from_vectors_says_why_it_cannot_look_at_a_film(tmp_path: Path) -> None:
@@ -176,8 +187,9 @@ def test_a_run_from_vectors_says_why_it_cannot_look_at_a_film(tmp_path: Path) ->
     with pytest.raises(ConfigError, match="made from vectors computed elsewhere"):
         answers.new_film(tmp_path / "film.mp4")
     known = answers.predict(answers.film("7"), top_k=2)
-    assert known["strangeness"]["score"] is not None
-    assert {g["name"] for g in known["genres"]} == {"Comedy", "Horror", "War"}
+    assert known.strangeness
+    assert known.strangeness.score is not None
+    assert {genre.name for genre in known.genres} == {"Comedy", "Horror", "War"}
     check_what_is_said_of_sub_genres(run)
 
 

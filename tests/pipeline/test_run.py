@@ -107,7 +107,7 @@ def test_predict_a_film_never_seen(finished: Path, corpus: CorpusFiles, cinegrai
         assert set(answer) >= {"path", "genres", "subgenre", "concepts", "neighbours", "missing"}
         assert set(answer["subgenre"]) >= {"id", "name", "distance"}
         for genre in answer["genres"]:
-            assert set(genre) == {"name", "probability", "decided", "influence"}
+            assert set(genre) == {"name", "probability", "decided", "influence", "influence_by_expert"}
             assert 0 <= genre["probability"] <= 1
             assert set(genre["influence"]) == MODES
     assert first["missing"] == []

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from cinegrain.errors import ConfigError
-from cinegrain.explain.influence import Influence, mode_influence, telling_influence
+from cinegrain.explain.influence import Influence, expert_influence, telling_influence
 from cinegrain.metrics.multilabel import macro_ap
 from cinegrain.models.genre_model import ModelSpec
 from cinegrain.models.settings import FUSIONS, LINEAR_SHARE, ModelSettings
@@ -68,7 +68,7 @@ def train(arrays: TrailerArrays, labels: Bool, model: ModelSettings, settings: T
 def network(model: ModelSettings, settings: TrainSettings) -> Judge:
     def judge(arrays: TrailerArrays, labels: Bool) -> Judged:
         trained = train(arrays, labels, model, settings).model
-        influence = mode_influence(trained, arrays.batch(SPLIT.test))
+        influence = expert_influence(trained, arrays.batch(SPLIT.test))
         return Judged(predict_genres(trained, arrays, SPLIT.test), influence)
 
     return judge

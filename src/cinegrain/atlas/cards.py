@@ -11,6 +11,7 @@ from cinegrain.discovery.clustering import Clustering, unit_rows
 from cinegrain.discovery.stability import Stability
 from cinegrain.discovery.verdict import Verdict
 from cinegrain.naming.terms import Term, TermCounts, distinctive_terms, label_words
+from cinegrain.results import by_modality
 from cinegrain.types import Bool, Float64
 
 _PARENT_SHARE, _PAIR_SHARE = 0.5, 0.35
@@ -191,10 +192,7 @@ def _mode_shares(blocks: Float64, centre: Float64, inside: Bool, modes: Sequence
     gap = np.maximum(gap, 0.0)
     total = float(gap.sum())
     shares = gap / total if total > 0 else np.full(len(modes), 1 / len(modes))
-    result: dict[str, float] = {}
-    for mode, share in zip(modes, shares, strict=True):
-        result[mode] = result.get(mode, 0.0) + float(share)
-    return result
+    return by_modality(modes, shares.tolist())
 
 
 def unique_name(parents: Sequence[Parent], terms: Sequence[Term], taken: Collection[str]) -> str:

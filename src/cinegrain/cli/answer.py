@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -11,14 +11,16 @@ from rich.table import Table
 from cinegrain.cli.console import Interrupt, err, out, print_json, watcher
 from cinegrain.cli.options import FAILED, FILMS_HELP, SOME_FAILED, JsonFlag, RunArgument, TopK, guarded
 from cinegrain.errors import ConfigError
+from cinegrain.results import Failure, Prediction
 from cinegrain.types import MODALITIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
-    from cinegrain.pipeline.answers.answer_file import AnswerFile, Unread
+    from cinegrain.pipeline.answers.answer_file import AnswerFile
     from cinegrain.pipeline.answers.predict import Predictor
+    from cinegrain.results import GenreAnswer, Neighbour
     from cinegrain.types import Source
 
 FilmArgument = Annotated[
@@ -93,7 +95,6 @@ def _predictor(run: str | None, model: Path | None, *, n_films: int, top_k: int)
 def _predict(films: "Sequence[Source]", predictor: "Predictor", answers: "AnswerFile | None", *, as_json: bool) -> None:
     """Each answer goes where it is wanted as soon as it is there."""
     from cinegrain.media.remote import source, source_name, source_text
-    from cinegrain.pipeline.answers.answer_file import Unread
 
     to_do = [film for film in films if answers is None or not answers.answered(film)]
     if answers is not None and len(to_do) < len(films):
@@ -103,23 +104,23 @@ def _predict(films: "Sequence[Source]", predictor: "Predictor", answers: "Answer
             markup=False,
             soft_wrap=True,
         )
-    found: dict[str, dict[str, Any]] = {}
-    failed: list[Unread] = []
+    found: dict[str, Prediction] = {}
+    failed: list[Failure] = []
     if to_do:
         with watcher().stage("Looking and listening") as on_step:
             for done, one in enumerate(predictor.each(to_do), start=1):
                 if answers is not None:
                     answers.put(one)
-                if isinstance(one, Unread):
+                if isinstance(one, Failure):
                     failed.append(one)
                     _tell(one)
                 else:
-                    found[one["path"]] = one
+                    found[one.path] = one
                     if not as_json and answers is None:
                         _show(one)
-                on_step(done, len(to_do), source_name(one.path if isinstance(one, Unread) else source(one["path"])))
+                on_step(done, len(to_do), source_name(source(one.path)))
     if as_json:
-        print_json([found[path] for path in map(source_text, films) if path in found])
+        print_json([found[path].to_dict() for path in map(source_text, films) if path in found])
     elif answers is not None:
         n_answered = len(films) - len(failed)
         out.print(f"{n_answered} of {len(films)} films: {answers.path}", highlight=False, markup=False, soft_wrap=True)
@@ -131,28 +132,23 @@ def _predict(films: "Sequence[Source]", predictor: "Predictor", answers: "Answer
 
 def _watch(folder: Path, predictor: "Predictor", answers: "AnswerFile | None", *, as_json: bool) -> None:
     """One line for each film that comes."""
-    from cinegrain.pipeline.answers.answer_file import Unread
     from cinegrain.pipeline.answers.predict import watch_folder
 
     err.print(f"Watching {folder}; Ctrl-C stops.", highlight=False, markup=False, soft_wrap=True)
     for found in watch_folder(folder, predictor.one, answers):
         Interrupt.check()
-        if isinstance(found, Unread):
+        if isinstance(found, Failure):
             _tell(found)
         elif as_json:
-            print(json.dumps(found, ensure_ascii=False, allow_nan=False), flush=True)
+            print(json.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False), flush=True)
         else:
-            decided = [f"{genre['name']} {genre['probability']:.2f}" for genre in found["genres"] if genre["decided"]]
-            unsure = "" if found["sure"] else f" (not sure: {'; '.join(found['unsure_because'])})"
-            print(f"{found['path']}: {', '.join(decided) or 'no genre'}{unsure}", flush=True)
+            decided = [f"{genre.name} {genre.probability:.2f}" for genre in found.decided]
+            unsure = "" if found.sure else f" (not sure: {'; '.join(found.unsure_because)})"
+            print(f"{found.path}: {', '.join(decided) or 'no genre'}{unsure}", flush=True)
 
 
-def _tell(unread: "Unread") -> None:
-    from cinegrain.media.remote import source_text
-
-    err.print(
-        f"[bold red]{escape(source_text(unread.path))}:[/] {escape(unread.reason)}", highlight=False, soft_wrap=True
-    )
+def _tell(failure: Failure) -> None:
+    err.print(f"[bold red]{escape(failure.path)}:[/] {escape(failure.reason)}", highlight=False, soft_wrap=True)
 
 
 @guarded
@@ -171,9 +167,9 @@ def similar(
         raise ConfigError(f"--by must be one of {', '.join(MODALITIES)}; found {by!r}.")
     answers = Answers(Run.open(run))
     found = answers.film(film)
-    near = answers.similar(found, top_k=top_k, mode=by)
+    near = answers.similar(found, top_k=top_k, modality=by)
     if as_json:
-        print_json({"film": found.name, "by": by, "neighbours": near})
+        print_json({"film": found.name, "by": by, "neighbours": [one.to_dict() for one in near]})
         return
     out.print(f"Most like [bold]{found.title}[/]" + (f" by {by}" if by else ""))
     out.print(_neighbour_table(near))
@@ -188,52 +184,52 @@ def explain(run: RunArgument, film: FilmArgument, top_k: TopK = 5, as_json: Json
     answers = Answers(Run.open(run))
     answer = answers.predict(answers.film(film), top_k=top_k)
     if as_json:
-        print_json(answer)
+        print_json(answer.to_dict())
     else:
         _show(answer)
 
 
-def _show(answer: dict[str, Any]) -> None:
-    out.rule(f"[bold]{answer['title']}[/] [dim]{answer['path']}")
-    decided = [genre["name"] for genre in answer["genres"] if genre["decided"]] or ["none for sure"]
+def _show(answer: Prediction) -> None:
+    out.rule(f"[bold]{answer.title}[/] [dim]{answer.path}")
+    decided = [genre.name for genre in answer.decided] or ["none for sure"]
     out.print(f"Genres: [bold]{', '.join(decided)}[/]", highlight=False)
-    if not answer["sure"]:
-        out.print(f"[yellow]Not sure:[/] {'; '.join(answer['unsure_because'])}", highlight=False)
-    subgenre = answer.get("subgenre")
-    if subgenre is None:
-        out.print(_genre_table(answer["genres"]))
+    if not answer.sure:
+        out.print(f"[yellow]Not sure:[/] {'; '.join(answer.unsure_because)}", highlight=False)
+    sub_genre = answer.sub_genre
+    if sub_genre is None:
+        out.print(_genre_table(answer.genres))
         return
     out.print(
-        f"Sub-genre: [bold]{subgenre['name']}[/] ({subgenre['id']}, distance {subgenre['distance']:.2f})",
-        highlight=False,
+        f"Sub-genre: [bold]{sub_genre.name}[/] ({sub_genre.id}, distance {sub_genre.distance:.2f})", highlight=False
     )
-    if answer["missing"]:
-        out.print(f"[yellow]Missing: {', '.join(answer['missing'])}[/] (the answer rests on the other modes)")
-    out.print(_genre_table(answer["genres"]))
-    for mode, words in answer["concepts"].items():
-        shown = ", ".join(f"{word['name']} {word['score']:.2f}" for word in words[:5])
+    if answer.missing:
+        out.print(f"[yellow]Missing: {', '.join(answer.missing)}[/] (the answer rests on the other modes)")
+    out.print(_genre_table(answer.genres))
+    for mode, words in (answer.concepts or {}).items():
+        shown = ", ".join(f"{word.name} {word.score:.2f}" for word in words[:5])
         out.print(f"  {mode:<9}{shown}", highlight=False, markup=False)
-    out.print(_neighbour_table(answer["neighbours"]))
+    out.print(_neighbour_table(answer.neighbours))
 
 
-def _genre_table(genres: list[dict[str, Any]]) -> Table:
+def _genre_table(genres: "Sequence[GenreAnswer]") -> Table:
     table = Table(box=None, padding=(0, 2), title="Probabilities, and each mode's part (Shapley, logits)")
     for column in ("genre", "", "probability", *MODALITIES):
         table.add_column(column, justify="left" if column in ("genre", "") else "right")
     for genre in genres:
-        parts = [f"{genre['influence'][mode]:+.2f}" if mode in genre["influence"] else "" for mode in MODALITIES]
-        table.add_row(genre["name"], "yes" if genre["decided"] else "", f"{genre['probability']:.2f}", *parts)
+        influence = genre.influence
+        parts = [f"{influence[mode]:+.2f}" if mode in influence else "" for mode in MODALITIES]
+        table.add_row(genre.name, "yes" if genre.decided else "", f"{genre.probability:.2f}", *parts)
     return table
 
 
-def _neighbour_table(near: list[dict[str, Any]]) -> Table:
+def _neighbour_table(near: "Sequence[Neighbour]") -> Table:
     table = Table(box=None, padding=(0, 2), title="Nearest trailers, and each mode's part of the similarity")
-    modes = [mode for mode in MODALITIES if near and mode in near[0]["modes"]]
+    modes = [mode for mode in MODALITIES if near and mode in near[0].by_modality]
     for column in ("title", "genres"):
         table.add_column(column, no_wrap=True, max_width=36)
     for column in ("score", *modes):
         table.add_column(column, justify="right", no_wrap=True)
     for row in near:
-        parts = [f"{row['modes'][mode]:.2f}" for mode in modes]
-        table.add_row(row["title"], ", ".join(row["genres"]), f"{row['score']:.2f}", *parts)
+        parts = [f"{row.by_modality[mode]:.2f}" for mode in modes]
+        table.add_row(row.title, ", ".join(row.genres), f"{row.score:.2f}", *parts)
     return table

@@ -42,7 +42,7 @@ def assign(
             {
                 "films": list(done.rows),
                 "there": [{"path": source_text(place), "trailer_id": id_} for place, id_ in done.there],
-                "failures": [{"path": source_text(unread.path), "reason": unread.reason} for unread in done.failed],
+                "failures": [failure.to_dict() for failure in done.failed],
                 "unplaced": list(atlas.edited.unplaced),
                 "proposals": atlas.proposals,
             }
@@ -54,8 +54,8 @@ def assign(
                 f"{escape(source_name(place))}: in the atlas already, as {escape(id_)}", highlight=False, soft_wrap=True
             )
         show_proposals(atlas)
-    for unread in done.failed:
-        err.print(f"[bold red]{escape(source_text(unread.path))}:[/] {escape(unread.reason)}", soft_wrap=True)
+    for failure in done.failed:
+        err.print(f"[bold red]{escape(failure.path)}:[/] {escape(failure.reason)}", soft_wrap=True)
     if done.failed:
         raise typer.Exit(SOME_FAILED if done.rows or done.there else FAILED)
 

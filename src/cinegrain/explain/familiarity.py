@@ -21,7 +21,7 @@ _MIN_SPREAD = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class _Mode:
+class _Expert:
     """One expert: its scaling, films to compare with (m, d), and the distances that validation films have."""
 
     mean: Float32
@@ -36,23 +36,23 @@ class Strangeness:
     """How strange n films are.
 
     Attributes:
-        score: The strangest mode's, shape (n,); NaN for a film without any.
-        modes: By expert, in deviations above the usual distance to training films, shape (n, e); NaN where absent.
+        score: The strangest expert's, shape (n,); NaN for a film without any.
+        by_expert: In deviations above the usual distance to training films, shape (n, e); NaN where absent.
     """
 
     score: Float64
-    modes: Float64
+    by_expert: Float64
 
 
 @dataclass(frozen=True, eq=False)
 class Familiarity:
-    """Judges films by the cosine distance of each mode to the nearest training films.
+    """Judges films by the cosine distance of each expert's vector to the nearest training films.
 
-    A film is as strange as its strangest mode; it is called strange above the `threshold`, which a share QUANTILE of
+    A film is as strange as its strangest expert; it is called strange above the `threshold`, which a share QUANTILE of
     the validation films does not reach.
     """
 
-    experts: Mapping[str, _Mode]
+    experts: Mapping[str, _Expert]
     threshold: float
 
     def judge(self, means: Mapping[str, Float32]) -> Strangeness:
@@ -61,19 +61,19 @@ class Familiarity:
         Args:
             means: By expert, mean vector of each film's scenes, shape (n, d_e); NaN where the film lacks it.
         """
-        modes = np.column_stack([(_distance(m, means[k]) - m.usual) / m.spread for k, m in self.experts.items()])
-        filled = np.where(np.isnan(modes), -np.inf, modes).max(axis=1)
-        return Strangeness(np.where(np.isneginf(filled), np.nan, filled), modes)
+        distances = np.column_stack([(_distance(m, means[k]) - m.usual) / m.spread for k, m in self.experts.items()])
+        filled = np.where(np.isnan(distances), -np.inf, distances).max(axis=1)
+        return Strangeness(np.where(np.isneginf(filled), np.nan, filled), distances)
 
     def to_bytes(self) -> bytes:
         """As safetensors."""
         arrays = {"threshold": np.array([self.threshold])}
-        for name, mode in self.experts.items():
+        for name, expert in self.experts.items():
             arrays |= {
-                f"{name}/mean": mode.mean,
-                f"{name}/scale": mode.scale,
-                f"{name}/films": mode.films.astype(np.float16),
-                f"{name}/usual": np.array([mode.usual, mode.spread]),
+                f"{name}/mean": expert.mean,
+                f"{name}/scale": expert.scale,
+                f"{name}/films": expert.films.astype(np.float16),
+                f"{name}/usual": np.array([expert.usual, expert.spread]),
             }
         return bytes(save(arrays))
 
@@ -86,8 +86,8 @@ class Familiarity:
         """
         try:
             arrays = load(content)
-            modes = {
-                name: _Mode(
+            known = {
+                name: _Expert(
                     arrays[f"{name}/mean"],
                     arrays[f"{name}/scale"],
                     arrays[f"{name}/films"].astype(np.float32),
@@ -95,7 +95,7 @@ class Familiarity:
                 )
                 for name in experts
             }
-            return cls(modes, float(arrays["threshold"][0]))
+            return cls(known, float(arrays["threshold"][0]))
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise StoreError(f"The model's training films are damaged: {error!r}. Train or export it again.") from error
 
@@ -120,27 +120,27 @@ def fit_familiarity(means: Mapping[str, Float32], train: Int64, val: Int64, *, s
     arXiv:2204.06507, on each expert's own vectors.
     """
     kept, val = films_to_compare(train, val, seed=seed)
-    modes = {}
+    experts = {}
     for name, vectors in means.items():
         there = vectors[kept][~np.isnan(vectors[kept, 0])]
         if not len(there):
             there = np.zeros((1, vectors.shape[1]), dtype=np.float32)
         mean, scale = there.mean(axis=0), 1 / np.maximum(there.std(axis=0), _MIN_SPREAD)
         films = _unit((there - mean) * scale).astype(np.float16).astype(np.float32)  # as they are kept on disk
-        found = _distance(_Mode(mean, scale, films, 0.0, 1.0), vectors[val])
+        found = _distance(_Expert(mean, scale, films, 0.0, 1.0), vectors[val])
         found = found[~np.isnan(found)]
         usual, spread = (float(found.mean()), float(found.std())) if len(found) else (0.0, 1.0)
-        modes[name] = _Mode(mean, scale, films, usual, max(spread, _MIN_SPREAD))
-    result = Familiarity(modes, 0.0)
+        experts[name] = _Expert(mean, scale, films, usual, max(spread, _MIN_SPREAD))
+    result = Familiarity(experts, 0.0)
     scores = result.judge({name: vectors[val] for name, vectors in means.items()}).score
     scores = scores[~np.isnan(scores)]
-    return Familiarity(modes, float(np.quantile(scores, QUANTILE)) if len(scores) else float("inf"))
+    return Familiarity(experts, float(np.quantile(scores, QUANTILE)) if len(scores) else float("inf"))
 
 
-def _distance(mode: _Mode, vectors: Float32) -> Float64:
+def _distance(expert: _Expert, vectors: Float32) -> Float64:
     """Mean cosine distance to the nearest training films, shape (n,); NaN where absent."""
-    near = min(_NEAREST, len(mode.films))
-    cosine = _unit((vectors - mode.mean) * mode.scale) @ mode.films.T
+    near = min(_NEAREST, len(expert.films))
+    cosine = _unit((vectors - expert.mean) * expert.scale) @ expert.films.T
     best = np.partition(cosine, -near, axis=1)[:, -near:]  # NaN sorts last, and stays NaN
     return np.asarray(1 - best.mean(axis=1), dtype=np.float64)
 

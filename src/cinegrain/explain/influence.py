@@ -1,4 +1,4 @@
-"""How much each mode counts for a genre: Shapley values of the logits over all coalitions of experts."""
+"""How much each expert counts for a genre: Shapley values of the logits over all coalitions of experts."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ from cinegrain.types import Bool, Float64
 
 @dataclass(frozen=True, eq=False)
 class Influence:
-    """Influence of e modes on g genres for n trailers.
+    """Influence of e experts on g genres for n trailers.
 
     Attributes:
-        values: Shape (n, e, g), in logits; over modes they add up to `full - empty`. Exactly 0 for a mode that
-            the trailer lacks.
-        full: Logits with all modes there are, shape (n, g).
+        values: Shape (n, e, g), in logits; over experts they add up to `full - empty`. Exactly 0 for an expert that
+            has nothing of the trailer.
+        full: Logits with all experts there are, shape (n, g).
         empty: Logits without any, shape (g,).
     """
 
@@ -28,7 +28,7 @@ class Influence:
 
 
 @torch.inference_mode()
-def mode_influence(model: GenreModel, batch: SceneBatch) -> Influence:
+def expert_influence(model: GenreModel, batch: SceneBatch) -> Influence:
     """Exact Shapley values; all coalitions run in one pass through the mask.
 
     Args:
@@ -45,14 +45,14 @@ def mode_influence(model: GenreModel, batch: SceneBatch) -> Influence:
     logits = model.logits(tiled, masks)
     values = logits.reshape(len(coalitions), n, -1).double().numpy()  # (c, n, g)
     phi = shapley_values(values)  # (e, n, g)
-    # A product of matrices may round a row differently in another place, so that a mode without a say gets 1e-9.
+    # A product of matrices may round a row differently in another place, so that an expert without a say gets 1e-9.
     phi = np.where(present.T[..., None].numpy(), phi, 0.0)
     return Influence(np.moveaxis(phi, 0, 1), values[-1], values[0, 0] if n else np.zeros(values.shape[2]))
 
 
 @dataclass(frozen=True, eq=False)
 class TellingInfluence:
-    """How far each mode moves films of a genre above other films, logits, shape (e, g); with 95 % intervals.
+    """How far each expert moves films of a genre above other films, logits, shape (e, g); with 95 % intervals.
 
     NaN for a genre that all or none of the films have.
     """
@@ -65,9 +65,9 @@ class TellingInfluence:
 def telling_influence(
     influence: Influence, labels: Bool, *, n_bootstrap: int = 1000, seed: int = 0
 ) -> TellingInfluence:
-    """Mean influence of each mode on films that have a genre, less that on films that have it not.
+    """Mean influence of each expert on films that have a genre, less that on films that have it not.
 
-    A mode that says nothing of a genre may still move all films alike; here it gets 0.
+    An expert that says nothing of a genre may still move all films alike; here it gets 0.
 
     Args:
         influence: Of n trailers.
@@ -93,7 +93,7 @@ def telling_influence(
 
 
 def influence_by_genre(influence: Influence, labels: Bool) -> Float64:
-    """Mean influence of each mode on a genre over the films that have it.
+    """Mean influence of each expert on a genre over the films that have it.
 
     Args:
         influence: Of n trailers.

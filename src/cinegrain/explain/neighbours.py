@@ -1,4 +1,4 @@
-"""Which trailers are alike, and through which mode."""
+"""Which trailers are alike, and through which expert."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ _MOST_ROWS, _SPARE = 1024, 8
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A near trailer: `score` is the cosine similarity, -1..1; `modes` says how much of it each mode brings."""
+    """A near trailer: `score` is the cosine similarity, -1..1; `parts` says how much of it each expert brings."""
 
     row: int
     score: float
-    modes: tuple[float, ...]
+    parts: tuple[float, ...]
 
 
 def nearest(query: Float64, corpus: Float64, *, top_k: int, exclude: Sequence[int] = ()) -> list[Neighbour]:
@@ -29,7 +29,7 @@ def nearest(query: Float64, corpus: Float64, *, top_k: int, exclude: Sequence[in
         top_k: How many at most.
         exclude: Rows that may not come back, for example the trailer itself.
     """
-    parts = mode_contributions(query, corpus)
+    parts = expert_contributions(query, corpus)
     scores = parts.sum(axis=1)
     scores[list(exclude)] = -np.inf
     best = np.argsort(-scores, kind="stable")[:top_k]
@@ -68,8 +68,8 @@ def nearest_of_each(points: Float64, *, top_k: int) -> tuple[Int64, Float64]:
     return rows, scores
 
 
-def mode_contributions(query: Float64, corpus: Float64) -> Float64:
-    """Each mode's part of the cosine similarity between trailer embeddings; parts add up to it.
+def expert_contributions(query: Float64, corpus: Float64) -> Float64:
+    """Each expert's part of the cosine similarity between trailer embeddings; parts add up to it.
 
     Args:
         query: Shape (e, d).

@@ -44,6 +44,11 @@ class ModelSpec:
         """Expert names in order."""
         return tuple(self.dimensions)
 
+    @property
+    def modality_of(self) -> dict[str, str]:
+        """Modality of each expert, in order."""
+        return {name: self.modalities[name] for name in self.dimensions}
+
 
 class GenreModel(nn.Module):
     """Standardise, pool over scenes, fuse, classify; m networks side by side, whose logits are averaged.

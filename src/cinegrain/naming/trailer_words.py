@@ -1,7 +1,7 @@
 """Words of each trailer for naming: what its experts recognised, and what the catalogue says."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -16,27 +16,35 @@ _MIN_TEXTS = 3
 
 def trailer_concepts(dataset: EmbeddingDataset, modalities: dict[str, str]) -> dict[str, dict[str, dict[str, float]]]:
     """Strength of each word in each trailer: trailer_id -> mode -> word -> 0..1."""
-    scenes: dict[str, dict[str, list[Sequence[Concept]]]] = {}
+    seen: dict[str, list[tuple[str, int, Sequence[Concept]]]] = {}
     for row in dataset.concepts():
-        if row.expert not in modalities:
-            continue  # the dataset may hold more experts than this run asks for
-        scenes.setdefault(row.trailer_id, {}).setdefault(modalities[row.expert], []).append(row.concepts)
-    return {
-        trailer_id: {mode: word_strength(rows) for mode, rows in by_mode.items()}
-        for trailer_id, by_mode in scenes.items()
-    }
+        if row.expert in modalities:  # the dataset may hold more experts than this run asks for
+            seen.setdefault(row.trailer_id, []).append((modalities[row.expert], row.scene, row.concepts))
+    return {trailer_id: word_strengths(rows) for trailer_id, rows in seen.items()}
 
 
-def word_strength(scenes: Sequence[Sequence[Concept]]) -> dict[str, float]:
-    """Root mean square of a word's scores over scenes: strong somewhere counts more than faint everywhere.
+def word_strengths(seen: Iterable[tuple[str, int, Sequence[Concept]]]) -> dict[str, dict[str, float]]:
+    """Strength of each word in one trailer: modality -> word -> 0..1.
+
+    It is the root mean square of the word's scores over the scenes in which an expert of the modality recognised
+    anything: strong somewhere counts more than faint everywhere. Of several experts the one counts that is surest.
 
     Args:
-        scenes: The words of each scene that has any; a word that is not among them counts as 0.
+        seen: What an expert recognised in a scene: its modality, the scene, the words.
     """
+    scenes: dict[str, dict[int, dict[str, float]]] = {}
+    for modality, scene, concepts in seen:
+        own = scenes.setdefault(modality, {}).setdefault(scene, {})
+        for concept in concepts:
+            own[concept.name] = max(concept.score, own.get(concept.name, 0.0))
+    return {modality: _root_mean_square(list(by_scene.values())) for modality, by_scene in scenes.items()}
+
+
+def _root_mean_square(scenes: Sequence[Mapping[str, float]]) -> dict[str, float]:
     squares: dict[str, float] = {}
     for words in scenes:
-        for concept in words:
-            squares[concept.name] = squares.get(concept.name, 0.0) + concept.score**2
+        for name, score in words.items():
+            squares[name] = squares.get(name, 0.0) + score**2
     return {word: (total / len(scenes)) ** 0.5 for word, total in squares.items()}
 
 

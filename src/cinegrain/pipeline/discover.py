@@ -115,7 +115,9 @@ def _encoded(model: GenreModel, data: RunData) -> Float64:
 
 def _key(data: RunData, tuned_key: str, settings: Settings) -> str:
     """Of everything that the stage reads."""
+    twice = ["influence by expert"] if len(set(data.modes)) < len(data.modes) else []  # was wrong for these runs
     return key_of(
+        *twice,
         "atlas with ids, plain words, verdicts, memberships, k by its clusterer, two maps by openTSNE",
         data.key,
         tuned_key,

@@ -95,15 +95,16 @@ def find_words(library: Library, words: Sequence[str]) -> FoundWords:
 def _in_scenes(library: Library, patterns: Mapping[str, re.Pattern[str]]) -> tuple[dict[str, _Found], list[str]]:
     """What the experts recognised, by asked word; and all words that they know."""
     found = {word: _Found() for word in patterns}
-    seen: dict[tuple[int, str], int] = {}  # scenes with words, by film and expert
+    seen: dict[tuple[int, str], int] = {}  # scenes with words, a bit each, by film and mode
     fits: dict[str, list[str]] = {}  # the words asked for that a concept answers
     columns = ["trailer_id", "scene", "expert", "concepts"]
     for batch in library.dataset.table(EMBEDDINGS).to_batches(columns=columns):
         films = [library.number.get(trailer_id, -1) for trailer_id in batch["trailer_id"].to_pylist()]
         experts, scenes = batch["expert"].to_pylist(), batch["scene"].to_pylist()
         for row in np.flatnonzero(pc.list_value_length(batch["concepts"]).to_numpy(zero_copy_only=False) > 0):
-            place = (films[row], experts[row])
-            seen[place] = seen.get(place, 0) + 1
+            if experts[row] in library.modality:
+                place = (films[row], library.modality[experts[row]])
+                seen[place] = seen.get(place, 0) | 1 << scenes[row]
         flat, owner = pc.list_flatten(batch["concepts"]), pc.list_parent_indices(batch["concepts"]).to_numpy()
         names = pc.struct_field(flat, "name").dictionary_encode()
         for name in set(names.dictionary.to_pylist()) - set(fits):
@@ -117,15 +118,11 @@ def _in_scenes(library: Library, patterns: Mapping[str, re.Pattern[str]]) -> tup
                 for word in fits[name]:
                     of_scene = found[word].of_scenes.setdefault((film, scenes[owner[i]]), {})
                     of_scene[key] = max(of_scene.get(key, 0.0), score)
-    experts_of: dict[str, list[str]] = {}
-    for expert, mode in library.modality.items():
-        experts_of.setdefault(mode, []).append(expert)
     for one in found.values():
         for (film, _), traces in one.of_scenes.items():
             own = one.of_films.setdefault(film, {})
             for key, score in traces.items():
-                n = max(seen.get((film, expert), 0) for expert in experts_of[key[0]])
-                own[key] = (own.get(key, 0.0) ** 2 + score**2 / n) ** 0.5
+                own[key] = (own.get(key, 0.0) ** 2 + score**2 / seen[film, key[0]].bit_count()) ** 0.5
     return found, sorted({name.casefold() for name in fits})
 
 

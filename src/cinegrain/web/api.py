@@ -140,7 +140,8 @@ def _add_films(api: APIRouter, explorer: Explorer, ear: Ear) -> None:
         """The films most like it, on the whole or by one mode alone."""
         state = explorer.state()
         row = state.row_of(id)
-        return similar_films(state.atlas, state.atlas.encoded[row], top_k=top_k, mode=mode or None, row=row)
+        found = similar_films(state.atlas, state.atlas.encoded[row], top_k=top_k, modality=mode or None, row=row)
+        return [near.to_dict() for near in found]
 
     @api.get("/film/thumb", response_class=Response)
     def thumb(id: _Film, scene: Annotated[int | None, Query(ge=0, le=10**6)] = None) -> Response:  # noqa: A002

@@ -49,7 +49,7 @@ def make_columns(atlas: RunAtlas, catalog: Mapping[str, Trailer]) -> Columns:
     """The columns of a run's films."""
     rows, n = atlas.rows, len(atlas.rows)
     genre_of = {genre: i for i, genre in enumerate(atlas.found["genres"])}
-    mode_of = {mode: i for i, mode in enumerate(atlas.found["modes"])}
+    mode_of = {mode: i for i, mode in enumerate(dict.fromkeys(atlas.found["modes"]))}
     genres = np.zeros((n, len(genre_of)), dtype=bool)
     lists = [[genre_of[genre] for genre in row["genres"] if genre in genre_of] for row in rows]
     for i, some in enumerate(lists):

@@ -18,6 +18,7 @@ from cinegrain.pipeline.answers.new_films import film_workers, model_experts, se
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
 from cinegrain.pipeline.extraction.jobs import WorkerSetup, bound_memory
 from cinegrain.pipeline.extraction.workers import WorkerPool, die_with_parent
+from cinegrain.results import scene_words
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
 from cinegrain.types import JsonObject
@@ -91,7 +92,7 @@ def _predict(run: Run, file: Path, films: _Films) -> JsonObject:
     found = films.read(file)
     _say(stage="answering")
     answer = answers.predict(answers.as_film(found), top_k=_N_NEAR)
-    return {**answer, "path": file.name, "timeline": _timeline(found, answers.coarse.spec.modalities)}
+    return {**answer.to_dict(), "path": file.name, "timeline": _timeline(found, answers.coarse.spec.modalities)}
 
 
 def _assign(run: Run, file: Path) -> JsonObject:
@@ -107,15 +108,11 @@ def _assign(run: Run, file: Path) -> JsonObject:
 def _timeline(found: EmbeddedTrailer, mode_of: Mapping[str, str]) -> list[JsonObject]:
     scenes = []
     for i, scene in enumerate(found.scenes):
-        words: dict[str, list[JsonObject]] = {}
-        for expert, column in found.embeddings.items():
-            seen = column[i]
-            some = seen.concepts[:_WORDS_A_SCENE] if seen is not None else ()
-            if some:
-                words.setdefault(mode_of[expert], []).extend({"name": c.name, "score": round(c.score, 4)} for c in some)
+        column = {expert: embeddings[i] for expert, embeddings in found.embeddings.items()}
+        seen = [(mode_of[expert], one.concepts) for expert, one in column.items() if one is not None]
         picture = f"data:image/jpeg;base64,{b64encode(scene.thumbnail).decode()}" if scene.thumbnail else None
         times = {"scene": scene.scene, "start_s": scene.start_s, "end_s": scene.end_s}
-        scenes.append({**times, "picture": picture, "words": words})
+        scenes.append({**times, "picture": picture, "words": scene_words(seen, top_k=_WORDS_A_SCENE)})
     return scenes
 
 

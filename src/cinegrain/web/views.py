@@ -11,10 +11,11 @@ from cinegrain.discovery.clustering import unit_rows
 from cinegrain.media.facts import FLAGS, read_as
 from cinegrain.media.files import is_video_name, text_path
 from cinegrain.pipeline.answers.similar import similar_films, why_alike
+from cinegrain.results import by_modality, scene_words
 from cinegrain.runs.artifacts import read_json
 from cinegrain.runs.layout import Run
 from cinegrain.store.schema import SceneRow, most_telling
-from cinegrain.types import JsonObject
+from cinegrain.types import Concept, JsonObject
 from cinegrain.web.columns import sureness
 from cinegrain.web.explorer import Explorer, NotFoundError, State
 
@@ -99,7 +100,7 @@ def film_view(explorer: Explorer, state: State, trailer_id: str) -> JsonObject:
         "runner_up": _named(state, others[0], distances) if others else None,
         "concepts": row["concepts"],
         "text": dict(trailer.text) if trailer else {},
-        "similar": similar_films(atlas, atlas.encoded[number], top_k=_N_NEAR, row=number),
+        "similar": [near.to_dict() for near in similar_films(atlas, atlas.encoded[number], top_k=_N_NEAR, row=number)],
         "video": video_type(explorer, trailer_id),
         "version": atlas.version,
     }
@@ -135,17 +136,16 @@ def timeline(explorer: Explorer, trailer_id: str) -> list[JsonObject]:
     explorer.record(trailer_id)
     dataset = explorer.dataset
     mode_of = {card["name"]: card["modality"] for card in dataset.cards}
-    words: dict[int, dict[str, list[JsonObject]]] = {}
+    seen: dict[int, list[tuple[str, Sequence[Concept]]]] = {}
     for found in dataset.concepts(trailer_id):
-        some = [{"name": c.name, "score": round(c.score, 4)} for c in found.concepts[:_WORDS_A_SCENE]]
-        words.setdefault(found.scene, {}).setdefault(mode_of[found.expert], []).extend(some)
+        seen.setdefault(found.scene, []).append((mode_of[found.expert], found.concepts))
     return [
         {
             "scene": scene.scene,
             "start_s": scene.start_s,
             "end_s": scene.end_s,
             "picture": scene.thumbnail is not None,
-            "words": words.get(scene.scene, {}),
+            "words": scene_words(seen.get(scene.scene, ()), top_k=_WORDS_A_SCENE),
         }
         for scene in explorer.scenes(trailer_id)
     ]
@@ -307,8 +307,8 @@ def _near_subgenres(state: State, id_: str) -> list[JsonObject]:
 
 def _parts(state: State, a: "np.ndarray", b: "np.ndarray") -> JsonObject:
     modes = state.atlas.found["modes"]
-    by_mode = (a.reshape(len(modes), -1) * b.reshape(len(modes), -1)).sum(axis=1)
-    return dict(zip(modes, by_mode.tolist(), strict=True))
+    by_expert = (a.reshape(len(modes), -1) * b.reshape(len(modes), -1)).sum(axis=1)
+    return by_modality(modes, by_expert.tolist())
 
 
 def _shares(rows: Sequence[JsonObject], but: str = "") -> list[JsonObject]:
@@ -326,7 +326,7 @@ def _common_words(rows: Sequence[JsonObject]) -> dict[str, list[JsonObject]]:
     counts: dict[str, Counter[str]] = {}
     for row in rows:
         for mode, words in row["concepts"].items():
-            counts.setdefault(mode, Counter()).update({word["name"] for word in words})
+            counts.setdefault(mode, Counter()).update(word["name"] for word in words)
     return {
         mode: [{"name": word, "share": n / len(rows)} for word, n in found.most_common(6)]
         for mode, found in counts.items()

@@ -1,7 +1,7 @@
 """Answers about films: ones in the run, and ones never seen."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +11,18 @@ from cinegrain.config import Settings, load_settings
 from cinegrain.discovery.clustering import unit_rows
 from cinegrain.errors import StoreError
 from cinegrain.explain.familiarity import Familiarity
-from cinegrain.explain.influence import mode_influence
-from cinegrain.explain.neighbours import mode_contributions
+from cinegrain.explain.influence import expert_influence
+from cinegrain.explain.neighbours import expert_contributions
 from cinegrain.media.files import plain_text
 from cinegrain.media.remote import source, source_name, source_text
-from cinegrain.naming.trailer_words import best_words, word_strength
+from cinegrain.naming.trailer_words import best_words, word_strengths
 from cinegrain.pipeline.answers.new_films import film_workers, new_job
 from cinegrain.pipeline.answers.similar import similar_films
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
-from cinegrain.pipeline.learning.rows import N_WORDS, calibrated_influence, genre_answers
-from cinegrain.pipeline.learning.sure import FAMILIARITY_FILE, how_sure
+from cinegrain.pipeline.learning.rows import N_WORDS, calibrated_influence
+from cinegrain.pipeline.learning.sure import FAMILIARITY_FILE, make_prediction
 from cinegrain.places import is_address
+from cinegrain.results import NearSubGenre, Neighbour, Prediction, SubGenreAnswer, by_modality, genre_answers
 from cinegrain.runs.artifacts import key_of
 from cinegrain.runs.layout import Run
 from cinegrain.store.reader import EmbeddingDataset
@@ -29,7 +30,7 @@ from cinegrain.training.calibrate import Calibration
 from cinegrain.training.checkpoint import load_model
 from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.infer import encode_all, predict_genres
-from cinegrain.types import Float64, JsonObject, Source
+from cinegrain.types import Concept, Float64, JsonObject, Source
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ class Film:
         arrays: Its vectors.
         encoded: Gated vectors of the fine-tuned network, shape (e, d).
         row: Its row in the corpus; None for a film never seen.
-        words: Words by mode.
+        words: Words by modality.
         facts: Length and flags.
     """
 
@@ -51,7 +52,7 @@ class Film:
     arrays: TrailerArrays
     encoded: Float64
     row: int | None
-    words: dict[str, list[JsonObject]]
+    words: dict[str, tuple[Concept, ...]]
     facts: JsonObject
 
 
@@ -85,9 +86,9 @@ class Answers:
         return key_of(*(card["key"] for card in cards), self.joined.found["key"], self.joined.version)
 
     @property
-    def modes(self) -> list[str]:
-        """Mode of each expert in the models' order."""
-        return [self.coarse.spec.modalities[name] for name in self.coarse.spec.experts]
+    def modality_of(self) -> dict[str, str]:
+        """Modality of each expert in the models' order."""
+        return self.coarse.spec.modality_of
 
     def film(self, name: str) -> Film:
         """A film of the run by id (or title), or one never seen by its path or address.
@@ -131,56 +132,48 @@ class Answers:
         title = plain_text(Path(source_name(place)).stem)
         return Film(source_text(place), title, arrays, encoded, None, self._words_of(found), facts)
 
-    def predict(self, film: Film, *, top_k: int) -> JsonObject:
-        """Genres with reasons, sub-genre, words, neighbours and missing modes of one film."""
-        batch = film.arrays.batch(np.arange(1))
-        influence = calibrated_influence(mode_influence(self.coarse, batch), self._calibration)
-        raw = predict_genres(self.coarse, film.arrays, np.arange(1))
-        probabilities = self._calibration.apply(raw)[0]
-        present = batch.present(self.coarse.spec.experts)[0].tolist()
-        genres = genre_answers(self.coarse, probabilities, self._coarse_card["thresholds"], influence.values[0])
-        means = {name: film.arrays.means(name) for name in self.coarse.spec.experts}
-        return {
-            "path": film.name,
-            "title": film.title,
+    def predict(self, film: Film, *, top_k: int) -> Prediction:
+        """Genres with reasons, sub-genre, words, neighbours and missing modalities of one film."""
+        spec, modality_of = self.coarse.spec, self.modality_of
+        influence = calibrated_influence(
+            expert_influence(self.coarse, film.arrays.batch(np.arange(1))), self._calibration
+        )
+        probabilities = self._calibration.apply(predict_genres(self.coarse, film.arrays, np.arange(1)))
+        thresholds = self._coarse_card["thresholds"]
+        return make_prediction(
+            genre_answers(spec.genres, modality_of, probabilities[0], thresholds, influence.values[0]),
+            modality_of,
+            {name: film.arrays.means(name) for name in spec.experts},
+            self._familiarity,
+            path=film.name,
+            title=film.title,
             **film.facts,
-            **how_sure(genres, self.modes, present, means, self._familiarity),
-            "genres": sorted(genres, key=lambda genre: -float(genre["probability"])),
-            "subgenre": self._subgenre(film.encoded),
-            "concepts": film.words,
-            "neighbours": self.similar(film, top_k=top_k),
-            "missing": [mode for mode, there in zip(self.modes, present, strict=True) if not there],
-        }
+            sub_genre=self._sub_genre(film.encoded),
+            concepts=film.words,
+            neighbours=self.similar(film, top_k=top_k),
+        )
 
-    def similar(self, film: Film, *, top_k: int, mode: str | None = None) -> list[JsonObject]:
-        """The nearest trailers of the run, with each mode's part in it.
+    def similar(self, film: Film, *, top_k: int, modality: str | None = None) -> tuple[Neighbour, ...]:
+        """The nearest trailers of the run, with each modality's part in it.
 
         Args:
             film: The film asked about; it never comes back itself.
             top_k: How many.
-            mode: Compare by this mode alone.
+            modality: Compare by the experts of this modality alone.
 
         Raises:
-            StoreError: If the film lacks that mode.
+            StoreError: If the film lacks that modality.
         """
-        return similar_films(self.joined, film.encoded, top_k=top_k, mode=mode, row=film.row)
+        return similar_films(self.joined, film.encoded, top_k=top_k, modality=modality, row=film.row)
 
-    def _subgenre(self, encoded: Float64) -> JsonObject:
+    def _sub_genre(self, encoded: Float64) -> SubGenreAnswer:
         distances = 1 - (unit_rows(encoded[None]) @ self.corpus.centroids.T)[0]
-        order = np.argsort(distances, kind="stable")
+        order = np.argsort(distances, kind="stable")[:2]
         cards = self.atlas["subgenres"]
-        best = int(order[0])
-        answer = {"id": cards[best]["id"], "name": cards[best]["name"], "distance": float(distances[best])}
-        if len(order) > 1:
-            second = int(order[1])
-            answer["runner_up"] = {
-                "id": cards[second]["id"],
-                "name": cards[second]["name"],
-                "distance": float(distances[second]),
-            }
-        centre = self.corpus.centroids[best].reshape(1, *encoded.shape)
-        answer["modes"] = dict(zip(self.modes, mode_contributions(encoded, centre)[0].tolist(), strict=True))
-        return answer
+        near = [NearSubGenre(cards[i]["id"], cards[i]["name"], float(distances[i])) for i in order]
+        centre = self.corpus.centroids[order[0]].reshape(1, *encoded.shape)
+        parts = by_modality(self.modality_of.values(), expert_contributions(encoded, centre)[0].tolist())
+        return SubGenreAnswer(near[0].id, near[0].name, near[0].distance, near[1] if len(near) > 1 else None, parts)
 
     def _known(self, row: int) -> Film:
         known = self.rows[row]
@@ -196,18 +189,23 @@ class Answers:
             TrailerArrays(arrays),
             self.corpus.encoded[row],
             row,
-            known["concepts"],
+            as_concepts(known["concepts"]),
             facts,
         )
 
-    def _words_of(self, found: EmbeddedTrailer) -> dict[str, list[JsonObject]]:
-        words: dict[str, list[JsonObject]] = {}
-        for expert, column in found.embeddings.items():
-            scenes = [embedding.concepts for embedding in column if embedding is not None and embedding.concepts]
-            if scenes:
-                best = best_words(word_strength(scenes), N_WORDS)
-                words[self.coarse.spec.modalities[expert]] = [asdict(concept) for concept in best]
-        return words
+    def _words_of(self, found: EmbeddedTrailer) -> dict[str, tuple[Concept, ...]]:
+        words = word_strengths(
+            (self.modality_of[expert], number, embedding.concepts)
+            for expert, column in found.embeddings.items()
+            for number, embedding in enumerate(column)
+            if embedding is not None and embedding.concepts
+        )
+        return {modality: tuple(best_words(some, N_WORDS)) for modality, some in words.items()}
+
+
+def as_concepts(words: Mapping[str, Sequence[JsonObject]]) -> dict[str, tuple[Concept, ...]]:
+    """Words by modality, from their JSON."""
+    return {modality: tuple(Concept(**word) for word in some) for modality, some in words.items()}
 
 
 def _arrays_of(found: EmbeddedTrailer, dimensions: Mapping[str, int]) -> TrailerArrays:

@@ -10,13 +10,14 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeAlias
 
 from cinegrain.errors import ConfigError, StoreError
-from cinegrain.media.remote import source_text
+from cinegrain.media.remote import source, source_text
 from cinegrain.pipeline.extraction.sources import NO_FILE, stamp_of
+from cinegrain.results import Failure, Prediction
 from cinegrain.runs.artifacts import csv_header, csv_line, csv_rows, write_csv, write_text
 from cinegrain.types import JsonObject, Source
 
@@ -27,20 +28,6 @@ _COLUMNS = ("path", "size_bytes", "modified_ns", "model")
 _FAILURE_COLUMNS = ("path", "reason")
 
 Stamp: TypeAlias = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Unread:
-    """A film without an answer."""
-
-    path: Source
-    reason: str
-
-
-@dataclass(frozen=True)
-class _Failure:
-    path: str
-    reason: str
 
 
 def check_out(path: Path | None) -> None:
@@ -87,39 +74,39 @@ class AnswerFile:
         stamp = self._stamps.get(source_text(place))
         return stamp is not None and stamp == stamp_of(place)
 
-    def put(self, found: JsonObject | Unread) -> None:
+    def put(self, found: Prediction | Failure) -> None:
         """`add` or `fail`."""
-        if isinstance(found, Unread):
+        if isinstance(found, Failure):
             self.fail(found)
         else:
             self.add(found)
 
-    def add(self, answer: JsonObject) -> None:
+    def add(self, answer: Prediction) -> None:
         """Adds an answer; one to the same film is replaced. When this returns, it is on disk.
 
         Raises:
             StoreError: If it cannot be written.
         """
-        path = str(answer["path"])
+        path, row = answer.path, self._row(answer)
         if path in self._stamps:
-            write_text(self.path, self._whole([*self._without(path), self._row(answer)]))
+            write_text(self.path, self._whole([*self._without(path), row]))
         else:
-            self._append(self._row(answer))
-        self._stamps[path] = _stamp(answer)
+            self._append(row)
+        self._stamps[path] = _stamp(row)
         if self._failures.pop(path, None) is not None:
             self._write_failures()
 
-    def fail(self, unread: Unread) -> None:
+    def fail(self, failure: Failure) -> None:
         """Lists a film that has no answer; the answer to what the file was before is taken out.
 
         Raises:
             StoreError: If it cannot be written.
         """
-        path, stamp = source_text(unread.path), stamp_of(unread.path)
+        path, stamp = failure.path, stamp_of(source(failure.path))
         if self._stamps.get(path, stamp) != stamp and stamp != NO_FILE:  # what is away for now has not changed
             del self._stamps[path]
             write_text(self.path, self._whole(self._without(path)))
-        self._failures[path] = _Failure(path, unread.reason)
+        self._failures[path] = failure
         self._write_failures()
 
     @property
@@ -130,8 +117,8 @@ class AnswerFile:
     def _is_list(self) -> bool:
         return self.path.suffix.lower() == _LIST
 
-    def _row(self, answer: JsonObject) -> JsonObject:
-        return table_row(answer) if self._is_table else answer
+    def _row(self, answer: Prediction) -> JsonObject:
+        return table_row(answer) if self._is_table else answer.to_dict()
 
     def _without(self, path: str) -> list[JsonObject]:
         return [row for row in self._read() if row["path"] != path]
@@ -188,33 +175,33 @@ class AnswerFile:
                     "or edited since. Choose another --out, or delete it to have all films answered again."
                 )
 
-    def _read_failures(self) -> list[_Failure]:
+    def _read_failures(self) -> list[Failure]:
         if not self.failures.is_file():
             return []
         with suppress(ValueError, KeyError):
-            return [_Failure(row["path"], row["reason"]) for row in _table_rows(_content(self.failures))]
+            return [Failure(row["path"], row["reason"]) for row in _table_rows(_content(self.failures))]
         return []
 
     def _write_failures(self) -> None:
         if self._failures:
-            write_csv(self.failures, _FAILURE_COLUMNS, map(asdict, self._failures.values()))
+            write_csv(self.failures, _FAILURE_COLUMNS, (failure.to_dict() for failure in self._failures.values()))
         else:
             self.failures.unlink(missing_ok=True)
 
 
-def table_row(answer: JsonObject) -> JsonObject:
+def table_row(answer: Prediction) -> JsonObject:
     """An answer in short: one column a genre holds its probability."""
-    subgenre = answer.get("subgenre") or {}
+    sub_genre, origin = answer.sub_genre, answer.origin
     return {
-        "path": answer["path"],
-        "genres": "|".join(genre["name"] for genre in answer["genres"] if genre["decided"]),
-        "sure": answer["sure"],
-        "unsure_because": "; ".join(answer["unsure_because"]),
-        "subgenre_id": subgenre.get("id", ""),
-        "subgenre": subgenre.get("name", ""),
-        "missing": "|".join(answer["missing"]),
-        **{g["name"]: f"{g['probability']:.4f}" for g in sorted(answer["genres"], key=lambda g: str(g["name"]))},
-        **{name: answer[name] for name in _COLUMNS[1:]},
+        "path": answer.path,
+        "genres": "|".join(genre.name for genre in answer.decided),
+        "sure": answer.sure,
+        "unsure_because": "; ".join(answer.unsure_because),
+        "subgenre_id": sub_genre.id if sub_genre else "",
+        "subgenre": sub_genre.name if sub_genre else "",
+        "missing": "|".join(answer.missing),
+        **{g.name: f"{g.probability:.4f}" for g in sorted(answer.genres, key=lambda g: g.name)},
+        **(asdict(origin) if origin else {}),
     }
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,13 @@ from cinegrain.atlas.run_atlas import open_atlas, write_table
 from cinegrain.discovery.clustering import unit_rows
 from cinegrain.media.files import plain_text
 from cinegrain.media.remote import source, source_name, source_text
-from cinegrain.pipeline.answers.answer import Answers, Film
-from cinegrain.pipeline.answers.answer_file import Unread
+from cinegrain.pipeline.answers.answer import Answers, Film, as_concepts
 from cinegrain.pipeline.answers.new_films import film_workers
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
 from cinegrain.pipeline.extraction.jobs import Failed
 from cinegrain.pipeline.extraction.sources import stamp_of
 from cinegrain.pipeline.extraction.workers import WorkerPool
+from cinegrain.results import Failure
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Watcher
 from cinegrain.store.reader import EmbeddingDataset
@@ -48,7 +48,7 @@ class Assigned:
 
     rows: tuple[JsonObject, ...]
     there: tuple[tuple[Source, str], ...]
-    failed: tuple[Unread, ...]
+    failed: tuple[Failure, ...]
 
 
 def assign(run: Run, places: Sequence[Source], watcher: Watcher) -> Assigned:
@@ -74,7 +74,7 @@ def assign(run: Run, places: Sequence[Source], watcher: Watcher) -> Assigned:
         known = {place: desk.known(place) for place in dict.fromkeys(places)}
         there = [(place, id_) for place, id_ in known.items() if id_ is not None]
         jobs = [desk.job(place) for place, id_ in known.items() if id_ is None]
-        failed: list[Unread] = []
+        failed: list[Failure] = []
         try:
             if jobs:
                 _take_all(desk, jobs, there, failed, watcher)
@@ -84,14 +84,14 @@ def assign(run: Run, places: Sequence[Source], watcher: Watcher) -> Assigned:
 
 
 def _take_all(
-    desk: "_Desk", jobs: Sequence[Job], there: list[tuple[Source, str]], failed: list[Unread], watcher: Watcher
+    desk: "_Desk", jobs: Sequence[Job], there: list[tuple[Source, str]], failed: list[Failure], watcher: Watcher
 ) -> None:
     """Reads films and takes each in; notes those that are there under another name, and those that failed."""
     n_known = len(there)
     with watcher.stage("Looking and listening") as on_step, desk.workers(len(jobs)) as workers:
         for done, outcome in enumerate(workers.each(jobs), start=1 + n_known):
             if isinstance(outcome, Failed):
-                failed.append(Unread(outcome.job.path, outcome.reason))
+                failed.append(Failure(source_text(outcome.job.path), outcome.reason))
             elif (same := desk.placed(outcome)) is not None:
                 there.append((source(outcome.record.path), same))
             else:
@@ -213,8 +213,8 @@ def _row(answers: Answers, film: Film, trailer_id: str, path: str, at: str) -> J
     k = int(placed.nearest[0])
     card, distance = joined.cards[k], float(placed.distance[0])
     found = {row["trailer_id"]: row for row in joined.found_rows}
-    near = [n for n in answer["neighbours"] if n["trailer_id"] in found][:_N_NEAR]
-    around = [found[n["trailer_id"]] for n in near[:_N_FOR_MAP]]
+    near = [n for n in answer.neighbours if n.trailer_id in found][:_N_NEAR]
+    around = [found[n.trailer_id] for n in near[:_N_FOR_MAP]]
     maps = [key for key in ("map", "map_before") if all(key in other for other in around)]
     otherwise = int((point @ joined.found_centroids.T)[0].argmax())
     fits = bool(placed.fits[0]) and bool(film.encoded.any())
@@ -225,11 +225,11 @@ def _row(answers: Answers, film: Film, trailer_id: str, path: str, at: str) -> J
         "genres": [],
         "split": ARRIVED,
         **film.facts,
-        "missing": answer["missing"],
-        "predicted": answer["genres"],
+        "missing": list(answer.missing),
+        "predicted": [genre.to_dict() for genre in answer.genres],
         "subgenre": {"id": card["id"], "name": card["name"], "distance": distance} if fits else None,
-        "concepts": film.words,
-        "neighbours": [{"trailer_id": n["trailer_id"], "score": n["score"]} for n in near],
+        "concepts": {modality: [asdict(word) for word in some] for modality, some in film.words.items()},
+        "neighbours": [{"trailer_id": n.trailer_id, "score": n.score} for n in near],
         **{key: np.mean([other[key] for other in around] or [[0.0, 0.0]], axis=0).tolist() for key in maps},
         "path": path,
         "at": at,
@@ -259,7 +259,7 @@ def _stored_films(answers: Answers, rows: Sequence[JsonObject]) -> list[Film]:
         facts = {key: row[key] for key in ("duration_s", "n_scenes", "flags")}
         any_ = any(len(array.vectors) for array in own.values())
         vector = encoded[i] if any_ else np.zeros_like(encoded[i])
-        films.append(Film(ids[i], row["title"], TrailerArrays(own), vector, None, row["concepts"], facts))
+        films.append(Film(ids[i], row["title"], TrailerArrays(own), vector, None, as_concepts(row["concepts"]), facts))
     return films
 
 

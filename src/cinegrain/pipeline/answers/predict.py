@@ -4,23 +4,24 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from cinegrain.errors import CinegrainError, ConfigError, StoreError
 from cinegrain.media.files import find_videos, plain_text
-from cinegrain.media.remote import source
-from cinegrain.pipeline.answers.answer_file import AnswerFile, Unread
+from cinegrain.media.remote import source_text
+from cinegrain.pipeline.answers.answer_file import AnswerFile
 from cinegrain.pipeline.answers.new_films import film_workers, new_job
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
 from cinegrain.pipeline.extraction.jobs import Failed
 from cinegrain.pipeline.extraction.sources import stamp_of
 from cinegrain.pipeline.extraction.workers import WorkerPool
+from cinegrain.results import Failure, Origin, Prediction
 from cinegrain.runs.layout import Run
-from cinegrain.types import JsonObject, Source
+from cinegrain.types import Source
 
-Answer: TypeAlias = Callable[[EmbeddedTrailer], JsonObject]
+Answer: TypeAlias = Callable[[EmbeddedTrailer], Prediction]
 log = logging.getLogger(__name__)
 
 
@@ -38,7 +39,7 @@ class Predictor:
     answer: Answer
     model: str
 
-    def each(self, places: Sequence[Source]) -> Iterator[JsonObject | Unread]:
+    def each(self, places: Sequence[Source]) -> Iterator[Prediction | Failure]:
         """The answer to each film as it comes, or why there is none.
 
         Args:
@@ -49,25 +50,27 @@ class Predictor:
             StoreError: If the model is damaged.
         """
         for found in self.workers.each([new_job(place) for place in places]):
-            yield Unread(found.job.path, found.reason) if isinstance(found, Failed) else self._answer(found)
+            yield (
+                Failure(source_text(found.job.path), found.reason) if isinstance(found, Failed) else self._answer(found)
+            )
 
-    def one(self, place: Source) -> JsonObject | Unread:
+    def one(self, place: Source) -> Prediction | Failure:
         """The answer to one film; as `each`."""
         (found,) = self.each([place])
         return found
 
-    def _answer(self, found: EmbeddedTrailer) -> JsonObject | Unread:
+    def _answer(self, found: EmbeddedTrailer) -> Prediction | Failure:
         record = found.record
-        made_from = {"size_bytes": record.size_bytes, "modified_ns": record.modified_ns, "model": self.model}
+        origin = Origin(record.size_bytes, record.modified_ns, self.model)
         try:
-            return {**self.answer(found), **made_from}
+            return replace(self.answer(found), origin=origin)
         except (ConfigError, StoreError):
             raise  # the model's fault, not the film's
         except CinegrainError as error:
-            return Unread(source(record.path), str(error))
+            return Failure(record.path, str(error))
         except Exception as error:  # one strange film must not cost the others their answers
             log.exception("unexpected error in %s", found.trailer_id)
-            return Unread(source(record.path), plain_text(f"unexpected {type(error).__name__}: {error}"))
+            return Failure(record.path, plain_text(f"unexpected {type(error).__name__}: {error}"))
 
 
 @contextmanager
@@ -93,12 +96,12 @@ def run_predictor(run: Run, *, n_films: int, top_k: int) -> Iterator[Predictor]:
 
 def watch_folder(
     folder: Path,
-    ask: Callable[[Path], JsonObject | Unread],
+    ask: Callable[[Path], Prediction | Failure],
     out: AnswerFile | None,
     *,
     every_s: float = 2.0,
     sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[JsonObject | Unread]:
+) -> Iterator[Prediction | Failure]:
     """Answers for each film that comes into a folder, for ever; those there already come first.
 
     A file is read once its size and time have stayed the same from one look to the next. One that cannot be read is

@@ -6,43 +6,44 @@ import numpy as np
 
 from cinegrain.atlas.run_atlas import RunAtlas
 from cinegrain.errors import StoreError
-from cinegrain.explain.neighbours import mode_contributions, nearest
+from cinegrain.explain.neighbours import expert_contributions, nearest
+from cinegrain.results import Neighbour, by_modality
 from cinegrain.types import Float64, JsonObject
 
 
 def similar_films(
-    atlas: RunAtlas, encoded: Float64, *, top_k: int, mode: str | None = None, row: int | None = None
-) -> list[JsonObject]:
-    """The nearest films of a run, with each mode's part in it.
+    atlas: RunAtlas, encoded: Float64, *, top_k: int, modality: str | None = None, row: int | None = None
+) -> tuple[Neighbour, ...]:
+    """The nearest films of a run, with each modality's part in it.
 
     Args:
         atlas: The run's atlas.
         encoded: Gated vectors of the film asked about, shape (e, d).
         top_k: How many.
-        mode: Compare by this mode alone.
+        modality: Compare by the experts of this modality alone.
         row: Row of the film if it is one of the run; it never comes back itself.
 
     Raises:
-        StoreError: If the film lacks that mode.
+        StoreError: If the film lacks that modality.
     """
-    corpus, modes = atlas.encoded, list(atlas.found["modes"])
+    corpus, modalities = atlas.encoded, list(atlas.found["modes"])
     exclude = [] if row is None else [row]
-    if mode is not None:
-        keep = [i for i, name in enumerate(modes) if name == mode]
-        encoded, corpus, modes = encoded[keep], corpus[:, keep], [mode]
+    if modality is not None:
+        keep = [i for i, name in enumerate(modalities) if name == modality]
+        encoded, corpus, modalities = encoded[keep], corpus[:, keep], [modality] * len(keep)
         if not np.any(encoded):
-            raise StoreError(f"This film has no {mode or 'such'} mode to compare by.")
+            raise StoreError(f"This film has no {modality or 'such'} mode to compare by.")
         exclude += np.flatnonzero(~corpus.any(axis=(1, 2))).tolist()
-    return [
-        {
-            "trailer_id": atlas.trailer_ids[n.row],
-            "title": atlas.rows[n.row]["title"],
-            "genres": atlas.rows[n.row]["genres"],
-            "score": n.score,
-            "modes": dict(zip(modes, n.modes, strict=True)),
-        }
-        for n in nearest(encoded, corpus, top_k=top_k, exclude=exclude)
-    ]
+    return tuple(
+        Neighbour(
+            atlas.trailer_ids[near.row],
+            atlas.rows[near.row]["title"],
+            tuple(atlas.rows[near.row]["genres"]),
+            near.score,
+            by_modality(modalities, near.parts),
+        )
+        for near in nearest(encoded, corpus, top_k=top_k, exclude=exclude)
+    )
 
 
 def why_alike(atlas: RunAtlas, first: int, second: int) -> JsonObject:
@@ -58,17 +59,24 @@ def why_alike(atlas: RunAtlas, first: int, second: int) -> JsonObject:
         where a film lacks it), `words` (by mode, those that both have, with both strengths) and shared `genres`.
     """
     modes, a, b = list(atlas.found["modes"]), atlas.encoded[first], atlas.encoded[second]
-    parts = mode_contributions(a, b[None])[0]
-    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    cosines = [float(x @ y / n) if n > 0 else None for x, y, n in zip(a, b, lengths, strict=True)]
+    parts = expert_contributions(a, b[None])[0]
+    cosines = {}
+    for mode in dict.fromkeys(modes):
+        own = [i for i, name in enumerate(modes) if name == mode]
+        cosines[mode] = _cosine(a[own].ravel(), b[own].ravel())
     rows = atlas.rows[first], atlas.rows[second]
     return {
         "score": float(parts.sum()),
-        "modes": dict(zip(modes, parts.tolist(), strict=True)),
-        "cosines": dict(zip(modes, cosines, strict=True)),
-        "words": {mode: _shared([row["concepts"].get(mode, []) for row in rows]) for mode in dict.fromkeys(modes)},
+        "modes": by_modality(modes, parts.tolist()),
+        "cosines": cosines,
+        "words": {mode: _shared([row["concepts"].get(mode, []) for row in rows]) for mode in cosines},
         "genres": [genre for genre in rows[0]["genres"] if genre in rows[1]["genres"]],
     }
+
+
+def _cosine(a: Float64, b: Float64) -> float | None:
+    length = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / length if length > 0 else None
 
 
 def _shared(words: Sequence[Sequence[JsonObject]]) -> list[JsonObject]:

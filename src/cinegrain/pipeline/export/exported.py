@@ -22,8 +22,9 @@ from cinegrain.pipeline.answers.predict import Predictor
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
 from cinegrain.pipeline.extraction.jobs import WorkerSetup
 from cinegrain.pipeline.extraction.workers import WorkerPool, embedding_pool
-from cinegrain.pipeline.learning.sure import FAMILIARITY_FILE, how_sure
+from cinegrain.pipeline.learning.sure import FAMILIARITY_FILE, make_prediction
 from cinegrain.places import cache_folder
+from cinegrain.results import Prediction, genre_answers
 from cinegrain.runs.artifacts import key_of, read_json
 from cinegrain.training.calibrate import Calibration
 from cinegrain.types import Bool, Float32, Float64, JsonObject, Source
@@ -42,7 +43,7 @@ _OPERATORS = frozenset(
 
 
 @dataclass(frozen=True, eq=False)
-class GenreAnswer:
+class GenreScores:
     """Calibrated probabilities (n, g), and each expert's Shapley part in their logits (n, e, g)."""
 
     probabilities: Float64
@@ -69,7 +70,7 @@ class ExportedModel:
         try:
             self.genres = tuple(map(str, self.card["genres"]))
             self.experts = tuple(str(expert["name"]) for expert in self.card["experts"])
-            self.modes = [str(expert["modality"]) for expert in self.card["experts"]]
+            self.modality_of = {str(expert["name"]): str(expert["modality"]) for expert in self.card["experts"]}
             self._dimensions = [int(expert["dimension"]) for expert in self.card["experts"]]
             self.thresholds = np.array(self.card["thresholds"], dtype=np.float64)
             self.calibration = Calibration.from_card(self.card, len(self.genres))
@@ -94,7 +95,7 @@ class ExportedModel:
         found = self._session.run(None, {**inputs, "present": np.asarray(present, dtype=bool)})[0]
         return np.asarray(found, dtype=np.float64)
 
-    def genre_answer(self, means: Mapping[str, Float32], present: Bool) -> GenreAnswer:
+    def genre_answer(self, means: Mapping[str, Float32], present: Bool) -> GenreScores:
         """Probabilities and influence for n films; arguments as for `logits`."""
         raw = self.logits(means, present)
         n, e = present.shape
@@ -102,7 +103,7 @@ class ExportedModel:
         if e <= MAX_PLAYERS:
             values = np.stack([self.logits(means, present & some) for some in coalition_masks(e)])  # (c, n, g)
             influence = self.calibration.scale(np.moveaxis(shapley_values(values), 0, 1)) * present[..., None]
-        return GenreAnswer(self.calibration.apply_logits(raw), influence)
+        return GenreScores(self.calibration.apply_logits(raw), influence)
 
     def workers(self, n_films: int) -> WorkerPool[EmbeddedTrailer]:
         """Workers that embed films as this model takes them, for so many films at a time.
@@ -117,7 +118,7 @@ class ExportedModel:
         setup = WorkerSetup(self.experts, self.media, cache_folder(), runtime, extract.download_limit_bytes)
         return embedding_pool(setup, workers=n_workers)
 
-    def answer(self, place: Source) -> JsonObject:
+    def answer(self, place: Source) -> Prediction:
         """Genres of a film, with reasons and how sure; it is read in a process of its own.
 
         Raises:
@@ -127,32 +128,25 @@ class ExportedModel:
         with self.workers(1) as workers:
             return self.answer_to(workers.one(new_job(place)))
 
-    def answer_to(self, found: EmbeddedTrailer) -> JsonObject:
+    def answer_to(self, found: EmbeddedTrailer) -> Prediction:
         """Genres of an embedded film, with reasons and how sure."""
         place = source(found.record.path)
         means = {name: _mean(found, name, d) for name, d in zip(self.experts, self._dimensions, strict=True)}
         present = np.array([[not np.isnan(means[name][0, 0]) for name in self.experts]])
         answer = self.genre_answer(means, present)
-        genres: list[JsonObject] = [
-            {
-                "name": genre,
-                "probability": float(answer.probabilities[0, j]),
-                "decided": bool(answer.probabilities[0, j] >= self.thresholds[j]),
-                "influence": dict(zip(self.modes, answer.influence[0, :, j].tolist(), strict=True)),
-            }
-            for j, genre in enumerate(self.genres)
-        ]
-        there = present[0].tolist()
-        return {
-            "path": source_text(place),
-            "title": plain_text(Path(source_name(place)).stem),
-            "duration_s": found.record.duration_s,
-            "n_scenes": found.record.n_scenes,
-            "flags": list(found.record.flags),
-            **how_sure(genres, self.modes, there, means, self._familiarity),
-            "genres": sorted(genres, key=lambda genre: -float(genre["probability"])),
-            "missing": [mode for mode, has in zip(self.modes, there, strict=True) if not has],
-        }
+        return make_prediction(
+            genre_answers(
+                self.genres, self.modality_of, answer.probabilities[0], self.thresholds.tolist(), answer.influence[0]
+            ),
+            self.modality_of,
+            means,
+            self._familiarity,
+            path=source_text(place),
+            title=plain_text(Path(source_name(place)).stem),
+            duration_s=found.record.duration_s,
+            n_scenes=found.record.n_scenes,
+            flags=found.record.flags,
+        )
 
     def _check_experts(self) -> None:
         known = expert_cards()

@@ -1,4 +1,4 @@
-"""All figures of a run: genre scores on held-out films before and after fine-tuning, and the influence of modes."""
+"""All figures of a run: genre scores on held-out films before and after fine-tuning, and the influence of experts."""
 
 from dataclasses import asdict
 from typing import TypeAlias
@@ -14,6 +14,7 @@ from cinegrain.metrics.probe import linear_probe_map
 from cinegrain.metrics.retrieval import retrieval_scores
 from cinegrain.models.genre_model import GenreModel
 from cinegrain.pipeline.learning.train import RunData
+from cinegrain.results import by_modality
 from cinegrain.training.calibrate import fit_calibration
 from cinegrain.training.infer import encode_all, predict_genres
 from cinegrain.types import Int64, JsonObject
@@ -29,7 +30,7 @@ def measure(data: RunData, coarse: ModelAndCard, finetuned: ModelAndCard, influe
         data: n films.
         coarse: The genre model and its card.
         finetuned: The fine-tuned model and its card.
-        influence: Of modes on all films, on the calibrated logits.
+        influence: Of experts on all films, on the calibrated logits.
 
     Raises:
         DataError: If the films held back are no longer in the run.
@@ -52,8 +53,10 @@ def measure(data: RunData, coarse: ModelAndCard, finetuned: ModelAndCard, influe
         "split": {part: len(ids) for part, ids in card["split"].items()},
         "coarse": _scores(coarse[0], data, parts),
         "finetuned": _scores(finetuned[0], data, parts),
-        "influence": {
-            genre: dict(zip(data.modes, by_genre[:, j].tolist(), strict=True)) for j, genre in enumerate(data.genres)
+        "influence": {genre: by_modality(data.modes, by_genre[:, j].tolist()) for j, genre in enumerate(data.genres)},
+        "influence_by_expert": {
+            genre: dict(zip(data.arrays.experts, by_genre[:, j].tolist(), strict=True))
+            for j, genre in enumerate(data.genres)
         },
         "embedding": {
             "coarse": _embedding_scores(coarse[0], data, parts),

@@ -1,17 +1,18 @@
 """What is known of each trailer once sub-genres are found, as plain rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from cinegrain.atlas.cards import Atlas
 from cinegrain.discovery.clustering import unit_rows
-from cinegrain.explain.influence import Influence, mode_influence
+from cinegrain.explain.influence import Influence, expert_influence
 from cinegrain.explain.neighbours import nearest_of_each
 from cinegrain.models.genre_model import GenreModel
 from cinegrain.naming.trailer_words import best_words
 from cinegrain.pipeline.learning.train import RunData
+from cinegrain.results import genre_answers, missing_modalities
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.calibrate import Calibration
 from cinegrain.training.infer import predict_genres
@@ -45,7 +46,7 @@ class Found:
 def trailer_rows(
     data: RunData, dataset: EmbeddingDataset, model: GenreModel, card: JsonObject, found: Found
 ) -> tuple[list[JsonObject], Influence]:
-    """One row a trailer, in the order of the data, and the influence of modes on all of them; calibrated.
+    """One row a trailer, in the order of the data, and the influence of experts on all of them; calibrated.
 
     Args:
         data: n films.
@@ -64,6 +65,7 @@ def trailer_rows(
     near, alike = nearest_of_each(points, top_k=_N_NEIGHBOURS)
     distances = 1 - points @ found.atlas.clustering.centroids.T
     memberships = found.atlas.clustering.membership_of_own(points)
+    modality_of = model.spec.modality_of
     rows = []
     for i, trailer in enumerate(data.trailers):
         cluster = int(found.atlas.clustering.labels[i])
@@ -78,8 +80,13 @@ def trailer_rows(
                 "duration_s": record.duration_s,
                 "n_scenes": record.n_scenes,
                 "flags": list(record.flags),
-                "missing": [mode for mode, there in zip(data.modes, present[i], strict=True) if not there],
-                "predicted": genre_answers(model, probabilities[i], card["thresholds"], influence.values[i]),
+                "missing": list(missing_modalities(data.modes, present[i].tolist())),
+                "predicted": [
+                    genre.to_dict()
+                    for genre in genre_answers(
+                        model.spec.genres, modality_of, probabilities[i], card["thresholds"], influence.values[i]
+                    )
+                ],
                 "subgenre": {"id": subgenre.id, "name": subgenre.name, "distance": float(distances[i, cluster])},
                 "memberships": _likely(memberships[i], found.atlas),
                 "concepts": {
@@ -116,33 +123,10 @@ def calibrated_influence(influence: Influence, calibration: Calibration) -> Infl
     )
 
 
-def genre_answers(
-    model: GenreModel, probabilities: Float64, thresholds: Sequence[float], influence: Float64
-) -> list[JsonObject]:
-    """Each genre's probability, decision and reasons for one film.
-
-    Args:
-        model: The genre model.
-        probabilities: Shape (g,).
-        thresholds: Length g.
-        influence: Shape (e, g), logits.
-    """
-    modes = [model.spec.modalities[name] for name in model.spec.experts]
-    return [
-        {
-            "name": genre,
-            "probability": float(probabilities[j]),
-            "decided": bool(probabilities[j] >= thresholds[j]),
-            "influence": dict(zip(modes, influence[:, j].tolist(), strict=True)),
-        }
-        for j, genre in enumerate(model.spec.genres)
-    ]
-
-
 def _influence(model: GenreModel, data: RunData) -> Influence:
     rows = data.everything
     parts = [
-        mode_influence(model, data.arrays.batch(rows[i : i + _INFLUENCE_BATCH]))
+        expert_influence(model, data.arrays.batch(rows[i : i + _INFLUENCE_BATCH]))
         for i in range(0, len(rows), _INFLUENCE_BATCH)
     ]
     return Influence(np.concatenate([p.values for p in parts]), np.concatenate([p.full for p in parts]), parts[0].empty)
