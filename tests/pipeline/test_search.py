@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from cinegrain.cli.main import app
 from cinegrain.demo.corpus import CorpusFiles
-from cinegrain.errors import ConfigError, StoreError
+from cinegrain.errors import ConfigError, NotFoundError, StoreError
 from cinegrain.pipeline.atlas.run_atlas import open_atlas
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Silent
@@ -169,7 +169,7 @@ def test_what_cannot_be_asked_is_said(library: Library) -> None:
         ([], ConfigError, "Name a film"),
         ([Like(name, {"smell": 1.0})], ConfigError, "found smell"),
         ([Like(name, ALL, at_s=1e6)], ConfigError, "no scene at"),
-        ([Like("nothing", ALL)], StoreError, "neither a film of this run nor a file"),
+        ([Like("nothing", ALL)], NotFoundError, "There is no film 'nothing' in this run and no file"),
     ):
         with pytest.raises(error, match=words):
             make_query(library, likes)

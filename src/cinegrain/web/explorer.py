@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cinegrain.artifacts import read_json
-from cinegrain.errors import CinegrainError
+from cinegrain.errors import NotFoundError
 from cinegrain.media.files import text_path
 from cinegrain.pipeline.atlas.arrivals import NO_ARRIVALS, Arrivals, read_arrivals
 from cinegrain.pipeline.atlas.edit_log import read_log
@@ -29,10 +29,6 @@ _Stamp = tuple[int, int, int]
 T = TypeVar("T")
 
 
-class NotFoundError(CinegrainError):
-    """Something asked for by its id is not there."""
-
-
 @dataclass(frozen=True, eq=False)
 class State:
     """A run at one moment.
@@ -45,10 +41,10 @@ class State:
     atlas: RunAtlas
     stamp: str
 
-    @cached_property
+    @property
     def row(self) -> dict[str, int]:
         """Row of each film by id."""
-        return {trailer_id: i for i, trailer_id in enumerate(self.atlas.trailer_ids)}
+        return self.atlas.names.rows
 
     @cached_property
     def card(self) -> dict[str, JsonObject]:
@@ -70,7 +66,7 @@ class State:
             NotFoundError: If there is none of this id.
         """
         if trailer_id not in self.row:
-            raise NotFoundError(f"There is no film {trailer_id!r} in this run.")
+            raise self.atlas.names.unknown(trailer_id)
         return self.row[trailer_id]
 
     def subgenre(self, id_: str) -> JsonObject:

@@ -16,11 +16,19 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from cinegrain import __version__
-from cinegrain.errors import CinegrainError, ConfigError, ConflictError, EditError, MediaError, StoreError
+from cinegrain.errors import (
+    CinegrainError,
+    ConfigError,
+    ConflictError,
+    EditError,
+    MediaError,
+    NotFoundError,
+    StoreError,
+)
 from cinegrain.pipeline.layout import Run
 from cinegrain.web.api import make_api
 from cinegrain.web.ear import Ear
-from cinegrain.web.explorer import Explorer, NotFoundError
+from cinegrain.web.explorer import Explorer
 from cinegrain.web.guard import Guard
 from cinegrain.web.uploads import Limits, RefusedError, Uploads
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from cinegrain.artifacts import read_json
 from cinegrain.discovery.atlas import unit_rows
+from cinegrain.errors import NotFoundError
 from cinegrain.media.facts import FLAGS, read_as
 from cinegrain.media.files import is_video_name, text_path
 from cinegrain.pipeline.answers.similar import similar_films, why_alike
@@ -16,7 +17,7 @@ from cinegrain.pipeline.layout import Run
 from cinegrain.store.schema import SceneRow, most_telling
 from cinegrain.types import JsonObject
 from cinegrain.web.columns import sureness
-from cinegrain.web.explorer import Explorer, NotFoundError, State
+from cinegrain.web.explorer import Explorer, State
 
 _WORDS_A_SCENE = 3
 _N_NEAR = 8

@@ -9,7 +9,6 @@ import numpy as np
 from cinegrain.artifacts import key_of
 from cinegrain.config import Settings, load_settings
 from cinegrain.discovery.atlas import unit_rows
-from cinegrain.errors import StoreError
 from cinegrain.explain.familiarity import Familiarity
 from cinegrain.explain.influence import mode_influence
 from cinegrain.explain.neighbours import mode_contributions
@@ -23,7 +22,6 @@ from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.rows import N_WORDS, calibrated_influence, genre_answers
 from cinegrain.pipeline.learning.sure import FAMILIARITY_FILE, how_sure
 from cinegrain.pipeline.words import best_words, word_strength
-from cinegrain.places import is_address
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.calibrate import Calibration
 from cinegrain.training.checkpoint import load_model
@@ -93,20 +91,11 @@ class Answers:
         """A film of the run by id (or title), or one never seen by its path or address.
 
         Raises:
-            StoreError: If it is neither.
+            NotFoundError: If it is neither.
             MediaError: If the file cannot be read.
         """
-        ids = self.corpus.trailer_ids
-        if name in ids:
-            return self._known(ids.index(name))
-        titles = [i for i, row in enumerate(self.rows) if row["title"].casefold() == name.casefold()]
-        if len(titles) == 1:
-            return self._known(titles[0])
-        if is_address(name) or Path(name).exists():
-            return self.new_film(source(name))
-        raise StoreError(
-            f"{name!r} is neither a trailer of this run nor a file. Trailers are, for example: {', '.join(ids[:3])}."
-        )
+        found = self.joined.names.row_or_file(name)
+        return self._known(found) if isinstance(found, int) else self.new_film(found)
 
     def new_film(self, place: Source) -> Film:
         """Reads a film never seen, in a process of its own.

@@ -1,6 +1,5 @@
 """The atlas of a run as people want it: what discovery found, the films that came later, and every edit that stands."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -12,7 +11,6 @@ from safetensors.numpy import load_file
 from cinegrain.artifacts import read_json, write_csv
 from cinegrain.config import Settings, load_settings
 from cinegrain.discovery.atlas import Films, Parent, describe, name_key, unique_name, unit_rows
-from cinegrain.discovery.edits import counted, same_name
 from cinegrain.discovery.edits_replay import Base, Edited, Group, replay, wishes
 from cinegrain.discovery.kmeans import spherical_kmeans
 from cinegrain.discovery.naming import Term
@@ -22,6 +20,7 @@ from cinegrain.pipeline.atlas.arrivals import NO_ARRIVALS, Arrivals, read_arriva
 from cinegrain.pipeline.atlas.edit_log import EditLog, read_log
 from cinegrain.pipeline.atlas.registry import as_base
 from cinegrain.pipeline.catalog import load_matched
+from cinegrain.pipeline.film_names import FilmNames
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.words import term_counts
 from cinegrain.types import Bool, Float64, Int64, JsonObject, Trailer
@@ -108,6 +107,11 @@ class RunAtlas:
         return tuple(row["trailer_id"] for row in self.found_rows) + tuple(r["trailer_id"] for r in self.arrivals.rows)
 
     @cached_property
+    def names(self) -> FilmNames:
+        """What films are called, in the order of `trailer_ids`."""
+        return FilmNames(self.trailer_ids, [row["title"] for row in (*self.found_rows, *self.arrivals.rows)])
+
+    @cached_property
     def encoded(self) -> Float64:
         """Gated vectors, shape (n, e, d), in the order of `trailer_ids`."""
         found = self._arrays["encoded"].astype(np.float64)
@@ -141,19 +145,9 @@ class RunAtlas:
         """The id of a film named by id or title.
 
         Raises:
-            EditError: If there is none, or several have the title.
+            NotFoundError: If there is none, or several have the title.
         """
-        if name in self.base.home:
-            return name
-        rows = [*self.found_rows, *self.arrivals.rows]
-        found = [row["trailer_id"] for row in rows if same_name(row["title"]) == same_name(name)]
-        if len(found) == 1:
-            return str(found[0])
-        if found:
-            raise EditError(f"{len(found)} films are called {name!r}: {counted(found)}. Name one by its id.")
-        titles = {str(row["title"]) for row in rows}
-        near = difflib.get_close_matches(name, [*titles, *self.base.home], 1)
-        raise EditError(f"There is no film {name!r} in this run.{f' Did you mean {near[0]!r}?' if near else ''}")
+        return self.trailer_ids[self.names.row(name)]
 
     def halves(self, subgenre: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The two parts that a sub-genre falls into by itself, the bigger first.

@@ -10,19 +10,18 @@ from cinegrain.config import Settings, load_settings
 from cinegrain.errors import StoreError
 from cinegrain.experts.registry import expert_names
 from cinegrain.explain.search import ExpertSpace
-from cinegrain.media.files import text_path
 from cinegrain.media.remote import source
 from cinegrain.pipeline.atlas.arrivals import read_arrivals
 from cinegrain.pipeline.catalog import load_matched
+from cinegrain.pipeline.film_names import FilmNames
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.learning.pooled import StoredScenes, mapped_arrays
 from cinegrain.pipeline.learning.train import seen_films
 from cinegrain.pipeline.progress import Watcher
 from cinegrain.pipeline.search.criteria import GENRES
-from cinegrain.places import is_address
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.data import TrailerArrays
-from cinegrain.types import Float32, Int64, JsonObject, Trailer
+from cinegrain.types import Float32, Int64, JsonObject, Source, Trailer
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +33,7 @@ class Library:
         settings: Its settings.
         dataset: Its dataset.
         films: The catalogue's, then those that came later (`cinegrain assign`).
-        number: Of each by trailer_id.
+        names: What they are called.
         spaces: By expert: one vector a film, the mean of its scenes; under GENRES which genres the catalogue gives it,
             or how likely the genre network takes them to be for a film that came later.
         catalog_spaces: The same of the catalogue's films alone, which an index can be built of.
@@ -46,11 +45,16 @@ class Library:
     settings: Settings
     dataset: EmbeddingDataset
     films: tuple[Trailer, ...]
-    number: Mapping[str, int]
+    names: FilmNames
     spaces: Mapping[str, ExpertSpace]
     catalog_spaces: Mapping[str, ExpertSpace]
     modality: Mapping[str, str]
     key: tuple[str, ...]
+
+    @property
+    def number(self) -> Mapping[str, int]:
+        """Number of each film by trailer_id."""
+        return self.names.rows
 
     @property
     def experts(self) -> list[str]:
@@ -63,23 +67,13 @@ class Library:
         n = [len(space.row) for space in self.catalog_spaces.values()]
         return np.arange(n[0] if n else 0, len(self.films))
 
-    def find(self, name: str) -> int | None:
-        """Number of a film by id or title; None for a file or an address, which no film of the run is called like.
+    def find(self, name: str) -> int | Source:
+        """Number of a film by id or title; otherwise the file or address of that name.
 
         Raises:
-            StoreError: If it is neither, or several films have the title.
+            NotFoundError: If it is neither, or several films have the title.
         """
-        if name in self.number:
-            return self.number[name]
-        titles = [i for i, film in enumerate(self.films) if film.title.casefold() == name.casefold()]
-        if len(titles) == 1:
-            return titles[0]
-        if is_address(name) or text_path(name).is_file():
-            return None
-        if titles:
-            raise StoreError(f"{len(titles)} films are called {name!r}: name one by its id.")
-        some = ", ".join(film.trailer_id for film in self.films[:3])
-        raise StoreError(f"{name!r} is neither a film of this run nor a file. Films are, for example: {some}.")
+        return self.names.row_or_file(name)
 
     def about(self, number: int) -> JsonObject:
         """A film in short."""
@@ -114,10 +108,10 @@ def open_library(run: Run, watcher: Watcher) -> Library:
         whole = {name: spaces[name].extended(means[name].vectors, means[name].counts > 0) for name in names}
         whole[GENRES] = spaces[GENRES].extended(_probabilities(answers, _genres(films)), np.ones(len(later), bool))
     films = (*films, *later)
-    number = {film.trailer_id: i for i, film in enumerate(films)}
+    found = FilmNames([film.trailer_id for film in films], [film.title for film in films])
     modality = {**{card["name"]: str(card["modality"]) for card in cards}, GENRES: GENRES}
     keys = (key, *(f"{card['name']} {card['key']}" for card in cards), _key(spaces[GENRES]))
-    return Library(run, settings, dataset, films, number, whole, spaces, modality, keys)
+    return Library(run, settings, dataset, films, found, whole, spaces, modality, keys)
 
 
 def genre_space(films: Sequence[Trailer]) -> ExpertSpace:

@@ -7,7 +7,6 @@ import numpy as np
 
 from cinegrain.errors import ConfigError, StoreError
 from cinegrain.explain.search import Part
-from cinegrain.media.remote import source
 from cinegrain.pipeline.answers.new_films import film_workers, new_job
 from cinegrain.pipeline.atlas.run_atlas import open_atlas
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
@@ -93,8 +92,11 @@ def make_query(
     for like in likes:
         if isinstance(like, Like):
             name, number = like.film, library.find(like.film)
-            exclude += [] if number is None else [number]
-            found = _of_film(library, like, number) if number is not None else _of_file(library, like, films[like.film])
+            if isinstance(number, int):
+                exclude.append(number)
+                found = _of_film(library, like, number)
+            else:
+                found = _of_file(library, like, films[like.film])
         else:
             name, found = like.subgenre, _of_subgenre(library, like.subgenre)
         weights = {mode: weight for mode, weight in like.weights.items() if weight > 0}
@@ -128,11 +130,12 @@ def _of_film(library: Library, like: Like, number: int) -> dict[str, Float32]:
 
 def _read_films(library: Library, names: Sequence[str]) -> dict[str, EmbeddedTrailer]:
     """Those that are files, by path or address; all are read in the same worker."""
-    files = [name for name in dict.fromkeys(names) if library.find(name) is None]
+    places = {name: library.find(name) for name in names}
+    files = {name: place for name, place in places.items() if not isinstance(place, int)}
     if not files:
         return {}
     with film_workers(library.run, 1, settings=library.settings, experts=library.experts) as workers:
-        return {name: workers.one(new_job(source(name))) for name in files}
+        return {name: workers.one(new_job(place)) for name, place in files.items()}
 
 
 def _of_file(library: Library, like: Like, found: EmbeddedTrailer) -> dict[str, Float32]:
