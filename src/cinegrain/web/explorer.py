@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cinegrain.artifacts import read_json
 from cinegrain.errors import NotFoundError
@@ -17,11 +17,13 @@ from cinegrain.pipeline.atlas.run_atlas import RunAtlas, join_atlas
 from cinegrain.pipeline.catalog import load_matched
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Silent
-from cinegrain.pipeline.search.library import Library, open_library
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.schema import SceneRow, TrailerRecord
 from cinegrain.types import JsonObject, Trailer
 from cinegrain.web.columns import Columns, make_columns, text_columns, with_edits
+
+if TYPE_CHECKING:
+    from cinegrain.pipeline.search.library import Library
 
 _SCENES_KEPT = 64  # films, half a megabyte of small pictures each
 _ANSWERS_BYTES = 64 << 20
@@ -161,12 +163,14 @@ class Explorer:
         """Texts of the catalogue with few enough values to colour by."""
         return self._kept("text columns", _stamp(self.run.catalog), lambda: text_columns(self.catalog))
 
-    def library(self) -> Library:
+    def library(self) -> "Library":
         """The run opened for searching.
 
         Raises:
             StoreError: If it has no films, or its folder cannot be written.
         """
+        from cinegrain.pipeline.search.library import open_library  # brings PyTorch
+
         return self._kept("library", self._films_stamp(), lambda: open_library(self.run, Silent()))
 
     def answer(self, tag: str, make: Callable[[], bytes]) -> bytes:

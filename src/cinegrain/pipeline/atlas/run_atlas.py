@@ -11,11 +11,12 @@ from safetensors.numpy import load_file
 from cinegrain.artifacts import read_json, write_csv
 from cinegrain.config import Settings, load_settings
 from cinegrain.discovery.atlas import Films, Parent, describe, name_key, unique_name, unit_rows
+from cinegrain.discovery.edits import same_name
 from cinegrain.discovery.edits_replay import Base, Edited, Group, replay, wishes
 from cinegrain.discovery.kmeans import spherical_kmeans
 from cinegrain.discovery.naming import Term
 from cinegrain.discovery.newcomers import Fit, Gathering, gather, learn_fit
-from cinegrain.errors import EditError, StoreError
+from cinegrain.errors import EditError, NotFoundError, StoreError
 from cinegrain.pipeline.atlas.arrivals import NO_ARRIVALS, Arrivals, read_arrivals
 from cinegrain.pipeline.atlas.edit_log import EditLog, read_log
 from cinegrain.pipeline.atlas.registry import as_base
@@ -148,6 +149,31 @@ class RunAtlas:
             NotFoundError: If there is none, or several have the title.
         """
         return self.trailer_ids[self.names.row(name)]
+
+    def card(self, name: str) -> JsonObject:
+        """The card of a sub-genre by its id or name.
+
+        Raises:
+            NotFoundError: If there is none.
+        """
+        wanted = same_name(name)
+        for key in ("id", "name"):
+            for card in self.cards:
+                if same_name(card[key]) == wanted:
+                    return card
+        some = ", ".join(f"{card['id']} ({card['name']})" for card in self.cards[:5])
+        raise NotFoundError(f"There is no sub-genre {name!r}. There are, for example: {some}.")
+
+    def proposal(self, id_: str) -> JsonObject:
+        """One of `proposals`.
+
+        Raises:
+            NotFoundError: If there is none of this id.
+        """
+        proposals = {one["id"]: one for one in self.proposals}
+        if id_ not in proposals:
+            raise NotFoundError(f"There is no proposal {id_!r}; there is {', '.join(proposals) or 'none just now'}.")
+        return proposals[id_]
 
     def halves(self, subgenre: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The two parts that a sub-genre falls into by itself, the bigger first.

@@ -10,10 +10,12 @@ from cinegrain.explain.search import Part
 from cinegrain.pipeline.answers.new_films import film_workers, new_job
 from cinegrain.pipeline.atlas.run_atlas import open_atlas
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
-from cinegrain.pipeline.search.criteria import CRITERIA
+from cinegrain.pipeline.search.criteria import ALIKE, CRITERIA
 from cinegrain.pipeline.search.library import Library
 from cinegrain.pipeline.search.words import FoundWords, find_words
 from cinegrain.types import Float32, Int64
+
+WORDS = "words"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,50 @@ class LikeSubgenre:
 
     subgenre: str
     weights: Mapping[str, float]
+
+
+def split_weights(weights: Mapping[str, float]) -> tuple[Mapping[str, float], float]:
+    """Weights of modes and genres, which are the usual ones if none is named, and of WORDS.
+
+    Raises:
+        ConfigError: If one is unknown, negative or not finite.
+    """
+    for name, weight in weights.items():
+        if name not in (*CRITERIA, WORDS) or not 0 <= weight < float("inf"):
+            raise ConfigError(
+                f"Weights must be like audio=2,image=1: numbers from 0 on for {', '.join(CRITERIA)} and {WORDS}; "
+                f"found {name}={weight}."
+            )
+    return {name: weight for name, weight in weights.items() if name != WORDS} or ALIKE, weights.get(WORDS, 1.0)
+
+
+def likes_of(
+    like: Sequence[str] = (),
+    *,
+    sounds_like: Sequence[str] = (),
+    looks_like: Sequence[str] = (),
+    moves_like: Sequence[str] = (),
+    set_like: Sequence[str] = (),
+    subgenre: str | None = None,
+    weights: Mapping[str, float] = ALIKE,
+    at_s: float | None = None,
+) -> list[Like | LikeSubgenre]:
+    """What a person says they want, part by part.
+
+    Args:
+        like: Films to be like on the whole, by `weights`.
+        sounds_like: Films whose sound counts alone.
+        looks_like: Films whose pictures count alone.
+        moves_like: Films whose motion counts alone.
+        set_like: Films whose places count alone.
+        subgenre: Sub-genre to be like, by `weights`.
+        weights: How much each mode and GENRES count.
+        at_s: Like the films' scenes at this moment.
+    """
+    alone = {"audio": sounds_like, "image": looks_like, "motion": moves_like, "location": set_like}
+    wanted: list[Like | LikeSubgenre] = [Like(film, weights, at_s) for film in like]
+    wanted += [Like(film, {mode: 1.0}, at_s) for mode, films in alone.items() for film in films]
+    return wanted + ([] if subgenre is None else [LikeSubgenre(subgenre, weights)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,11 +196,7 @@ def _of_file(library: Library, like: Like, found: EmbeddedTrailer) -> dict[str, 
 
 def _of_subgenre(library: Library, name: str) -> dict[str, Float32]:
     """Mean of its films' unit vectors, made a unit vector."""
-    cards = open_atlas(library.run).cards
-    card = next((c for c in cards if name.casefold() in (c["id"].casefold(), c["name"].casefold())), None)
-    if card is None:
-        some = ", ".join(f"{c['id']} ({c['name']})" for c in cards[:5])
-        raise StoreError(f"There is no sub-genre {name!r}. There are, for example: {some}.")
+    card = open_atlas(library.run).card(name)
     return _directions(library, np.array([library.number[i] for i in card["members"] if i in library.number], np.int64))
 
 
