@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.finished_run import FAST, Cinegrain
 
 import cinegrain as cg
 from cinegrain.demo.corpus import CorpusFiles
 from cinegrain.errors import ConfigError, ConflictError, EditError, MediaError, NotFoundError, StoreError
 from cinegrain.pipeline import film_names
 from cinegrain.pipeline.film_names import FilmNames
+from tests.finished_run import FAST, Cinegrain
 
 pytestmark = [pytest.mark.xdist_group("run"), pytest.mark.timeout(280)]
 SETTINGS = {key.removeprefix("--"): value for key, value in zip(FAST[::2], FAST[1::2], strict=True)}
@@ -64,17 +64,17 @@ def test_every_exported_name_is_there_and_no_other() -> None:
 
 
 def test_the_examples_of_the_look_up() -> None:
-    assert doctest.testmod(film_names).failed == 0  # type: ignore[arg-type]
+    assert doctest.testmod(film_names).failed == 0
 
 
 def test_a_film_is_named_by_id_then_title_then_title_in_any_case() -> None:
     names = FilmNames(["a", "b", "c", "d"], ["b", "Heat", "heat", "İstanbul  Noir"])
     assert [names.row(name) for name in ("a", "b", "Heat", "heat", "istanbul noir")] == [0, 1, 1, 2, 3]
-    with pytest.raises(NotFoundError, match="2 films are called 'HEAT': b and c. Name one by its id."):
+    with pytest.raises(NotFoundError, match=r"2 films are called 'HEAT': b and c. Name one by its id."):
         names.row("HEAT")
-    with pytest.raises(NotFoundError, match="There is no film 'Istanbul noire' in this run. Did you mean 'İst"):
+    with pytest.raises(NotFoundError, match=r"There is no film 'Istanbul noire' in this run. Did you mean 'İst"):
         names.row("Istanbul noire")
-    with pytest.raises(NotFoundError, match="no film 'zzzzzz' in this run. Films are, for example: a, b, c"):
+    with pytest.raises(NotFoundError, match=r"no film 'zzzzzz' in this run. Films are, for example: a, b, c"):
         names.row("zzzzzz")
 
 
@@ -85,7 +85,7 @@ def test_a_file_is_meant_where_no_film_is_called_like_it(tmp_path: Path) -> None
     assert names.row_or_file("heat") == 0
     assert names.row_or_file(str(file)) == file
     assert names.row_or_file("https://host/heat.mp4") == "https://host/heat.mp4"
-    with pytest.raises(NotFoundError, match="no film 'haet' in this run and no file of that name. Did you mean 'Heat'"):
+    with pytest.raises(NotFoundError, match=r"no film 'haet' in this run and no file of that name. Did you mean"):
         names.row_or_file("haet")
 
 
@@ -153,7 +153,9 @@ def test_films_and_sub_genres(finished: Path, run: cg.FittedRun) -> None:
     assert run.to_dict()["genres"] == len({genre for row in table for genre in row["genres"]})
 
 
-def test_a_rename_is_seen_by_everybody_and_conflicts_as_everywhere(own: cg.FittedRun, cinegrain_here: Cinegrain) -> None:
+def test_a_rename_is_seen_by_everybody_and_conflicts_as_everywhere(
+    own: cg.FittedRun, cinegrain_here: Cinegrain
+) -> None:
     first, *_ = own.sub_genres
     entry = own.atlas[first.name].rename("Desert <wars>", by="anna", why="sand")
     assert own.atlas["desert <WARS>"].id == first.id
@@ -197,6 +199,9 @@ def test_predict_gives_what_the_command_gives(
     assert one.sub_genre is not None
     assert one.sub_genre.id == told["subgenre"]["id"]
     assert json.dumps(one.to_dict(), allow_nan=False)
+    assert one.influence[one.genres[0].name] == one.genres[0].influence
+    assert one.reasons[0].startswith(one.genres[0].name)
+    assert [match.title for match in one.neighbours] == [row["title"] for row in told["neighbours"]]
     known = run.explain(run.films["title"].to_pylist()[0])
     assert {genre.name for genre in known.genres} == set(genres)
 
@@ -307,3 +312,17 @@ def test_results_show_no_markup_of_others(run: cg.FittedRun, films: list[Path]) 
     shown = run.search(run.films["title"].to_pylist()[0])._repr_html_() + run._repr_html_()
     assert "<script" not in shown
     assert "<table" in shown
+
+
+def test_the_tour_of_all_this_runs_and_leaves_the_run_as_it_was(finished: Path) -> None:
+    def content() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in sorted(finished.rglob("*")) if path.is_file()}
+
+    cg.open(finished).search(words="music")  # keeps the means over scenes in the run once
+    before = content()
+    script = Path(__file__).parents[1] / "examples" / "tour.py"
+    done = subprocess.run([sys.executable, script, finished], capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, done.stderr
+    for said in ("Did you mean", "broken.mp4", "E0001: anna renames S01", "undone; version 2", "16 films", "http://"):
+        assert said in done.stdout
+    assert content() == before

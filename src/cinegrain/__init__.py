@@ -42,13 +42,15 @@ _WHERE = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    for module, names in _WHERE.items():
-        if name in names:
-            found = getattr(import_module(module), "open_run" if name == "open" else name)
-            globals()[name] = found
-            return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # else every misspelt name would pass for one
+
+    def __getattr__(name: str) -> Any:
+        for module, names in _WHERE.items():
+            if name in names:
+                found = getattr(import_module(module), "open_run" if name == "open" else name)
+                globals()[name] = found
+                return found
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

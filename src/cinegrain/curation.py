@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 
 from cinegrain.discovery.edits import Entry
@@ -10,6 +9,7 @@ from cinegrain.pipeline.atlas.edit import Editor, history_rows, user_name
 from cinegrain.pipeline.atlas.imported import write_sheet
 from cinegrain.pipeline.atlas.run_atlas import RunAtlas
 from cinegrain.pipeline.atlas.sheet import sheet_of
+from cinegrain.results import html_table
 from cinegrain.types import JsonObject
 
 _SHOWN = 5
@@ -192,6 +192,4 @@ class Atlas:
 
 def _table(subgenres: Sequence[SubGenre]) -> str:
     rows = [(one.id, str(one.size), one.name, ", ".join(one.terms[:_SHOWN])) for one in subgenres]
-    head = "".join(f"<th>{name}</th>" for name in ("id", "films", "name", "terms"))
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><tr>{head}</tr>{body}</table>"
+    return html_table(("id", "films", "name", "terms"), rows)

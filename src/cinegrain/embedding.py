@@ -24,7 +24,7 @@ from cinegrain.pipeline.extraction.jobs import Failed
 from cinegrain.pipeline.extraction.workers import embedding_pool
 from cinegrain.pipeline.film_names import FilmNames
 from cinegrain.places import is_address
-from cinegrain.results import Failure
+from cinegrain.results import Failure, html_table
 from cinegrain.store.location import dataset_url
 from cinegrain.store.reader import SceneVectors
 from cinegrain.store.schema import SCENES
@@ -80,8 +80,8 @@ class FilmEmbedding:
         return {"path": self.path, "duration_s": self.duration_s, "scenes": scenes}
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><td>{escape(e)}</td><td>{v.shape}</td></tr>" for e, v in self.vectors.items())
-        return f"<p>{escape(self.path)}, {self.duration_s:.1f} s</p><table>{rows}</table>"
+        rows = [(expert, str(vectors.shape)) for expert, vectors in self.vectors.items()]
+        return f"<p>{escape(self.path)}, {self.duration_s:.1f} s</p>{html_table(('expert', 'vectors'), rows)}"
 
 
 @overload

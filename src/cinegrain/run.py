@@ -19,7 +19,7 @@ from cinegrain.pipeline.answers.predict import Predictor
 from cinegrain.pipeline.export.exported import ExportedModel, exported_predictor
 from cinegrain.pipeline.layout import Run
 from cinegrain.pipeline.progress import Watcher
-from cinegrain.results import Failure, Match, Prediction
+from cinegrain.results import Failure, Matches, Prediction
 from cinegrain.terminal import watching
 from cinegrain.types import MODALITIES, JsonObject
 
@@ -242,9 +242,9 @@ class FittedRun:
             NotFoundError: If there is no such film, or several have the title.
         """
         answers = self._asked()
-        return Prediction(answers.predict(answers.film(film_text(film)), top_k=top_k))
+        return Prediction.of(answers.predict(answers.film(film_text(film)), top_k=top_k))
 
-    def similar(self, film: str | Path, *, by: str | None = None, top_k: int = 10) -> "Matches":
+    def similar(self, film: str | Path, *, by: str | None = None, top_k: int = 10) -> Matches:
         """Films most like one in what the model learned.
 
         Args:
@@ -282,7 +282,7 @@ class FittedRun:
         scenes: bool = False,
         top_k: int = 10,
         progress: bool = False,
-    ) -> "Matches":
+    ) -> Matches:
         """Films, or scenes, that sound like this one, look like that one, and show what these words say.
 
         A film is named by id or title, or is a file or address. Parts that are given add up.
@@ -388,36 +388,6 @@ class FittedRun:
         return self._answers[1]
 
 
-class Matches(Sequence[Match]):
-    """Films or scenes that were found, best first.
-
-    Attributes:
-        notes: A sentence for each word that was found nowhere.
-    """
-
-    def __init__(self, rows: Sequence[JsonObject], notes: Sequence[str] = ()) -> None:
-        self._matches, self.notes = tuple(Match(row) for row in rows), tuple(notes)
-
-    @overload
-    def __getitem__(self, index: int) -> Match: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Match]: ...
-
-    def __getitem__(self, index: int | slice) -> Match | Sequence[Match]:
-        return self._matches[index]
-
-    def __len__(self) -> int:
-        return len(self._matches)
-
-    def to_dict(self) -> JsonObject:
-        """Plain data: `matches` and `notes`."""
-        return {"matches": [match.to_dict() for match in self], "notes": list(self.notes)}
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} matches: {', '.join(match.title for match in self[:3])} ...>"
-
-
 class Model:
     """An exported genre model; it needs no PyTorch.
 
@@ -478,7 +448,7 @@ def _predict(opened: _Opener, films: Films, progress: bool) -> Prediction | Iter
 
 
 def _result(found: JsonObject | Unread) -> Prediction | Failure:
-    return Failure(source_text(found.path), found.reason) if isinstance(found, Unread) else Prediction(found)
+    return Failure(source_text(found.path), found.reason) if isinstance(found, Unread) else Prediction.of(found)
 
 
 def _path(place: str | Path | None) -> Path | None:
