@@ -159,7 +159,7 @@ def test_a_sub_genre_finds_its_own_films_first(library: Library) -> None:
     inside = [row["score"] for row in found if row["trailer_id"] in card["members"]]
     outside = [row["score"] for row in found if row["trailer_id"] not in card["members"]]
     assert np.mean(inside) > np.mean(outside) + 0.2
-    with pytest.raises(StoreError, match="no sub-genre 'none'"):
+    with pytest.raises(NotFoundError, match="no sub-genre 'none'"):
         make_query(library, [LikeSubgenre("none", ALL)])
 
 
