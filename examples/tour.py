@@ -19,6 +19,17 @@ def title(text: str) -> None:
     print(f"\n== {text}")
 
 
+def show(result: cg.Prediction | cg.Failure) -> None:
+    if isinstance(result, cg.Failure):
+        print(f"no result: {result.reason}")
+        return
+    print(f"{result.title}: {', '.join(genre.name for genre in result.decided) or 'no genre for sure'}")
+    for reason in (*result.reasons, *result.unsure_because):
+        print(f"  {reason}")
+    if result.sub_genre is not None:
+        print(f"  {result.sub_genre.id} {result.sub_genre.name}, distance {result.sub_genre.distance:.2f}")
+
+
 title("Open a run")
 run = cg.open(folder)
 print(run)
@@ -53,7 +64,7 @@ except cg.CinegrainError as error:
     print(error)
 
 title("What a film is, and why")
-print(run.explain(first["title"]))
+show(run.explain(first["title"]))
 
 with tempfile.TemporaryDirectory() as place:
     work = Path(place)
@@ -64,7 +75,7 @@ with tempfile.TemporaryDirectory() as place:
         broken = work / "broken.mp4"
         broken.write_bytes(paths[0].read_bytes()[:1000])
         for result in run.predict([paths[0], broken], progress=False):
-            print(result)
+            show(result)
 
         title("Vectors of a file, without a run")
         film = cg.embed(paths[0], experts="motion_flow", progress=False)
@@ -74,7 +85,7 @@ with tempfile.TemporaryDirectory() as place:
 
         title("A model without PyTorch")
         run.export(work / "model")
-        print(cg.load_model(work / "model").predict(paths[0], progress=False))
+        show(cg.load_model(work / "model").predict(paths[0], progress=False))
 
     title("An edit, in a copy of the run")
     copy = shutil.copytree(folder, work / "run", ignore=shutil.ignore_patterns("corpus"))

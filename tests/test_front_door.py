@@ -198,7 +198,9 @@ def test_predict_gives_what_the_command_gives(
     assert {genre.name: genre.probability for genre in one.genres} == pytest.approx(genres, abs=1e-6)
     assert one.sub_genre is not None
     assert one.sub_genre.id == told["subgenre"]["id"]
-    assert json.dumps(one.to_dict(), allow_nan=False)
+    for result in (one, run.search(words="music")):
+        assert json.dumps(result.to_dict(), allow_nan=False)
+    assert {**told, "genres": []} == {**one.to_dict(), "genres": []}
     assert one.influence[one.genres[0].name] == one.genres[0].influence
     assert one.reasons[0].startswith(one.genres[0].name)
     assert [match.title for match in one.neighbours] == [row["title"] for row in told["neighbours"]]

@@ -192,4 +192,4 @@ class Atlas:
 
 def _table(subgenres: Sequence[SubGenre]) -> str:
     rows = [(one.id, str(one.size), one.name, ", ".join(one.terms[:_SHOWN])) for one in subgenres]
-    return html_table(("id", "films", "name", "terms"), rows)
+    return html_table(rows, ("id", "films", "name", "terms"))

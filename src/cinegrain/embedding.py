@@ -81,7 +81,7 @@ class FilmEmbedding:
 
     def _repr_html_(self) -> str:
         rows = [(expert, str(vectors.shape)) for expert, vectors in self.vectors.items()]
-        return f"<p>{escape(self.path)}, {self.duration_s:.1f} s</p>{html_table(('expert', 'vectors'), rows)}"
+        return f"<p>{escape(self.path)}, {self.duration_s:.1f} s</p>{html_table(rows, ('expert', 'vectors'))}"
 
 
 @overload

@@ -1,221 +1,354 @@
-"""What a run or model says of films, as typed values; `to_dict` gives the JSON that the commands print."""
+"""Typed answers about films, made from plain numbers; `to_dict` gives their JSON. Imports nothing heavy."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from html import escape
-from typing import overload
 
-from cinegrain.types import JsonObject
+from cinegrain.types import Concept, Float64, JsonObject
+
+
+def by_modality(
+    modalities: Iterable[str], values: Iterable[float], join: Callable[[Sequence[float]], float] = sum
+) -> dict[str, float]:
+    """Numbers of experts as one for each modality, in the order in which the modalities first occur.
+
+    >>> by_modality(["audio", "image", "audio"], [0.25, 1.0, 0.5])
+    {'audio': 0.75, 'image': 1.0}
+    """
+    found: dict[str, list[float]] = {}
+    for modality, value in zip(modalities, values, strict=True):
+        found.setdefault(modality, []).append(value)
+    return {modality: some[0] if len(some) == 1 else join(some) for modality, some in found.items()}
+
+
+def missing_modalities(modalities: Sequence[str], present: Sequence[bool]) -> tuple[str, ...]:
+    """Modalities of which a film has no expert's vectors at all."""
+    there = by_modality(modalities, present, max)
+    return tuple(modality for modality, has in there.items() if not has)
+
+
+class _Shown:
+    """A result that a notebook shows as a table of its JSON."""
+
+    def to_dict(self) -> JsonObject:
+        """As JSON."""
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        return html_table(self.to_dict().items())
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A film without a result.
-
-    Attributes:
-        path: The file, or its address.
-        reason: Why, in a sentence.
-    """
+class Failure(_Shown):
+    """A film without an answer, by path or address, and why."""
 
     path: str
     reason: str
 
     def to_dict(self) -> JsonObject:
-        """Plain data."""
+        """As JSON."""
         return asdict(self)
-
-    def _repr_html_(self) -> str:
-        return f"<p>{escape(self.path)}: {escape(self.reason)}</p>"
 
 
 @dataclass(frozen=True)
-class GenreScore:
-    """A genre of a film.
+class GenreAnswer(_Shown):
+    """One genre of one film.
 
     Attributes:
-        name: The genre.
+        name: Of the genre.
         probability: Calibrated, 0..1.
-        decided: Whether the probability reaches the genre's threshold.
-        influence: By modality, its Shapley value in the genre's logit; > 0 speaks for the genre.
+        decided: Whether it reaches the genre's threshold.
+        influence_by_expert: Shapley values in logits; they add up to the logit less that of no expert at all.
+        modalities: Modality of each of these experts.
     """
 
     name: str
     probability: float
     decided: bool
-    influence: Mapping[str, float]
+    influence_by_expert: Mapping[str, float]
+    modalities: Mapping[str, str]
+
+    @property
+    def influence(self) -> dict[str, float]:
+        """By modality: the sum over its experts."""
+        return by_modality(
+            map(self.modalities.__getitem__, self.influence_by_expert), self.influence_by_expert.values()
+        )
+
+    def to_dict(self) -> JsonObject:
+        """As JSON."""
+        return {
+            "name": self.name,
+            "probability": self.probability,
+            "decided": self.decided,
+            "influence": self.influence,
+            "influence_by_expert": dict(self.influence_by_expert),
+        }
 
 
 @dataclass(frozen=True)
-class SubGenreScore:
-    """The sub-genre that a film is nearest to, and the cosine distance to its centre."""
+class NearSubGenre(_Shown):
+    """A sub-genre by id and name, and the cosine distance of a film to its centre."""
 
     id: str
     name: str
     distance: float
 
+    def to_dict(self) -> JsonObject:
+        """As JSON."""
+        return {"id": self.id, "name": self.name, "distance": self.distance}
+
 
 @dataclass(frozen=True)
-class Match:
-    """A film or scene that is like what was asked for.
+class SubGenreAnswer(NearSubGenre):
+    """The nearest sub-genre, the one after it if there is one, and each modality's part of the similarity."""
+
+    runner_up: NearSubGenre | None
+    by_modality: Mapping[str, float]
+
+    def to_dict(self) -> JsonObject:
+        """As JSON."""
+        second = {} if self.runner_up is None else {"runner_up": self.runner_up.to_dict()}
+        return {**super().to_dict(), **second, "modes": dict(self.by_modality)}
+
+
+@dataclass(frozen=True)
+class Neighbour(_Shown):
+    """A film of the run that is like the one asked about.
 
     Attributes:
-        trailer_id: Id of the film.
-        title: Its title.
-        genres: The catalogue's.
-        score: What matches are ordered by.
-        modalities: By modality, its part of the score (`similar`) or its cosine (`search`).
-        words: Words asked for and found in it, strongest first.
-        start_s: First moment of a scene, seconds; None for a whole film.
-        end_s: First moment after it.
+        trailer_id: Of the film.
+        title: Of the film.
+        genres: As the catalogue has them.
+        score: Cosine similarity, -1..1.
+        by_modality: Each modality's part of the score; parts add up to it.
     """
 
     trailer_id: str
     title: str
     genres: tuple[str, ...]
     score: float
-    modalities: Mapping[str, float]
-    words: tuple[str, ...] = ()
-    start_s: float | None = None
-    end_s: float | None = None
-    _json: JsonObject = field(default_factory=dict, repr=False, compare=False)
-
-    @classmethod
-    def of(cls, row: JsonObject) -> "Match":
-        """From a row of `cinegrain search --json` or `similar --json`."""
-        words = tuple(word["word"] for word in row.get("words", []))
-        times = row.get("start_s"), row.get("end_s")
-        return cls(
-            row["trailer_id"], row["title"], tuple(row["genres"]), row["score"], row["modes"], words, *times, _json=row
-        )
+    by_modality: Mapping[str, float]
 
     def to_dict(self) -> JsonObject:
-        """As `--json` prints it."""
-        return dict(self._json)
-
-
-class Matches(Sequence[Match]):
-    """Films or scenes that were found, best first.
-
-    Attributes:
-        notes: A sentence for each word that was found nowhere.
-    """
-
-    def __init__(self, rows: Sequence[JsonObject], notes: Sequence[str] = ()) -> None:
-        """From rows of `--json`."""
-        self._matches, self.notes = tuple(map(Match.of, rows)), tuple(notes)
-
-    @overload
-    def __getitem__(self, index: int) -> Match: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Match]: ...
-
-    def __getitem__(self, index: int | slice) -> Match | Sequence[Match]:
-        return self._matches[index]
-
-    def __len__(self) -> int:
-        return len(self._matches)
-
-    def __iter__(self) -> Iterator[Match]:
-        return iter(self._matches)
-
-    def to_dict(self) -> JsonObject:
-        """Plain data: `matches` and `notes`."""
-        return {"matches": [match.to_dict() for match in self], "notes": list(self.notes)}
-
-    def __repr__(self) -> str:
-        return "\n".join(f"{match.score:.2f}  {match.title}" for match in self) or "<no matches>"
-
-    def _repr_html_(self) -> str:
-        rows = [(f"{match.score:.2f}", match.title, ", ".join(match.genres)) for match in self]
-        return html_table(("score", "title", "genres"), rows)
+        """As JSON."""
+        return {
+            "trailer_id": self.trailer_id,
+            "title": self.title,
+            "genres": list(self.genres),
+            "score": self.score,
+            "modes": dict(self.by_modality),
+        }
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """What a model says of a film.
+class StrangenessAnswer(_Shown):
+    """How unlike the training films a film is.
 
     Attributes:
-        path: The file or its address; for a film of the run its id.
+        score: The strangest expert's, in deviations above the usual distance; None for a film without any.
+        threshold: Above it a film is called strange.
+        by_expert: None where the film has nothing for the expert.
+        modalities: Modality of each expert.
+    """
+
+    score: float | None
+    threshold: float
+    by_expert: Mapping[str, float | None]
+    modalities: Mapping[str, str]
+
+    @property
+    def by_modality(self) -> dict[str, float | None]:
+        """The strangest expert's of each modality; None where there is none."""
+        known = {expert: value for expert, value in self.by_expert.items() if value is not None}
+        found = by_modality(map(self.modalities.__getitem__, known), known.values(), max)
+        return {modality: found.get(modality) for modality in map(self.modalities.__getitem__, self.by_expert)}
+
+    def to_dict(self) -> JsonObject:
+        """As JSON."""
+        return {"score": self.score, "threshold": self.threshold, "modes": self.by_modality}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What an answer was made from: size and time of the film's file, and the key of the model."""
+
+    size_bytes: int
+    modified_ns: int
+    model: str
+
+
+@dataclass(frozen=True)
+class Prediction(_Shown):
+    """All that a model says of one film.
+
+    Attributes:
+        path: Of the film, or its id in the run.
         title: For people.
-        genres: Every genre of the model, most probable first.
-        sub_genre: The nearest; None from an exported model, which knows none.
-        runner_up: The one that comes second.
-        sure: Whether nothing speaks against the prediction.
-        unsure_because: What does, in sentences.
-        concepts: By modality, what the experts recognise, strongest first.
-        neighbours: Films of the run most like it, best first.
+        duration_s: Length of the film.
+        n_scenes: Number of its scenes.
+        flags: What was odd when it was read.
+        sure: Whether the genres can be relied on.
+        unsure_because: If not, why, in sentences.
+        strangeness: None if the model has kept none of its training films.
+        genres: Likeliest first.
         missing: Modalities that the film lacks.
+        sub_genre: None for an exported model, which knows no sub-genres, concepts and neighbours.
+        concepts: What the experts recognised, by modality, strongest first.
+        neighbours: The films most like it, nearest first.
+        origin: What a film outside the run was answered from; None for a film of the run.
     """
 
     path: str
     title: str
-    genres: tuple[GenreScore, ...]
-    sub_genre: SubGenreScore | None
-    runner_up: SubGenreScore | None
+    duration_s: float
+    n_scenes: int
+    flags: tuple[str, ...]
     sure: bool
     unsure_because: tuple[str, ...]
-    concepts: Mapping[str, tuple[str, ...]]
-    neighbours: Matches
+    strangeness: StrangenessAnswer | None
+    genres: tuple[GenreAnswer, ...]
     missing: tuple[str, ...]
-    _json: JsonObject = field(repr=False, compare=False)
-
-    @classmethod
-    def of(cls, answer: JsonObject) -> "Prediction":
-        """From an answer as `cinegrain predict --json` prints it."""
-        genres = [GenreScore(g["name"], g["probability"], g["decided"], g["influence"]) for g in answer["genres"]]
-        nearest = answer.get("subgenre") or {}
-        first, second = (
-            SubGenreScore(one["id"], one["name"], one["distance"]) if one else None
-            for one in (nearest, nearest.get("runner_up"))
-        )
-        concepts = {mode: tuple(c["name"] for c in found) for mode, found in answer.get("concepts", {}).items()}
-        return cls(
-            answer["path"],
-            answer["title"],
-            tuple(sorted(genres, key=lambda genre: -genre.probability)),
-            first,
-            second,
-            answer["sure"],
-            tuple(answer["unsure_because"]),
-            concepts,
-            Matches(answer.get("neighbours", [])),
-            tuple(answer["missing"]),
-            answer,
-        )
+    sub_genre: SubGenreAnswer | None = None
+    concepts: Mapping[str, tuple[Concept, ...]] | None = None
+    neighbours: tuple[Neighbour, ...] = ()
+    origin: Origin | None = None
 
     @property
-    def influence(self) -> dict[str, Mapping[str, float]]:
+    def decided(self) -> tuple[GenreAnswer, ...]:
+        """The genres that the film is said to have."""
+        return tuple(genre for genre in self.genres if genre.decided)
+
+    @property
+    def influence(self) -> dict[str, dict[str, float]]:
         """By genre and modality, Shapley values in logits."""
         return {genre.name: genre.influence for genre in self.genres}
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """For each decided genre, or the likeliest if none is, a line with each modality's influence, largest first."""
+        """A line for each decided genre, or for the likeliest if none is: each modality's influence, largest first."""
         lines = []
-        for genre in [genre for genre in self.genres if genre.decided] or self.genres[:1]:
+        for genre in self.decided or self.genres[:1]:
             parts = sorted(genre.influence.items(), key=lambda part: -abs(part[1]))
             by = ", ".join(f"{modality} {value:+.2f}" for modality, value in parts)
             lines.append(f"{genre.name} {genre.probability:.2f}: {by}")
         return tuple(lines)
 
     def to_dict(self) -> JsonObject:
-        """As `--json` prints it."""
-        return dict(self._json)
-
-    def __str__(self) -> str:
-        lines = [f"{self.title} ({self.path})", *self.reasons]
+        """As JSON."""
+        of_run: JsonObject = {}
         if self.sub_genre is not None:
-            lines.append(f"{self.sub_genre.id} {self.sub_genre.name}, distance {self.sub_genre.distance:.2f}")
-        return "\n  ".join(lines + [f"not sure: {reason}" for reason in self.unsure_because])
+            of_run = {
+                "subgenre": self.sub_genre.to_dict(),
+                "concepts": {m: [asdict(concept) for concept in some] for m, some in (self.concepts or {}).items()},
+                "neighbours": [neighbour.to_dict() for neighbour in self.neighbours],
+            }
+        return {
+            "path": self.path,
+            "title": self.title,
+            "duration_s": self.duration_s,
+            "n_scenes": self.n_scenes,
+            "flags": list(self.flags),
+            "sure": self.sure,
+            "unsure_because": list(self.unsure_because),
+            "strangeness": None if self.strangeness is None else self.strangeness.to_dict(),
+            "genres": [genre.to_dict() for genre in self.genres],
+            **of_run,
+            "missing": list(self.missing),
+            **({} if self.origin is None else asdict(self.origin)),
+        }
 
     def _repr_html_(self) -> str:
-        title, *lines = str(self).splitlines()
-        return f"<p><b>{escape(title)}</b></p><ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
+        sub_genre = "" if self.sub_genre is None else f"<p>Sub-genre: {_text(self.sub_genre.name)}</p>"
+        unsure = "" if self.sure else f"<p>Not sure: {_text('; '.join(self.unsure_because))}</p>"
+        modalities = list(dict.fromkeys(modality for genre in self.genres for modality in genre.influence))
+        rows = [
+            (
+                genre.name,
+                "yes" if genre.decided else "",
+                f"{genre.probability:.2f}",
+                *(f"{genre.influence[modality]:+.2f}" for modality in modalities),
+            )
+            for genre in self.genres
+        ]
+        return f"<h4>{_text(self.title)}</h4>{unsure}{sub_genre}" + html_table(
+            rows, ("genre", "", "probability", *modalities)
+        )
 
 
-def html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table for notebooks; every cell is escaped."""
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><tr>{top}</tr>{body}</table>"
+@dataclass(frozen=True)
+class Match(Neighbour):
+    """A film or scene that a search found; its score and `by_modality` (cosines there) are the search's.
+
+    Attributes:
+        words: Words asked for and found in it, strongest first.
+        start_s: First moment of a scene, seconds; None for a whole film.
+        end_s: First moment after it.
+    """
+
+    words: tuple[str, ...] = ()
+    start_s: float | None = None
+    end_s: float | None = None
+
+    def to_dict(self) -> JsonObject:
+        """As JSON."""
+        times = {} if self.start_s is None else {"start_s": self.start_s, "end_s": self.end_s}
+        return {**super().to_dict(), "words": list(self.words), **times}
+
+
+class Matches(tuple[Match, ...]):
+    """Films or scenes that were found, best first.
+
+    Attributes:
+        notes: A sentence for each word that was found nowhere.
+    """
+
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> JsonObject:
+        """As JSON: `matches` and `notes`."""
+        return {"matches": [match.to_dict() for match in self], "notes": list(self.notes)}
+
+    def _repr_html_(self) -> str:
+        rows = [(f"{match.score:.2f}", match.title, ", ".join(match.genres)) for match in self]
+        return html_table(rows, ("score", "title", "genres"))
+
+
+def genre_answers(
+    genres: Sequence[str],
+    modalities: Mapping[str, str],
+    probabilities: Float64,
+    thresholds: Sequence[float],
+    influence: Float64,
+) -> tuple[GenreAnswer, ...]:
+    """Each genre's probability, decision and reasons for one film, in the order of the genres.
+
+    Args:
+        genres: Names, length g.
+        modalities: Modality of each expert, in the order of the influence; length e.
+        probabilities: Shape (g,).
+        thresholds: Length g.
+        influence: Shape (e, g), logits.
+    """
+    return tuple(
+        GenreAnswer(
+            genre,
+            float(probabilities[j]),
+            bool(probabilities[j] >= thresholds[j]),
+            dict(zip(modalities, influence[:, j].tolist(), strict=True)),
+            modalities,
+        )
+        for j, genre in enumerate(genres)
+    )
+
+
+def html_table(rows: Iterable[Iterable[object]], header: Sequence[str] = ()) -> str:
+    """A table for notebooks, with every cell escaped."""
+    head = "".join(f"<th>{_text(name)}</th>" for name in header)
+    body = "".join("<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table>{f'<tr>{head}</tr>' if head else ''}{body}</table>"
+
+
+def _text(value: object) -> str:
+    """Harmless in a page; names of files that are no UTF-8 as well."""
+    return escape(str(value).encode("utf-8", "replace").decode("utf-8"))

@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from cinegrain.answers_json import matches, prediction
 from cinegrain.config import Settings, load_settings
 from cinegrain.embedding import Films, film_text, places_of
 from cinegrain.errors import ConfigError, MediaError
@@ -242,7 +243,7 @@ class FittedRun:
             NotFoundError: If there is no such film, or several have the title.
         """
         answers = self._asked()
-        return Prediction.of(answers.predict(answers.film(film_text(film)), top_k=top_k))
+        return prediction(answers.predict(answers.film(film_text(film)), top_k=top_k))
 
     def similar(self, film: str | Path, *, by: str | None = None, top_k: int = 10) -> Matches:
         """Films most like one in what the model learned.
@@ -265,7 +266,7 @@ class FittedRun:
         found = atlas.names.row_or_file(film_text(film))
         row = found if isinstance(found, int) else None
         encoded = self._asked().new_film(found).encoded if isinstance(found, Path | str) else atlas.encoded[found]
-        return Matches(similar_films(atlas, encoded, top_k=top_k, mode=by, row=row))
+        return matches(similar_films(atlas, encoded, top_k=top_k, mode=by, row=row))
 
     def search(
         self,
@@ -328,7 +329,7 @@ class FittedRun:
         library, watcher = self._live.library(), watching(progress)
         query = make_query(library, wanted, words=asked, word_weight=word_weight)
         found = (search_scenes if scenes else search_films)(library, query, watcher, top_k=top_k)
-        return Matches(found, () if query.words is None else query.words.notes)
+        return matches(found, () if query.words is None else query.words.notes)
 
     def serve(self, *, host: str = "127.0.0.1", port: int = 0, open_browser: bool = False) -> "Server":
         """The explorer, in a thread of this process, so that a notebook can continue.
@@ -448,7 +449,7 @@ def _predict(opened: _Opener, films: Films, progress: bool) -> Prediction | Iter
 
 
 def _result(found: JsonObject | Unread) -> Prediction | Failure:
-    return Failure(source_text(found.path), found.reason) if isinstance(found, Unread) else Prediction.of(found)
+    return Failure(source_text(found.path), found.reason) if isinstance(found, Unread) else prediction(found)
 
 
 def _path(place: str | Path | None) -> Path | None:
