@@ -138,9 +138,9 @@ def load_settings(*files: Path, flags: Mapping[str, Any] | None = None) -> Setti
         for key, value in _flatten(_read_toml(file)):
             if key in _GONE and value == _GONE[key]:
                 continue
-            merged[_known(key, str(file))] = AUTO if value == _ONCE_AUTO.get(key) else value
+            merged[_known(key, f" in {file}")] = AUTO if value == _ONCE_AUTO.get(key) else value
     for key, value in (flags or {}).items():
-        merged[_known(key, "the command line")] = value
+        merged[_known(key)] = value
     nested: dict[str, Any] = {}
     for key, value in merged.items():
         section, _, name = key.rpartition(".")
@@ -186,10 +186,10 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield f"{prefix}{key}", value
 
 
-def _known(key: str, where: str) -> str:
+def _known(key: str, where: str = "") -> str:
     known = [info.key for info in all_settings()]
     if key in known:
         return key
     near = difflib.get_close_matches(key, known, 1) or [k for k in known if k.endswith(f".{key.rpartition('.')[2]}")]
     hint = f" Did you mean {near[0]}?" if near else ""
-    raise ConfigError(f"Unknown setting {key!r} in {where}.{hint} `cinegrain settings` lists them all.")
+    raise ConfigError(f"Unknown setting {key!r}{where}.{hint} `cinegrain settings` lists them all.")

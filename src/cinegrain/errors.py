@@ -33,6 +33,10 @@ class DataError(CinegrainError):
     """The data cannot support what was asked, for example fewer than two genres."""
 
 
+class NotFoundError(CinegrainError):
+    """What was asked for by a name or id is not there, or several things have the name."""
+
+
 class EditError(CinegrainError):
     """An edit that the atlas cannot take."""
 

@@ -35,7 +35,7 @@ class _Shown:
         raise NotImplementedError
 
     def _repr_html_(self) -> str:
-        return _table(self.to_dict().items())
+        return html_table(self.to_dict().items())
 
 
 @dataclass(frozen=True)
@@ -219,6 +219,21 @@ class Prediction(_Shown):
         """The genres that the film is said to have."""
         return tuple(genre for genre in self.genres if genre.decided)
 
+    @property
+    def influence(self) -> dict[str, dict[str, float]]:
+        """By genre and modality, Shapley values in logits."""
+        return {genre.name: genre.influence for genre in self.genres}
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """A line for each decided genre, or for the likeliest if none is: each modality's influence, largest first."""
+        lines = []
+        for genre in self.decided or self.genres[:1]:
+            parts = sorted(genre.influence.items(), key=lambda part: -abs(part[1]))
+            by = ", ".join(f"{modality} {value:+.2f}" for modality, value in parts)
+            lines.append(f"{genre.name} {genre.probability:.2f}: {by}")
+        return tuple(lines)
+
     def to_dict(self) -> JsonObject:
         """As JSON."""
         of_run: JsonObject = {}
@@ -256,9 +271,66 @@ class Prediction(_Shown):
             )
             for genre in self.genres
         ]
-        return f"<h4>{_text(self.title)}</h4>{unsure}{sub_genre}" + _table(
+        return f"<h4>{_text(self.title)}</h4>{unsure}{sub_genre}" + html_table(
             rows, ("genre", "", "probability", *modalities)
         )
+
+
+@dataclass(frozen=True)
+class Match(Neighbour):
+    """A film or scene that a search found; its score and `by_modality` (cosines there) are the search's.
+
+    Attributes:
+        words: Words asked for and found in it, strongest first.
+        start_s: First moment of a scene, seconds; None for a whole film.
+        end_s: First moment after it.
+    """
+
+    words: tuple[str, ...] = ()
+    start_s: float | None = None
+    end_s: float | None = None
+
+    def to_dict(self) -> JsonObject:
+        """As JSON."""
+        times = {} if self.start_s is None else {"start_s": self.start_s, "end_s": self.end_s}
+        return {**super().to_dict(), "words": list(self.words), **times}
+
+
+class Matches(tuple[Match, ...]):
+    """Films or scenes that were found, best first.
+
+    Attributes:
+        notes: A sentence for each word that was found nowhere.
+    """
+
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of_rows(cls, rows: Iterable[JsonObject], notes: Sequence[str] = ()) -> "Matches":
+        """From rows as `cinegrain search --json` prints them."""
+        found = cls(
+            Match(
+                row["trailer_id"],
+                row["title"],
+                tuple(row["genres"]),
+                row["score"],
+                row["modes"],
+                tuple(word["word"] for word in row.get("words", [])),
+                row.get("start_s"),
+                row.get("end_s"),
+            )
+            for row in rows
+        )
+        found.notes = tuple(notes)
+        return found
+
+    def to_dict(self) -> JsonObject:
+        """As JSON: `matches` and `notes`."""
+        return {"matches": [match.to_dict() for match in self], "notes": list(self.notes)}
+
+    def _repr_html_(self) -> str:
+        rows = [(f"{match.score:.2f}", match.title, ", ".join(match.genres)) for match in self]
+        return html_table(rows, ("score", "title", "genres"))
 
 
 def genre_answers(
@@ -307,7 +379,8 @@ def scene_words(seen: Iterable[tuple[str, Sequence[Concept]]], *, top_k: int) ->
     }
 
 
-def _table(rows: Iterable[Iterable[object]], header: Sequence[str] = ()) -> str:
+def html_table(rows: Iterable[Iterable[object]], header: Sequence[str] = ()) -> str:
+    """A table for notebooks, with every cell escaped."""
     head = "".join(f"<th>{_text(name)}</th>" for name in header)
     body = "".join("<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table>{f'<tr>{head}</tr>' if head else ''}{body}</table>"

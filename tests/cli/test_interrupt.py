@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import pytest
 
-from cinegrain.cli.console import Interrupt, Lines
+from cinegrain.terminal import Interrupt, Lines
 
 
 def test_a_swallowed_ctrl_c_stops_the_next_step() -> None:

@@ -141,7 +141,7 @@ def test_similar_and_explain(finished: Path, cinegrain_here: Cinegrain) -> None:
     assert cinegrain_here("similar", finished, film["title"], "--by", "smell").code == 2
     wrong = cinegrain_here("explain", finished, "no such film")
     assert wrong.code == 1
-    assert "neither a trailer of this run nor a file" in wrong.err
+    assert "There is no film" in wrong.err
 
 
 def test_stages_one_by_one_equal_the_whole(

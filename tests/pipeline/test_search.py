@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.cli.main import app
-from cinegrain.errors import ConfigError, StoreError
+from cinegrain.errors import ConfigError, NotFoundError, StoreError
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
 from cinegrain.search.criteria import ALIKE
@@ -158,7 +158,7 @@ def test_a_sub_genre_finds_its_own_films_first(library: Library) -> None:
     inside = [row["score"] for row in found if row["trailer_id"] in card["members"]]
     outside = [row["score"] for row in found if row["trailer_id"] not in card["members"]]
     assert np.mean(inside) > np.mean(outside) + 0.2
-    with pytest.raises(StoreError, match="no sub-genre 'none'"):
+    with pytest.raises(NotFoundError, match="no sub-genre 'none'"):
         make_query(library, [LikeSubgenre("none", ALL)])
 
 
@@ -168,7 +168,7 @@ def test_what_cannot_be_asked_is_said(library: Library) -> None:
         ([], ConfigError, "Name a film"),
         ([Like(name, {"smell": 1.0})], ConfigError, "found smell"),
         ([Like(name, ALL, at_s=1e6)], ConfigError, "no scene at"),
-        ([Like("nothing", ALL)], StoreError, "neither a film of this run nor a file"),
+        ([Like("nothing", ALL)], NotFoundError, "There is no film 'nothing' in this run and no file"),
     ):
         with pytest.raises(error, match=words):
             make_query(library, likes)

@@ -1,5 +1,6 @@
 """Edits of a run's atlas: checked against what is there now, kept in its log, shown in its table."""
 
+import getpass
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
@@ -121,6 +122,14 @@ class Editor:
 
     def _atlas(self) -> RunAtlas:
         return self.atlas_now() if self.atlas_now else open_atlas(self.run)
+
+
+def user_name() -> str:
+    """Who is at this machine, for edits that name nobody."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "somebody"
 
 
 def history_rows(atlas: RunAtlas) -> list[JsonObject]:

@@ -1,6 +1,5 @@
 """The atlas of a run as people want it: what discovery found, the films that came later, and every edit that stands."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -12,14 +11,15 @@ from safetensors.numpy import load_file
 from cinegrain.atlas.arrivals import NO_ARRIVALS, Arrivals, read_arrivals
 from cinegrain.atlas.cards import Films, Parent, describe, name_key, unique_name
 from cinegrain.atlas.edit_log import EditLog, read_log
-from cinegrain.atlas.edits import counted, same_name
+from cinegrain.atlas.edits import same_name
 from cinegrain.atlas.edits_replay import Base, Edited, Group, replay, wishes
+from cinegrain.atlas.film_names import FilmNames
 from cinegrain.atlas.newcomers import Fit, Gathering, gather, learn_fit
 from cinegrain.atlas.registry import as_base
 from cinegrain.config import Settings, load_settings
 from cinegrain.discovery.clustering import unit_rows
 from cinegrain.discovery.kmeans import spherical_kmeans
-from cinegrain.errors import EditError, StoreError
+from cinegrain.errors import EditError, NotFoundError, StoreError
 from cinegrain.naming.terms import Term
 from cinegrain.naming.trailer_words import term_counts
 from cinegrain.runs.artifacts import read_json, write_csv
@@ -109,6 +109,11 @@ class RunAtlas:
         return tuple(row["trailer_id"] for row in self.found_rows) + tuple(r["trailer_id"] for r in self.arrivals.rows)
 
     @cached_property
+    def names(self) -> FilmNames:
+        """What films are called, in the order of `trailer_ids`."""
+        return FilmNames(self.trailer_ids, [row["title"] for row in (*self.found_rows, *self.arrivals.rows)])
+
+    @cached_property
     def encoded(self) -> Float64:
         """Gated vectors, shape (n, e, d), in the order of `trailer_ids`."""
         found = self._arrays["encoded"].astype(np.float64)
@@ -142,19 +147,34 @@ class RunAtlas:
         """The id of a film named by id or title.
 
         Raises:
-            EditError: If there is none, or several have the title.
+            NotFoundError: If there is none, or several have the title.
         """
-        if name in self.base.home:
-            return name
-        rows = [*self.found_rows, *self.arrivals.rows]
-        found = [row["trailer_id"] for row in rows if same_name(row["title"]) == same_name(name)]
-        if len(found) == 1:
-            return str(found[0])
-        if found:
-            raise EditError(f"{len(found)} films are called {name!r}: {counted(found)}. Name one by its id.")
-        titles = {str(row["title"]) for row in rows}
-        near = difflib.get_close_matches(name, [*titles, *self.base.home], 1)
-        raise EditError(f"There is no film {name!r} in this run.{f' Did you mean {near[0]!r}?' if near else ''}")
+        return self.trailer_ids[self.names.row(name)]
+
+    def card(self, name: str) -> JsonObject:
+        """The card of a sub-genre by its id or name.
+
+        Raises:
+            NotFoundError: If there is none.
+        """
+        wanted = same_name(name)
+        for key in ("id", "name"):
+            for card in self.cards:
+                if same_name(card[key]) == wanted:
+                    return card
+        some = ", ".join(f"{card['id']} ({card['name']})" for card in self.cards[:5])
+        raise NotFoundError(f"There is no sub-genre {name!r}. There are, for example: {some}.")
+
+    def proposal(self, id_: str) -> JsonObject:
+        """One of `proposals`.
+
+        Raises:
+            NotFoundError: If there is none of this id.
+        """
+        proposals = {one["id"]: one for one in self.proposals}
+        if id_ not in proposals:
+            raise NotFoundError(f"There is no proposal {id_!r}; there is {', '.join(proposals) or 'none just now'}.")
+        return proposals[id_]
 
     def halves(self, subgenre: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The two parts that a sub-genre falls into by itself, the bigger first.

@@ -1,6 +1,5 @@
 """`cinegrain atlas`: a person has the last word on sub-genres, and keeps it."""
 
-import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,21 +46,17 @@ def show(
 ) -> None:
     """The sub-genres as they are now, or one of them with its films."""
     atlas = _open(run)
-    cards = [card for card in atlas.cards if subgenre in (None, card["id"])]
-    if subgenre is not None and not cards:
-        from cinegrain.errors import EditError
-
-        raise EditError(f"There is no sub-genre {subgenre!r}. The atlas has {', '.join(c['id'] for c in atlas.cards)}.")
+    card = None if subgenre is None else atlas.card(subgenre)
     if as_json:
-        print_json(cards[0] if subgenre else atlas.json)
+        print_json(card or atlas.json)
         return
-    if subgenre is not None:
-        _show_one(atlas, cards[0])
+    if card is not None:
+        _show_one(atlas, card)
         return
     table = Table(box=None, padding=(0, 2))
     for column in ("id", "films", "name", ""):
         table.add_column(column, justify="right" if column == "films" else "left")
-    for card in cards:
+    for card in atlas.cards:
         table.add_row(card["id"], str(card["size"]), escape(card["name"]), _marks(card))
     out.print(table)
     unplaced = atlas.edited.unplaced
@@ -168,12 +163,8 @@ def accept(
     as_json: JsonFlag = False,
 ) -> None:
     """Make a proposed group of new films a sub-genre."""
-    from cinegrain.errors import EditError
-
-    proposals = {one["id"]: one for one in _open(run).proposals}
-    if proposal not in proposals:
-        raise EditError(f"There is no proposal {proposal!r}; there is {', '.join(proposals) or 'none just now'}.")
-    _tell(run, [_editor(run, by, why, version).accept(proposals[proposal]["trailers"], name)], as_json)
+    trailers = _open(run).proposal(proposal)["trailers"]
+    _tell(run, [_editor(run, by, why, version).accept(trailers, name)], as_json)
 
 
 @app.command("undo")
@@ -228,17 +219,10 @@ def _open(run: Path) -> "RunAtlas":
 
 
 def _editor(run: Path, by: str | None, why: str, version: int | None) -> "Editor":
-    from cinegrain.atlas.edit import Editor
+    from cinegrain.atlas.edit import Editor, user_name
     from cinegrain.runs.layout import Run
 
-    return Editor(Run.open(run), by or _me(), why, version)
-
-
-def _me() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return "somebody"
+    return Editor(Run.open(run), by or user_name(), why, version)
 
 
 def _films(atlas: "RunAtlas", named: "Sequence[str]") -> list[str]:

@@ -92,26 +92,15 @@ def run(
 
     Interrupted, the same command goes on where it was; finished, it returns in seconds.
     """
+    from cinegrain.pipeline.vectors import VectorOptions
+    from cinegrain.run import run_all_stages
+
     settings = load_settings(*([config] if config else []), flags=flags)
-    told = reading(columns, genre_map)
-    if vectors is not None:
-        if videos is not None:
-            raise ConfigError("Give a folder of videos or --vectors, not both.")
-        from cinegrain.pipeline.vectors import VectorOptions, run_vectors
-
-        options = VectorOptions(
-            vectors_format, pairs(modality or [], "--modality"), pairs(remap or [], "--remap"), as_given, told
-        )
-        summary = run_vectors(vectors, catalog, out_folder, settings, watcher(), options)
-    elif videos is None or catalog is None:
-        raise ConfigError("Give a folder of videos and its --catalog, or --vectors with a --catalog.")
-    else:
-        from cinegrain.media.remote import source
-        from cinegrain.pipeline.run import run_all
-
-        summary = run_all(
-            source(videos), catalog, out_folder, settings, watcher(), retry_failed=retry_failed, reading=told
-        )
+    modes, moved = pairs(modality or [], "--modality"), pairs(remap or [], "--remap")
+    options = VectorOptions(vectors_format, modes, moved, as_given, reading(columns, genre_map))
+    summary = run_all_stages(
+        videos, vectors, catalog, out_folder, settings, watcher(), options, retry_failed=retry_failed
+    )
     failures = summary.extracted.failures
     if as_json:
         print_json(
@@ -137,11 +126,10 @@ def reading(columns: list[str] | None, genre_map: Path | None) -> "Reading":
     Raises:
         ConfigError: If a part of --columns is not ROLE=NAME, or there is no file at --genre-map.
     """
-    from cinegrain.readers.catalog.columns import Reading, parse_columns
+    from cinegrain.pipeline.reading import make_reading
+    from cinegrain.readers.catalog.columns import parse_columns
 
-    if genre_map is not None and not genre_map.is_file():
-        raise ConfigError(f"There is no table at {genre_map} (--genre-map). Give one with the columns from and to.")
-    return Reading(parse_columns(columns or []), genre_map)
+    return make_reading(parse_columns(columns or []), genre_map)
 
 
 def pairs(given: list[str], flag: str) -> dict[str, str]:
@@ -158,30 +146,10 @@ def pairs(given: list[str], flag: str) -> dict[str, str]:
 
 def headline(folder: Path) -> dict[str, Any]:
     """The few figures that everybody asks for."""
-    from cinegrain.atlas.run_atlas import open_atlas
-    from cinegrain.runs.artifacts import read_json
+    from cinegrain.pipeline.run import headline as figures
     from cinegrain.runs.layout import Run
 
-    metrics, cards = read_json(folder / "metrics.json"), open_atlas(Run(folder)).cards
-    coarse = metrics["coarse"]
-    return {
-        "genres": metrics["n_genres"],
-        "subgenres": [
-            {
-                "id": s["id"],
-                "name": s["name"],
-                "size": s["size"],
-                "verdict": (s["verdict"] or {"kind": "edited"})["kind"],
-            }
-            for s in cards
-        ],
-        "structure": read_json(folder / "atlas.json")["structure"]["said"],
-        "test_films": coarse["n_films"],
-        "test_map": coarse["map_macro"],
-        "test_map_interval": [coarse["map_low"], coarse["map_high"]],
-        "chance_map": coarse["map_chance"],
-        "report": str(folder / "report.html"),
-    }
+    return figures(Run(folder))
 
 
 def show_summary(folder: Path, n_trailers: int, n_done: int, notes: list[str], n_failed: int) -> None:

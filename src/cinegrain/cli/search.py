@@ -8,10 +8,8 @@ from rich.table import Table
 
 from cinegrain.cli.console import err, out, print_json, watcher
 from cinegrain.cli.options import JsonFlag, RunArgument, TopK, guarded
-from cinegrain.errors import ConfigError
-from cinegrain.search.criteria import ALIKE, CRITERIA, GENRES
+from cinegrain.search.criteria import CRITERIA, GENRES
 
-WORDS = "words"
 _EACH = "A film by id or title, or a video file or its address"
 
 
@@ -48,16 +46,22 @@ def search(
     from cinegrain.runs.layout import Run
     from cinegrain.search.find import search_films, search_scenes
     from cinegrain.search.library import open_library
-    from cinegrain.search.query import Like, LikeSubgenre, make_query
+    from cinegrain.search.query import likes_of, make_query, split_weights
 
-    by_mode, word_weight = _weights(weights)
-    alone = {"audio": sounds_like, "image": looks_like, "motion": moves_like, "location": set_like}
-    likes: list[Like | LikeSubgenre] = [Like(film, by_mode, at_s) for film in like or []]
-    likes += [Like(film, {mode: 1.0}, at_s) for mode, films in alone.items() for film in films or []]
-    likes += [LikeSubgenre(subgenre, by_mode)] if subgenre is not None else []
+    by_mode, word_weight = split_weights(_weights(weights or ""))
+    wanted = likes_of(
+        like or [],
+        sounds_like=sounds_like or [],
+        looks_like=looks_like or [],
+        moves_like=moves_like or [],
+        set_like=set_like or [],
+        subgenre=subgenre,
+        weights=by_mode,
+        at_s=at_s,
+    )
     asked = [word.strip() for word in (words or "").split(",") if word.strip()]
     library = open_library(Run.open(run), watcher())
-    query = make_query(library, likes, words=asked, word_weight=word_weight)
+    query = make_query(library, wanted, words=asked, word_weight=word_weight)
     if scenes:
         found = search_scenes(library, query, watcher(), top_k=top_k)
     else:
@@ -71,28 +75,16 @@ def search(
     out.print(_table(found))
 
 
-def _weights(text: str | None) -> tuple[dict[str, float], float]:
-    """Weights of modes and genres, and of words.
-
-    Raises:
-        ConfigError: If the text cannot be read.
-    """
-    if text is None:
-        return ALIKE, 1.0
-    found: dict[str, float] = {}
-    for item in text.split(","):
+def _weights(text: str) -> dict[str, float]:
+    """`audio=2,words=0.5` as a dict; what is no number is NaN."""
+    found = {}
+    for item in filter(None, text.split(",")):
         name, _, number = (part.strip() for part in item.partition("="))
         try:
             found[name] = float(number)
         except ValueError:
-            found[name] = -1.0
-        if name not in (*CRITERIA, WORDS) or not 0 <= found[name] < float("inf"):
-            raise ConfigError(
-                f"--weights must be like 'audio=2,image=1', numbers from 0 on for {', '.join(CRITERIA)} and {WORDS}; "
-                f"found {item.strip()!r}."
-            )
-    named = {name: weight for name, weight in found.items() if name != WORDS}
-    return named or ALIKE, found.get(WORDS, 1.0)
+            found[name] = float("nan")
+    return found
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:

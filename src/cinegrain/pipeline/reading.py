@@ -1,13 +1,27 @@
 """What the user said about the catalogue, kept in the run, so that the same command without it does the same."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from cinegrain.readers.catalog.columns import Reading
+from cinegrain.errors import ConfigError
+from cinegrain.readers.catalog.columns import Reading, check_roles
 from cinegrain.readers.catalog.genre_names import read_genre_map
 from cinegrain.runs.artifacts import read_json, write_json
 from cinegrain.runs.layout import Run
 
 _COLUMNS, _GENRE_MAP = "catalog-columns.json", "genre-map.json"
+
+
+def make_reading(columns: Mapping[str, str], genre_map: Path | None) -> Reading:
+    """What a user says, checked.
+
+    Raises:
+        ConfigError: If a role is unknown, or there is no file at `genre_map`.
+    """
+    check_roles(columns)
+    if genre_map is not None and not genre_map.is_file():
+        raise ConfigError(f"There is no table at {genre_map} (--genre-map). Give one with the columns from and to.")
+    return Reading(columns, genre_map)
 
 
 def or_kept(reading: Reading, out: Path) -> Reading:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.config import Settings
 from cinegrain.experts.registry import expert_names
 from cinegrain.pipeline.discover import discover
@@ -11,10 +12,11 @@ from cinegrain.pipeline.learning.train import fine_tune, load_data, train
 from cinegrain.pipeline.preflight import check_films
 from cinegrain.pipeline.report import make_report
 from cinegrain.readers.catalog.columns import AS_FOUND, Reading
+from cinegrain.runs.artifacts import read_json
 from cinegrain.runs.catalog import load_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Watcher
-from cinegrain.types import Source
+from cinegrain.types import JsonObject, Source
 
 
 @dataclass(frozen=True)
@@ -61,3 +63,27 @@ def model_films(run: Run, settings: Settings, watcher: Watcher) -> list[str]:
         f"genre {genre!r} has only {n} film{'s' if n > 1 else ''} and is not learned"
         for genre, n in data.left_out.items()
     ]
+
+
+def headline(run: Run) -> JsonObject:
+    """The few figures that everybody asks for."""
+    metrics, atlas = read_json(run.metrics), open_atlas(run)
+    coarse = metrics["coarse"]
+    return {
+        "genres": metrics["n_genres"],
+        "subgenres": [
+            {
+                "id": s["id"],
+                "name": s["name"],
+                "size": s["size"],
+                "verdict": (s["verdict"] or {"kind": "edited"})["kind"],
+            }
+            for s in atlas.cards
+        ],
+        "structure": atlas.found["structure"]["said"],
+        "test_films": coarse["n_films"],
+        "test_map": coarse["map_macro"],
+        "test_map_interval": [coarse["map_low"], coarse["map_high"]],
+        "chance_map": coarse["map_chance"],
+        "report": str(run.report),
+    }

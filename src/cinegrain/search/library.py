@@ -6,14 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from cinegrain.atlas.arrivals import read_arrivals
+from cinegrain.atlas.film_names import FilmNames
 from cinegrain.config import Settings, load_settings
 from cinegrain.errors import StoreError
 from cinegrain.experts.registry import expert_names
-from cinegrain.media.files import text_path
 from cinegrain.media.remote import source
 from cinegrain.pipeline.learning.pooled import StoredScenes, mapped_arrays
 from cinegrain.pipeline.learning.train import seen_films
-from cinegrain.places import is_address
 from cinegrain.runs.catalog import load_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Watcher
@@ -21,7 +20,7 @@ from cinegrain.search.criteria import GENRES
 from cinegrain.search.spaces import ExpertSpace
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.data import TrailerArrays
-from cinegrain.types import Float32, JsonObject, Trailer
+from cinegrain.types import Float32, JsonObject, Source, Trailer
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +32,7 @@ class Library:
         settings: Its settings.
         dataset: Its dataset.
         films: The catalogue's, then those that came later (`cinegrain assign`).
-        number: Of each by trailer_id.
+        names: What they are called.
         spaces: By expert: one vector a film, the mean of its scenes; under GENRES which genres the catalogue gives it,
             or how likely the genre network takes them to be for a film that came later.
         modality: Mode of each expert; GENRES of the genres.
@@ -43,32 +42,27 @@ class Library:
     settings: Settings
     dataset: EmbeddingDataset
     films: tuple[Trailer, ...]
-    number: Mapping[str, int]
+    names: FilmNames
     spaces: Mapping[str, ExpertSpace]
     modality: Mapping[str, str]
+
+    @property
+    def number(self) -> Mapping[str, int]:
+        """Number of each film by trailer_id."""
+        return self.names.rows
 
     @property
     def experts(self) -> list[str]:
         """Names of the spaces that are experts'."""
         return [name for name in self.spaces if name != GENRES]
 
-    def find(self, name: str) -> int | None:
-        """Number of a film by id or title; None for a file or an address, which no film of the run is called like.
+    def find(self, name: str) -> int | Source:
+        """Number of a film by id or title; otherwise the file or address of that name.
 
         Raises:
-            StoreError: If it is neither, or several films have the title.
+            NotFoundError: If it is neither, or several films have the title.
         """
-        if name in self.number:
-            return self.number[name]
-        titles = [i for i, film in enumerate(self.films) if film.title.casefold() == name.casefold()]
-        if len(titles) == 1:
-            return titles[0]
-        if is_address(name) or text_path(name).is_file():
-            return None
-        if titles:
-            raise StoreError(f"{len(titles)} films are called {name!r}: name one by its id.")
-        some = ", ".join(film.trailer_id for film in self.films[:3])
-        raise StoreError(f"{name!r} is neither a film of this run nor a file. Films are, for example: {some}.")
+        return self.names.row_or_file(name)
 
     def about(self, number: int) -> JsonObject:
         """A film in short."""
@@ -104,9 +98,9 @@ def open_library(run: Run, watcher: Watcher) -> Library:
         further[GENRES] = likely, np.ones(len(later), bool)
         spaces = {name: spaces[name].extended(*own) for name, own in further.items()}
     films = (*films, *later)
-    number = {film.trailer_id: i for i, film in enumerate(films)}
+    found = FilmNames([film.trailer_id for film in films], [film.title for film in films])
     modality = {**{card["name"]: str(card["modality"]) for card in cards}, GENRES: GENRES}
-    return Library(run, settings, dataset, films, number, spaces, modality)
+    return Library(run, settings, dataset, films, found, spaces, modality)
 
 
 def genre_space(films: Sequence[Trailer]) -> ExpertSpace:

@@ -7,14 +7,15 @@ import numpy as np
 
 from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.errors import ConfigError, StoreError
-from cinegrain.media.remote import source
 from cinegrain.pipeline.answers.new_films import film_workers, new_job
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
-from cinegrain.search.criteria import CRITERIA
+from cinegrain.search.criteria import ALIKE, CRITERIA
 from cinegrain.search.library import Library
 from cinegrain.search.spaces import Part
 from cinegrain.search.word_search import FoundWords, find_words
 from cinegrain.types import Float32, Int64
+
+WORDS = "words"
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,50 @@ class LikeSubgenre:
 
     subgenre: str
     weights: Mapping[str, float]
+
+
+def split_weights(weights: Mapping[str, float]) -> tuple[Mapping[str, float], float]:
+    """Weights of modes and genres, which are the usual ones if none is named, and of WORDS.
+
+    Raises:
+        ConfigError: If one is unknown, negative or not finite.
+    """
+    for name, weight in weights.items():
+        if name not in (*CRITERIA, WORDS) or not 0 <= weight < float("inf"):
+            raise ConfigError(
+                f"Weights must be like audio=2,image=1: numbers from 0 on for {', '.join(CRITERIA)} and {WORDS}; "
+                f"found {name}={weight}."
+            )
+    return {name: weight for name, weight in weights.items() if name != WORDS} or ALIKE, weights.get(WORDS, 1.0)
+
+
+def likes_of(
+    like: Sequence[str] = (),
+    *,
+    sounds_like: Sequence[str] = (),
+    looks_like: Sequence[str] = (),
+    moves_like: Sequence[str] = (),
+    set_like: Sequence[str] = (),
+    subgenre: str | None = None,
+    weights: Mapping[str, float] = ALIKE,
+    at_s: float | None = None,
+) -> list[Like | LikeSubgenre]:
+    """What a person says they want, part by part.
+
+    Args:
+        like: Films to be like on the whole, by `weights`.
+        sounds_like: Films whose sound counts alone.
+        looks_like: Films whose pictures count alone.
+        moves_like: Films whose motion counts alone.
+        set_like: Films whose places count alone.
+        subgenre: Sub-genre to be like, by `weights`.
+        weights: How much each mode and GENRES count.
+        at_s: Like the films' scenes at this moment.
+    """
+    alone = {"audio": sounds_like, "image": looks_like, "motion": moves_like, "location": set_like}
+    wanted: list[Like | LikeSubgenre] = [Like(film, weights, at_s) for film in like]
+    wanted += [Like(film, {mode: 1.0}, at_s) for mode, films in alone.items() for film in films]
+    return wanted + ([] if subgenre is None else [LikeSubgenre(subgenre, weights)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +134,11 @@ def make_query(
     for like in likes:
         if isinstance(like, Like):
             name, number = like.film, library.find(like.film)
-            exclude += [] if number is None else [number]
-            found = _of_film(library, like, number) if number is not None else _of_file(library, like, films[like.film])
+            if isinstance(number, int):
+                exclude.append(number)
+                found = _of_film(library, like, number)
+            else:
+                found = _of_file(library, like, films[like.film])
         else:
             name, found = like.subgenre, _of_subgenre(library, like.subgenre)
         weights = {mode: weight for mode, weight in like.weights.items() if weight > 0}
@@ -124,11 +172,12 @@ def _of_film(library: Library, like: Like, number: int) -> dict[str, Float32]:
 
 def _read_films(library: Library, names: Sequence[str]) -> dict[str, EmbeddedTrailer]:
     """Those that are files, by path or address; all are read in the same worker."""
-    files = [name for name in dict.fromkeys(names) if library.find(name) is None]
+    places = {name: library.find(name) for name in names}
+    files = {name: place for name, place in places.items() if not isinstance(place, int)}
     if not files:
         return {}
     with film_workers(library.run, 1, settings=library.settings, experts=library.experts) as workers:
-        return {name: workers.one(new_job(source(name))) for name in files}
+        return {name: workers.one(new_job(place)) for name, place in files.items()}
 
 
 def _of_file(library: Library, like: Like, found: EmbeddedTrailer) -> dict[str, Float32]:
@@ -143,11 +192,7 @@ def _of_file(library: Library, like: Like, found: EmbeddedTrailer) -> dict[str, 
 
 def _of_subgenre(library: Library, name: str) -> dict[str, Float32]:
     """Mean of its films' unit vectors, made a unit vector."""
-    cards = open_atlas(library.run).cards
-    card = next((c for c in cards if name.casefold() in (c["id"].casefold(), c["name"].casefold())), None)
-    if card is None:
-        some = ", ".join(f"{c['id']} ({c['name']})" for c in cards[:5])
-        raise StoreError(f"There is no sub-genre {name!r}. There are, for example: {some}.")
+    card = open_atlas(library.run).card(name)
     return _directions(library, np.array([library.number[i] for i in card["members"] if i in library.number], np.int64))
 
 

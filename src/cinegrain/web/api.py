@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse
 from cinegrain.atlas.edit import Editor, as_json
 from cinegrain.atlas.imported import write_sheet
 from cinegrain.atlas.sheet import sheet_of
-from cinegrain.errors import ConfigError
+from cinegrain.errors import ConfigError, NotFoundError
 from cinegrain.media.facts import heard_track
 from cinegrain.media.files import check_regular_file, text_path
 from cinegrain.pipeline.answers.similar import similar_films, why_alike
@@ -22,7 +22,7 @@ from cinegrain.search.find import search_films
 from cinegrain.search.query import Like, LikeSubgenre, make_query
 from cinegrain.web import views
 from cinegrain.web.ear import STEP_S, Ear
-from cinegrain.web.explorer import Explorer, NotFoundError
+from cinegrain.web.explorer import Explorer
 from cinegrain.web.guard import REPORT_POLICY
 from cinegrain.web.points import MOST_POINTS, Filter, points
 from cinegrain.web.schema import EditRequest, Message, SearchRequest
@@ -174,7 +174,7 @@ def _add_films(api: APIRouter, explorer: Explorer, ear: Ear) -> None:
         likes: list[Like | LikeSubgenre] = []
         if ask.film:
             if ask.film not in library.number:
-                raise NotFoundError(f"There is no film {ask.film!r} in this run.")
+                raise library.names.unknown(ask.film)
             likes.append(Like(ask.film, weights, ask.at_s))
         if ask.subgenre:
             likes.append(LikeSubgenre(ask.subgenre, weights))

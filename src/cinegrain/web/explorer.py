@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cinegrain.atlas.arrivals import NO_ARRIVALS, Arrivals, read_arrivals
 from cinegrain.atlas.edit_log import read_log
 from cinegrain.atlas.run_atlas import RunAtlas, join_atlas
-from cinegrain.errors import CinegrainError
+from cinegrain.errors import NotFoundError
 from cinegrain.media.files import text_path
 from cinegrain.runs.artifacts import read_json
 from cinegrain.runs.catalog import load_matched
@@ -23,14 +23,13 @@ from cinegrain.store.schema import SceneRow, TrailerRecord
 from cinegrain.types import JsonObject, Trailer
 from cinegrain.web.columns import Columns, make_columns, text_columns, with_edits
 
+if TYPE_CHECKING:
+    from cinegrain.search.library import Library
+
 _SCENES_KEPT = 64  # films, half a megabyte of small pictures each
 _ANSWERS_BYTES = 64 << 20
 _Stamp = tuple[int, int, int]
 T = TypeVar("T")
-
-
-class NotFoundError(CinegrainError):
-    """Something asked for by its id is not there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +44,10 @@ class State:
     atlas: RunAtlas
     stamp: str
 
-    @cached_property
+    @property
     def row(self) -> dict[str, int]:
         """Row of each film by id."""
-        return {trailer_id: i for i, trailer_id in enumerate(self.atlas.trailer_ids)}
+        return self.atlas.names.rows
 
     @cached_property
     def card(self) -> dict[str, JsonObject]:
@@ -70,7 +69,7 @@ class State:
             NotFoundError: If there is none of this id.
         """
         if trailer_id not in self.row:
-            raise NotFoundError(f"There is no film {trailer_id!r} in this run.")
+            raise self.atlas.names.unknown(trailer_id)
         return self.row[trailer_id]
 
     def subgenre(self, id_: str) -> JsonObject:
@@ -165,7 +164,7 @@ class Explorer:
         """Texts of the catalogue with few enough values to colour by."""
         return self._kept("text columns", _stamp(self.run.catalog), lambda: text_columns(self.catalog))
 
-    def library(self) -> Library:
+    def library(self) -> "Library":
         """The run opened for searching.
 
         Raises:

@@ -4,8 +4,10 @@ import ipaddress
 import logging
 import secrets
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from html import escape
 from pathlib import Path
 
 import uvicorn
@@ -16,11 +18,19 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from cinegrain import __version__
-from cinegrain.errors import CinegrainError, ConfigError, ConflictError, EditError, MediaError, StoreError
+from cinegrain.errors import (
+    CinegrainError,
+    ConfigError,
+    ConflictError,
+    EditError,
+    MediaError,
+    NotFoundError,
+    StoreError,
+)
 from cinegrain.runs.layout import Run
 from cinegrain.web.api import make_api
 from cinegrain.web.ear import Ear
-from cinegrain.web.explorer import Explorer, NotFoundError
+from cinegrain.web.explorer import Explorer
 from cinegrain.web.guard import Guard
 from cinegrain.web.uploads import Limits, RefusedError, Uploads
 
@@ -102,6 +112,38 @@ def make_app(run: Run, *, token: str = "", limits: Limits | None = None, hosts: 
     return app
 
 
+class Server:
+    """A run's explorer, served from a thread of this process until `stop`; a context manager that stops at its end.
+
+    Attributes:
+        url: What to open in a browser.
+    """
+
+    def __init__(self, run: Run, *, host: str, port: int, limits: Limits) -> None:
+        """Listens at once; arguments and errors as of `serve`."""
+        self._server, self._listener, self.url = _listen(run, host, port, limits)
+        self._thread = threading.Thread(target=self._server.run, args=([self._listener],), daemon=True, name="explorer")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends it and waits until it has ended; a second call does nothing."""
+        self._server.should_exit = True
+        self._thread.join()
+        self._listener.close()
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<explorer at {self.url}>"
+
+    def _repr_html_(self) -> str:
+        return f'<a href="{escape(self.url)}" target="_blank" rel="noopener">{escape(self.url)}</a>'
+
+
 def serve(run: Run, *, host: str, port: int, limits: Limits, on_ready: Callable[[str], None]) -> None:
     """Serves a run until Ctrl-C.
 
@@ -116,6 +158,13 @@ def serve(run: Run, *, host: str, port: int, limits: Limits, on_ready: Callable[
         StoreError: If the run is not finished.
         ConfigError: If the address cannot be had.
     """
+    server, listener, address = _listen(run, host, port, limits)
+    on_ready(address)
+    server.run(sockets=[listener])
+
+
+def _listen(run: Run, host: str, port: int, limits: Limits) -> tuple[uvicorn.Server, socket.socket, str]:
+    """A server that is not running yet, the socket where visitors wait already, and its address."""
     token = "" if _is_loopback(host) else secrets.token_urlsafe(24)
     app = make_app(run, token=token, limits=limits, hosts=(*LOOPBACK, host))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -131,9 +180,7 @@ def serve(run: Run, *, host: str, port: int, limits: Limits, on_ready: Callable[
     address = f"http://{shown}:{listener.getsockname()[1]}/" + (f"?token={token}" if token else "")
     # No access log: addresses may hold the token.
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=30)
-    server = uvicorn.Server(config)
-    on_ready(address)
-    server.run(sockets=[listener])
+    return uvicorn.Server(config), listener, address
 
 
 def _is_loopback(host: str) -> bool:

@@ -19,11 +19,10 @@ from typing import Any, Literal, TypeAlias
 
 from filelock import FileLock, Timeout
 
-from cinegrain.errors import CinegrainError
+from cinegrain.errors import CinegrainError, NotFoundError
 from cinegrain.media.files import is_video_name, plain_text
 from cinegrain.runs.layout import Run
 from cinegrain.types import JsonObject
-from cinegrain.web.explorer import NotFoundError
 
 FOLDER = "uploads"
 State: TypeAlias = Literal["receiving", "waiting", "looking", "done", "joining", "joined", "failed", "cancelled"]

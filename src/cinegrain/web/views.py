@@ -8,6 +8,7 @@ import numpy as np
 
 from cinegrain.atlas.edit import history_rows
 from cinegrain.discovery.clustering import unit_rows
+from cinegrain.errors import NotFoundError
 from cinegrain.media.facts import FLAGS, read_as
 from cinegrain.media.files import is_video_name, text_path
 from cinegrain.pipeline.answers.similar import similar_films, why_alike
@@ -17,7 +18,7 @@ from cinegrain.runs.layout import Run
 from cinegrain.store.schema import SceneRow, most_telling
 from cinegrain.types import Concept, JsonObject
 from cinegrain.web.columns import sureness
-from cinegrain.web.explorer import Explorer, NotFoundError, State
+from cinegrain.web.explorer import Explorer, State
 
 _WORDS_A_SCENE = 3
 _N_NEAR = 8

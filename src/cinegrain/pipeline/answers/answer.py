@@ -9,7 +9,6 @@ import numpy as np
 from cinegrain.atlas.run_atlas import Corpus, corpus_of, open_atlas
 from cinegrain.config import Settings, load_settings
 from cinegrain.discovery.clustering import unit_rows
-from cinegrain.errors import StoreError
 from cinegrain.explain.familiarity import Familiarity
 from cinegrain.explain.influence import expert_influence
 from cinegrain.explain.neighbours import expert_contributions
@@ -21,7 +20,6 @@ from cinegrain.pipeline.answers.similar import similar_films
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
 from cinegrain.pipeline.learning.rows import N_WORDS, calibrated_influence
 from cinegrain.pipeline.learning.sure import FAMILIARITY_FILE, make_prediction
-from cinegrain.places import is_address
 from cinegrain.results import NearSubGenre, Neighbour, Prediction, SubGenreAnswer, by_modality, genre_answers
 from cinegrain.runs.artifacts import key_of
 from cinegrain.runs.layout import Run
@@ -94,20 +92,11 @@ class Answers:
         """A film of the run by id (or title), or one never seen by its path or address.
 
         Raises:
-            StoreError: If it is neither.
+            NotFoundError: If it is neither.
             MediaError: If the file cannot be read.
         """
-        ids = self.corpus.trailer_ids
-        if name in ids:
-            return self._known(ids.index(name))
-        titles = [i for i, row in enumerate(self.rows) if row["title"].casefold() == name.casefold()]
-        if len(titles) == 1:
-            return self._known(titles[0])
-        if is_address(name) or Path(name).exists():
-            return self.new_film(source(name))
-        raise StoreError(
-            f"{name!r} is neither a trailer of this run nor a file. Trailers are, for example: {', '.join(ids[:3])}."
-        )
+        found = self.joined.names.row_or_file(name)
+        return self._known(found) if isinstance(found, int) else self.new_film(found)
 
     def new_film(self, place: Source) -> Film:
         """Reads a film never seen, in a process of its own.

@@ -17,6 +17,7 @@ from enum import Enum, auto
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from types import ModuleType
 from typing import Generic, TypeAlias
 
 from cinegrain.errors import CinegrainError, MediaError
@@ -217,7 +218,7 @@ class _Worker(Generic[Result]):
         context = multiprocessing.get_context("spawn")
         self.pipe, far_end = context.Pipe()
         self.process = context.Process(target=_serve, args=(far_end, load, os.getpid()), daemon=True)
-        with _one_thread_each(), _deaf_to_ctrl_c():
+        with _one_thread_each(), _deaf_to_ctrl_c(), _without_script():
             self.process.start()
         far_end.close()  # so that the pipe ends when the worker does
         self.started, self.stopped, self.asks = False, False, False
@@ -336,6 +337,20 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _without_script() -> Iterator[None]:
+    """A process that is started meanwhile does not run the user's script, which may begin the same work again.
+
+    It would as soon as it imports `__main__`, unless that is guarded by `if __name__ == "__main__"`.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def die_with_parent(parent: int) -> None:

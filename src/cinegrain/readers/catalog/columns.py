@@ -91,7 +91,6 @@ def parse_columns(given: Sequence[str]) -> dict[str, str]:
             if not equals or not column:
                 raise ConfigError(f"--columns takes file=NAME,genres=NAME and so on; found {part.strip()!r}.")
             found[role] = column
-    _check_roles(found)
     return found
 
 
@@ -129,7 +128,7 @@ def find_columns(
     Raises:
         ConfigError: If the user names a column that there is not.
     """
-    _check_roles(reading.columns)
+    check_roles(reading.columns)
     found: dict[Role, tuple[str, ...]] = {}
     taken: set[str] = set()
     for role in ROLES:
@@ -186,7 +185,12 @@ def _told(name: str, role: str, columns: Sequence[str], path: Path) -> str:
     )
 
 
-def _check_roles(given: Mapping[str, str]) -> None:
+def check_roles(given: Mapping[str, str]) -> None:
+    """Refuses columns by other roles than ours.
+
+    Raises:
+        ConfigError: Naming the nearest.
+    """
     for role in given:
         if role not in ROLES:
             raise ConfigError(f"--columns knows {', '.join(ROLES)}; found {role!r}.{nearest(role, ROLES)}")

@@ -1,0 +1,458 @@
+"""Runs for Python: make one from films, open one, ask it. The package `cinegrain` exports what people need of this.
+
+Heavy parts are imported when they are used: an exported model predicts without PyTorch.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from cinegrain.config import Settings, load_settings
+from cinegrain.embedding import Films, film_text, places_of
+from cinegrain.errors import ConfigError, MediaError
+from cinegrain.media.remote import source, source_name
+from cinegrain.pipeline.answers.predict import Predictor
+from cinegrain.pipeline.export.exported import ExportedModel, exported_predictor
+from cinegrain.results import Failure, Match, Matches, Prediction
+from cinegrain.runs.layout import Run
+from cinegrain.runs.progress import Watcher
+from cinegrain.terminal import watching
+from cinegrain.types import MODALITIES, JsonObject
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from cinegrain.curation import Atlas, SubGenre
+    from cinegrain.pipeline.answers.answer import Answers
+    from cinegrain.pipeline.run import RunSummary
+    from cinegrain.pipeline.vectors import VectorOptions
+    from cinegrain.web.server import Server
+
+log = logging.getLogger(__name__)
+_Opener = Callable[[int], AbstractContextManager[Predictor]]
+
+
+def fit(
+    videos: str | Path | None = None,
+    *,
+    out: str | Path,
+    catalog: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    genre_map: str | Path | None = None,
+    vectors: str | Path | None = None,
+    vectors_format: str = "auto",
+    modality: Mapping[str, str] | None = None,
+    remap: Mapping[str, str] | None = None,
+    as_given: bool = False,
+    config: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    retry_failed: bool = False,
+    progress: bool = True,
+) -> "FittedRun":
+    """Everything that `cinegrain run` does: look at the films, learn their genres, find sub-genres, write the report.
+
+    Interrupted, the same call continues where it was; for a finished run it returns in seconds.
+
+    Args:
+        videos: Folder of videos, searched recursively, or a URL such as s3://bucket/folder.
+        out: Run folder; made if it is not there.
+        catalog: Table of films with the columns file and genres: CSV, TSV, JSON, .xlsx, .ods or Parquet.
+        columns: Columns of the catalogue by other names, for example {"file": "Datei", "genres": "Genre"}.
+        genre_map: Table with the columns from and to, which changes genre names.
+        vectors: Instead of videos, vectors computed elsewhere: .npz, .parquet, .csv, .pkl, or a Zarr folder.
+        vectors_format: auto, vectors, mmx, movienet or trailers12k.
+        modality: Modality of each kind of vectors by its name, for example {"vggish": "audio"}.
+        remap: Where tensors named in an MMX pickle are now: old beginnings of paths and new ones.
+        as_given: With vectors, change no value; refuse missing or too large ones.
+        config: Settings as TOML.
+        settings: Values by dotted key, for example {"train.epochs": 50}; they win over `config`.
+        retry_failed: Try files again that could not be read before.
+        progress: Show progress on stderr.
+
+    Returns:
+        The run. Its `summary` says what was done; notes of it are logged as warnings. A film that cannot be read is
+        listed in `failures` and stops no other.
+
+    Raises:
+        ConfigError: If the catalogue or a setting is wrong.
+        DataError: If there are too few films for two genres.
+        CinegrainError: If anything else keeps the run from being finished, such as a full disk.
+    """
+    from cinegrain.pipeline.reading import make_reading
+    from cinegrain.pipeline.vectors import VectorOptions
+
+    reading = make_reading(columns or {}, _path(genre_map))
+    summary = run_all_stages(
+        None if videos is None else film_text(videos),
+        _path(vectors),
+        _path(catalog),
+        Path(out),
+        load_settings(*([Path(config)] if config else []), flags=settings),
+        watching(progress),
+        VectorOptions(vectors_format, modality, remap, as_given, reading),
+        retry_failed=retry_failed,
+    )
+    for note in summary.notes:
+        log.warning(note)
+    return FittedRun(Run.open(summary.folder), summary)
+
+
+def run_all_stages(
+    videos: str | None,
+    vectors: Path | None,
+    catalog: Path | None,
+    out: Path,
+    settings: Settings,
+    watcher: Watcher,
+    options: "VectorOptions",
+    *,
+    retry_failed: bool,
+) -> "RunSummary":
+    """A run from videos or from vectors, whichever is given.
+
+    Raises:
+        ConfigError: If it is both or neither.
+        CinegrainError: If the input cannot be used or the output not written.
+    """
+    if videos and vectors:
+        raise ConfigError("Give a folder of videos or --vectors, not both.")
+    if vectors:
+        from cinegrain.pipeline.vectors import run_vectors
+
+        return run_vectors(vectors, catalog, out, settings, watcher, options)
+    if not videos or not catalog:
+        raise ConfigError("Give a folder of videos and its --catalog, or --vectors with a --catalog.")
+    from cinegrain.pipeline.run import run_all
+
+    reading = options.reading
+    return run_all(source(videos), catalog, out, settings, watcher, retry_failed=retry_failed, reading=reading)
+
+
+def open_run(folder: str | Path) -> "FittedRun":
+    """Opens a finished run.
+
+    Args:
+        folder: What `fit` or `cinegrain run` wrote.
+
+    Raises:
+        StoreError: If it is no run, not finished, damaged, or of another version.
+    """
+    return FittedRun(Run.open(Path(folder)))
+
+
+class FittedRun:
+    """A finished run: its films and sub-genres, and answers about films never seen.
+
+    Everything is as it is now: edits and new films that others bring meanwhile are seen.
+
+    Attributes:
+        folder: Where it is.
+        summary: What `fit` did; None for a run that was opened.
+    """
+
+    def __init__(self, run: Run, summary: "RunSummary | None" = None) -> None:
+        """Opens a run; use `cinegrain.open`."""
+        from cinegrain.web.explorer import Explorer
+
+        self.folder, self.summary = run.folder, summary
+        self._run, self._live = run, Explorer(run)
+        self._answers: tuple[str, Answers] | None = None
+
+    @property
+    def atlas(self) -> "Atlas":
+        """Its sub-genres, to read and to edit: `run.atlas["S03"].rename("Desert wars", why="...")`."""
+        from cinegrain.curation import Atlas
+
+        return Atlas(lambda: self._live.state().atlas)
+
+    @property
+    def sub_genres(self) -> "tuple[SubGenre, ...]":
+        """Its sub-genres, biggest first."""
+        return tuple(self.atlas)
+
+    @property
+    def films(self) -> "pa.Table":
+        """One row a film; `films.to_pandas()` needs pandas.
+
+        Columns: `trailer_id`, `title`, `year`, `genres` (the catalogue's), `predicted` (genres by the model),
+        `sub_genre_id`, `sub_genre`, `distance` (cosine, to the sub-genre's centre; null for a film that fits nowhere),
+        `split` (train, val, test, or arrived after training), `duration_s`, `n_scenes`, `missing` (modalities).
+        """
+        import pyarrow as pa
+
+        rows = []
+        for row in self._live.state().atlas.rows:
+            own = row["subgenre"] or {"id": None, "name": None, "distance": None}
+            predicted = [genre["name"] for genre in row["predicted"] if genre["decided"]]
+            place = {"sub_genre_id": own["id"], "sub_genre": own["name"], "distance": own["distance"]}
+            rows.append({**row, "predicted": predicted, **place})
+        text, texts = pa.string(), pa.list_(pa.string())
+        types = {"trailer_id": text, "title": text, "year": pa.int32(), "genres": texts, "predicted": texts}
+        types |= {"sub_genre_id": text, "sub_genre": text, "distance": pa.float64(), "split": text}
+        types |= {"duration_s": pa.float64(), "n_scenes": pa.int32(), "missing": texts}
+        return pa.Table.from_pylist(rows, schema=pa.schema(list(types.items())))
+
+    @property
+    def failures(self) -> list[Failure]:
+        """Films that could not be read, and why."""
+        from cinegrain.pipeline.extraction.extract import read_failures
+
+        return [Failure(row.path, row.reason) for row in read_failures(self._run.failures)]
+
+    @overload
+    def predict(  # type: ignore[overload-overlap]  # a text is one film, not its letters
+        self, films: str | Path, *, top_k: int = ..., progress: bool = ...
+    ) -> Prediction: ...
+
+    @overload
+    def predict(
+        self, films: Iterable[str | Path], *, top_k: int = ..., progress: bool = ...
+    ) -> Iterator[Prediction | Failure]: ...
+
+    def predict(
+        self, films: Films, *, top_k: int = 5, progress: bool = True
+    ) -> Prediction | Iterator[Prediction | Failure]:
+        """Genres, sub-genre, reasons and neighbours of films never seen.
+
+        Args:
+            films: A file or its address; or several, where folders stand for the videos in them.
+            top_k: Number of neighbours.
+            progress: Show progress on stderr.
+
+        Returns:
+            For one film its prediction; for several an iterator that gives each as it comes, in any order, and a
+            Failure for a film that cannot be read.
+
+        Raises:
+            MediaError: If a single film cannot be read.
+            ConfigError: If the run was made from vectors computed elsewhere.
+        """
+        from cinegrain.pipeline.answers.predict import run_predictor
+
+        return _predict(lambda n: run_predictor(self._run, n_films=n, top_k=top_k), films, progress)
+
+    def explain(self, film: str | Path, *, top_k: int = 5) -> Prediction:
+        """The same for a film of the run, by id or title.
+
+        Raises:
+            NotFoundError: If there is no such film, or several have the title.
+        """
+        answers = self._asked()
+        return answers.predict(answers.film(film_text(film)), top_k=top_k)
+
+    def similar(self, film: str | Path, *, by: str | None = None, top_k: int = 10) -> Matches:
+        """Films most like one in what the model learned.
+
+        Args:
+            film: Id or title of a film of the run, or a file or address.
+            by: One modality alone: audio, location, motion or image.
+            top_k: How many.
+
+        Raises:
+            NotFoundError: If there is no such film or file, or several films have the title.
+            MediaError: If a file cannot be read.
+            StoreError: If the film lacks the modality.
+        """
+        if by is not None and by not in MODALITIES:
+            raise ConfigError(f"by must be one of {', '.join(MODALITIES)}; found {by!r}.")
+        from cinegrain.pipeline.answers.similar import similar_films
+
+        atlas = self._live.state().atlas
+        found = atlas.names.row_or_file(film_text(film))
+        row = found if isinstance(found, int) else None
+        encoded = self._asked().new_film(found).encoded if isinstance(found, Path | str) else atlas.encoded[found]
+        near = similar_films(atlas, encoded, top_k=top_k, modality=by, row=row)
+        return Matches(Match(film.trailer_id, film.title, film.genres, film.score, film.by_modality) for film in near)
+
+    def search(
+        self,
+        like: Films = (),
+        *,
+        sounds_like: Films = (),
+        looks_like: Films = (),
+        moves_like: Films = (),
+        set_like: Films = (),
+        sub_genre: str | None = None,
+        words: str | Sequence[str] = (),
+        at_s: float | None = None,
+        weights: Mapping[str, float] | None = None,
+        scenes: bool = False,
+        top_k: int = 10,
+        progress: bool = False,
+    ) -> Matches:
+        """Films, or scenes, that sound like this one, look like that one, and show what these words say.
+
+        A film is named by id or title, or is a file or address. Parts that are given add up.
+
+        Args:
+            like: One film or several, to be like on the whole.
+            sounds_like: ... to sound like.
+            looks_like: ... to look like.
+            moves_like: ... to move and be cut like.
+            set_like: ... to be set in places like.
+            sub_genre: Sub-genre to be like, by id or name.
+            words: Concepts to find: one text with commas, or several texts.
+            at_s: Be like the scene of the named films at this moment.
+            weights: For `like`, `sub_genre` and `words`, for example {"audio": 2, "genres": 1, "words": 0.5}; what is
+                not named counts 0. By default each modality and `words` count 1 and genres 0.5.
+            scenes: Find scenes instead of films.
+            top_k: How many at most.
+            progress: Show progress on stderr.
+
+        Returns:
+            Matches, best first; `notes` names words that were found nowhere.
+
+        Raises:
+            ConfigError: If nothing is asked for, or a weight is wrong.
+            NotFoundError: If a film or sub-genre is not there.
+            MediaError: If a file cannot be read.
+        """
+        from cinegrain.search.find import search_films, search_scenes
+        from cinegrain.search.query import likes_of, make_query, split_weights
+
+        by_mode, word_weight = split_weights(weights or {})
+        wanted = likes_of(
+            _texts(like),
+            sounds_like=_texts(sounds_like),
+            looks_like=_texts(looks_like),
+            moves_like=_texts(moves_like),
+            set_like=_texts(set_like),
+            subgenre=sub_genre,
+            weights=by_mode,
+            at_s=at_s,
+        )
+        asked = [word.strip() for word in (words.split(",") if isinstance(words, str) else words) if word.strip()]
+        library = self._live.library()
+        query = make_query(library, wanted, words=asked, word_weight=word_weight)
+        if scenes:
+            found = search_scenes(library, query, watching(progress), top_k=top_k)
+        else:
+            found = search_films(library, query, top_k=top_k)
+        return Matches.of_rows(found, () if query.words is None else query.words.notes)
+
+    def serve(self, *, host: str = "127.0.0.1", port: int = 0, open_browser: bool = False) -> "Server":
+        """The explorer, in a thread of this process, so that a notebook can continue.
+
+        Args:
+            host: Where to listen; beyond this machine the URL holds a token, without which nobody is let in.
+            port: 0 takes any free one.
+            open_browser: Open it in your browser.
+
+        Returns:
+            An object with `url` and `stop()`, which is also a context manager.
+
+        Raises:
+            ConfigError: If the address cannot be had.
+        """
+        from cinegrain.web.server import Server
+        from cinegrain.web.uploads import Limits
+
+        server = Server(self._run, host=host, port=port, limits=Limits())
+        if open_browser:
+            import webbrowser
+
+            webbrowser.open(server.url)
+        return server
+
+    def export(self, folder: str | Path, *, progress: bool = False) -> "Model":
+        """Writes the genre model to a folder that `load_model` opens without PyTorch, and opens it.
+
+        Raises:
+            StoreError: If the folder holds anything else, or cannot be written.
+        """
+        from cinegrain.pipeline.export.folder import export_model
+
+        export_model(self._run, Path(folder), watching(progress))
+        return Model(Path(folder))
+
+    def to_dict(self) -> JsonObject:
+        """The main figures: `genres`, `subgenres`, `test_map` with its interval, `report` and so on."""
+        from cinegrain.pipeline.run import headline
+
+        return headline(self._run)
+
+    def __repr__(self) -> str:
+        atlas = self._live.state().atlas
+        return f"<run {self.folder}: {len(atlas.trailer_ids)} films, {len(atlas.cards)} sub-genres>"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self)[1:-1])}</p>{self.atlas._repr_html_()}"
+
+    def _asked(self) -> "Answers":
+        """Its models, loaded once for each state of the atlas."""
+        from cinegrain.pipeline.answers.answer import Answers
+
+        stamp = self._live.state().stamp
+        if self._answers is None or self._answers[0] != stamp:
+            self._answers = stamp, Answers(self._run)
+        return self._answers[1]
+
+
+class Model:
+    """An exported genre model; it needs no PyTorch.
+
+    Attributes:
+        folder: Where it is.
+        genres: Names, length g.
+        experts: Whose vectors it takes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Opens a model; use `load_model`."""
+        opened = ExportedModel(folder)
+        self.folder, self.genres, self.experts = folder, opened.genres, opened.experts
+
+    @overload
+    def predict(  # type: ignore[overload-overlap]
+        self, films: str | Path, *, progress: bool = ...
+    ) -> Prediction: ...
+
+    @overload
+    def predict(self, films: Iterable[str | Path], *, progress: bool = ...) -> Iterator[Prediction | Failure]: ...
+
+    def predict(self, films: Films, *, progress: bool = True) -> Prediction | Iterator[Prediction | Failure]:
+        """Genres of films, with reasons; as `FittedRun.predict`, without sub-genre and neighbours."""
+        return _predict(lambda n: exported_predictor(self.folder, n_films=n), films, progress)
+
+    def __repr__(self) -> str:
+        return f"<model {self.folder}: {', '.join(self.genres)}>"
+
+
+def load_model(folder: str | Path) -> Model:
+    """Opens a model that `FittedRun.export` or `cinegrain export` wrote.
+
+    Raises:
+        StoreError: If it is no such model, or is damaged.
+    """
+    return Model(Path(folder))
+
+
+def _predict(opened: _Opener, films: Films, progress: bool) -> Prediction | Iterator[Prediction | Failure]:
+    if isinstance(films, str | Path):
+        place = source(film_text(films))
+        with opened(1) as predictor, watching(progress).stage("Looking and listening") as on_step:
+            found = predictor.one(place)
+            on_step(1, 1, source_name(place))
+        if isinstance(found, Failure):
+            raise MediaError(found.reason)
+        return found
+    places = places_of(films)
+
+    def each() -> Iterator[Prediction | Failure]:
+        with opened(len(places)) as predictor, watching(progress).stage("Looking and listening") as on_step:
+            for done, found in enumerate(predictor.each(places), start=1):
+                on_step(done, len(places), source_name(source(found.path)))
+                yield found
+
+    return each()
+
+
+def _path(place: str | Path | None) -> Path | None:
+    return None if place is None else Path(place)
+
+
+def _texts(films: Films) -> list[str]:
+    return [film_text(film) for film in ([films] if isinstance(films, str | Path) else films)]
