@@ -337,7 +337,7 @@ def bad_calls() -> list[Any]:
         pytest.param("one genre", 1, "at least two genres", id="fewer than two genres"),
         pytest.param("few titles", 1, "5 different titles", id="too few titles to split"),
         pytest.param("no expert", 2, "Unknown preset or expert nothing", id="unknown expert"),
-        pytest.param("no dataset", 2, "A dataset lies in a folder or at an address", id="unusable address"),
+        pytest.param("no dataset", 2, "A dataset lies in a run folder or on an object store", id="unusable address"),
         pytest.param("no match", 1, "No row of .* names a file", id="catalogue of other films"),
     ]
 
