@@ -91,6 +91,7 @@ def parse_columns(given: Sequence[str]) -> dict[str, str]:
             if not equals or not column:
                 raise ConfigError(f"--columns takes file=NAME,genres=NAME and so on; found {part.strip()!r}.")
             found[role] = column
+    check_roles(found)
     return found
 
 
