@@ -75,7 +75,7 @@ def main() -> None:
     names = ("strangeness", "energy", "no likely genre")
     mean = {name: float(np.mean([row[name] for row in rows])) for name in names}
     if asked.json:
-        about = {"machine": platform.processor() or platform.machine(), **provenance(0)}
+        about = {"machine": platform.processor() or platform.machine(), **vars(provenance(0))}
         print(json.dumps({"rows": rows, "mean_auroc": mean, **about}, indent=2))
     else:
         print("mean                " + "".join(f"{name} {value:.2f}   " for name, value in mean.items()))

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cinegrain.atlas.edit import Editor, history_rows, user_name
+from cinegrain.atlas.cards import Card
+from cinegrain.atlas.edit import Editor, PastEntry, history_rows, user_name
 from cinegrain.atlas.edits import Entry
 from cinegrain.atlas.imported import write_sheet
-from cinegrain.atlas.run_atlas import RunAtlas
+from cinegrain.atlas.run_atlas import Proposal, RunAtlas
 from cinegrain.atlas.sheet import sheet_of
-from cinegrain.results import html_table
+from cinegrain.results import html_table, to_json
 from cinegrain.types import JsonObject
 
 _SHOWN = 5
@@ -23,27 +24,26 @@ class SubGenre:
     edit is refused if the atlas has another version by now), and return the entry that the log now has.
 
     Attributes:
-        card: Everything known, as in atlas.json, and `edited`, `locked`, `former` names and how many films `arrived`
-            after discovery.
+        card: Everything known.
     """
 
-    card: JsonObject
+    card: Card
     _atlas: "Atlas" = field(repr=False)
 
     @property
     def id(self) -> str:
         """Short, such as S03; the same through every later discovery."""
-        return str(self.card["id"])
+        return self.card.id
 
     @property
     def name(self) -> str:
         """Its name."""
-        return str(self.card["name"])
+        return self.card.name
 
     @property
     def films(self) -> tuple[str, ...]:
         """Ids of its films, nearest to its centre first, then those that came later."""
-        return tuple(self.card["members"])
+        return self.card.members
 
     @property
     def size(self) -> int:
@@ -53,17 +53,17 @@ class SubGenre:
     @property
     def terms(self) -> tuple[str, ...]:
         """Words that set it apart, best first."""
-        return tuple(term["word"] for term in self.card["terms"])
+        return tuple(term.word for term in self.card.terms)
 
     @property
     def genres(self) -> dict[str, float]:
         """Fraction of its films that have each genre, most frequent first."""
-        return {parent["genre"]: parent["share"] for parent in self.card["parents"]}
+        return {parent.genre: parent.share for parent in self.card.parents}
 
     @property
     def locked(self) -> bool:
         """Whether a person keeps it as it is."""
-        return bool(self.card["locked"])
+        return self.card.locked
 
     def rename(self, name: str, *, by: str | None = None, why: str = "", version: int | None = None) -> Entry:
         """Gives it a name that no later discovery replaces.
@@ -110,7 +110,8 @@ class SubGenre:
 
     def to_dict(self) -> JsonObject:
         """The card as plain data."""
-        return dict(self.card)
+        found: JsonObject = to_json(self.card)
+        return found
 
     def __repr__(self) -> str:
         return f"<{self.id} {self.name!r}, {self.size} films>"
@@ -135,13 +136,13 @@ class Atlas:
         return self.now().version
 
     @property
-    def history(self) -> list[JsonObject]:
-        """Every edit, first to last: `id`, `at`, `by`, `why`, `said`, `operation` and `state` ("" if it stands)."""
+    def history(self) -> list[PastEntry]:
+        """Every edit, first to last."""
         return history_rows(self.now())
 
     @property
-    def proposals(self) -> list[JsonObject]:
-        """New sub-genres that films which came later would make: `id`, `name`, `keywords`, `size`, `trailers`."""
+    def proposals(self) -> list[Proposal]:
+        """New sub-genres that films which came later would make."""
         return self.now().proposals
 
     def accept(
@@ -152,7 +153,7 @@ class Atlas:
         Raises:
             NotFoundError: If there is no such proposal.
         """
-        return self.editor(by, why, version).accept(self.now().proposal(proposal)["trailers"], name)
+        return self.editor(by, why, version).accept(self.now().proposal(proposal).trailers, name)
 
     def undo(
         self, *entries: str, by: str | None = None, why: str = "", version: int | None = None
@@ -172,7 +173,7 @@ class Atlas:
 
     def to_dict(self) -> JsonObject:
         """As atlas.json, with the cards as they are now."""
-        return self.now().json
+        return self.now().to_dict()
 
     def __getitem__(self, name: str) -> SubGenre:
         return SubGenre(self.now().card(name), self)

@@ -1,10 +1,19 @@
-"""Typed answers about films, made from plain numbers; `to_dict` gives their JSON. Imports nothing heavy."""
+"""Typed answers about films, made from plain numbers, and their JSON. Imports nothing heavy."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, is_dataclass
+from functools import cache
 from html import escape
+from typing import Annotated, Any, TypeAlias, TypeVar
+
+from pydantic import Field, TypeAdapter
 
 from cinegrain.types import Concept, Float64, JsonObject
+
+T = TypeVar("T")
+# The names that files and other programs know:
+CatalogGenres: TypeAlias = Annotated[tuple[str, ...], Field(alias="genres")]
+ByModality: TypeAlias = Annotated[Mapping[str, float], Field(alias="modes")]
 
 
 def by_modality(
@@ -27,12 +36,40 @@ def missing_modalities(modalities: Sequence[str], present: Sequence[bool]) -> tu
     return tuple(modality for modality, has in there.items() if not has)
 
 
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
+
+
+def to_json(value: Any) -> Any:
+    """A result, or several, as plain data."""
+    if isinstance(value, Mapping):
+        return {key: to_json(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(one) for one in value]
+    if is_dataclass(value):
+        return _adapter(type(value)).dump_python(value, mode="json", by_alias=True)
+    return value if isinstance(value, str | int | float | None) else str(value)
+
+
+def from_json(kind: type[T], value: object) -> T:
+    """A result, or several, from plain data; keys that it does not know are ignored.
+
+    >>> from_json(NearSubGenre, {"id": "S01", "name": "War: tanks", "distance": 0.5, "more": 1})
+    NearSubGenre(id='S01', name='War: tanks', distance=0.5)
+
+    Raises:
+        ValueError: If something is missing or of another type.
+    """
+    found: T = _adapter(kind).validate_python(value)
+    return found
+
+
 class _Shown:
     """A result that a notebook shows as a table of its JSON."""
 
     def to_dict(self) -> JsonObject:
         """As JSON."""
-        raise NotImplementedError
+        found: JsonObject = to_json(self)
+        return found
 
     def _repr_html_(self) -> str:
         return html_table(self.to_dict().items())
@@ -45,10 +82,6 @@ class Failure(_Shown):
     path: str
     reason: str
 
-    def to_dict(self) -> JsonObject:
-        """As JSON."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class GenreAnswer(_Shown):
@@ -58,32 +91,16 @@ class GenreAnswer(_Shown):
         name: Of the genre.
         probability: Calibrated, 0..1.
         decided: Whether it reaches the genre's threshold.
-        influence_by_expert: Shapley values in logits; they add up to the logit less that of no expert at all.
-        modalities: Modality of each of these experts.
+        influence: By modality: the sum over its experts.
+        influence_by_expert: Shapley values in logits; they add up to the logit less that of no expert at all. Empty in
+            runs of an earlier version.
     """
 
     name: str
     probability: float
     decided: bool
-    influence_by_expert: Mapping[str, float]
-    modalities: Mapping[str, str]
-
-    @property
-    def influence(self) -> dict[str, float]:
-        """By modality: the sum over its experts."""
-        return by_modality(
-            map(self.modalities.__getitem__, self.influence_by_expert), self.influence_by_expert.values()
-        )
-
-    def to_dict(self) -> JsonObject:
-        """As JSON."""
-        return {
-            "name": self.name,
-            "probability": self.probability,
-            "decided": self.decided,
-            "influence": self.influence,
-            "influence_by_expert": dict(self.influence_by_expert),
-        }
+    influence: Mapping[str, float]
+    influence_by_expert: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,51 +111,36 @@ class NearSubGenre(_Shown):
     name: str
     distance: float
 
-    def to_dict(self) -> JsonObject:
-        """As JSON."""
-        return {"id": self.id, "name": self.name, "distance": self.distance}
-
 
 @dataclass(frozen=True)
 class SubGenreAnswer(NearSubGenre):
     """The nearest sub-genre, the one after it if there is one, and each modality's part of the similarity."""
 
     runner_up: NearSubGenre | None
-    by_modality: Mapping[str, float]
-
-    def to_dict(self) -> JsonObject:
-        """As JSON."""
-        second = {} if self.runner_up is None else {"runner_up": self.runner_up.to_dict()}
-        return {**super().to_dict(), **second, "modes": dict(self.by_modality)}
+    by_modality: ByModality
 
 
 @dataclass(frozen=True)
-class Neighbour(_Shown):
-    """A film of the run that is like the one asked about.
+class NearFilm(_Shown):
+    """A film of the run that is like another, and their cosine similarity, -1..1."""
+
+    trailer_id: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Neighbour(NearFilm):
+    """The same with what is shown of it.
 
     Attributes:
-        trailer_id: Of the film.
         title: Of the film.
-        genres: As the catalogue has them.
-        score: Cosine similarity, -1..1.
+        catalog_genres: As the catalogue has them.
         by_modality: Each modality's part of the score; parts add up to it.
     """
 
-    trailer_id: str
     title: str
-    genres: tuple[str, ...]
-    score: float
-    by_modality: Mapping[str, float]
-
-    def to_dict(self) -> JsonObject:
-        """As JSON."""
-        return {
-            "trailer_id": self.trailer_id,
-            "title": self.title,
-            "genres": list(self.genres),
-            "score": self.score,
-            "modes": dict(self.by_modality),
-        }
+    catalog_genres: CatalogGenres
+    by_modality: ByModality
 
 
 @dataclass(frozen=True)
@@ -149,33 +151,13 @@ class StrangenessAnswer(_Shown):
         score: The strangest expert's, in deviations above the usual distance; None for a film without any.
         threshold: Above it a film is called strange.
         by_expert: None where the film has nothing for the expert.
-        modalities: Modality of each expert.
+        by_modality: The strangest expert's of each; None where there is none.
     """
 
     score: float | None
     threshold: float
     by_expert: Mapping[str, float | None]
-    modalities: Mapping[str, str]
-
-    @property
-    def by_modality(self) -> dict[str, float | None]:
-        """The strangest expert's of each modality; None where there is none."""
-        known = {expert: value for expert, value in self.by_expert.items() if value is not None}
-        found = by_modality(map(self.modalities.__getitem__, known), known.values(), max)
-        return {modality: found.get(modality) for modality in map(self.modalities.__getitem__, self.by_expert)}
-
-    def to_dict(self) -> JsonObject:
-        """As JSON."""
-        return {"score": self.score, "threshold": self.threshold, "modes": self.by_modality}
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What an answer was made from: size and time of the film's file, and the key of the model."""
-
-    size_bytes: int
-    modified_ns: int
-    model: str
+    by_modality: Annotated[Mapping[str, float | None], Field(alias="modes")]
 
 
 @dataclass(frozen=True)
@@ -191,12 +173,14 @@ class Prediction(_Shown):
         sure: Whether the genres can be relied on.
         unsure_because: If not, why, in sentences.
         strangeness: None if the model has kept none of its training films.
-        genres: Likeliest first.
+        genres: As predicted, likeliest first.
         missing: Modalities that the film lacks.
         sub_genre: None for an exported model, which knows no sub-genres, concepts and neighbours.
         concepts: What the experts recognised, by modality, strongest first.
         neighbours: The films most like it, nearest first.
-        origin: What a film outside the run was answered from; None for a film of the run.
+        size_bytes: Of the file that was answered about; None for a film of the run, as the next two.
+        modified_ns: When that file was changed.
+        model: Key of the model.
     """
 
     path: str
@@ -209,10 +193,12 @@ class Prediction(_Shown):
     strangeness: StrangenessAnswer | None
     genres: tuple[GenreAnswer, ...]
     missing: tuple[str, ...]
-    sub_genre: SubGenreAnswer | None = None
-    concepts: Mapping[str, tuple[Concept, ...]] | None = None
+    sub_genre: Annotated[SubGenreAnswer | None, Field(alias="subgenre")] = None
+    concepts: Mapping[str, tuple[Concept, ...]] = field(default_factory=dict)
     neighbours: tuple[Neighbour, ...] = ()
-    origin: Origin | None = None
+    size_bytes: int | None = None
+    modified_ns: int | None = None
+    model: str | None = None
 
     @property
     def decided(self) -> tuple[GenreAnswer, ...]:
@@ -220,7 +206,7 @@ class Prediction(_Shown):
         return tuple(genre for genre in self.genres if genre.decided)
 
     @property
-    def influence(self) -> dict[str, dict[str, float]]:
+    def influence(self) -> dict[str, Mapping[str, float]]:
         """By genre and modality, Shapley values in logits."""
         return {genre.name: genre.influence for genre in self.genres}
 
@@ -233,30 +219,6 @@ class Prediction(_Shown):
             by = ", ".join(f"{modality} {value:+.2f}" for modality, value in parts)
             lines.append(f"{genre.name} {genre.probability:.2f}: {by}")
         return tuple(lines)
-
-    def to_dict(self) -> JsonObject:
-        """As JSON."""
-        of_run: JsonObject = {}
-        if self.sub_genre is not None:
-            of_run = {
-                "subgenre": self.sub_genre.to_dict(),
-                "concepts": {m: [asdict(concept) for concept in some] for m, some in (self.concepts or {}).items()},
-                "neighbours": [neighbour.to_dict() for neighbour in self.neighbours],
-            }
-        return {
-            "path": self.path,
-            "title": self.title,
-            "duration_s": self.duration_s,
-            "n_scenes": self.n_scenes,
-            "flags": list(self.flags),
-            "sure": self.sure,
-            "unsure_because": list(self.unsure_because),
-            "strangeness": None if self.strangeness is None else self.strangeness.to_dict(),
-            "genres": [genre.to_dict() for genre in self.genres],
-            **of_run,
-            "missing": list(self.missing),
-            **({} if self.origin is None else asdict(self.origin)),
-        }
 
     def _repr_html_(self) -> str:
         sub_genre = "" if self.sub_genre is None else f"<p>Sub-genre: {_text(self.sub_genre.name)}</p>"
@@ -277,23 +239,79 @@ class Prediction(_Shown):
 
 
 @dataclass(frozen=True)
+class Membership:
+    """How surely a film belongs to a sub-genre, 0..1."""
+
+    id: str
+    membership: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Film(_Shown):
+    """All that a run knows of one of its films: a row of trailers.json.
+
+    Attributes:
+        trailer_id: Key everywhere.
+        title: For people.
+        year: Of release.
+        catalog_genres: As the catalogue has them.
+        split: `train`, `val`, `test`, `unlabelled`, or `arrived` for one that came after training.
+        duration_s: Length of the film.
+        n_scenes: Number of its scenes.
+        flags: What was odd when it was read.
+        missing: Modalities that the film lacks.
+        predicted: Every genre that the model knows, in its order.
+        sub_genre: Its sub-genre; None for one that fits nowhere.
+        memberships: The sub-genres that it most belongs to.
+        concepts: What the experts recognised, by modality, strongest first.
+        neighbours: The films most like it, nearest first.
+        map: Place on the map.
+        map_before: The same by the genre model, before fine-tuning.
+    """
+
+    trailer_id: str
+    title: str
+    year: int | None
+    catalog_genres: CatalogGenres
+    split: str
+    duration_s: float
+    n_scenes: int
+    flags: tuple[str, ...]
+    missing: tuple[str, ...]
+    predicted: tuple[GenreAnswer, ...]
+    sub_genre: Annotated[NearSubGenre | None, Field(alias="subgenre")]
+    memberships: tuple[Membership, ...] = ()
+    concepts: Mapping[str, tuple[Concept, ...]]
+    neighbours: tuple[NearFilm, ...]
+    map: tuple[float, float]
+    map_before: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class FoundWord:
+    """A word that was asked for, as it was found: where, and how strongly, 0..1."""
+
+    asked: str
+    word: str
+    modality: Annotated[str, Field(alias="mode")]
+    score: float
+
+
+@dataclass(frozen=True)
 class Match(Neighbour):
     """A film or scene that a search found; its score and `by_modality` (cosines there) are the search's.
 
     Attributes:
         words: Words asked for and found in it, strongest first.
-        start_s: First moment of a scene, seconds; None for a whole film.
+        scene: Number of a scene; None for a whole film.
+        start_s: First moment of a scene, seconds.
         end_s: First moment after it.
     """
 
-    words: tuple[str, ...] = ()
+    words: tuple[FoundWord, ...] = ()
+    scene: int | None = None
     start_s: float | None = None
     end_s: float | None = None
-
-    def to_dict(self) -> JsonObject:
-        """As JSON."""
-        times = {} if self.start_s is None else {"start_s": self.start_s, "end_s": self.end_s}
-        return {**super().to_dict(), "words": list(self.words), **times}
 
 
 class Matches(tuple[Match, ...]):
@@ -303,33 +321,20 @@ class Matches(tuple[Match, ...]):
         notes: A sentence for each word that was found nowhere.
     """
 
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
 
-    @classmethod
-    def of_rows(cls, rows: Iterable[JsonObject], notes: Sequence[str] = ()) -> "Matches":
-        """From rows as `cinegrain search --json` prints them."""
-        found = cls(
-            Match(
-                row["trailer_id"],
-                row["title"],
-                tuple(row["genres"]),
-                row["score"],
-                row["modes"],
-                tuple(word["word"] for word in row.get("words", [])),
-                row.get("start_s"),
-                row.get("end_s"),
-            )
-            for row in rows
-        )
-        found.notes = tuple(notes)
-        return found
+    def __new__(cls, found: Iterable[Match], notes: Iterable[str] = ()) -> "Matches":
+        """From matches, best first."""
+        self = super().__new__(cls, found)
+        self.notes = tuple(notes)
+        return self
 
     def to_dict(self) -> JsonObject:
         """As JSON: `matches` and `notes`."""
-        return {"matches": [match.to_dict() for match in self], "notes": list(self.notes)}
+        return {"matches": to_json(self), "notes": list(self.notes)}
 
     def _repr_html_(self) -> str:
-        rows = [(f"{match.score:.2f}", match.title, ", ".join(match.genres)) for match in self]
+        rows = [(f"{match.score:.2f}", match.title, ", ".join(match.catalog_genres)) for match in self]
         return html_table(rows, ("score", "title", "genres"))
 
 
@@ -354,14 +359,14 @@ def genre_answers(
             genre,
             float(probabilities[j]),
             bool(probabilities[j] >= thresholds[j]),
+            by_modality(modalities.values(), influence[:, j].tolist()),
             dict(zip(modalities, influence[:, j].tolist(), strict=True)),
-            modalities,
         )
         for j, genre in enumerate(genres)
     )
 
 
-def scene_words(seen: Iterable[tuple[str, Sequence[Concept]]], *, top_k: int) -> dict[str, list[JsonObject]]:
+def scene_words(seen: Iterable[tuple[str, Sequence[Concept]]], *, top_k: int) -> dict[str, tuple[Concept, ...]]:
     """The best words of each expert in one scene, by modality; a word that several experts have stands once.
 
     Args:
@@ -374,7 +379,7 @@ def scene_words(seen: Iterable[tuple[str, Sequence[Concept]]], *, top_k: int) ->
             own = found.setdefault(modality, {})
             own[concept.name] = max(concept.score, own.get(concept.name, 0.0))
     return {
-        modality: [{"name": name, "score": round(score, 4)} for name, score in own.items()]
+        modality: tuple(Concept(name, round(score, 4)) for name, score in own.items())
         for modality, own in found.items()
     }
 

@@ -185,10 +185,9 @@ class FittedRun:
 
         rows = []
         for row in self._live.state().atlas.rows:
-            own = row["subgenre"] or {"id": None, "name": None, "distance": None}
-            predicted = [genre["name"] for genre in row["predicted"] if genre["decided"]]
-            place = {"sub_genre_id": own["id"], "sub_genre": own["name"], "distance": own["distance"]}
-            rows.append({**row, "predicted": predicted, **place})
+            own, predicted = row.sub_genre, [genre.name for genre in row.predicted if genre.decided]
+            place = {"sub_genre_id": own.id, "sub_genre": own.name, "distance": own.distance} if own else {}
+            rows.append({**vars(row), "genres": row.catalog_genres, "predicted": predicted, "sub_genre": None, **place})
         text, texts = pa.string(), pa.list_(pa.string())
         types = {"trailer_id": text, "title": text, "year": pa.int32(), "genres": texts, "predicted": texts}
         types |= {"sub_genre_id": text, "sub_genre": text, "distance": pa.float64(), "split": text}
@@ -265,7 +264,7 @@ class FittedRun:
         row = found if isinstance(found, int) else None
         encoded = self._asked().new_film(found).encoded if isinstance(found, Path | str) else atlas.encoded[found]
         near = similar_films(atlas, encoded, top_k=top_k, modality=by, row=row)
-        return Matches(Match(film.trailer_id, film.title, film.genres, film.score, film.by_modality) for film in near)
+        return Matches(Match(**vars(film)) for film in near)
 
     def search(
         self,
@@ -328,10 +327,8 @@ class FittedRun:
         library = self._live.library()
         query = make_query(library, wanted, words=asked, word_weight=word_weight)
         if scenes:
-            found = search_scenes(library, query, watching(progress), top_k=top_k)
-        else:
-            found = search_films(library, query, top_k=top_k)
-        return Matches.of_rows(found, () if query.words is None else query.words.notes)
+            return search_scenes(library, query, watching(progress), top_k=top_k)
+        return search_films(library, query, top_k=top_k)
 
     def serve(self, *, host: str = "127.0.0.1", port: int = 0, open_browser: bool = False) -> "Server":
         """The explorer, in a thread of this process, so that a notebook can continue.

@@ -126,7 +126,7 @@ def test_cards_say_what_the_data_hold() -> None:
         assert card.terms[0].word == f"sound {truth[members[0]]}"
         assert card.parents[0].genre == ("A" if truth[members[0]] < 2 else "B")
         assert card.size == len(members) == 20
-        assert sum(card.modes.values()) == pytest.approx(1)
+        assert sum(card.by_modality.values()) == pytest.approx(1)
         assert (card.stability, card.stability_subsamples) == (1, 0.5)
         assert card.exemplars == card.members[:5]
     assert sorted(m for s in atlas.subgenres for m in s.members) == sorted(f"t{i}" for i in range(80))
@@ -153,7 +153,7 @@ def test_the_mode_that_sets_apart_is_named() -> None:
         clustering,
         stability=Stability(np.ones(2), np.ones(2), 1.0, 1.0),
     )
-    assert all(s.modes["audio"] > 0.9 for s in atlas.subgenres)
+    assert all(s.by_modality["audio"] > 0.9 for s in atlas.subgenres)
     assert {s.name for s in atlas.subgenres} == {"A", "A (2)"}, "without words the names still differ"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cinegrain.atlas.arrivals import Arrivals, read_arrivals, write_arrivals
+from cinegrain.atlas.arrivals import Arrival, Arrivals, Limit, read_arrivals, write_arrivals
 from cinegrain.config import Settings, load_settings, save_settings
 from cinegrain.discovery.settings import DiscoverSettings
 from cinegrain.models.settings import ModelSettings
@@ -21,7 +21,6 @@ from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.settings import FinetuneSettings, TrainSettings
-from cinegrain.types import JsonObject
 
 N_KINDS, N_OLD, N_NEW, N_STRANGE = 6, 180, 24, 24
 NEW = [f"{i}" for i in range(N_OLD, N_OLD + N_NEW)]
@@ -77,21 +76,31 @@ def growing_run(folder: Path) -> Run:
     return run
 
 
-def assign_stored(run: Run, trailer_ids: Sequence[str]) -> tuple[JsonObject, ...]:
+def assign_stored(run: Run, trailer_ids: Sequence[str]) -> tuple[Arrival, ...]:
     """Puts films that the dataset holds and the catalogue does not name into the atlas, as `assign` does videos."""
     records = {record.trailer_id: record for record in EmbeddingDataset(run.dataset).trailers}
     old = read_arrivals(run).rows
     rows = tuple(
-        {
-            "trailer_id": id_,
-            "title": id_,
-            "duration_s": records[id_].duration_s,
-            "n_scenes": records[id_].n_scenes,
-            "flags": list(records[id_].flags),
-            "concepts": {},
-            "path": records[id_].path,
-            "at": "",
-        }
+        Arrival(
+            trailer_id=id_,
+            title=id_,
+            year=None,
+            catalog_genres=(),
+            split="arrived",
+            duration_s=records[id_].duration_s,
+            n_scenes=records[id_].n_scenes,
+            flags=records[id_].flags,
+            missing=(),
+            predicted=(),
+            sub_genre=None,
+            concepts={},
+            neighbours=(),
+            map=(0.0, 0.0),
+            path=records[id_].path,
+            at="",
+            nearest=Limit("", 0.0, 0.0),
+            otherwise="",
+        )
         for id_ in trailer_ids
     )
     write_arrivals(run, Arrivals((*old, *rows), np.zeros((len(old) + len(rows), 1, 1), np.float32), placed_for=""))

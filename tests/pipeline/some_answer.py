@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cinegrain.media.files import path_text
-from cinegrain.results import GenreAnswer, Origin, Prediction
+from cinegrain.results import GenreAnswer, Prediction
 
 
 def some_answer(path: Path, *genres: GenreAnswer, title: str = "", model: str = "m") -> Prediction:
@@ -20,10 +20,12 @@ def some_answer(path: Path, *genres: GenreAnswer, title: str = "", model: str = 
         strangeness=None,
         genres=genres,
         missing=("audio",),
-        origin=Origin(status.st_size, status.st_mtime_ns, model),
+        size_bytes=status.st_size,
+        modified_ns=status.st_mtime_ns,
+        model=model,
     )
 
 
 def some_genre(name: str, probability: float, *, decided: bool) -> GenreAnswer:
     """Nothing has an influence on it."""
-    return GenreAnswer(name, probability, decided, {}, {})
+    return GenreAnswer(name, probability, decided, {})

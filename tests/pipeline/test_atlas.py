@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from cinegrain.atlas.edit import Editor
 from cinegrain.atlas.edit_log import read_log
-from cinegrain.atlas.run_atlas import RunAtlas, corpus_of, open_atlas
+from cinegrain.atlas.run_atlas import RunAtlas, open_atlas
 from cinegrain.cli.main import app
 from cinegrain.config import load_settings, save_settings
 from cinegrain.discovery.settings import DiscoverSettings
@@ -23,6 +23,7 @@ from cinegrain.errors import ConflictError, EditError, StoreError
 from cinegrain.pipeline.answers.answer import Answers
 from cinegrain.pipeline.discover import discover
 from cinegrain.pipeline.learning.train import fine_tune, load_data
+from cinegrain.results import Film, NearSubGenre, to_json
 from cinegrain.runs.artifacts import read_json
 from cinegrain.runs.catalog import Matched, load_matched, save_matched
 from cinegrain.runs.layout import Run
@@ -83,7 +84,12 @@ def run(discovered: Path, tmp_path: Path) -> Run:
 
 
 def members(atlas: RunAtlas) -> dict[str, set[str]]:
-    return {card["id"]: set(card["members"]) for card in atlas.cards}
+    return {card.id: set(card.members) for card in atlas.cards}
+
+
+def home(film: Film) -> NearSubGenre:
+    assert film.sub_genre
+    return film.sub_genre
 
 
 def table(run: Run) -> dict[str, str]:
@@ -94,11 +100,11 @@ def table(run: Run) -> dict[str, str]:
 def test_without_edits_the_atlas_is_what_discovery_found(run: Run) -> None:
     atlas, found = open_atlas(run), read_json(run.atlas)
     for card, old in zip(atlas.cards, found["subgenres"], strict=True):
-        assert {key: card[key] for key in old} == old
-        assert (card["edited"], card["locked"], card["arrived"]) == (False, False, 0)
-    assert atlas.rows == read_json(run.trailers)
+        assert to_json(card).items() >= old.items()
+        assert (card.edited, card.locked, card.arrived) == (False, False, 0)
+    assert to_json(atlas.rows) == read_json(run.trailers)
     assert atlas.version == 0
-    assert table(run) == {row["trailer_id"]: row["subgenre"]["name"] for row in atlas.rows}
+    assert table(run) == {row.trailer_id: home(row).name for row in atlas.rows}
 
 
 def test_edits_are_shown_by_every_part(run: Run) -> None:
@@ -106,30 +112,29 @@ def test_edits_are_shown_by_every_part(run: Run) -> None:
     before = members(open_atlas(run))
     anna.rename("S01", "Köy filmleri")
     anna.merge("S01", ["S02"])
-    film = open_atlas(run).cards[-1]["members"][0]
+    film = open_atlas(run).cards[-1].members[0]
     anna.move([film], "S01")
     atlas = open_atlas(run)
     card = atlas.cards[0]
-    assert (card["id"], card["name"], card["edited"]) == ("S01", "Köy filmleri", True)
-    assert set(card["members"]) == before["S01"] | before["S02"] | {film}
-    assert card["size"] == len(card["members"]) == len(set(card["members"]))
-    assert card["stability"] is None
-    assert sum(card["modes"].values()) == pytest.approx(1)
-    corpus = corpus_of(atlas)
-    points = corpus.encoded.reshape(len(corpus.encoded), -1)
-    points /= np.linalg.norm(points, axis=1, keepdims=True)
-    total = points[[t in set(card["members"]) for t in corpus.trailer_ids]].sum(axis=0)
-    np.testing.assert_allclose(corpus.centroids[0], total / np.linalg.norm(total), atol=1e-9)
-    near = points @ corpus.centroids.T
-    place = {c["id"]: i for i, c in enumerate(atlas.cards)}
+    assert (card.id, card.name, card.edited) == ("S01", "Köy filmleri", True)
+    assert set(card.members) == before["S01"] | before["S02"] | {film}
+    assert card.size == len(card.members) == len(set(card.members))
+    assert card.stability is None
+    assert sum(card.by_modality.values()) == pytest.approx(1)
+    points = atlas.encoded.reshape(len(atlas.rows), -1)
+    points = points / np.linalg.norm(points, axis=1, keepdims=True)
+    total = points[[t in set(card.members) for t in atlas.trailer_ids]].sum(axis=0)
+    np.testing.assert_allclose(atlas.centroids[0], total / np.linalg.norm(total), atol=1e-9)
+    near = points @ atlas.centroids.T
+    place = {c.id: i for i, c in enumerate(atlas.cards)}
     for i, row in enumerate(atlas.rows):
-        assert row["subgenre"]["distance"] == pytest.approx(1 - near[i, place[row["subgenre"]["id"]]], abs=1e-6)
+        assert home(row).distance == pytest.approx(1 - near[i, place[home(row).id]], abs=1e-6)
     assert table(run)[film] == "Köy filmleri"
     answers = Answers(run)
     sub_genre = answers.predict(answers.film(film), top_k=1).sub_genre
     assert sub_genre
     name = sub_genre.name
-    assert name in {c["name"] for c in atlas.cards}
+    assert name in {c.name for c in atlas.cards}
     entry = read_log(run.edits).entries[1]
     assert (entry.by, entry.why) == ("anna", "they are one")
     assert entry.said.startswith("merges S02 “")
@@ -137,7 +142,7 @@ def test_edits_are_shown_by_every_part(run: Run) -> None:
     anna.undo()
     anna.undo()
     assert members(open_atlas(run)) == before
-    assert [c["name"] for c in open_atlas(run).cards] == [c["name"] for c in read_json(run.atlas)["subgenres"]]
+    assert [c.name for c in open_atlas(run).cards] == [c["name"] for c in read_json(run.atlas)["subgenres"]]
     assert table(run) == {row["trailer_id"]: row["subgenre"]["name"] for row in read_json(run.trailers)}
 
 
@@ -146,7 +151,7 @@ def test_edits_outlast_another_seed_and_a_tenth_more_films(run: Run) -> None:
     start = open_atlas(run)
     anna.rename("S01", "Named by Anna")
     anna.merge("S02", ["S05"])
-    film = start.cards[2]["members"][0]
+    film = start.cards[2].members[0]
     anna.move([film], "S04")
     split = anna.split("S03", open_atlas(run).halves("S03")[1], "Half")
     anna.lock("S04")
@@ -165,12 +170,12 @@ def test_edits_outlast_another_seed_and_a_tenth_more_films(run: Run) -> None:
         old, new = set(before.edited.by_id[id_].members), set(after.edited.by_id[id_].members)
         assert len(old & new) >= 0.25 * len(old | new)
     listed = [t for group in after.edited.groups for t in group.members]
-    assert sorted(listed) == sorted(row["trailer_id"] for row in after.rows)
+    assert sorted(listed) == sorted(row.trailer_id for row in after.rows)
 
 
 def test_what_is_not_found_again_is_told_and_kept(run: Run) -> None:
     start = open_atlas(run)
-    last = start.cards[-1]["id"]
+    last = start.cards[-1].id
     Editor(run, "anna").rename(last, "A name that waits")
     heard = rediscover(run, k=2)
     gone = [id_ for id_ in members(start) if id_ not in members(open_atlas(run))]
@@ -270,7 +275,7 @@ def test_the_commands(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     code, text = command("rename", folder, "S03", "x", *by)
     assert code == 1
     assert "locked. Unlock it first" in text
-    title = next(row["title"] for row in open_atlas(run).rows if row["subgenre"]["id"] == "S04")
+    title = next(row.title for row in open_atlas(run).rows if home(row).id == "S04")
     assert command("move", folder, title, "--to", "S05", *by)[0] == 0
     code, text = command("split", folder, "S01", "--name", "Half a village", *by, "--json")
     assert code == 0

@@ -68,7 +68,7 @@ def test_a_file_makes_of_the_bare_discovery_the_same_atlas(
     if ending == ".json":
         assert again.edited.by_id["S04"].locked
     Editor(bare, "ben").undo([e.id for e in again.log.entries][::-1])
-    assert content(bare) == {g["name"]: frozenset(g["members"]) for g in again.found["subgenres"]}
+    assert content(bare) == {g.name: frozenset(g.members) for g in again.found.subgenres}
 
 
 @pytest.mark.parametrize("ending", SKOS_ENDINGS)
@@ -79,13 +79,13 @@ def test_skos_holds_what_the_atlas_holds_and_keeps_its_rules(edited: Run, tmp_pa
     form = {".ttl": "turtle", ".rdf": "xml", ".jsonld": "json-ld"}[ending]
     graph = rdflib.Graph().parse(data=file.read_bytes(), format=form)
     for card in atlas.cards:
-        node = rdflib.URIRef(f"{base}subgenre/{card['id']}")
-        assert list(graph.objects(node, SKOS.prefLabel)) == [rdflib.Literal(card["name"], lang="tr")]
-        assert {str(x) for x in graph.objects(node, SKOS.altLabel)} == set(card["former"])
+        node = rdflib.URIRef(f"{base}subgenre/{card.id}")
+        assert list(graph.objects(node, SKOS.prefLabel)) == [rdflib.Literal(card.name, lang="tr")]
+        assert {str(x) for x in graph.objects(node, SKOS.altLabel)} == set(card.former)
         films = {str(graph.value(film, DCTERMS.identifier)) for film in graph.objects(node, OWN.member)}
-        assert films == set(card["members"])
+        assert films == set(card.members)
         genres = {str(graph.value(genre, SKOS.prefLabel)) for genre in graph.objects(node, SKOS.broader)}
-        assert genres <= {parent["genre"] for parent in card["parents"]}
+        assert genres <= {parent.genre for parent in card.parents}
     concepts = set(graph.subjects(RDF.type, SKOS.Concept))
     schemes = set(graph.subjects(RDF.type, SKOS.ConceptScheme))
     assert len(schemes) == 1

@@ -165,14 +165,14 @@ def test_words_of_both_experts_are_kept_and_the_surer_one_counts(run: Run, answe
     library = open_library(run, Silent())
     heard = find_words(library, ["music"])
     for id_, score in (("7", 0.5), (HALF_DEAF, 0.25)):
-        by_mode = {row["mode"]: row["score"] for row in heard.reasons(library.number[id_])}
+        by_mode = {row.modality: row.score for row in heard.reasons(library.number[id_])}
         assert by_mode == {"audio": score, "image": 0.5}, "search measures a word as the rows do"
     found = open_atlas(run)
-    named = {term["word"] for card in found.cards for term in card["terms"]}
+    named = {term.word for card in found.cards for term in card.terms}
     assert {name.split()[0] for name in named} >= {"ears", "more_ears", "eyes", "more_eyes"}
     for card in found.cards:
-        assert list(card["modes"]) == MODALITIES
-        assert sum(card["modes"].values()) == pytest.approx(1)
+        assert list(card.by_modality) == MODALITIES
+        assert sum(card.by_modality.values()) == pytest.approx(1)
 
 
 def test_the_explorers_pages(run: Run) -> None:

@@ -196,32 +196,32 @@ def test_films_answers_agree_with_the_runs_own_files(client: TestClient, demo: P
 
 def test_filters_find_what_a_plain_walk_over_the_rows_finds(client: TestClient, demo: Path) -> None:
     rows = open_atlas(Run.open(demo)).rows
-    genre = rows[0]["genres"][0]
-    subgenre = next(row["subgenre"]["id"] for row in rows if row["subgenre"])
-    years = sorted(row["year"] for row in rows)
+    genre = rows[0].catalog_genres[0]
+    subgenre = next(row.sub_genre.id for row in rows if row.sub_genre)
+    years = sorted(row.year for row in rows if row.year is not None)
     middle = years[len(years) // 2]
-    word = rows[0]["title"].split()[0]
+    word = rows[0].title.split()[0]
 
     def sure(row: Any) -> float:
-        of = {each["id"]: each["membership"] for each in row["memberships"]}
-        return float(of.get(row["subgenre"]["id"], 0.0))
+        of = {each.id: each.membership for each in row.memberships}
+        return float(of.get(row.sub_genre.id, 0.0))
 
     asked: list[tuple[dict[str, Any], Callable[[Any], bool]]] = [
         ({}, lambda row: True),
-        ({"genre": [genre]}, lambda row: genre in row["genres"]),
+        ({"genre": [genre]}, lambda row: genre in row.catalog_genres),
         ({"genre": ["No such genre"]}, lambda row: False),
-        ({"subgenre": [subgenre]}, lambda row: row["subgenre"]["id"] == subgenre),
-        ({"year_from": middle}, lambda row: row["year"] >= middle),
-        ({"year_to": middle - 1}, lambda row: row["year"] < middle),
-        ({"text": word.upper()}, lambda row: word.casefold() in row["title"].casefold()),
+        ({"subgenre": [subgenre]}, lambda row: row.sub_genre.id == subgenre),
+        ({"year_from": middle}, lambda row: row.year >= middle),
+        ({"year_to": middle - 1}, lambda row: row.year < middle),
+        ({"text": word.upper()}, lambda row: word.casefold() in row.title.casefold()),
         ({"sure": 0.9}, lambda row: sure(row) >= 0.9),
-        ({"genre": [genre], "year_to": middle}, lambda row: genre in row["genres"] and row["year"] <= middle),
+        ({"genre": [genre], "year_to": middle}, lambda row: genre in row.catalog_genres and row.year <= middle),
     ]
     for params, test in asked:
         found = client.get("/api/v1/points", params=params).json()
-        assert set(found["id"]) >= {row["trailer_id"] for row in rows if test(row)}, params
+        assert set(found["id"]) >= {row.trailer_id for row in rows if test(row)}, params
         if "text" not in params:  # words are looked for in the catalogue's texts as well
-            assert set(found["id"]) == {row["trailer_id"] for row in rows if test(row)}, params
+            assert set(found["id"]) == {row.trailer_id for row in rows if test(row)}, params
         assert found["n_wanted"] == len(found["id"])
 
 

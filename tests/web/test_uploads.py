@@ -21,6 +21,7 @@ from tests.web.conftest import decoded
 
 from cinegrain.runs.layout import Run
 from cinegrain.web import uploads as module
+from cinegrain.web.replies import UploadView
 from cinegrain.web.server import make_app
 from cinegrain.web.uploads import Limits, Uploads
 
@@ -211,17 +212,17 @@ def test_cancelled_while_it_comes_it_stays_in_the_list_and_is_not_looked_at(
         yield film[:1000]
         if last:
             yield film[1000:]
-        uploads.cancel(uploads.all()[0]["id"])
+        uploads.cancel(uploads.all()[0].id)
         if not last:
             yield film[1000:]
 
     try:
         with ThreadPoolExecutor() as aside:  # a browser's driver may have this thread's event loop
             taken = aside.submit(asyncio.run, uploads.receive("a.mp4", chunks(), None)).result()
-        assert taken["state"] == "cancelled"
+        assert taken.state == "cancelled"
         time.sleep(0.3)
-        assert [upload["state"] for upload in uploads.all()] == ["cancelled"]
-        assert not (demo / "uploads" / taken["id"]).exists()
+        assert [upload.state for upload in uploads.all()] == ["cancelled"]
+        assert not (demo / "uploads" / taken.id).exists()
     finally:
         uploads.close()
 
@@ -287,26 +288,26 @@ def test_the_process_that_answers_stays_warm_and_is_replaced_when_it_is_gone(dem
     async def chunks(content: bytes) -> AsyncIterator[bytes]:
         yield content
 
-    def bring_and_wait(content: bytes) -> dict[str, Any]:
+    def bring_and_wait(content: bytes) -> UploadView:
         with ThreadPoolExecutor() as aside:  # a browser's driver may have this thread's event loop
-            id_ = aside.submit(asyncio.run, uploads.receive("a.mp4", chunks(content), None)).result()["id"]
+            id_ = aside.submit(asyncio.run, uploads.receive("a.mp4", chunks(content), None)).result().id
         until = time.monotonic() + 120
-        while (found := uploads.get(id_))["state"] not in ("done", "failed") and time.monotonic() < until:
+        while (found := uploads.get(id_)).state not in ("done", "failed") and time.monotonic() < until:
             time.sleep(0.05)
-        return dict(found)
+        return found
 
     def pid() -> int:
         assert uploads._looking is not None
         return uploads._looking.pid
 
     try:
-        assert bring_and_wait(film)["state"] == "done"
+        assert bring_and_wait(film).state == "done"
         first = pid()
         rubbish = bring_and_wait(b"\x00\x00\x00\x18ftypmp42" + bytes(range(256)) * 40)
-        assert (rubbish["state"], pid()) == ("failed", first)
-        assert (bring_and_wait(film)["state"], pid()) == ("done", first)
+        assert (rubbish.state, pid()) == ("failed", first)
+        assert (bring_and_wait(film).state, pid()) == ("done", first)
         os.kill(first, signal.SIGKILL)
-        assert bring_and_wait(film)["state"] == "done"
+        assert bring_and_wait(film).state == "done"
         last = pid()
         assert last != first
     finally:

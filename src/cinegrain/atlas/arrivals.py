@@ -9,9 +9,36 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from cinegrain.errors import StoreError
+from cinegrain.results import Film, from_json, to_json
 from cinegrain.runs.artifacts import write_bytes
 from cinegrain.runs.layout import Run
-from cinegrain.types import Float32, JsonObject
+from cinegrain.types import Float32
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The nearest sub-genre, the cosine distance to it, and how far away a film of it may be."""
+
+    id: str
+    distance: float
+    limit: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrival(Film):
+    """A film put into the atlas after discovery.
+
+    Attributes:
+        path: Of its file.
+        at: When it came, UTC.
+        nearest: Sub-genre.
+        otherwise: Id of the nearest one of discovery's.
+    """
+
+    path: str
+    at: str
+    nearest: Limit
+    otherwise: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,30 +46,29 @@ class Arrivals:
     """Films put into the atlas after discovery, in the order they came.
 
     Attributes:
-        rows: As in trailers.json, with `subgenre` None for a film that fits nowhere; besides: `path` and `at` (UTC),
-            `nearest` sub-genre (id, distance, limit), and `otherwise`, the nearest one of discovery's.
+        rows: The films.
         encoded: Gated vectors, shape (a, e, d).
         placed_for: Key of the discovery whose atlas they were put into.
     """
 
-    rows: tuple[JsonObject, ...]
+    rows: tuple[Arrival, ...]
     encoded: Float32
     placed_for: str
 
     @property
     def home(self) -> dict[str, str]:
         """The sub-genre of each film by id; "" where it fits nowhere."""
-        return {row["trailer_id"]: (row["subgenre"] or {"id": ""})["id"] for row in self.rows}
+        return {row.trailer_id: row.sub_genre.id if row.sub_genre else "" for row in self.rows}
 
     @property
     def otherwise(self) -> dict[str, str]:
         """The nearest sub-genre of discovery's, for films whose home people made."""
-        return {row["trailer_id"]: row["otherwise"] for row in self.rows if row["subgenre"]}
+        return {row.trailer_id: row.otherwise for row in self.rows if row.sub_genre}
 
     def without(self, trailer_ids: Sequence[str]) -> "Arrivals":
         """Those that are not among the given ones."""
         gone = set(trailer_ids)
-        keep = [i for i, row in enumerate(self.rows) if row["trailer_id"] not in gone]
+        keep = [i for i, row in enumerate(self.rows) if row.trailer_id not in gone]
         return Arrivals(tuple(self.rows[i] for i in keep), self.encoded[keep], self.placed_for)
 
 
@@ -61,7 +87,7 @@ def read_arrivals(run: Run) -> Arrivals:
         with safe_open(run.arrivals, framework="numpy") as file:
             about = file.metadata() or {}
             encoded = file.get_tensor("encoded")
-        rows = tuple(json.loads(about["rows"]))
+        rows = from_json(tuple[Arrival, ...], json.loads(about["rows"]))
         if len(rows) != len(encoded):
             raise ValueError(f"{len(rows)} rows for {len(encoded)} vectors")
         return Arrivals(rows, np.asarray(encoded, dtype=np.float32), about["placed_for"])
@@ -77,5 +103,5 @@ def write_arrivals(run: Run, arrivals: Arrivals) -> None:
     Raises:
         StoreError: If the file cannot be written.
     """
-    about = {"rows": json.dumps(arrivals.rows, ensure_ascii=False), "placed_for": arrivals.placed_for}
+    about = {"rows": json.dumps(to_json(arrivals.rows), ensure_ascii=False), "placed_for": arrivals.placed_for}
     write_bytes(run.arrivals, save({"encoded": np.ascontiguousarray(arrivals.encoded)}, metadata=about))

@@ -7,11 +7,14 @@ from functools import cached_property
 import numpy as np
 
 from cinegrain.atlas.edits import same_name, subgenre_id
+from cinegrain.discovery.choose_k import KPoint
 from cinegrain.discovery.clustering import Clustering, unit_rows
 from cinegrain.discovery.stability import Stability
+from cinegrain.discovery.structure import GenreStructure
 from cinegrain.discovery.verdict import Verdict
 from cinegrain.naming.terms import Term, TermCounts, distinctive_terms, label_words
-from cinegrain.results import by_modality
+from cinegrain.results import ByModality, by_modality
+from cinegrain.runs.provenance import Provenance
 from cinegrain.types import Bool, Float64
 
 _PARENT_SHARE, _PAIR_SHARE = 0.5, 0.35
@@ -61,7 +64,7 @@ class SubGenre:
         parents: Genres of the members, most frequent first.
         exemplars: The members nearest to the centre.
         members: All members, nearest first.
-        modes: Share of each mode in what sets it apart; adds up to 1.
+        by_modality: Share of each modality in what sets it apart; adds up to 1.
         cohesion: Mean cosine similarity of members to the centre.
         stability: Mean over other seeds of the best Jaccard overlap with one of their clusters, 0..1; None for a
             group that people put together, which no search can find again.
@@ -78,12 +81,84 @@ class SubGenre:
     parents: tuple[Parent, ...]
     exemplars: tuple[str, ...]
     members: tuple[str, ...]
-    modes: dict[str, float]
+    by_modality: ByModality
     cohesion: float
     stability: float | None
     stability_subsamples: float | None
     verdict: Verdict | None = None
     finer: tuple[FinerGroup, ...] = ()
+
+
+@dataclass(frozen=True)
+class Card(SubGenre):
+    """A sub-genre as people want it.
+
+    Attributes:
+        edited: Whether people changed its name or films.
+        locked: Whether people keep it as it is.
+        former: Names that it had.
+        arrived: How many films came after discovery.
+    """
+
+    edited: bool = False
+    locked: bool = False
+    former: tuple[str, ...] = ()
+    arrived: int = 0
+
+
+@dataclass(frozen=True)
+class StabilityFigures:
+    """How alike (adjusted Rand index) searches with other seeds are, and searches of fewer films."""
+
+    seeds_ari: float | None
+    subsamples_ari: float | None
+
+
+@dataclass(frozen=True)
+class StructureOfGenre(GenreStructure):
+    """The same, and what to think of it."""
+
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Whether there is finer structure than genres: in a sentence, at all, and genre by genre."""
+
+    said: str
+    finds: bool
+    genres: tuple[StructureOfGenre, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discovered:
+    """What atlas.json holds.
+
+    Attributes:
+        key: Of everything it was made from.
+        k: Number of sub-genres.
+        criterion: Why so many.
+        curve: What was compared to choose the number.
+        stability: How well the search comes back.
+        structure: Whether there is finer structure than genres.
+        tested_as_causes: Plain variables that might have made the sub-genres.
+        genres: Those that were learned.
+        modes: Modality of each expert.
+        subgenres: Biggest first.
+        provenance: How it was made.
+    """
+
+    key: str
+    k: int
+    criterion: str
+    curve: tuple[KPoint, ...]
+    stability: StabilityFigures
+    structure: Structure
+    tested_as_causes: tuple[str, ...] = ()
+    genres: tuple[str, ...]
+    modes: tuple[str, ...]
+    subgenres: tuple[SubGenre, ...]
+    provenance: Provenance
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +238,7 @@ def describe(films: Films, inside: Bool, centre: Float64, *, id: str) -> SubGenr
         parents=parents,
         exemplars=tuple(films.trailer_ids[i] for i in members[:N_EXEMPLARS]),
         members=tuple(films.trailer_ids[i] for i in members),
-        modes=_mode_shares(films.points.reshape(films.encoded.shape), centre, inside, films.modes),
+        by_modality=_mode_shares(films.points.reshape(films.encoded.shape), centre, inside, films.modes),
         cohesion=float(similarity[inside].mean()),
         stability=None,
         stability_subsamples=None,

@@ -2,7 +2,7 @@
 
 import getpass
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from cinegrain.atlas.edit_log import EditLog, add_entries, now
 from cinegrain.atlas.edits import (
@@ -22,7 +22,6 @@ from cinegrain.atlas.registry import highest_ever
 from cinegrain.atlas.run_atlas import RunAtlas, open_atlas, write_table
 from cinegrain.errors import EditError
 from cinegrain.runs.layout import Run
-from cinegrain.types import JsonObject
 
 FreshId = Callable[[], str]
 MakeOperations = Callable[[Edited, FreshId], Sequence[Operation]]
@@ -103,7 +102,7 @@ class Editor:
         def entries(log: EditLog) -> list[Entry]:
             atlas = self._atlas()
             known = list(log.entries)
-            highest = highest_ever(self.run, atlas.found["subgenres"])
+            highest = highest_ever(self.run, (card.id for card in atlas.found.subgenres))
             given: list[str] = []
 
             def fresh() -> str:
@@ -132,21 +131,23 @@ def user_name() -> str:
         return "somebody"
 
 
-def history_rows(atlas: RunAtlas) -> list[JsonObject]:
-    """Every entry of the log, with `state`: "" if it stands, else undone or what it waits for."""
+@dataclass(frozen=True)
+class PastEntry(Entry):
+    """An entry, and its `state`: "" if it stands, else undone or what it waits for."""
+
+    state: str
+
+
+def history_rows(atlas: RunAtlas) -> list[PastEntry]:
+    """Every entry of the log."""
     stands = {entry.id for entry in standing(atlas.log.entries)}
     waits = {waiting.entry.id: waiting.because for waiting in atlas.edited.waiting}
     rows = []
     for entry in atlas.log.entries:
         undone = entry.id not in stands and not isinstance(entry.operation, Undo)
         state = "undone" if undone else f"waits: {waits[entry.id]}" if entry.id in waits else ""
-        rows.append({**as_json(entry), "state": state})
+        rows.append(PastEntry(**vars(entry), state=state))
     return rows
-
-
-def as_json(entry: Entry) -> JsonObject:
-    """An entry as it stands in the log."""
-    return asdict(entry)
 
 
 def _name_of(subgenre: str, edited: Edited) -> str:

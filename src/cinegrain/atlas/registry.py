@@ -1,6 +1,6 @@
 """Every sub-genre that a run ever had, so that ids outlast discoveries."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from safetensors import SafetensorError
@@ -16,21 +16,21 @@ from cinegrain.runs.layout import Run
 from cinegrain.types import Float64, JsonObject
 
 
-def as_base(subgenres: Sequence[JsonObject], arrivals: Arrivals) -> Base:
+def as_base(members: Mapping[str, Sequence[str]], names: Mapping[str, str], arrivals: Arrivals) -> Base:
     """What discovery and the placing of later films found.
 
     Args:
-        subgenres: Cards of discovery.
+        members: Of discovery's sub-genres, by id.
+        names: Of these.
         arrivals: Films that came later.
     """
-    home = {trailer: card["id"] for card in subgenres for trailer in card["members"]}
-    names = {card["id"]: card["name"] for card in subgenres}
+    home = {trailer: id_ for id_, trailers in members.items() for trailer in trailers}
     return Base({**{t: id_ for t, id_ in arrivals.home.items() if t not in home}, **home}, names, arrivals.otherwise)
 
 
-def highest_ever(run: Run, subgenres: Sequence[JsonObject]) -> int:
-    """The highest number that discovery ever gave a sub-genre."""
-    given = [subgenre_number(card["id"]) for card in subgenres]
+def highest_ever(run: Run, subgenres: Iterable[str]) -> int:
+    """The highest number that discovery ever gave a sub-genre; `subgenres` are the ids it gave last."""
+    given = map(subgenre_number, subgenres)
     kept = read_json(run.ids)["highest"] if run.ids.is_file() else 0
     return max([kept, *given])
 
@@ -50,8 +50,9 @@ def read_known(run: Run, entries: Sequence[Entry], space: str) -> Known:
             kept["subgenres"][card["id"]] = {"name": card["name"], "members": card["members"], "found": True}
     if not kept["subgenres"]:
         return NOTHING_KNOWN
-    current = [{"id": id_, **about} for id_, about in kept["subgenres"].items() if about["found"]]
-    edited = replay(as_base(current, read_arrivals(run)), entries)
+    current = {id_: about for id_, about in kept["subgenres"].items() if about["found"]}
+    members, names = ({id_: about[key] for id_, about in current.items()} for key in ("members", "name"))
+    edited = replay(as_base(members, names, read_arrivals(run)), entries)
     asked = wishes(entries)
     offspring: dict[str, list[str]] = {}
     for new, source in asked.parents.items():

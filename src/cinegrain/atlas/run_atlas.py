@@ -1,7 +1,7 @@
 """The atlas of a run as people want it: what discovery found, the films that came later, and every edit that stands."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from cinegrain.atlas.arrivals import NO_ARRIVALS, Arrivals, read_arrivals
-from cinegrain.atlas.cards import Films, Parent, describe, name_key, unique_name
+from cinegrain.atlas.cards import Card, Discovered, Films, SubGenre, describe, name_key, unique_name
 from cinegrain.atlas.edit_log import EditLog, read_log
 from cinegrain.atlas.edits import same_name
 from cinegrain.atlas.edits_replay import Base, Edited, Group, replay, wishes
@@ -22,12 +22,36 @@ from cinegrain.discovery.kmeans import spherical_kmeans
 from cinegrain.errors import EditError, NotFoundError, StoreError
 from cinegrain.naming.terms import Term
 from cinegrain.naming.trailer_words import term_counts
-from cinegrain.runs.artifacts import read_json, write_csv
+from cinegrain.results import Film, NearSubGenre, to_json
+from cinegrain.runs.artifacts import read_as, write_csv
 from cinegrain.runs.catalog import load_matched
 from cinegrain.runs.layout import Run
 from cinegrain.types import Bool, Float64, Int64, JsonObject, Trailer
 
 _TABLE_COLUMNS = ("trailer_id", "title", "genres", "predicted_genres", "subgenre_id", "subgenre", "distance")
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A new sub-genre that films which came later would make.
+
+    Attributes:
+        id: `P1`, `P2` and so on, until the next edit.
+        name: That it would get.
+        keywords: As of a sub-genre.
+        terms: As of a sub-genre.
+        size: Number of films.
+        apartness: How far it is set apart from the others; see `newcomers`.
+        trailers: Its films, the most typical first.
+    """
+
+    id: str
+    name: str
+    keywords: tuple[str, ...]
+    terms: tuple[Term, ...]
+    size: int
+    apartness: float
+    trailers: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +70,8 @@ class RunAtlas:
     """
 
     run: Run
-    found: JsonObject
-    found_rows: Sequence[JsonObject]
+    found: Discovered
+    found_rows: Sequence[Film]
     arrivals: Arrivals
     log: EditLog
     base: Base
@@ -59,39 +83,30 @@ class RunAtlas:
         """Number of the last edit."""
         return self.log.version
 
-    @property
-    def json(self) -> JsonObject:
-        """As atlas.json, with the cards as people want them."""
-        return {
-            **self.found,
-            "k": len(self.cards),
-            "version": self.version,
-            "subgenres": self.cards,
-            "unplaced": list(self.edited.unplaced),
-        }
+    def to_dict(self) -> JsonObject:
+        """As atlas.json, with the cards as people want them, `version` and `unplaced` films."""
+        now = {"k": len(self.cards), "version": self.version, "unplaced": list(self.edited.unplaced)}
+        return {**to_json(self.found), **now, "subgenres": to_json(self.cards)}
 
     @cached_property
-    def cards(self) -> list[JsonObject]:
-        """A card for each sub-genre, as in atlas.json, biggest first.
-
-        Besides: `edited` (by people, in name or films), `locked`, `former` names, `arrived` (films that came later).
-        """
+    def cards(self) -> list[Card]:
+        """A card for each sub-genre, biggest first."""
         taken = {name_key(group.name) for group in self.edited.groups if group.name}
         cards = []
         for group in self.edited.groups:
             as_found = group.id not in self._put_together
             card = _with_arrivals(self._found[group.id], group) if as_found else self._describe(group)
-            name = group.name or _name(card, taken)
+            name = group.name or unique_name(card.parents, card.terms, taken)
             taken.add(name_key(name))
             about = {"name": name, "edited": bool(group.named_by) or not as_found, "locked": group.locked}
             arrived = len(set(group.members) & set(self.arrivals.home))
-            cards.append({**card, **about, "former": list(group.former), "arrived": arrived})
+            cards.append(Card(**vars(card) | about, former=group.former, arrived=arrived))
         return cards
 
     @cached_property
     def centroids(self) -> Float64:
         """Unit rows, shape (k, e * d), in the order of the cards."""
-        row = {card["id"]: i for i, card in enumerate(self.found["subgenres"])}
+        row = {card.id: i for i, card in enumerate(self.found.subgenres)}
         found = [
             self._centre(group) if group.id in self._put_together else self.found_centroids[row[group.id]]
             for group in self.edited.groups
@@ -106,12 +121,12 @@ class RunAtlas:
     @cached_property
     def trailer_ids(self) -> tuple[str, ...]:
         """Of all films: those of discovery, then those that came later."""
-        return tuple(row["trailer_id"] for row in self.found_rows) + tuple(r["trailer_id"] for r in self.arrivals.rows)
+        return tuple(row.trailer_id for row in (*self.found_rows, *self.arrivals.rows))
 
     @cached_property
     def names(self) -> FilmNames:
         """What films are called, in the order of `trailer_ids`."""
-        return FilmNames(self.trailer_ids, [row["title"] for row in (*self.found_rows, *self.arrivals.rows)])
+        return FilmNames(self.trailer_ids, [row.title for row in (*self.found_rows, *self.arrivals.rows)])
 
     @cached_property
     def encoded(self) -> Float64:
@@ -120,21 +135,21 @@ class RunAtlas:
         return np.concatenate([found, self.arrivals.encoded]) if self.arrivals.rows else found
 
     @cached_property
-    def rows(self) -> list[JsonObject]:
-        """As trailers.json, in the order of `trailer_ids`; `subgenre` is None for films that fit nowhere."""
-        of, place = self.edited.group_of, {card["id"]: i for i, card in enumerate(self.cards)}
-        rows = []
+    def rows(self) -> list[Film]:
+        """All films with the sub-genres as people want them, in the order of `trailer_ids`."""
+        of, place = self.edited.group_of, {card.id: i for i, card in enumerate(self.cards)}
+        rows: list[Film] = []
         for i, row in enumerate([*self.found_rows, *self.arrivals.rows]):
-            group, old = of.get(row["trailer_id"]), row["subgenre"]
-            subgenre = None
+            group, old = of.get(row.trailer_id), row.sub_genre
+            sub_genre = None
             if group is not None:
-                if old and old["id"] == group and group not in self._put_together:
-                    near = old["distance"]
+                if old and old.id == group and group not in self._put_together:
+                    near = old.distance
                 else:
                     vector = unit_rows(self.encoded[i : i + 1])[0]
                     near = float(1 - vector @ self.centroids[place[group]])
-                subgenre = {"id": group, "name": self.cards[place[group]]["name"], "distance": near}
-            rows.append({**row, "subgenre": subgenre})
+                sub_genre = NearSubGenre(group, self.cards[place[group]].name, near)
+            rows.append(replace(row, sub_genre=sub_genre))
         return rows
 
     @property
@@ -151,7 +166,7 @@ class RunAtlas:
         """
         return self.trailer_ids[self.names.row(name)]
 
-    def card(self, name: str) -> JsonObject:
+    def card(self, name: str) -> Card:
         """The card of a sub-genre by its id or name.
 
         Raises:
@@ -160,18 +175,18 @@ class RunAtlas:
         wanted = same_name(name)
         for key in ("id", "name"):
             for card in self.cards:
-                if same_name(card[key]) == wanted:
+                if same_name(getattr(card, key)) == wanted:
                     return card
-        some = ", ".join(f"{card['id']} ({card['name']})" for card in self.cards[:5])
+        some = ", ".join(f"{card.id} ({card.name})" for card in self.cards[:5])
         raise NotFoundError(f"There is no sub-genre {name!r}. There are, for example: {some}.")
 
-    def proposal(self, id_: str) -> JsonObject:
+    def proposal(self, id_: str) -> Proposal:
         """One of `proposals`.
 
         Raises:
             NotFoundError: If there is none of this id.
         """
-        proposals = {one["id"]: one for one in self.proposals}
+        proposals = {one.id: one for one in self.proposals}
         if id_ not in proposals:
             raise NotFoundError(f"There is no proposal {id_!r}; there is {', '.join(proposals) or 'none just now'}.")
         return proposals[id_]
@@ -199,12 +214,12 @@ class RunAtlas:
         settled = np.unique(labels[:n_found])
         labels[n_found:] = np.where(np.isin(labels[n_found:], settled), -1, labels[n_found:])
         held_out = np.zeros(len(labels), dtype=bool)
-        held_out[:n_found] = [row["split"] in ("val", "test") for row in self.found_rows]
+        held_out[:n_found] = [row.split in ("val", "test") for row in self.found_rows]
         return learn_fit(unit_rows(self.encoded), labels, self.centroids, held_out, self._settings.assign)
 
     @cached_property
-    def proposals(self) -> list[JsonObject]:
-        """New sub-genres that films which came later make: `id`, `name`, `keywords`, `size`, `apartness`, `trailers`.
+    def proposals(self) -> list[Proposal]:
+        """New sub-genres that films which came later make.
 
         Films that a person placed, and those in locked sub-genres, take no part.
         """
@@ -215,7 +230,7 @@ class RunAtlas:
             [
                 n_found + i
                 for i, row in enumerate(self.arrivals.rows)
-                if row["trailer_id"] not in placed and of.get(row["trailer_id"], "") in open_
+                if row.trailer_id not in placed and of.get(row.trailer_id, "") in open_
             ],
             dtype=np.int64,
         )
@@ -224,20 +239,19 @@ class RunAtlas:
         found = gather(unit_rows(self.encoded[rows]), self.fit, self._settings.assign)
         return [self._proposal(f"P{number}", rows[one.rows], one) for number, one in enumerate(found, start=1)]
 
-    def _proposal(self, id_: str, rows: Int64, gathering: Gathering) -> JsonObject:
+    def _proposal(self, id_: str, rows: Int64, gathering: Gathering) -> Proposal:
         trailers = tuple(self.trailer_ids[row] for row in rows)
         card = self._describe(Group(id_, "", "", (), False, trailers))
-        name = _name(card, {name_key(other["name"]) for other in self.cards})
-        about = {"keywords": card["keywords"], "terms": card["terms"], "size": len(trailers)}
-        return {"id": id_, "name": name, **about, "apartness": gathering.apartness, "trailers": list(trailers)}
+        name = unique_name(card.parents, card.terms, {name_key(other.name) for other in self.cards})
+        return Proposal(id_, name, card.keywords, card.terms, len(trailers), gathering.apartness, trailers)
 
     @cached_property
     def _settings(self) -> Settings:
         return load_settings(self.run.settings) if self.run.settings.is_file() else Settings()
 
     @cached_property
-    def _found(self) -> dict[str, JsonObject]:
-        return {card["id"]: card for card in self.found["subgenres"]}
+    def _found(self) -> dict[str, SubGenre]:
+        return {card.id: card for card in self.found.subgenres}
 
     @cached_property
     def _put_together(self) -> frozenset[str]:
@@ -260,9 +274,9 @@ class RunAtlas:
                 f"{self.run.embeddings} cannot be read: {error}. Run `cinegrain discover` again."
             ) from error
 
-    def _describe(self, group: Group) -> JsonObject:
+    def _describe(self, group: Group) -> SubGenre:
         """A card, still without its name, of a group that people put together."""
-        return asdict(describe(self._films, self._inside(group), self._centre(group), id=group.id))
+        return describe(self._films, self._inside(group), self._centre(group), id=group.id)
 
     def _centre(self, group: Group) -> Float64:
         total = unit_rows(self.encoded[self._inside(group)]).sum(axis=0)
@@ -276,20 +290,19 @@ class RunAtlas:
     def _films(self) -> Films:
         known = {trailer.trailer_id: trailer for trailer in load_matched(self.run.catalog).trailers}
         rows = [*self.found_rows, *self.arrivals.rows]
-        trailers = [known.get(r["trailer_id"], Trailer(r["trailer_id"], self.run.folder, r["title"])) for r in rows]
+        trailers = [known.get(r.trailer_id, Trailer(r.trailer_id, self.run.folder, r.title)) for r in rows]
         concepts = {
-            row["trailer_id"]: {mode: {w["name"]: w["score"] for w in words} for mode, words in row["concepts"].items()}
+            row.trailer_id: {mode: {w.name: w.score for w in words} for mode, words in row.concepts.items()}
             for row in rows
         }
-        columns = self._settings.discover.text_columns
-        genres = tuple(self.found["genres"])
-        labels: Bool = np.array([[genre in row["genres"] for genre in genres] for row in rows], dtype=bool)
+        columns, genres = self._settings.discover.text_columns, self.found.genres
+        labels: Bool = np.array([[genre in row.catalog_genres for genre in genres] for row in rows], dtype=bool)
         return Films(
             self.encoded,
             self.trailer_ids,
             genres,
             labels.reshape(len(rows), -1),
-            tuple(self.found["modes"]),
+            self.found.modes,
             term_counts(trailers, concepts, columns),
         )
 
@@ -300,12 +313,11 @@ def open_atlas(run: Run) -> RunAtlas:
     Raises:
         StoreError: If discovery has not been run, or something is damaged.
     """
-    return join_atlas(run, read_json(run.atlas), read_json(run.trailers), read_arrivals(run), read_log(run.edits))
+    found, rows = read_as(run.atlas, Discovered), read_as(run.trailers, list[Film])
+    return join_atlas(run, found, rows, read_arrivals(run), read_log(run.edits))
 
 
-def join_atlas(
-    run: Run, found: JsonObject, found_rows: Sequence[JsonObject], arrivals: Arrivals, log: EditLog
-) -> RunAtlas:
+def join_atlas(run: Run, found: Discovered, found_rows: Sequence[Film], arrivals: Arrivals, log: EditLog) -> RunAtlas:
     """Puts the parts of an atlas together.
 
     Args:
@@ -315,36 +327,16 @@ def join_atlas(
         arrivals: Films that came later; those that discovery knows by now are left out.
         log: The edits.
     """
-    later = arrivals.without([row["trailer_id"] for row in found_rows])
+    later = arrivals.without([row.trailer_id for row in found_rows])
     left_out: tuple[str, ...] = ()
-    if later.rows and later.placed_for != found["key"]:
+    if later.rows and later.placed_for != found.key:
         left_out = (
             f"{len(later.rows)} films came after an earlier discovery and have no place in this one yet. "
             "Place them with `cinegrain assign RUN`, without any file.",
         )
         later = NO_ARRIVALS
-    base = as_base(found["subgenres"], later)
+    base = as_base({s.id: s.members for s in found.subgenres}, {s.id: s.name for s in found.subgenres}, later)
     return RunAtlas(run, found, found_rows, later, log, base, replay(base, log.entries), left_out)
-
-
-@dataclass(frozen=True, eq=False)
-class Corpus:
-    """What new films are compared with.
-
-    Attributes:
-        trailer_ids: Length n: films of discovery, then those that came later.
-        encoded: Gated vectors, shape (n, e, d).
-        centroids: Centres of the sub-genres, unit rows, shape (k, e * d).
-    """
-
-    trailer_ids: tuple[str, ...]
-    encoded: Float64
-    centroids: Float64
-
-
-def corpus_of(atlas: RunAtlas) -> Corpus:
-    """Vectors of all films and the centres of the sub-genres as people want them."""
-    return Corpus(atlas.trailer_ids, atlas.encoded, atlas.centroids)
 
 
 def write_table(atlas: RunAtlas) -> None:
@@ -356,27 +348,22 @@ def write_table(atlas: RunAtlas) -> None:
     write_csv(atlas.run.table, _TABLE_COLUMNS, map(_table_row, atlas.rows))
 
 
-def _table_row(row: JsonObject) -> JsonObject:
-    """A film's row in short; a film that fits nowhere has no sub-genre."""
-    subgenre = row["subgenre"] or {"id": "", "name": "", "distance": None}
+def _table_row(film: Film) -> dict[str, str]:
+    """A film in short; one that fits nowhere has no sub-genre."""
+    near = film.sub_genre
     return {
-        "trailer_id": row["trailer_id"],
-        "title": row["title"],
-        "genres": "|".join(row["genres"]),
-        "predicted_genres": "|".join(g["name"] for g in row["predicted"] if g["decided"]),
-        "subgenre_id": subgenre["id"],
-        "subgenre": subgenre["name"],
-        "distance": "" if subgenre["distance"] is None else f"{subgenre['distance']:.4f}",
+        "trailer_id": film.trailer_id,
+        "title": film.title,
+        "genres": "|".join(film.catalog_genres),
+        "predicted_genres": "|".join(genre.name for genre in film.predicted if genre.decided),
+        "subgenre_id": near.id if near else "",
+        "subgenre": near.name if near else "",
+        "distance": f"{near.distance:.4f}" if near else "",
     }
 
 
-def _with_arrivals(card: JsonObject, group: Group) -> JsonObject:
+def _with_arrivals(card: SubGenre, group: Group) -> SubGenre:
     """Films that came later stand after the others and are no exemplars."""
-    had = set(card["members"])
-    members = [*card["members"], *(trailer for trailer in group.members if trailer not in had)]
-    return {**card, "members": members, "size": len(members)}
-
-
-def _name(card: JsonObject, taken: set[str]) -> str:
-    parents = [Parent(**parent) for parent in card["parents"]]
-    return unique_name(parents, [Term(**term) for term in card["terms"]], taken)
+    had = set(card.members)
+    members = (*card.members, *(trailer for trailer in group.members if trailer not in had))
+    return replace(card, members=members, size=len(members))

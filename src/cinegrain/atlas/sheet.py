@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cinegrain.atlas.cards import Parent, main_genre
+from cinegrain.atlas.cards import main_genre
 from cinegrain.atlas.run_atlas import RunAtlas
 from cinegrain.errors import ConfigError
 from cinegrain.runs.artifacts import csv_rows, write_csv, write_json
@@ -53,13 +53,14 @@ def sheet_of(atlas: RunAtlas) -> Sheet:
     """An atlas as it is now."""
     groups, place = {}, dict.fromkeys(atlas.edited.unplaced, "")
     for card in atlas.cards:
-        main = main_genre([Parent(**parent) for parent in card["parents"]])
-        genres = tuple(p["genre"] for p in card["parents"] if p["genre"] in main.split(" & "))
-        words, former, films = tuple(card["keywords"]), tuple(card["former"]), tuple(card["exemplars"])
-        groups[card["id"]] = SheetGroup(card["id"], card["name"], genres, words, former, films, card["locked"])
-        place |= dict.fromkeys(card["members"], card["id"])
-    titles = {row["trailer_id"]: row["title"] for row in atlas.rows}
-    given = {row["trailer_id"]: tuple(row["genres"]) for row in atlas.rows}
+        main = main_genre(card.parents).split(" & ")
+        genres = tuple(parent.genre for parent in card.parents if parent.genre in main)
+        groups[card.id] = SheetGroup(
+            card.id, card.name, genres, card.keywords, card.former, card.exemplars, card.locked
+        )
+        place |= dict.fromkeys(card.members, card.id)
+    titles = {row.trailer_id: row.title for row in atlas.rows}
+    given = {row.trailer_id: row.catalog_genres for row in atlas.rows}
     return Sheet(atlas.version, groups, place, titles, given)
 
 

@@ -120,7 +120,7 @@ def _predict(films: "Sequence[Source]", predictor: "Predictor", answers: "Answer
                         _show(one)
                 on_step(done, len(to_do), source_name(source(one.path)))
     if as_json:
-        print_json([found[path].to_dict() for path in map(source_text, films) if path in found])
+        print_json([found[path] for path in map(source_text, films) if path in found])
     elif answers is not None:
         n_answered = len(films) - len(failed)
         out.print(f"{n_answered} of {len(films)} films: {answers.path}", highlight=False, markup=False, soft_wrap=True)
@@ -169,7 +169,7 @@ def similar(
     found = answers.film(film)
     near = answers.similar(found, top_k=top_k, modality=by)
     if as_json:
-        print_json({"film": found.name, "by": by, "neighbours": [one.to_dict() for one in near]})
+        print_json({"film": found.name, "by": by, "neighbours": near})
         return
     out.print(f"Most like [bold]{found.title}[/]" + (f" by {by}" if by else ""))
     out.print(_neighbour_table(near))
@@ -184,7 +184,7 @@ def explain(run: RunArgument, film: FilmArgument, top_k: TopK = 5, as_json: Json
     answers = Answers(Run.open(run))
     answer = answers.predict(answers.film(film), top_k=top_k)
     if as_json:
-        print_json(answer.to_dict())
+        print_json(answer)
     else:
         _show(answer)
 
@@ -205,7 +205,7 @@ def _show(answer: Prediction) -> None:
     if answer.missing:
         out.print(f"[yellow]Missing: {', '.join(answer.missing)}[/] (the answer rests on the other modes)")
     out.print(_genre_table(answer.genres))
-    for mode, words in (answer.concepts or {}).items():
+    for mode, words in answer.concepts.items():
         shown = ", ".join(f"{word.name} {word.score:.2f}" for word in words[:5])
         out.print(f"  {mode:<9}{shown}", highlight=False, markup=False)
     out.print(_neighbour_table(answer.neighbours))
@@ -231,5 +231,5 @@ def _neighbour_table(near: "Sequence[Neighbour]") -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     for row in near:
         parts = [f"{row.by_modality[mode]:.2f}" for mode in modes]
-        table.add_row(row.title, ", ".join(row.genres), f"{row.score:.2f}", *parts)
+        table.add_row(row.title, ", ".join(row.catalog_genres), f"{row.score:.2f}", *parts)
     return table

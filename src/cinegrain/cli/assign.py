@@ -10,6 +10,7 @@ from cinegrain.cli.options import FAILED, FILMS_HELP, SOME_FAILED, JsonFlag, Run
 from cinegrain.config import load_settings, save_settings
 
 if TYPE_CHECKING:
+    from cinegrain.atlas.arrivals import Arrival
     from cinegrain.atlas.run_atlas import RunAtlas
 
 
@@ -40,9 +41,9 @@ def assign(
     if as_json:
         print_json(
             {
-                "films": list(done.rows),
+                "films": done.rows,
                 "there": [{"path": source_text(place), "trailer_id": id_} for place, id_ in done.there],
-                "failures": [failure.to_dict() for failure in done.failed],
+                "failures": done.failed,
                 "unplaced": list(atlas.edited.unplaced),
                 "proposals": atlas.proposals,
             }
@@ -60,29 +61,29 @@ def assign(
         raise typer.Exit(SOME_FAILED if done.rows or done.there else FAILED)
 
 
-def _show(rows: tuple[dict[str, Any], ...], atlas: "RunAtlas") -> None:
-    names = {card["id"]: card["name"] for card in atlas.cards}
+def _show(rows: "tuple[Arrival, ...]", atlas: "RunAtlas") -> None:
+    names = {card.id: card.name for card in atlas.cards}
     for row in rows:
-        near = row["nearest"]
-        name = f"{near['id']} “{escape(names.get(near['id'], ''))}”"
-        said = f"distance {near['distance']:.2f}, limit {near['limit']:.2f}"
-        where = f"{name} ({said})" if row["subgenre"] else f"[yellow]fits nowhere[/]; nearest is {name} ({said})"
-        out.print(f"{escape(row['trailer_id'])}: {where}", highlight=False, soft_wrap=True)
+        near = row.nearest
+        name = f"{near.id} “{escape(names.get(near.id, ''))}”"
+        said = f"distance {near.distance:.2f}, limit {near.limit:.2f}"
+        where = f"{name} ({said})" if row.sub_genre else f"[yellow]fits nowhere[/]; nearest is {name} ({said})"
+        out.print(f"{escape(row.trailer_id)}: {where}", highlight=False, soft_wrap=True)
 
 
 def show_proposals(atlas: "RunAtlas") -> None:
     """New sub-genres that could be made, and how."""
     for proposal in atlas.proposals:
-        words = escape(", ".join(proposal["keywords"]) or "no word sets them apart")
+        words = escape(", ".join(proposal.keywords) or "no word sets them apart")
         out.print(
-            f"[bold]{proposal['id']}[/]: {proposal['size']} new films are nearer to each other than to any sub-genre "
+            f"[bold]{proposal.id}[/]: {proposal.size} new films are nearer to each other than to any sub-genre "
             f"({words}).",
             highlight=False,
             soft_wrap=True,
         )
-        for trailer in proposal["trailers"][:5]:
+        for trailer in proposal.trailers[:5]:
             out.print(f"    {escape(trailer)}", highlight=False, soft_wrap=True)
-        if proposal["size"] > 5:
-            out.print(f"    and {proposal['size'] - 5} more", highlight=False)
+        if proposal.size > 5:
+            out.print(f"    and {proposal.size - 5} more", highlight=False)
     if atlas.proposals:
         out.print("Make one a sub-genre with `cinegrain atlas accept RUN P1 --name NAME`.", highlight=False)

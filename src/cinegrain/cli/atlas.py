@@ -1,7 +1,7 @@
 """`cinegrain atlas`: a person has the last word on sub-genres, and keeps it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -13,6 +13,7 @@ from cinegrain.cli.options import JsonFlag, RunArgument, guarded
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cinegrain.atlas.cards import Card
     from cinegrain.atlas.edit import Editor
     from cinegrain.atlas.edits import Entry
     from cinegrain.atlas.run_atlas import RunAtlas
@@ -48,7 +49,7 @@ def show(
     atlas = _open(run)
     card = None if subgenre is None else atlas.card(subgenre)
     if as_json:
-        print_json(card or atlas.json)
+        print_json(card or atlas.to_dict())
         return
     if card is not None:
         _show_one(atlas, card)
@@ -57,13 +58,13 @@ def show(
     for column in ("id", "films", "name", ""):
         table.add_column(column, justify="right" if column == "films" else "left")
     for card in atlas.cards:
-        table.add_row(card["id"], str(card["size"]), escape(card["name"]), _marks(card))
+        table.add_row(card.id, str(card.size), escape(card.name), _marks(card))
     out.print(table)
     unplaced = atlas.edited.unplaced
     if unplaced:
         out.print(f"fits nowhere: {escape(', '.join(unplaced[:5]))}{' and more' * (len(unplaced) > 5)}", soft_wrap=True)
     if atlas.proposals:
-        out.print(f"proposed: {', '.join(one['id'] for one in atlas.proposals)}; see `cinegrain assign RUN`")
+        out.print(f"proposed: {', '.join(one.id for one in atlas.proposals)}; see `cinegrain assign RUN`")
     out.print(f"version {atlas.version}", highlight=False)
 
 
@@ -163,7 +164,7 @@ def accept(
     as_json: JsonFlag = False,
 ) -> None:
     """Make a proposed group of new films a sub-genre."""
-    trailers = _open(run).proposal(proposal)["trailers"]
+    trailers = _open(run).proposal(proposal).trailers
     _tell(run, [_editor(run, by, why, version).accept(trailers, name)], as_json)
 
 
@@ -201,9 +202,7 @@ def history(run: RunArgument, as_json: JsonFlag = False) -> None:
     for column in ("edit", "when (UTC)", "who", "what", "why", ""):
         table.add_column(column, no_wrap=column in ("edit", "when (UTC)"))
     for row in rows:
-        table.add_row(
-            row["id"], row["at"][:16].replace("T", " "), *(escape(row[c]) for c in ("by", "said", "why", "state"))
-        )
+        table.add_row(row.id, row.at[:16].replace("T", " "), *map(escape, (row.by, row.said, row.why, row.state)))
     out.print(table)
 
 
@@ -230,10 +229,8 @@ def _films(atlas: "RunAtlas", named: "Sequence[str]") -> list[str]:
 
 
 def _tell(run: Path, entries: "Sequence[Entry]", as_json: bool) -> None:
-    from cinegrain.atlas.edit import as_json as plain
-
     if as_json:
-        print_json({"version": entries[-1].number, "entries": [plain(entry) for entry in entries]})
+        print_json({"version": entries[-1].number, "entries": entries})
         return
     for entry in entries:
         out.print(f"{entry.id}: {escape(entry.by)} {escape(entry.said)}", highlight=False, soft_wrap=True)
@@ -244,20 +241,20 @@ def _tell(run: Path, entries: "Sequence[Entry]", as_json: bool) -> None:
     )
 
 
-def _marks(card: dict[str, Any]) -> str:
-    marks = ["locked"] * card["locked"] + ["edited"] * card["edited"]
-    return ", ".join(marks + [f"{card['arrived']} new"] * bool(card["arrived"]))
+def _marks(card: "Card") -> str:
+    marks = ["locked"] * card.locked + ["edited"] * card.edited
+    return ", ".join(marks + [f"{card.arrived} new"] * bool(card.arrived))
 
 
-def _show_one(atlas: "RunAtlas", card: dict[str, Any]) -> None:
-    out.print(f"[bold]{card['id']}  {escape(card['name'])}[/]  {_marks(card)}", highlight=False)
-    if card["former"]:
-        out.print(f"also: {escape('; '.join(card['former']))}", highlight=False)
-    genres = ", ".join(f"{p['genre']} {p['share']:.0%}" for p in card["parents"][:5])
+def _show_one(atlas: "RunAtlas", card: "Card") -> None:
+    out.print(f"[bold]{card.id}  {escape(card.name)}[/]  {_marks(card)}", highlight=False)
+    if card.former:
+        out.print(f"also: {escape('; '.join(card.former))}", highlight=False)
+    genres = ", ".join(f"{parent.genre} {parent.share:.0%}" for parent in card.parents[:5])
     out.print(f"genres: {escape(genres) or 'none is learned'}", highlight=False)
-    out.print(f"words: {escape(', '.join(t['word'] for t in card['terms'])) or 'none'}", highlight=False)
-    titles = {row["trailer_id"]: row["title"] for row in atlas.rows}
-    for trailer_id in card["members"]:
+    out.print(f"words: {escape(', '.join(term.word for term in card.terms)) or 'none'}", highlight=False)
+    titles = {row.trailer_id: row.title for row in atlas.rows}
+    for trailer_id in card.members:
         out.print(f"  {escape(trailer_id)}  {escape(titles[trailer_id])}", highlight=False, soft_wrap=True)
 
 

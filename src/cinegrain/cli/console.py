@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.logging import RichHandler
 
+from cinegrain.results import to_json
 from cinegrain.terminal import Interrupt, err, watcher
 
 __all__ = ["Interrupt", "err", "out", "print_json", "set_up_logging", "watcher"]
@@ -26,4 +27,4 @@ def set_up_logging(*, verbose: bool) -> None:
 
 def print_json(value: Any) -> None:
     """Machine-readable result on stdout."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=to_json) + "\n")

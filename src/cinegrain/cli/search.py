@@ -1,6 +1,6 @@
 """`cinegrain search`."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -9,6 +9,9 @@ from rich.table import Table
 from cinegrain.cli.console import err, out, print_json, watcher
 from cinegrain.cli.options import JsonFlag, RunArgument, TopK, guarded
 from cinegrain.search.criteria import CRITERIA, GENRES
+
+if TYPE_CHECKING:
+    from cinegrain.results import Matches
 
 _EACH = "A film by id or title, or a video file or its address"
 
@@ -66,11 +69,10 @@ def search(
         found = search_scenes(library, query, watcher(), top_k=top_k)
     else:
         found = search_films(library, query, top_k=top_k)
-    notes = [] if query.words is None else list(query.words.notes)
     if as_json:
-        print_json({"scenes" if scenes else "films": found, "notes": notes})
+        print_json({"scenes" if scenes else "films": found, "notes": found.notes})
         return
-    for note in notes:
+    for note in found.notes:
         err.print(f"[yellow]note:[/] {escape(note)}", highlight=False)
     out.print(_table(found))
 
@@ -87,10 +89,10 @@ def _weights(text: str) -> dict[str, float]:
     return found
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
+def _table(rows: "Matches") -> Table:
     table = Table(box=None, padding=(0, 2))
-    modes = [mode for mode in CRITERIA if rows and mode in rows[0]["modes"]]
-    with_times, with_words = bool(rows) and "start_s" in rows[0], any(row["words"] for row in rows)
+    modes = [mode for mode in CRITERIA if rows and mode in rows[0].by_modality]
+    with_times, with_words = bool(rows) and rows[0].start_s is not None, any(row.words for row in rows)
     for column in ("title", "genres"):
         table.add_column(column, no_wrap=True, max_width=32)
     titles = ["by genres" if name == GENRES else name for name in modes]
@@ -99,11 +101,9 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     if with_words:
         table.add_column("words", max_width=40)
     for row in rows:
-        times = [f"{row['start_s']:.1f}", f"{row['end_s']:.1f}"] if with_times else []
-        parts = [f"{row['modes'][mode]:.2f}" for mode in modes]
-        words = (
-            [", ".join(f"{w['word']} ({w['mode']} {w['score']:.2f})" for w in row["words"][:3])] if with_words else []
-        )
-        cells = [row["title"], ", ".join(row["genres"]), *times, f"{row['score']:.2f}", *parts, *words]
+        times = [f"{row.start_s:.1f}", f"{row.end_s:.1f}"] if with_times else []
+        parts = [f"{row.by_modality[mode]:.2f}" for mode in modes]
+        words = [", ".join(f"{w.word} ({w.modality} {w.score:.2f})" for w in row.words[:3])] if with_words else []
+        cells = [row.title, ", ".join(row.catalog_genres), *times, f"{row.score:.2f}", *parts, *words]
         table.add_row(*map(escape, cells))
     return table

@@ -1,14 +1,22 @@
 """The discovery stage: sub-genres, and everything that is known of each trailer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from safetensors.numpy import save
 
 from cinegrain.atlas.arrivals import read_arrivals
-from cinegrain.atlas.cards import Atlas, Films, build_atlas
+from cinegrain.atlas.cards import (
+    Atlas,
+    Discovered,
+    Films,
+    StabilityFigures,
+    Structure,
+    StructureOfGenre,
+    build_atlas,
+)
 from cinegrain.atlas.edit_log import read_log
 from cinegrain.atlas.hierarchy import with_finer
 from cinegrain.atlas.identity import Carried, Known, carry_over
@@ -41,7 +49,7 @@ from cinegrain.runs.provenance import provenance
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.checkpoint import load_model
 from cinegrain.training.infer import encode_all
-from cinegrain.types import Float64, JsonObject
+from cinegrain.types import Float64
 
 _QUICK = 3  # restarts on the curve, where many numbers are compared
 
@@ -91,14 +99,12 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
             for row in rows:
                 add(row)
         on_step(1, 2, f"{len(rows)} films described")
-        figures = measure(data, coarse, tuned, influence)
+        metrics = measure(data, coarse, tuned, influence, searched.choice, settings.seed)
         on_step(2, 2, "how much is known of the genres before and after")
-    write_json(
-        run.metrics, {**figures, "choice_of_k": asdict(searched.choice), "provenance": provenance(settings.seed)}
-    )
+    write_json(run.metrics, metrics)
     names = [subgenre.name for subgenre in atlas.subgenres]
     write_known(run, known, carried, names, data.trailer_ids, tuned[1]["key"])
-    content = {"key": key, **_atlas_json(atlas, searched, sorted(nuisances), data, settings.seed)}
+    content = _discovered(key, atlas, searched, sorted(nuisances), data, settings.seed)
     joined = join_atlas(run, content, rows, read_arrivals(run), log)
     write_table(joined)
     for line in _losses(known, joined):
@@ -192,21 +198,24 @@ def _losses(known: Known, atlas: RunAtlas) -> list[str]:
     return [f"{id_} was not found again; its id is not given to another" for id_ in gone] + atlas.oddities
 
 
-def _atlas_json(atlas: Atlas, searched: _Searched, tested: Sequence[str], data: RunData, seed: int) -> JsonObject:
+def _discovered(
+    key: str, atlas: Atlas, searched: _Searched, tested: Sequence[str], data: RunData, seed: int
+) -> Discovered:
     choice, structures = searched.choice, searched.structures
-    return {
-        "k": choice.k,
-        "criterion": choice.criterion,
-        "curve": [asdict(point) for point in choice.curve],
-        "stability": {"seeds_ari": atlas.stability.ari_seeds, "subsamples_ari": atlas.stability.ari_subsamples},
-        "structure": {
-            "said": said_of_all(structures),
-            "finds": any(structure.finer for structure in structures),
-            "genres": [asdict(structure) | {"said": said_of(structure)} for structure in structures],
-        },
-        "tested_as_causes": list(tested),
-        "genres": list(data.genres),
-        "modes": data.modes,
-        "subgenres": [asdict(subgenre) for subgenre in atlas.subgenres],
-        "provenance": provenance(seed),
-    }
+    return Discovered(
+        key=key,
+        k=choice.k,
+        criterion=choice.criterion,
+        curve=choice.curve,
+        stability=StabilityFigures(atlas.stability.ari_seeds, atlas.stability.ari_subsamples),
+        structure=Structure(
+            said_of_all(structures),
+            any(structure.finer for structure in structures),
+            tuple(StructureOfGenre(**vars(structure), said=said_of(structure)) for structure in structures),
+        ),
+        tested_as_causes=tuple(tested),
+        genres=data.genres,
+        modes=tuple(data.modes),
+        subgenres=atlas.subgenres,
+        provenance=provenance(seed),
+    )

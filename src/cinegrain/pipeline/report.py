@@ -7,6 +7,7 @@ from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.pipeline.extraction.extract import read_failures
 from cinegrain.report.data import Artifacts, Failure, wanted_pictures
 from cinegrain.report.page import render
+from cinegrain.results import to_json
 from cinegrain.runs.artifacts import read_json, write_text
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import OnStep, Watcher
@@ -26,7 +27,7 @@ def make_report(run: Run, watcher: Watcher) -> None:
         StoreError: If an artifact is missing or damaged, or the report cannot be written.
     """
     joined, metrics = open_atlas(run), read_json(run.metrics)
-    atlas, trailers = joined.json, [row for row in joined.rows if row["subgenre"]]
+    atlas, trailers = joined.to_dict(), to_json([row for row in joined.rows if row.sub_genre])
     dataset = EmbeddingDataset(run.dataset)
     wanted = wanted_pictures(atlas, trailers)
     with watcher.stage("Report") as on_step:

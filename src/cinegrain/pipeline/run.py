@@ -8,11 +8,12 @@ from cinegrain.config import Settings
 from cinegrain.experts.registry import expert_names
 from cinegrain.pipeline.discover import discover
 from cinegrain.pipeline.extraction.extract import ExtractSummary, extract, match_folder
+from cinegrain.pipeline.learning.measure import Metrics
 from cinegrain.pipeline.learning.train import fine_tune, load_data, train
 from cinegrain.pipeline.preflight import check_films
 from cinegrain.pipeline.report import make_report
 from cinegrain.readers.catalog.columns import AS_FOUND, Reading
-from cinegrain.runs.artifacts import read_json
+from cinegrain.runs.artifacts import read_as
 from cinegrain.runs.catalog import load_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Watcher
@@ -67,23 +68,18 @@ def model_films(run: Run, settings: Settings, watcher: Watcher) -> list[str]:
 
 def headline(run: Run) -> JsonObject:
     """The few figures that everybody asks for."""
-    metrics, atlas = read_json(run.metrics), open_atlas(run)
-    coarse = metrics["coarse"]
+    metrics, atlas = read_as(run.metrics, Metrics), open_atlas(run)
+    coarse = metrics.coarse
     return {
-        "genres": metrics["n_genres"],
+        "genres": metrics.n_genres,
         "subgenres": [
-            {
-                "id": s["id"],
-                "name": s["name"],
-                "size": s["size"],
-                "verdict": (s["verdict"] or {"kind": "edited"})["kind"],
-            }
+            {"id": s.id, "name": s.name, "size": s.size, "verdict": s.verdict.kind if s.verdict else "edited"}
             for s in atlas.cards
         ],
-        "structure": atlas.found["structure"]["said"],
-        "test_films": coarse["n_films"],
-        "test_map": coarse["map_macro"],
-        "test_map_interval": [coarse["map_low"], coarse["map_high"]],
-        "chance_map": coarse["map_chance"],
+        "structure": atlas.found.structure.said,
+        "test_films": coarse.n_films,
+        "test_map": coarse.map_macro,
+        "test_map_interval": [coarse.map_low, coarse.map_high],
+        "chance_map": coarse.map_chance,
         "report": str(run.report),
     }

@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 from cinegrain import __version__
 from cinegrain.errors import StoreError
+from cinegrain.results import from_json, to_json
 from cinegrain.types import JsonObject
+
+T = TypeVar("T")
 
 RUN_FORMAT = 1
 RUN_FILE = "run.json"
@@ -73,19 +76,19 @@ def write_text(path: Path, content: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes readable JSON; NaN is refused, since other readers choke on it."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+    """Writes readable JSON, of plain data or results; NaN is refused, since other readers choke on it."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=to_json) + "\n")
 
 
 @contextmanager
-def rows_written(path: Path) -> Iterator[Callable[[JsonObject], None]]:
-    """A JSON list that grows by one object a call, each on a line of its own; a file as by `written_whole`."""
+def rows_written(path: Path) -> Iterator[Callable[[object], None]]:
+    """A JSON list that grows by one result or object a call, a line each; a file as by `written_whole`."""
     with written_whole(path) as file:
         before = b"[\n"
 
-        def add(row: JsonObject) -> None:
+        def add(row: object) -> None:
             nonlocal before
-            text = json.dumps(row, ensure_ascii=False, allow_nan=False)
+            text = json.dumps(row, ensure_ascii=False, allow_nan=False, default=to_json)
             file.write(before + text.encode("utf-8", errors="surrogateescape"))
             before = b",\n"
 
@@ -109,6 +112,18 @@ def read_json(path: Path, each: Callable[[JsonObject], Any] | None = None) -> An
         by = next((f"`{command}`" for end, command in _MADE_BY.items() if path.match(end)), "The stage before")
         raise StoreError(f"{path} is missing. {by} makes it, `cinegrain run` makes all.") from error
     except (OSError, ValueError) as error:
+        raise StoreError(f"{path} cannot be read: {error}. Delete it and run the same command again.") from error
+
+
+def read_as(path: Path, kind: type[T]) -> T:
+    """Reads a JSON artifact as a typed result, or several; keys that it does not know are ignored.
+
+    Raises:
+        StoreError: If it is missing, damaged, or something else.
+    """
+    try:
+        return from_json(kind, read_json(path))
+    except ValueError as error:
         raise StoreError(f"{path} cannot be read: {error}. Delete it and run the same command again.") from error
 
 

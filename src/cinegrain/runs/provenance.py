@@ -1,16 +1,26 @@
 """What an artifact was made with."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from cinegrain import __version__
-from cinegrain.types import JsonObject
 
 _PACKAGES = ("av", "numpy", "onnxruntime", "opencv-python-headless", "pylance", "scikit-learn", "torch")
 
 
-def provenance(seed: int) -> JsonObject:
+@dataclass(frozen=True)
+class Provenance:
     """Seed and versions, to lie in every artifact."""
-    return {"cinegrain": __version__, "seed": seed, "versions": {name: _version(name) for name in _PACKAGES}}
+
+    cinegrain: str
+    seed: int
+    versions: Mapping[str, str]
+
+
+def provenance(seed: int) -> Provenance:
+    """Of what is made now."""
+    return Provenance(__version__, seed, {name: _version(name) for name in _PACKAGES})
 
 
 def _version(name: str) -> str:

@@ -6,16 +6,17 @@ from dataclasses import replace
 import numpy as np
 
 from cinegrain.errors import ConfigError
+from cinegrain.results import Match, Matches
 from cinegrain.runs.progress import Watcher
 from cinegrain.search.criteria import CRITERIA, GENRES
 from cinegrain.search.library import Library
 from cinegrain.search.query import Query
 from cinegrain.search.spaces import Besides, Hit, ranked, search
 from cinegrain.store.groups import Group, Groups
-from cinegrain.types import Int64, JsonObject
+from cinegrain.types import Int64
 
 
-def search_films(library: Library, query: Query, *, top_k: int) -> list[JsonObject]:
+def search_films(library: Library, query: Query, *, top_k: int) -> Matches:
     """The films that fit best, each with its score, the cosine of each mode and of the genres, and the words found.
 
     Args:
@@ -25,10 +26,10 @@ def search_films(library: Library, query: Query, *, top_k: int) -> list[JsonObje
     """
     besides = None if query.words is None else Besides(query.words.films, query.word_weight)
     hits = search(library.spaces, query.parts, top_k=top_k, exclude=query.exclude, besides=besides)
-    return [{**library.about(hit.item), **_figures(library, query, hit, hit.item)} for hit in _found(hits, query)]
+    return Matches((_match(library, query, hit, hit.item) for hit in _found(hits, query)), _notes(query))
 
 
-def search_scenes(library: Library, query: Query, watcher: Watcher, *, top_k: int) -> list[JsonObject]:
+def search_scenes(library: Library, query: Query, watcher: Watcher, *, top_k: int) -> Matches:
     """The scenes that fit best, with their times; every scene of every film is looked at, and genres play no part.
 
     Args:
@@ -44,16 +45,16 @@ def search_scenes(library: Library, query: Query, watcher: Watcher, *, top_k: in
     if not query.parts and query.words is None:
         raise ConfigError("Scenes have no genres of their own: name a mode, or words.")
     groups = Groups(library.dataset, experts=list(query.parts))
-    best: list[JsonObject] = []
+    best: list[Match] = []
     with watcher.stage("Looking through all scenes") as on_step:
         for done, group in enumerate(groups, start=1):
             best += _scenes_of(library, query, group, top_k)
-            best = sorted(best, key=lambda row: -float(row["score"]))[:top_k]
+            best = sorted(best, key=lambda match: -match.score)[:top_k]
             on_step(done, len(groups), group.records[-1].trailer_id)
-    return best
+    return Matches(best, _notes(query))
 
 
-def _scenes_of(library: Library, query: Query, group: Group, top_k: int) -> list[JsonObject]:
+def _scenes_of(library: Library, query: Query, group: Group, top_k: int) -> list[Match]:
     """The best scenes of some films."""
     first = np.concatenate([[0], np.cumsum([len(times) for times in group.times_s])])
     numbers = np.array([library.number.get(record.trailer_id, -1) for record in group.records])
@@ -67,13 +68,12 @@ def _scenes_of(library: Library, query: Query, group: Group, top_k: int) -> list
     films = numbers[owner]
     besides = None if query.words is None else Besides(query.words.scenes(films, scene), query.word_weight)
     out: Int64 = np.flatnonzero(np.isin(films, [-1, *query.exclude]))
-    rows_found = []
+    best = []
     for hit in _found(ranked(cosines, query.parts, top_k=top_k, exclude=out.tolist(), besides=besides), query):
         film, number = int(films[hit.item]), int(scene[hit.item])
         start_s, end_s = group.times_s[owner[hit.item]][number].tolist()
-        times = {"scene": number, "start_s": start_s, "end_s": end_s}
-        rows_found.append({**library.about(film), **times, **_figures(library, query, hit, film, number)})
-    return rows_found
+        best.append(replace(_match(library, query, hit, film, number), start_s=start_s, end_s=end_s))
+    return best
 
 
 def _found(hits: Sequence[Hit], query: Query) -> list[Hit]:
@@ -81,15 +81,20 @@ def _found(hits: Sequence[Hit], query: Query) -> list[Hit]:
     return [hit for hit in hits if query.parts or hit.score > 0]
 
 
-def _figures(library: Library, query: Query, hit: Hit, film: int, scene: int | None = None) -> JsonObject:
-    """Score and reasons; a mode's cosine is the mean of its experts' by weight, and that of genres stands beside."""
+def _notes(query: Query) -> tuple[str, ...]:
+    return () if query.words is None else query.words.notes
+
+
+def _match(library: Library, query: Query, hit: Hit, number: int, scene: int | None = None) -> Match:
+    """With reasons; a mode's cosine is the mean of its experts' by weight, and that of genres stands beside."""
     modes = {}
     for mode in CRITERIA:
         weights = {name: part.weight for name, part in query.parts.items() if library.modality[name] == mode}
         if weights:
             modes[mode] = _mean(hit.cosines, weights)
-    words = [] if query.words is None else query.words.reasons(film, scene)
-    return {"score": hit.score, "modes": modes, "words": words}
+    words = () if query.words is None else query.words.reasons(number, scene)
+    film = library.films[number]
+    return Match(film.trailer_id, hit.score, film.title, film.genres, modes, words, scene)
 
 
 def _mean(values: Mapping[str, float], weights: Mapping[str, float]) -> float:

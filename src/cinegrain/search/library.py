@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cinegrain.atlas.arrivals import read_arrivals
+from cinegrain.atlas.arrivals import Arrival, read_arrivals
 from cinegrain.atlas.film_names import FilmNames
 from cinegrain.config import Settings, load_settings
 from cinegrain.errors import StoreError
@@ -20,7 +20,7 @@ from cinegrain.search.criteria import GENRES
 from cinegrain.search.spaces import ExpertSpace
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.data import TrailerArrays
-from cinegrain.types import Float32, JsonObject, Source, Trailer
+from cinegrain.types import Float32, Source, Trailer
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +63,6 @@ class Library:
             NotFoundError: If it is neither, or several films have the title.
         """
         return self.names.row_or_file(name)
-
-    def about(self, number: int) -> JsonObject:
-        """A film in short."""
-        film = self.films[number]
-        return {"trailer_id": film.trailer_id, "title": film.title, "genres": list(film.genres)}
 
 
 def open_library(run: Run, watcher: Watcher) -> Library:
@@ -117,17 +112,17 @@ def _genres(films: Sequence[Trailer]) -> list[str]:
     return sorted({genre for film in films for genre in film.genres})
 
 
-def _probabilities(answers: Sequence[JsonObject], genres: Sequence[str]) -> Float32:
+def _probabilities(answers: Sequence[Arrival], genres: Sequence[str]) -> Float32:
     """What the genre network says of films, shape (n, g); 0 for a genre that it has not learned."""
-    known = [{genre["name"]: genre["probability"] for genre in answer["predicted"]} for answer in answers]
+    known = [{genre.name: genre.probability for genre in answer.predicted} for answer in answers]
     return np.array([[one.get(genre, 0.0) for genre in genres] for one in known], np.float32).reshape(-1, len(genres))
 
 
 def _later(
     run: Run, dataset: EmbeddingDataset, experts: Sequence[str], known: Collection[str]
-) -> tuple[list[Trailer], list[JsonObject]]:
+) -> tuple[list[Trailer], list[Arrival]]:
     """Films that came after discovery and that all experts have seen, and all that is known of them."""
-    rows = [row for row in read_arrivals(run).rows if row["trailer_id"] not in known]
+    rows = [row for row in read_arrivals(run).rows if row.trailer_id not in known]
     seen = set(dataset.seen_by(experts)["trailer_id"].to_pylist()) if rows else set()
-    rows = [row for row in rows if row["trailer_id"] in seen]
-    return [Trailer(row["trailer_id"], source(row["path"]), row["title"]) for row in rows], rows
+    rows = [row for row in rows if row.trailer_id in seen]
+    return [Trailer(row.trailer_id, source(row.path), row.title) for row in rows], rows

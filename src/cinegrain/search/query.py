@@ -193,7 +193,7 @@ def _of_file(library: Library, like: Like, found: EmbeddedTrailer) -> dict[str, 
 def _of_subgenre(library: Library, name: str) -> dict[str, Float32]:
     """Mean of its films' unit vectors, made a unit vector."""
     card = open_atlas(library.run).card(name)
-    return _directions(library, np.array([library.number[i] for i in card["members"] if i in library.number], np.int64))
+    return _directions(library, np.array([library.number[i] for i in card.members if i in library.number], np.int64))
 
 
 def _directions(library: Library, films: Int64) -> dict[str, Float32]:

@@ -9,10 +9,11 @@ from typing import TypeAlias
 import numpy as np
 import pyarrow.compute as pc
 
+from cinegrain.results import FoundWord
 from cinegrain.runs.catalog import catalog_text
 from cinegrain.search.library import Library
 from cinegrain.store.schema import EMBEDDINGS
-from cinegrain.types import Float32, Int64, JsonObject
+from cinegrain.types import Float32, Int64
 
 _Traces: TypeAlias = dict[tuple[str, str], float]  # strength by mode and word
 
@@ -54,14 +55,14 @@ class FoundWords:
             [_strength([f.of_scenes.get(key) for key in keys], f.of_scenes.values()) for f in self._found.values()]
         )
 
-    def reasons(self, film: int, scene: int | None = None) -> list[JsonObject]:
+    def reasons(self, film: int, scene: int | None = None) -> tuple[FoundWord, ...]:
         """What was found in a film, or in one of its scenes; strongest first."""
-        rows = []
+        words = []
         for asked, found in self._found.items():
             there = found.of_films.get(film) if scene is None else found.of_scenes.get((film, scene))
             for (mode, word), score in (there or {}).items():
-                rows.append({"asked": asked, "word": word, "mode": mode, "score": round(score, 4)})
-        return sorted(rows, key=lambda row: -row["score"])
+                words.append(FoundWord(asked, word, mode, round(score, 4)))
+        return tuple(sorted(words, key=lambda word: -word.score))
 
 
 def find_words(library: Library, words: Sequence[str]) -> FoundWords:

@@ -9,13 +9,15 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 
-from cinegrain.atlas.edit import Editor, as_json
+from cinegrain.atlas.edit import Editor, PastEntry, history_rows
+from cinegrain.atlas.edits import Entry
 from cinegrain.atlas.imported import write_sheet
 from cinegrain.atlas.sheet import sheet_of
 from cinegrain.errors import ConfigError, NotFoundError
 from cinegrain.media.facts import heard_track
 from cinegrain.media.files import check_regular_file, text_path
-from cinegrain.pipeline.answers.similar import similar_films, why_alike
+from cinegrain.pipeline.answers.similar import WhyAlike, similar_films, why_alike
+from cinegrain.results import Neighbour, to_json
 from cinegrain.runs.artifacts import key_of
 from cinegrain.search.criteria import ALIKE
 from cinegrain.search.find import search_films
@@ -25,10 +27,25 @@ from cinegrain.web.ear import STEP_S, Ear
 from cinegrain.web.explorer import Explorer
 from cinegrain.web.guard import REPORT_POLICY
 from cinegrain.web.points import MOST_POINTS, Filter, points
+from cinegrain.web.replies import (
+    Comparison,
+    Edited,
+    FiguresView,
+    FilmView,
+    Found,
+    GenreView,
+    Loudness,
+    Points,
+    ProposalView,
+    RunView,
+    SceneView,
+    ShortFilm,
+    SubGenreView,
+    UploadView,
+)
 from cinegrain.web.schema import EditRequest, Message, SearchRequest
 from cinegrain.web.uploads import Uploads
 
-Json = dict[str, Any]
 _Text = Annotated[str, Query(max_length=500)]
 _Film = Annotated[str, Query(min_length=1, max_length=500, description="Id of a film")]
 _TYPES = {".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/mp4", ".webm": "video/webm", ".mkv": "video/webm"}
@@ -49,12 +66,12 @@ def make_api(explorer: Explorer, uploads: Uploads, ear: Ear) -> APIRouter:
 
 
 def _add_run(api: APIRouter, explorer: Explorer) -> None:
-    @api.get("/run")
+    @api.get("/run", response_model=RunView)
     def run(request: Request) -> Response:
         """The run in short: genres, sub-genres with their places on the map, columns to colour by."""
         return _once(request, explorer, lambda: views.run_view(explorer, explorer.state()))
 
-    @api.get("/points")
+    @api.get("/points", response_model=Points)
     def get_points(
         request: Request,
         text: _Text = "",
@@ -74,20 +91,20 @@ def _add_run(api: APIRouter, explorer: Explorer) -> None:
         ask = Filter(text, genre, subgenre, (year_from, year_to), sure, sides)
         return _once(request, explorer, lambda: points(explorer, explorer.state(), ask, limit=limit, column=column))
 
-    @api.get("/proposals")
+    @api.get("/proposals", response_model=list[ProposalView])
     def proposals(request: Request) -> Response:
         """New sub-genres that films which came later would make; `accept` among the edits makes one."""
         return _once(request, explorer, lambda: views.proposals_view(explorer.state()))
 
-    @api.get("/history")
-    def history() -> list[Json]:
+    @api.get("/history", response_model=list[PastEntry])
+    def history() -> Response:
         """Every edit, the last one first."""
-        return views.history_view(explorer.state())
+        return _reply(history_rows(explorer.state().atlas)[::-1])
 
-    @api.get("/figures")
-    def figures() -> Json:
+    @api.get("/figures", response_model=FiguresView)
+    def figures() -> Response:
         """What training, evaluation and ablation measured."""
-        return views.figures_view(explorer.run)
+        return _reply(views.figures_view(explorer.run, explorer.state().atlas.found))
 
     @api.get("/pages/{name}", response_class=Response)
     def page(name: Literal["report", "evaluation", "ablation"]) -> Response:
@@ -105,43 +122,43 @@ def _add_run(api: APIRouter, explorer: Explorer) -> None:
         headers = {"content-disposition": f'attachment; filename="atlas.{kind}"'}
         return Response(content, media_type=_EXPORTS[kind], headers=headers)
 
-    @api.post("/edits")
-    def edit(wish: EditRequest) -> Json:
+    @api.post("/edits", response_model=Edited)
+    def edit(wish: EditRequest) -> Response:
         """Changes the atlas. 409 says that somebody else did so meanwhile; then nothing of this one is done."""
         editor = Editor(explorer.run, wish.by, wish.why, wish.version, lambda: explorer.state().atlas)
         entries = _edit(editor, wish.edit)
-        return {"version": explorer.state().atlas.version, "entries": [as_json(entry) for entry in entries]}
+        return _reply(Edited(explorer.state().atlas.version, entries))
 
 
 def _add_films(api: APIRouter, explorer: Explorer, ear: Ear) -> None:
-    @api.get("/film")
+    @api.get("/film", response_model=FilmView)
     def film(request: Request, id: _Film) -> Response:  # noqa: A002 (the parameter's public name)
         """A film: genres with reasons, sub-genre and runner-up, words, and the films most like it."""
         return _once(request, explorer, lambda: views.film_view(explorer, explorer.state(), id))
 
-    @api.get("/film/timeline")
+    @api.get("/film/timeline", response_model=list[SceneView])
     def timeline(request: Request, id: _Film) -> Response:  # noqa: A002
         """Its scenes with the best words of every expert."""
         return _once(request, explorer, lambda: views.timeline(explorer, id))
 
-    @api.get("/film/loudness")
-    def get_loudness(id: _Film) -> Json:  # noqa: A002
+    @api.get("/film/loudness", response_model=Loudness)
+    def get_loudness(id: _Film) -> Response:  # noqa: A002
         """Level of its sound in dBFS for every half second; nulls are silence."""
         record = explorer.record(id)
         found = ear.loudness(_video(explorer, id), record.duration_s, heard_track(json.loads(record.facts)))
-        return {"step_s": STEP_S, "dbfs": found}
+        return _reply(Loudness(STEP_S, found))
 
-    @api.get("/film/similar")
+    @api.get("/film/similar", response_model=list[Neighbour])
     def similar(
         id: _Film,  # noqa: A002
         mode: Literal["", "audio", "location", "motion", "image"] = "",
         top_k: Annotated[int, Query(ge=1, le=100)] = 8,
-    ) -> list[Json]:
+    ) -> Response:
         """The films most like it, on the whole or by one mode alone."""
         state = explorer.state()
         row = state.row_of(id)
-        found = similar_films(state.atlas, state.atlas.encoded[row], top_k=top_k, modality=mode or None, row=row)
-        return [near.to_dict() for near in found]
+        encoded = state.atlas.encoded[row]
+        return _reply(similar_films(state.atlas, encoded, top_k=top_k, modality=mode or None, row=row))
 
     @api.get("/film/thumb", response_class=Response)
     def thumb(id: _Film, scene: Annotated[int | None, Query(ge=0, le=10**6)] = None) -> Response:  # noqa: A002
@@ -155,19 +172,19 @@ def _add_films(api: APIRouter, explorer: Explorer, ear: Ear) -> None:
         """The video; one range at a time."""
         return _send_video(request, _video(explorer, id))
 
-    @api.get("/pair")
-    def pair(a: _Film, b: _Film) -> Json:
+    @api.get("/pair", response_model=WhyAlike)
+    def pair(a: _Film, b: _Film) -> Response:
         """Why two films are alike: each mode's part, and the words that both have."""
         state = explorer.state()
-        return why_alike(state.atlas, state.row_of(a), state.row_of(b))
+        return _reply(why_alike(state.atlas, state.row_of(a), state.row_of(b)))
 
-    @api.get("/compare")
-    def compare(kind: Literal["film", "subgenre", "genre"], a: _Text, b: _Text) -> Json:
+    @api.get("/compare", response_model=Comparison)
+    def compare(kind: Literal["film", "subgenre", "genre"], a: _Text, b: _Text) -> Response:
         """Two films, sub-genres or genres side by side."""
-        return views.compare_view(explorer, explorer.state(), kind, a, b)
+        return _reply(views.compare_view(explorer, explorer.state(), kind, a, b))
 
-    @api.post("/search")
-    def search(ask: SearchRequest) -> Json:
+    @api.post("/search", response_model=Found)
+    def search(ask: SearchRequest) -> Response:
         """Films that are like others by the weights given, or that show what words say."""
         library = explorer.library()
         weights: Mapping[str, float] = {str(name): weight for name, weight in ask.weights.items()} or ALIKE
@@ -180,53 +197,53 @@ def _add_films(api: APIRouter, explorer: Explorer, ear: Ear) -> None:
             likes.append(LikeSubgenre(ask.subgenre, weights))
         query = make_query(library, likes, words=ask.words)
         found = search_films(library, query, top_k=ask.top_k)
-        return {"films": found, "notes": [] if query.words is None else list(query.words.notes)}
+        return _reply(Found(found, found.notes))
 
 
 def _add_subgenres(api: APIRouter, explorer: Explorer) -> None:
-    @api.get("/subgenre")
+    @api.get("/subgenre", response_model=SubGenreView)
     def subgenre(request: Request, id: _Film) -> Response:  # noqa: A002
         """A sub-genre: its card, films with outliers last, exemplars, and its history."""
         return _once(request, explorer, lambda: views.subgenre_view(explorer, explorer.state(), id))
 
-    @api.get("/subgenre/halves")
-    def halves(id: _Film) -> list[list[Json]]:  # noqa: A002
+    @api.get("/subgenre/halves", response_model=list[list[ShortFilm]])
+    def halves(id: _Film) -> Response:  # noqa: A002
         """The two parts that it falls into by itself, to look at before a split."""
-        return views.halves_view(explorer.state(), id)
+        return _reply(views.halves_view(explorer.state(), id))
 
-    @api.get("/genre")
+    @api.get("/genre", response_model=GenreView)
     def genre(request: Request, name: _Film) -> Response:
         """A genre: its films, what modes count for in it, and the sub-genres it falls into."""
         return _once(request, explorer, lambda: views.genre_view(explorer.state(), name))
 
 
 def _add_uploads(api: APIRouter, uploads: Uploads) -> None:
-    @api.post("/uploads", status_code=202, openapi_extra=_BODY)
-    async def upload(request: Request, name: Annotated[str, Query(min_length=1, max_length=300)]) -> Json:
+    @api.post("/uploads", status_code=202, response_model=UploadView, openapi_extra=_BODY)
+    async def upload(request: Request, name: Annotated[str, Query(min_length=1, max_length=300)]) -> Response:
         """Takes a video, as the body of the request, and looks at it in its turn."""
         length = request.headers.get("content-length", "")
         announced = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None
-        return await uploads.receive(name, request.stream(), announced)
+        return _reply(await uploads.receive(name, request.stream(), announced), 202)
 
-    @api.get("/uploads")
-    def get_uploads() -> list[Json]:
+    @api.get("/uploads", response_model=list[UploadView])
+    def get_uploads() -> Response:
         """Every upload since the server started, the last one first."""
-        return uploads.all()
+        return _reply(uploads.all())
 
-    @api.get("/uploads/{id_}")
-    def get_upload(id_: str) -> Json:
+    @api.get("/uploads/{id_}", response_model=UploadView)
+    def get_upload(id_: str) -> Response:
         """How far an upload has come; in the end its answer."""
-        return uploads.get(id_)
+        return _reply(uploads.get(id_))
 
-    @api.delete("/uploads/{id_}")
-    def cancel(id_: str) -> Json:
+    @api.delete("/uploads/{id_}", response_model=UploadView)
+    def cancel(id_: str) -> Response:
         """Cancels an upload and takes its file away."""
-        return uploads.cancel(id_)
+        return _reply(uploads.cancel(id_))
 
-    @api.post("/uploads/{id_}/join")
-    def join(id_: str) -> Json:
+    @api.post("/uploads/{id_}/join", response_model=UploadView)
+    def join(id_: str) -> Response:
         """Puts an upload that has been looked at into the atlas."""
-        return uploads.join(id_)
+        return _reply(uploads.join(id_))
 
     @api.get("/uploads/{id_}/video", response_class=Response)
     def upload_video(request: Request, id_: str) -> Response:
@@ -247,8 +264,13 @@ def _once(request: Request, explorer: Explorer, make: Callable[[], object]) -> R
     return Response(content, media_type="application/json", headers=headers)
 
 
+def _reply(value: object, status: int = 200) -> Response:
+    return Response(_dumped(value), status, media_type="application/json")
+
+
 def _dumped(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
+    plain = to_json(value)
+    return json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def _video(explorer: Explorer, trailer_id: str) -> Path:
@@ -272,7 +294,7 @@ def _send_video(request: Request, path: Path) -> Response:
     return FileResponse(path, media_type=kind, headers={"cache-control": "private, max-age=60"})
 
 
-def _edit(editor: Editor, wish: Any) -> list[Any]:
+def _edit(editor: Editor, wish: Any) -> tuple[Entry, ...]:
     do: dict[str, Callable[[], Any]] = {
         "rename": lambda: editor.rename(wish.subgenre, wish.name),
         "merge": lambda: editor.merge(wish.into, wish.others),
@@ -284,4 +306,4 @@ def _edit(editor: Editor, wish: Any) -> list[Any]:
         "undo": lambda: editor.undo(wish.entries),
     }
     found = do[wish.do]()
-    return list(found) if isinstance(found, tuple) else [found]
+    return found if isinstance(found, tuple) else (found,)

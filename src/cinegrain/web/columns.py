@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cinegrain.atlas.run_atlas import RunAtlas
-from cinegrain.types import Bool, Float64, Int64, JsonObject, Trailer
+from cinegrain.results import Film
+from cinegrain.types import Bool, Float64, Int64, Trailer
 
 MOST_VALUES = 60
 """Of a text that films are coloured by."""
@@ -48,48 +49,44 @@ class Columns:
 def make_columns(atlas: RunAtlas, catalog: Mapping[str, Trailer]) -> Columns:
     """The columns of a run's films."""
     rows, n = atlas.rows, len(atlas.rows)
-    genre_of = {genre: i for i, genre in enumerate(atlas.found["genres"])}
-    mode_of = {mode: i for i, mode in enumerate(dict.fromkeys(atlas.found["modes"]))}
+    genre_of = {genre: i for i, genre in enumerate(atlas.found.genres)}
+    mode_of = {mode: i for i, mode in enumerate(dict.fromkeys(atlas.found.modes))}
     genres = np.zeros((n, len(genre_of)), dtype=bool)
-    lists = [[genre_of[genre] for genre in row["genres"] if genre in genre_of] for row in rows]
+    lists = [[genre_of[genre] for genre in row.catalog_genres if genre in genre_of] for row in rows]
     for i, some in enumerate(lists):
         genres[i, some] = True
     columns = Columns(
-        ids=[row["trailer_id"] for row in rows],
-        titles=[row["title"] for row in rows],
-        map=_places(rows, "map"),
-        map_before=_places(rows, "map_before") if any("map_before" in row for row in rows) else None,
+        ids=list(atlas.trailer_ids),
+        titles=[row.title for row in rows],
+        map=_places([row.map for row in rows]),
+        map_before=_places([r.map_before or r.map for r in rows]) if any(r.map_before for r in rows) else None,
         subgenre=np.full(n, -1),
         genres=genres,
         genre_lists=lists,
-        year=np.array([np.nan if row["year"] is None else row["year"] for row in rows], dtype=np.float64),
+        year=np.array([np.nan if row.year is None else row.year for row in rows], dtype=np.float64),
         mode=np.array([_strongest(row, mode_of) for row in rows], dtype=np.int64),
         sure=np.full(n, np.nan),
         rank=np.random.default_rng(0).permutation(n),
-        words=[_words(row, catalog.get(row["trailer_id"])) for row in rows],
+        words=[_words(row, catalog.get(row.trailer_id)) for row in rows],
     )
     return with_edits(columns, atlas)
 
 
 def with_edits(columns: Columns, atlas: RunAtlas) -> Columns:
     """The columns of the same films after other edits."""
-    cards = {card["id"]: i for i, card in enumerate(atlas.cards)}
+    cards = {card.id: i for i, card in enumerate(atlas.cards)}
     return replace(
         columns,
-        subgenre=np.array(
-            [cards[row["subgenre"]["id"]] if row["subgenre"] else -1 for row in atlas.rows], dtype=np.int64
-        ),
+        subgenre=np.array([cards[row.sub_genre.id] if row.sub_genre else -1 for row in atlas.rows], dtype=np.int64),
         sure=np.array([np.nan if (sure := sureness(row)) is None else sure for row in atlas.rows], dtype=np.float64),
     )
 
 
-def sureness(row: JsonObject) -> float | None:
+def sureness(film: Film) -> float | None:
     """How surely a film belongs to its sub-genre, 0..1; None where a person put it there, or nobody can tell."""
-    if not row["subgenre"]:
+    if not film.sub_genre:
         return None
-    of = {each["id"]: each["membership"] for each in row.get("memberships", ())}
-    found = of.get(row["subgenre"]["id"])
-    return None if found is None else float(found)
+    return {each.id: each.membership for each in film.memberships}.get(film.sub_genre.id)
 
 
 def text_columns(catalog: Mapping[str, Trailer]) -> list[str]:
@@ -103,18 +100,18 @@ def text_of(trailer: Trailer | None, column: str) -> str:
     return (trailer.text.get(column, "") if trailer else "").strip()
 
 
-def _strongest(row: JsonObject, modes: Mapping[str, int]) -> int:
-    if not row["predicted"]:
+def _strongest(film: Film, modes: Mapping[str, int]) -> int:
+    if not film.predicted:
         return -1
-    likeliest = max(row["predicted"], key=lambda genre: float(genre["probability"]))
-    mode, influence = max(likeliest["influence"].items(), key=lambda item: float(item[1]))
+    likeliest = max(film.predicted, key=lambda genre: genre.probability)
+    mode, influence = max(likeliest.influence.items(), key=lambda item: item[1])
     return modes.get(mode, -1) if influence > 0 else -1
 
 
-def _words(row: JsonObject, trailer: Trailer | None) -> str:
+def _words(film: Film, trailer: Trailer | None) -> str:
     texts = trailer.text.values() if trailer else ()
-    return "\n".join([row["title"], row["trailer_id"], *texts]).casefold()
+    return "\n".join([film.title, film.trailer_id, *texts]).casefold()
 
 
-def _places(rows: list[JsonObject], key: str) -> Float64:
-    return np.array([row.get(key) or row["map"] for row in rows], dtype=np.float64).reshape(-1, 2)
+def _places(places: list[tuple[float, float]]) -> Float64:
+    return np.array(places, dtype=np.float64).reshape(-1, 2)

@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cinegrain.atlas.arrivals import NO_ARRIVALS, Arrivals, read_arrivals
+from cinegrain.atlas.cards import Card, Discovered
 from cinegrain.atlas.edit_log import read_log
 from cinegrain.atlas.run_atlas import RunAtlas, join_atlas
 from cinegrain.errors import NotFoundError
 from cinegrain.media.files import text_path
-from cinegrain.runs.artifacts import read_json
+from cinegrain.results import Film
+from cinegrain.runs.artifacts import read_as
 from cinegrain.runs.catalog import load_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
 from cinegrain.search.library import Library, open_library
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.schema import SceneRow, TrailerRecord
-from cinegrain.types import JsonObject, Trailer
+from cinegrain.types import Trailer
 from cinegrain.web.columns import Columns, make_columns, text_columns, with_edits
 
 if TYPE_CHECKING:
@@ -50,12 +52,12 @@ class State:
         return self.atlas.names.rows
 
     @cached_property
-    def card(self) -> dict[str, JsonObject]:
+    def card(self) -> dict[str, Card]:
         """Card of each sub-genre by id."""
-        return {card["id"]: card for card in self.atlas.cards}
+        return {card.id: card for card in self.atlas.cards}
 
-    def film(self, trailer_id: str) -> JsonObject:
-        """A film's row.
+    def film(self, trailer_id: str) -> Film:
+        """A film by its id.
 
         Raises:
             NotFoundError: If there is none of this id.
@@ -72,7 +74,7 @@ class State:
             raise self.atlas.names.unknown(trailer_id)
         return self.row[trailer_id]
 
-    def subgenre(self, id_: str) -> JsonObject:
+    def subgenre(self, id_: str) -> Card:
         """A sub-genre's card.
 
         Raises:
@@ -94,7 +96,7 @@ class Explorer:
         """
         self.run = run
         self._lock = threading.RLock()
-        self._found: tuple[JsonObject, list[JsonObject]] | None = None
+        self._found: tuple[Discovered, list[Film]] | None = None
         self._arrivals: Arrivals = NO_ARRIVALS
         self._stamps: tuple[_Stamp, ...] = ()
         self._state: State | None = None
@@ -114,7 +116,7 @@ class Explorer:
         with self._lock:
             if self._state is None or stamps != self._stamps:
                 if self._found is None or stamps[0] != self._stamps[0]:
-                    self._found = read_json(self.run.atlas), read_json(self.run.trailers)
+                    self._found = read_as(self.run.atlas, Discovered), read_as(self.run.trailers, list[Film])
                     self._arrivals = read_arrivals(self.run)
                 elif stamps[1] != self._stamps[1]:
                     self._arrivals = read_arrivals(self.run)

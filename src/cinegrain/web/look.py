@@ -10,6 +10,7 @@ import os
 import sys
 from base64 import b64encode
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from cinegrain.config import load_settings
@@ -18,10 +19,10 @@ from cinegrain.pipeline.answers.new_films import film_workers, model_experts, se
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
 from cinegrain.pipeline.extraction.jobs import WorkerSetup, bound_memory
 from cinegrain.pipeline.extraction.workers import WorkerPool, die_with_parent
-from cinegrain.results import scene_words
+from cinegrain.results import scene_words, to_json
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
-from cinegrain.types import JsonObject
+from cinegrain.web.replies import SceneView, UploadAnswer
 
 _WORDS_A_SCENE = 3
 _N_NEAR = 8
@@ -82,7 +83,7 @@ class _Films:
         self._workers = self._setup = None
 
 
-def _predict(run: Run, file: Path, films: _Films) -> JsonObject:
+def _predict(run: Run, file: Path, films: _Films) -> UploadAnswer:
     films.begin(run)
     _say(stage="loading the models")
     from cinegrain.pipeline.answers.answer import Answers
@@ -91,33 +92,33 @@ def _predict(run: Run, file: Path, films: _Films) -> JsonObject:
     _say(stage="looking and listening")
     found = films.read(file)
     _say(stage="answering")
-    answer = answers.predict(answers.as_film(found), top_k=_N_NEAR)
-    return {**answer.to_dict(), "path": file.name, "timeline": _timeline(found, answers.coarse.spec.modalities)}
+    answer = replace(answers.predict(answers.as_film(found), top_k=_N_NEAR), path=file.name)
+    return UploadAnswer(**vars(answer), timeline=_timeline(found, answers.coarse.spec.modalities))
 
 
-def _assign(run: Run, file: Path) -> JsonObject:
+def _assign(run: Run, file: Path) -> dict[str, str]:
     from cinegrain.pipeline.answers.assign import assign
 
     _say(stage="joining the atlas")
     done = assign(run, [file], Silent())
     if done.failed:
         raise MediaError(done.failed[0].reason)
-    return {"trailer_id": [*(row["trailer_id"] for row in done.rows), *(id_ for _, id_ in done.there)][0]}
+    return {"trailer_id": [*(row.trailer_id for row in done.rows), *(id_ for _, id_ in done.there)][0]}
 
 
-def _timeline(found: EmbeddedTrailer, mode_of: Mapping[str, str]) -> list[JsonObject]:
+def _timeline(found: EmbeddedTrailer, mode_of: Mapping[str, str]) -> tuple[SceneView, ...]:
     scenes = []
     for i, scene in enumerate(found.scenes):
         column = {expert: embeddings[i] for expert, embeddings in found.embeddings.items()}
         seen = [(mode_of[expert], one.concepts) for expert, one in column.items() if one is not None]
         picture = f"data:image/jpeg;base64,{b64encode(scene.thumbnail).decode()}" if scene.thumbnail else None
-        times = {"scene": scene.scene, "start_s": scene.start_s, "end_s": scene.end_s}
-        scenes.append({**times, "picture": picture, "words": scene_words(seen, top_k=_WORDS_A_SCENE)})
-    return scenes
+        words = scene_words(seen, top_k=_WORDS_A_SCENE)
+        scenes.append(SceneView(scene.scene, scene.start_s, scene.end_s, picture, words))
+    return tuple(scenes)
 
 
 def _say(**what: object) -> None:
-    print(json.dumps(what), flush=True)
+    print(json.dumps(what, default=to_json), flush=True)
 
 
 if __name__ == "__main__":

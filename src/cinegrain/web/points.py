@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cinegrain.types import Float64, Int64, JsonObject
+from cinegrain.types import Float64, Int64
 from cinegrain.web.columns import MOST_VALUES, Columns, text_of
 from cinegrain.web.explorer import Explorer, State
+from cinegrain.web.replies import Points, Values
 
 MOST_POINTS = 50_000
 """A browser gets no more at once; of a larger collection an even sample, more of a part when it is zoomed into."""
@@ -38,11 +39,11 @@ def wanted(state: State, columns: Columns, ask: Filter) -> Int64:
     """Rows of the films that pass a filter."""
     keep = np.ones(len(columns.ids), dtype=bool)
     if ask.genres:
-        some = [i for i, genre in enumerate(state.atlas.found["genres"]) if genre in ask.genres]
+        some = [i for i, genre in enumerate(state.atlas.found.genres) if genre in ask.genres]
         keep &= columns.genres[:, some].any(axis=1)
     if ask.subgenres:
         ids = set(ask.subgenres)
-        keep &= np.isin(columns.subgenre, [i for i, card in enumerate(state.atlas.cards) if card["id"] in ids])
+        keep &= np.isin(columns.subgenre, [i for i, card in enumerate(state.atlas.cards) if card.id in ids])
     first, last = ask.years
     if first is not None:
         keep &= columns.year >= first
@@ -59,7 +60,7 @@ def wanted(state: State, columns: Columns, ask: Filter) -> Int64:
     return found
 
 
-def points(explorer: Explorer, state: State, ask: Filter, *, limit: int, column: str = "") -> JsonObject:
+def points(explorer: Explorer, state: State, ask: Filter, *, limit: int, column: str = "") -> Points:
     """The films that pass a filter, as columns.
 
     Args:
@@ -75,28 +76,28 @@ def points(explorer: Explorer, state: State, ask: Filter, *, limit: int, column:
     if n_wanted > limit:
         rows = np.sort(rows[np.argpartition(all_.rank[rows], limit)[:limit]])
     catalog = explorer.catalog
-    return {
-        "version": state.atlas.version,
-        "n_films": len(all_.ids),
-        "n_wanted": n_wanted,
-        "id": [all_.ids[i] for i in rows],
-        "title": [all_.titles[i] for i in rows],
-        "map": all_.map[rows].round(4).tolist(),
-        "map_before": None if all_.map_before is None else all_.map_before[rows].round(4).tolist(),
-        "subgenre": all_.subgenre[rows].tolist(),
-        "genres": [all_.genre_lists[i] for i in rows],
-        "year": _or_none(all_.year[rows], int),
-        "mode": all_.mode[rows].tolist(),
-        "sure": _or_none(all_.sure[rows], float),
-        "values": _coloured([text_of(catalog.get(all_.ids[i]), column) for i in rows]) if column else None,
-    }
+    return Points(
+        version=state.atlas.version,
+        n_films=len(all_.ids),
+        n_wanted=n_wanted,
+        id=[all_.ids[i] for i in rows],
+        title=[all_.titles[i] for i in rows],
+        map=_pairs(all_.map[rows]),
+        map_before=None if all_.map_before is None else _pairs(all_.map_before[rows]),
+        subgenre=all_.subgenre[rows].tolist(),
+        genres=[all_.genre_lists[i] for i in rows],
+        year=[None if year != year else int(year) for year in all_.year[rows].tolist()],
+        modality=all_.mode[rows].tolist(),
+        sure=[None if sure != sure else sure for sure in all_.sure[rows].tolist()],
+        values=_coloured([text_of(catalog.get(all_.ids[i]), column) for i in rows]) if column else None,
+    )
 
 
-def _coloured(values: Sequence[str]) -> JsonObject:
+def _pairs(places: Float64) -> list[tuple[float, float]]:
+    return [(x, y) for x, y in places.round(4).tolist()]
+
+
+def _coloured(values: Sequence[str]) -> Values:
     names = sorted(set(values) - {""})[:MOST_VALUES]
     place = {name: i for i, name in enumerate(names)}
-    return {"names": names, "of": [place.get(value, -1) for value in values]}
-
-
-def _or_none(values: Float64, kind: type[int] | type[float]) -> list[int | float | None]:
-    return [kind(value) if value == value else None for value in values.tolist()]
+    return Values(names, [place.get(value, -1) for value in values])

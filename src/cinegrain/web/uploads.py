@@ -15,17 +15,18 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from cinegrain.errors import CinegrainError, NotFoundError
 from cinegrain.media.files import is_video_name, plain_text
+from cinegrain.results import from_json
 from cinegrain.runs.layout import Run
 from cinegrain.types import JsonObject
+from cinegrain.web.replies import UploadAnswer, UploadState, UploadView
 
 FOLDER = "uploads"
-State: TypeAlias = Literal["receiving", "waiting", "looking", "done", "joining", "joined", "failed", "cancelled"]
 _MOST_WAITING = 8
 _MOST_A_MINUTE = 12
 _LONGEST_NAME = 120
@@ -65,25 +66,25 @@ class Upload:
     id: str
     name: str
     file: Path
-    state: State = "receiving"
+    state: UploadState = "receiving"
     message: str = ""
     n_bytes: int = 0
-    answer: JsonObject | None = None
+    answer: UploadAnswer | None = None
     trailer_id: str | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
-    def as_json(self, n_before: int) -> JsonObject:
+    def view(self, n_before: int) -> UploadView:
         """For the page; `n_before` uploads are looked at first."""
-        return {
-            "id": self.id,
-            "name": self.name,
-            "state": self.state,
-            "message": self.message,
-            "n_bytes": self.n_bytes,
-            "n_before": n_before,
-            "answer": self.answer,
-            "trailer_id": self.trailer_id,
-        }
+        return UploadView(
+            id=self.id,
+            name=self.name,
+            state=self.state,
+            message=self.message,
+            n_bytes=self.n_bytes,
+            n_before=n_before,
+            answer=self.answer,
+            trailer_id=self.trailer_id,
+        )
 
 
 class Uploads:
@@ -128,7 +129,7 @@ class Uploads:
                 shutil.rmtree(upload.file.parent, ignore_errors=True)
         self._own.release()
 
-    def get(self, id_: str) -> JsonObject:
+    def get(self, id_: str) -> UploadView:
         """An upload as it stands.
 
         Raises:
@@ -136,13 +137,13 @@ class Uploads:
         """
         upload = self._find(id_)
         with self._lock:
-            return upload.as_json(self._queue.index(upload) if upload in self._queue else 0)
+            return upload.view(self._queue.index(upload) if upload in self._queue else 0)
 
-    def all(self) -> list[JsonObject]:
+    def all(self) -> list[UploadView]:
         """Every upload since the server started, the last one first."""
         with self._lock:
             places = {upload: i for i, upload in enumerate(self._queue)}
-            return [upload.as_json(places.get(upload, 0)) for upload in reversed(self._all.values())]
+            return [upload.view(places.get(upload, 0)) for upload in reversed(self._all.values())]
 
     def file(self, id_: str) -> Path:
         """Its video.
@@ -155,7 +156,7 @@ class Uploads:
             raise NotFoundError("This upload's video is no longer there.")
         return upload.file
 
-    async def receive(self, name: str, chunks: AsyncIterator[bytes], announced: int | None) -> JsonObject:
+    async def receive(self, name: str, chunks: AsyncIterator[bytes], announced: int | None) -> UploadView:
         """Takes a video in and puts it into the queue; one that is cancelled meanwhile stays in the list as such.
 
         Args:
@@ -193,7 +194,7 @@ class Uploads:
                 raise
         return self.get(upload.id)
 
-    def cancel(self, id_: str) -> JsonObject:
+    def cancel(self, id_: str) -> UploadView:
         """Stops an upload and takes its file away; one that has joined the atlas stays.
 
         Raises:
@@ -213,7 +214,7 @@ class Uploads:
             shutil.rmtree(upload.file.parent, ignore_errors=True)
         return self.get(id_)
 
-    def join(self, id_: str) -> JsonObject:
+    def join(self, id_: str) -> UploadView:
         """Puts an upload that has an answer into the atlas, in its turn.
 
         Raises:
@@ -304,7 +305,7 @@ class Uploads:
         elif joins:
             upload.state, upload.trailer_id = "joined", found["answer"]["trailer_id"]
         else:
-            upload.state, upload.answer = "done", found["answer"]
+            upload.state, upload.answer = "done", from_json(UploadAnswer, found["answer"])
 
     def _ask(self, command: str, upload: Upload) -> JsonObject:
         """What another process says of the file: `answer`, or `reason` why there is none."""

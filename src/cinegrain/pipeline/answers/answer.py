@@ -1,12 +1,12 @@
 """Answers about films: ones in the run, and ones never seen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from cinegrain.atlas.run_atlas import Corpus, corpus_of, open_atlas
+from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.config import Settings, load_settings
 from cinegrain.discovery.clustering import unit_rows
 from cinegrain.explain.familiarity import Familiarity
@@ -28,11 +28,11 @@ from cinegrain.training.calibrate import Calibration
 from cinegrain.training.checkpoint import load_model
 from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.infer import encode_all, predict_genres
-from cinegrain.types import Concept, Float64, JsonObject, Source
+from cinegrain.types import Concept, Float64, Source
 
 
 @dataclass(frozen=True, eq=False)
-class Film:
+class ReadFilm:
     """One film put through a run's models.
 
     Attributes:
@@ -42,7 +42,9 @@ class Film:
         encoded: Gated vectors of the fine-tuned network, shape (e, d).
         row: Its row in the corpus; None for a film never seen.
         words: Words by modality.
-        facts: Length and flags.
+        duration_s: Its length.
+        n_scenes: Number of its scenes.
+        flags: What was odd when it was read.
     """
 
     name: str
@@ -50,8 +52,10 @@ class Film:
     arrays: TrailerArrays
     encoded: Float64
     row: int | None
-    words: dict[str, tuple[Concept, ...]]
-    facts: JsonObject
+    words: Mapping[str, tuple[Concept, ...]]
+    duration_s: float
+    n_scenes: int
+    flags: tuple[str, ...]
 
 
 class Answers:
@@ -72,33 +76,30 @@ class Answers:
         self._familiarity = (
             Familiarity.from_bytes(kept.read_bytes(), self.coarse.spec.experts) if kept.is_file() else None
         )
-        self.joined = open_atlas(run)
-        self.corpus: Corpus = corpus_of(self.joined)
-        self.atlas: JsonObject = self.joined.json
-        self.rows: list[JsonObject] = self.joined.rows
+        self.atlas = open_atlas(run)
 
     @property
     def key(self) -> str:
         """Of what answers are made from: both models, and the sub-genres as discovered and edited."""
         cards = self._coarse_card, self._finetuned_card
-        return key_of(*(card["key"] for card in cards), self.joined.found["key"], self.joined.version)
+        return key_of(*(card["key"] for card in cards), self.atlas.found.key, self.atlas.version)
 
     @property
     def modality_of(self) -> dict[str, str]:
         """Modality of each expert in the models' order."""
         return self.coarse.spec.modality_of
 
-    def film(self, name: str) -> Film:
+    def film(self, name: str) -> ReadFilm:
         """A film of the run by id (or title), or one never seen by its path or address.
 
         Raises:
             NotFoundError: If it is neither.
             MediaError: If the file cannot be read.
         """
-        found = self.joined.names.row_or_file(name)
+        found = self.atlas.names.row_or_file(name)
         return self._known(found) if isinstance(found, int) else self.new_film(found)
 
-    def new_film(self, place: Source) -> Film:
+    def new_film(self, place: Source) -> ReadFilm:
         """Reads a film never seen, in a process of its own.
 
         Raises:
@@ -108,20 +109,16 @@ class Answers:
         with film_workers(self.run, 1, settings=self.settings, experts=self.coarse.spec.experts) as workers:
             return self.as_film(workers.one(new_job(place)))
 
-    def as_film(self, found: EmbeddedTrailer) -> Film:
+    def as_film(self, found: EmbeddedTrailer) -> ReadFilm:
         """A looked-at file put through the models."""
         arrays = _arrays_of(found, self.coarse.spec.dimensions)
         encoded = encode_all(self.finetuned, arrays, np.arange(1)).double().numpy()[0]
-        facts = {
-            "duration_s": found.record.duration_s,
-            "n_scenes": found.record.n_scenes,
-            "flags": list(found.record.flags),
-        }
-        place = source(found.record.path)
-        title = plain_text(Path(source_name(place)).stem)
-        return Film(source_text(place), title, arrays, encoded, None, self._words_of(found), facts)
+        record, place = found.record, source(found.record.path)
+        title, words = plain_text(Path(source_name(place)).stem), self._words_of(found)
+        facts = record.duration_s, record.n_scenes, record.flags
+        return ReadFilm(source_text(place), title, arrays, encoded, None, words, *facts)
 
-    def predict(self, film: Film, *, top_k: int) -> Prediction:
+    def predict(self, film: ReadFilm, *, top_k: int) -> Prediction:
         """Genres with reasons, sub-genre, words, neighbours and missing modalities of one film."""
         spec, modality_of = self.coarse.spec, self.modality_of
         influence = calibrated_influence(
@@ -136,13 +133,15 @@ class Answers:
             self._familiarity,
             path=film.name,
             title=film.title,
-            **film.facts,
+            duration_s=film.duration_s,
+            n_scenes=film.n_scenes,
+            flags=film.flags,
             sub_genre=self._sub_genre(film.encoded),
             concepts=film.words,
             neighbours=self.similar(film, top_k=top_k),
         )
 
-    def similar(self, film: Film, *, top_k: int, modality: str | None = None) -> tuple[Neighbour, ...]:
+    def similar(self, film: ReadFilm, *, top_k: int, modality: str | None = None) -> tuple[Neighbour, ...]:
         """The nearest trailers of the run, with each modality's part in it.
 
         Args:
@@ -153,34 +152,26 @@ class Answers:
         Raises:
             StoreError: If the film lacks that modality.
         """
-        return similar_films(self.joined, film.encoded, top_k=top_k, modality=modality, row=film.row)
+        return similar_films(self.atlas, film.encoded, top_k=top_k, modality=modality, row=film.row)
 
     def _sub_genre(self, encoded: Float64) -> SubGenreAnswer:
-        distances = 1 - (unit_rows(encoded[None]) @ self.corpus.centroids.T)[0]
+        distances = 1 - (unit_rows(encoded[None]) @ self.atlas.centroids.T)[0]
         order = np.argsort(distances, kind="stable")[:2]
-        cards = self.atlas["subgenres"]
-        near = [NearSubGenre(cards[i]["id"], cards[i]["name"], float(distances[i])) for i in order]
-        centre = self.corpus.centroids[order[0]].reshape(1, *encoded.shape)
+        cards = self.atlas.cards
+        near = [NearSubGenre(cards[i].id, cards[i].name, float(distances[i])) for i in order]
+        centre = self.atlas.centroids[order[0]].reshape(1, *encoded.shape)
         parts = by_modality(self.modality_of.values(), expert_contributions(encoded, centre)[0].tolist())
         return SubGenreAnswer(near[0].id, near[0].name, near[0].distance, near[1] if len(near) > 1 else None, parts)
 
-    def _known(self, row: int) -> Film:
-        known = self.rows[row]
+    def _known(self, row: int) -> ReadFilm:
+        known = self.atlas.rows[row]
         dataset = EmbeddingDataset(self.run.dataset)
         arrays = {}
         for name in self.coarse.spec.experts:
-            found = dataset.vectors(name, [known["trailer_id"]])
+            found = dataset.vectors(name, [known.trailer_id])
             arrays[name] = ExpertArray(found.vectors, found.scenes, found.offsets)
-        facts = {key: known[key] for key in ("duration_s", "n_scenes", "flags")}
-        return Film(
-            known["trailer_id"],
-            known["title"],
-            TrailerArrays(arrays),
-            self.corpus.encoded[row],
-            row,
-            as_concepts(known["concepts"]),
-            facts,
-        )
+        facts = known.concepts, known.duration_s, known.n_scenes, known.flags
+        return ReadFilm(known.trailer_id, known.title, TrailerArrays(arrays), self.atlas.encoded[row], row, *facts)
 
     def _words_of(self, found: EmbeddedTrailer) -> dict[str, tuple[Concept, ...]]:
         words = word_strengths(
@@ -190,11 +181,6 @@ class Answers:
             if embedding is not None and embedding.concepts
         )
         return {modality: tuple(best_words(some, N_WORDS)) for modality, some in words.items()}
-
-
-def as_concepts(words: Mapping[str, Sequence[JsonObject]]) -> dict[str, tuple[Concept, ...]]:
-    """Words by modality, from their JSON."""
-    return {modality: tuple(Concept(**word) for word in some) for modality, some in words.items()}
 
 
 def _arrays_of(found: EmbeddedTrailer, dimensions: Mapping[str, int]) -> TrailerArrays:

@@ -10,7 +10,6 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import TypeAlias
 
@@ -191,7 +190,7 @@ class AnswerFile:
 
 def table_row(answer: Prediction) -> JsonObject:
     """An answer in short: one column a genre holds its probability."""
-    sub_genre, origin = answer.sub_genre, answer.origin
+    sub_genre = answer.sub_genre
     return {
         "path": answer.path,
         "genres": "|".join(genre.name for genre in answer.decided),
@@ -201,7 +200,7 @@ def table_row(answer: Prediction) -> JsonObject:
         "subgenre": sub_genre.name if sub_genre else "",
         "missing": "|".join(answer.missing),
         **{g.name: f"{g.probability:.4f}" for g in sorted(answer.genres, key=lambda g: g.name)},
-        **(asdict(origin) if origin else {}),
+        **{name: getattr(answer, name) for name in _COLUMNS[1:] if answer.model},
     }
 
 

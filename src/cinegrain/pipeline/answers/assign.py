@@ -2,32 +2,32 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from cinegrain.atlas.arrivals import Arrivals, read_arrivals, write_arrivals
+from cinegrain.atlas.arrivals import Arrival, Arrivals, Limit, read_arrivals, write_arrivals
 from cinegrain.atlas.edit_log import locked, now
 from cinegrain.atlas.newcomers import place
 from cinegrain.atlas.run_atlas import open_atlas, write_table
 from cinegrain.discovery.clustering import unit_rows
 from cinegrain.media.files import plain_text
 from cinegrain.media.remote import source, source_name, source_text
-from cinegrain.pipeline.answers.answer import Answers, Film, as_concepts
+from cinegrain.pipeline.answers.answer import Answers, ReadFilm
 from cinegrain.pipeline.answers.new_films import film_workers
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
 from cinegrain.pipeline.extraction.jobs import Failed
 from cinegrain.pipeline.extraction.sources import stamp_of
 from cinegrain.pipeline.extraction.workers import WorkerPool
-from cinegrain.results import Failure
+from cinegrain.results import Failure, NearFilm, NearSubGenre
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Watcher
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.infer import encode_all
-from cinegrain.types import Float32, JsonObject, Source
+from cinegrain.types import Float32, Source
 
 ARRIVED = "arrived"
 """The part (`split`) of films that came after training."""
@@ -41,12 +41,12 @@ class Assigned:
     """What came of new films.
 
     Attributes:
-        rows: Those now in the atlas, as in trailers.json.
+        rows: Those now in the atlas.
         there: Files that were in the run already, with the id they have.
         failed: Files that could not be read.
     """
 
-    rows: tuple[JsonObject, ...]
+    rows: tuple[Arrival, ...]
     there: tuple[tuple[Source, str], ...]
     failed: tuple[Failure, ...]
 
@@ -109,21 +109,20 @@ def place_again(run: Run, watcher: Watcher) -> None:
     if not old.rows:
         return
     answers = Answers(run)
-    known = set(answers.corpus.trailer_ids)  # films that came later may be in the catalogue by now
-    old = old.without([row["trailer_id"] for row in old.rows if row["trailer_id"] in known])
+    known = set(answers.atlas.trailer_ids)  # films that came later may be in the catalogue by now
+    old = old.without([row.trailer_id for row in old.rows if row.trailer_id in known])
     films = _stored_films(answers, old.rows)
     if not films:
         run.arrivals.unlink()
-        write_table(answers.joined)
+        write_table(answers.atlas)
         return
     rows = []
     for film, before in zip(films, old.rows, strict=True):
-        row = _row(answers, film, before["trailer_id"], before["path"], before["at"])
-        rows.append({**row, "title": before["title"]})
+        rows.append(_row(answers, film, before.path, before.at))
         if not film.encoded.any():
             watcher.say(f"{film.name} has no vectors of the experts that this run asks for; it fits nowhere for now")
     with locked(run.folder):
-        write_arrivals(run, Arrivals(tuple(rows), _stack(films), answers.joined.found["key"]))
+        write_arrivals(run, Arrivals(tuple(rows), _stack(films), answers.atlas.found.key))
     write_table(open_atlas(run))
 
 
@@ -131,15 +130,15 @@ class _Desk:
     """Takes embedded films in: writes each into the run's dataset, and keeps its place in the atlas soon after."""
 
     def __init__(self, answers: Answers) -> None:
-        self.rows: list[JsonObject] = []
+        self.rows: list[Arrival] = []
         self._answers = answers
         self._dataset = EmbeddingDataset(answers.run.dataset)
-        self._ids = {record.trailer_id for record in self._dataset.trailers} | set(answers.corpus.trailer_ids)
+        self._ids = {record.trailer_id for record in self._dataset.trailers} | set(answers.atlas.trailer_ids)
         self._shas = {record.sha256: record.trailer_id for record in self._dataset.trailers}
         self._stamps = {(r.path, r.size_bytes, r.modified_ns): r.trailer_id for r in self._dataset.trailers}
-        self._placed = set(answers.corpus.trailer_ids)
+        self._placed = set(answers.atlas.trailer_ids)
         self._writer: DatasetWriter | None = None
-        self._not_kept: list[tuple[JsonObject, Film]] = []
+        self._not_kept: list[tuple[Arrival, ReadFilm]] = []
         self._kept_s = time.monotonic()
 
     def workers(self, n_films: int) -> WorkerPool[EmbeddedTrailer]:
@@ -171,7 +170,7 @@ class _Desk:
         same = self._shas.get(found.record.sha256)
         trailer_id = same or found.trailer_id
         film = replace(self._answers.as_film(found), name=trailer_id)
-        row = _row(self._answers, film, trailer_id, found.record.path, now())
+        row = _row(self._answers, film, found.record.path, now())
         if same is None:
             if self._writer is None:
                 self._writer = _open_writer(self._answers.run, self._dataset)
@@ -204,45 +203,53 @@ def _open_writer(run: Run, dataset: EmbeddingDataset) -> DatasetWriter:
     return DatasetWriter(run.dataset, cards=dataset.cards, settings=dataset.info["settings"], keys=keys)
 
 
-def _row(answers: Answers, film: Film, trailer_id: str, path: str, at: str) -> JsonObject:
-    """A film as in trailers.json, and where it fits."""
-    joined = answers.joined
+def _row(answers: Answers, film: ReadFilm, path: str, at: str) -> Arrival:
+    """All that is known of a film, and where it fits."""
+    joined = answers.atlas
     answer = answers.predict(film, top_k=_N_NEAR + len(joined.arrivals.rows))
     point = unit_rows(film.encoded[None])
     placed = place(point, joined.fit)
     k = int(placed.nearest[0])
     card, distance = joined.cards[k], float(placed.distance[0])
-    found = {row["trailer_id"]: row for row in joined.found_rows}
-    near = [n for n in answer.neighbours if n.trailer_id in found][:_N_NEAR]
+    found = {row.trailer_id: row for row in joined.found_rows}
+    near = [NearFilm(n.trailer_id, n.score) for n in answer.neighbours if n.trailer_id in found][:_N_NEAR]
     around = [found[n.trailer_id] for n in near[:_N_FOR_MAP]]
-    maps = [key for key in ("map", "map_before") if all(key in other for other in around)]
+    before = [other.map_before for other in around if other.map_before]
     otherwise = int((point @ joined.found_centroids.T)[0].argmax())
     fits = bool(placed.fits[0]) and bool(film.encoded.any())
-    return {
-        "trailer_id": trailer_id,
-        "title": film.title,
-        "year": None,
-        "genres": [],
-        "split": ARRIVED,
-        **film.facts,
-        "missing": list(answer.missing),
-        "predicted": [genre.to_dict() for genre in answer.genres],
-        "subgenre": {"id": card["id"], "name": card["name"], "distance": distance} if fits else None,
-        "concepts": {modality: [asdict(word) for word in some] for modality, some in film.words.items()},
-        "neighbours": [{"trailer_id": n.trailer_id, "score": n.score} for n in near],
-        **{key: np.mean([other[key] for other in around] or [[0.0, 0.0]], axis=0).tolist() for key in maps},
-        "path": path,
-        "at": at,
-        "nearest": {"id": card["id"], "distance": distance, "limit": float(joined.fit.nowhere[k])},
-        "otherwise": joined.found["subgenres"][otherwise]["id"],
-    }
+    return Arrival(
+        trailer_id=film.name,
+        title=film.title,
+        year=None,
+        catalog_genres=(),
+        split=ARRIVED,
+        duration_s=film.duration_s,
+        n_scenes=film.n_scenes,
+        flags=film.flags,
+        missing=answer.missing,
+        predicted=answer.genres,
+        sub_genre=NearSubGenre(card.id, card.name, distance) if fits else None,
+        concepts=film.words,
+        neighbours=tuple(near),
+        map=_middle([other.map for other in around]),
+        map_before=_middle(before) if len(before) == len(around) else None,
+        path=path,
+        at=at,
+        nearest=Limit(card.id, distance, float(joined.fit.nowhere[k])),
+        otherwise=joined.found.subgenres[otherwise].id,
+    )
 
 
-def _stored_films(answers: Answers, rows: Sequence[JsonObject]) -> list[Film]:
+def _middle(places: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    x, y = np.mean(places or [(0.0, 0.0)], axis=0).tolist()
+    return x, y
+
+
+def _stored_films(answers: Answers, rows: Sequence[Arrival]) -> list[ReadFilm]:
     """Films from the dataset's vectors, put through the models; one without vectors is encoded as zeros."""
     if not rows:
         return []
-    ids = [row["trailer_id"] for row in rows]
+    ids = [row.trailer_id for row in rows]
     dataset = EmbeddingDataset(answers.run.dataset)
     experts = {}
     for name in answers.coarse.spec.experts:
@@ -256,10 +263,10 @@ def _stored_films(answers: Answers, rows: Sequence[JsonObject]) -> list[Film]:
             name: ExpertArray(*_part(array, int(array.offsets[i]), int(array.offsets[i + 1])))
             for name, array in experts.items()
         }
-        facts = {key: row[key] for key in ("duration_s", "n_scenes", "flags")}
         any_ = any(len(array.vectors) for array in own.values())
         vector = encoded[i] if any_ else np.zeros_like(encoded[i])
-        films.append(Film(ids[i], row["title"], TrailerArrays(own), vector, None, as_concepts(row["concepts"]), facts))
+        facts = row.concepts, row.duration_s, row.n_scenes, row.flags
+        films.append(ReadFilm(ids[i], row.title, TrailerArrays(own), vector, None, *facts))
     return films
 
 
@@ -267,15 +274,15 @@ def _part(array: ExpertArray, start: int, end: int) -> tuple[np.ndarray, np.ndar
     return array.vectors[start:end], array.scenes[start:end], np.array([0, end - start])
 
 
-def _stack(films: Sequence[Film]) -> Float32:
+def _stack(films: Sequence[ReadFilm]) -> Float32:
     return np.stack([film.encoded for film in films]).astype(np.float32)
 
 
-def _keep(run: Run, answers: Answers, rows: Sequence[JsonObject], films: Sequence[Film]) -> None:
+def _keep(run: Run, answers: Answers, rows: Sequence[Arrival], films: Sequence[ReadFilm]) -> None:
     """Adds films to those that came later; when this returns they are on disk."""
     if not rows:
         return
-    key = answers.joined.found["key"]
+    key = answers.atlas.found.key
     with locked(run.folder):
         old = read_arrivals(run)
         encoded = np.concatenate([old.encoded, _stack(films)]) if old.rows else _stack(films)

@@ -17,7 +17,7 @@ from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
 from cinegrain.pipeline.extraction.jobs import Failed
 from cinegrain.pipeline.extraction.sources import stamp_of
 from cinegrain.pipeline.extraction.workers import WorkerPool
-from cinegrain.results import Failure, Origin, Prediction
+from cinegrain.results import Failure, Prediction
 from cinegrain.runs.layout import Run
 from cinegrain.types import Source
 
@@ -61,9 +61,9 @@ class Predictor:
 
     def _answer(self, found: EmbeddedTrailer) -> Prediction | Failure:
         record = found.record
-        origin = Origin(record.size_bytes, record.modified_ns, self.model)
         try:
-            return replace(self.answer(found), origin=origin)
+            answer = self.answer(found)
+            return replace(answer, size_bytes=record.size_bytes, modified_ns=record.modified_ns, model=self.model)
         except (ConfigError, StoreError):
             raise  # the model's fault, not the film's
         except CinegrainError as error:

@@ -1,7 +1,7 @@
 """What is known of each trailer once sub-genres are found, as plain rows."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from cinegrain.explain.neighbours import nearest_of_each
 from cinegrain.models.genre_model import GenreModel
 from cinegrain.naming.trailer_words import best_words
 from cinegrain.pipeline.learning.train import RunData
-from cinegrain.results import genre_answers, missing_modalities
+from cinegrain.results import Film, Membership, NearFilm, NearSubGenre, genre_answers, missing_modalities
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.calibrate import Calibration
 from cinegrain.training.infer import predict_genres
@@ -45,7 +45,7 @@ class Found:
 
 def trailer_rows(
     data: RunData, dataset: EmbeddingDataset, model: GenreModel, card: JsonObject, found: Found
-) -> tuple[list[JsonObject], Influence]:
+) -> tuple[list[Film], Influence]:
     """One row a trailer, in the order of the data, and the influence of experts on all of them; calibrated.
 
     Args:
@@ -71,47 +71,48 @@ def trailer_rows(
         cluster = int(found.atlas.clustering.labels[i])
         subgenre, record = found.atlas.subgenres[cluster], records[trailer.trailer_id]
         rows.append(
-            {
-                "trailer_id": trailer.trailer_id,
-                "title": trailer.title,
-                "year": trailer.year,
-                "genres": list(trailer.genres),
-                "split": part_of.get(trailer.trailer_id, "unlabelled"),
-                "duration_s": record.duration_s,
-                "n_scenes": record.n_scenes,
-                "flags": list(record.flags),
-                "missing": list(missing_modalities(data.modes, present[i].tolist())),
-                "predicted": [
-                    genre.to_dict()
-                    for genre in genre_answers(
-                        model.spec.genres, modality_of, probabilities[i], card["thresholds"], influence.values[i]
-                    )
-                ],
-                "subgenre": {"id": subgenre.id, "name": subgenre.name, "distance": float(distances[i, cluster])},
-                "memberships": _likely(memberships[i], found.atlas),
-                "concepts": {
-                    mode: [asdict(word) for word in best_words(words, N_WORDS)]
+            Film(
+                trailer_id=trailer.trailer_id,
+                title=trailer.title,
+                year=trailer.year,
+                catalog_genres=trailer.genres,
+                split=part_of.get(trailer.trailer_id, "unlabelled"),
+                duration_s=record.duration_s,
+                n_scenes=record.n_scenes,
+                flags=record.flags,
+                missing=missing_modalities(data.modes, present[i].tolist()),
+                predicted=genre_answers(
+                    model.spec.genres, modality_of, probabilities[i], card["thresholds"], influence.values[i]
+                ),
+                sub_genre=NearSubGenre(subgenre.id, subgenre.name, float(distances[i, cluster])),
+                memberships=_likely(memberships[i], found.atlas),
+                concepts={
+                    mode: tuple(best_words(words, N_WORDS))
                     for mode, words in found.concepts.get(trailer.trailer_id, {}).items()
                 },
-                "neighbours": [
-                    {"trailer_id": data.trailers[row].trailer_id, "score": score}
+                neighbours=tuple(
+                    NearFilm(data.trailers[row].trailer_id, score)
                     for row, score in zip(near[i].tolist(), alike[i].tolist(), strict=True)
-                ],
-                "map": [float(x) for x in found.layout[i]],
-                "map_before": [float(x) for x in found.layout_before[i]],
-            }
+                ),
+                map=_place(found.layout[i]),
+                map_before=_place(found.layout_before[i]),
+            )
         )
     return rows, influence
 
 
-def _likely(membership: Float64, atlas: Atlas) -> list[JsonObject]:
+def _place(layout: Float64) -> tuple[float, float]:
+    return float(layout[0]), float(layout[1])
+
+
+def _likely(membership: Float64, atlas: Atlas) -> tuple[Membership, ...]:
     """The sub-genres that a film most belongs to, at most three."""
     best = np.argsort(-membership, kind="stable")[:_N_MEMBERSHIPS]
-    return [
-        {"id": atlas.subgenres[c].id, "membership": round(float(membership[c]), 4)}
+    return tuple(
+        Membership(atlas.subgenres[c].id, round(float(membership[c]), 4))
         for c in best
         if membership[c] >= _LEAST_MEMBERSHIP
-    ]
+    )
 
 
 def calibrated_influence(influence: Influence, calibration: Calibration) -> Influence:

@@ -11,6 +11,7 @@ from cinegrain.results import (
     Prediction,
     StrangenessAnswer,
     SubGenreAnswer,
+    by_modality,
     missing_modalities,
 )
 from cinegrain.types import Concept, Float32
@@ -47,7 +48,7 @@ def make_prediction(
         genres=tuple(sorted(genres, key=lambda genre: -genre.probability)),
         missing=missing_modalities(list(modalities.values()), _present(modalities, means)),
         sub_genre=sub_genre,
-        concepts=concepts,
+        concepts=concepts or {},
         neighbours=tuple(neighbours),
     )
 
@@ -73,9 +74,10 @@ def how_sure(
         values = [float(x) if np.isfinite(x) else None for x in found.by_expert[0]]
         score = float(found.score[0]) if np.isfinite(found.score[0]) else None
         by_expert = dict(zip(familiarity.experts, values, strict=True))
-        strangeness = StrangenessAnswer(score, familiarity.threshold, by_expert, modalities)
+        strangest = _strangest(modalities, by_expert)
+        strangeness = StrangenessAnswer(score, familiarity.threshold, by_expert, strangest)
         if score is not None and score > familiarity.threshold:
-            strange = [m for m, x in strangeness.by_modality.items() if x is not None and x > familiarity.threshold]
+            strange = [m for m, x in strangest.items() if x is not None and x > familiarity.threshold]
             reasons.append(f"unlike the films it learned from ({', '.join(strange)})")
     if not any(genre.decided for genre in genres):
         reasons.append("no genre is likely enough")
@@ -85,6 +87,13 @@ def how_sure(
         there = [modality for modality in all_modalities if modality not in missing]
         reasons.append(f"there is only {' and '.join(there) or 'nothing'} to go by")
     return tuple(reasons), strangeness
+
+
+def _strangest(modalities: Mapping[str, str], by_expert: Mapping[str, float | None]) -> dict[str, float | None]:
+    """The strangest expert's of each modality; None where there is none."""
+    known = {expert: value for expert, value in by_expert.items() if value is not None}
+    found = by_modality(map(modalities.__getitem__, known), known.values(), max)
+    return {modality: found.get(modality) for modality in map(modalities.__getitem__, by_expert)}
 
 
 def _present(modalities: Mapping[str, str], means: Mapping[str, Float32]) -> list[bool]:
