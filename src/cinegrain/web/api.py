@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse
 
 from cinegrain.atlas.edit import Editor, PastEntry, history_rows
@@ -22,6 +23,7 @@ from cinegrain.runs.artifacts import key_of
 from cinegrain.search.criteria import ALIKE
 from cinegrain.search.find import search_films
 from cinegrain.search.query import Like, LikeSubgenre, make_query
+from cinegrain.types import JsonObject
 from cinegrain.web import views
 from cinegrain.web.ear import STEP_S, Ear
 from cinegrain.web.explorer import Explorer
@@ -63,6 +65,12 @@ def make_api(explorer: Explorer, uploads: Uploads, ear: Ear) -> APIRouter:
     _add_subgenres(api, explorer)
     _add_uploads(api, uploads)
     return api
+
+
+def openapi() -> JsonObject:
+    """OpenAPI's description of every route; the explorer's TypeScript types are generated from it (`make ui`)."""
+    nothing: Any = None  # routes are only described here, never called
+    return get_openapi(title="Cinegrain", version="1", routes=make_api(nothing, nothing, nothing).routes)
 
 
 def _add_run(api: APIRouter, explorer: Explorer) -> None:

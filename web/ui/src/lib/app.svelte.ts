@@ -1,7 +1,7 @@
 /** What all views share: the run, where the visitor is, which films they look at, who they are. */
 import { get, post, ApiError } from './api';
 import { filterOf, filterParams, format, parse, type Filter, type Params, type Route, type View } from './route';
-import type { Entry, RunView } from './types';
+import type { Edited, RunView } from './types';
 
 type Theme = 'auto' | 'light' | 'dark';
 const kept = (name: string): string => {
@@ -81,7 +81,7 @@ class App {
   async edit(edit: Record<string, unknown>, version: number, why = ''): Promise<boolean> {
     this.problem = this.notice = '';
     try {
-      const done = await post<{ version: number; entries: Entry[] }>('/edits', {
+      const done = await post<Edited>('/edits', {
         version,
         by: this.editor || 'somebody',
         why,
