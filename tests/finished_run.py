@@ -21,16 +21,8 @@ from cinegrain_demo.plan import CorpusSettings
 FAST = [
     "--train.epochs",
     "30",
-    "--train.min_epochs",
-    "5",
     "--finetune.epochs",
     "5",
-    "--discover.restarts",
-    "3",
-    "--discover.stability_seeds",
-    "2",
-    "--discover.stability_subsamples",
-    "2",
 ]
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from cinegrain.curation import Atlas, SubGenre
     from cinegrain.pipeline.answers.answer import Answers
-    from cinegrain.pipeline.run import RunSummary
+    from cinegrain.pipeline.stages import RunSummary
     from cinegrain.pipeline.vectors import VectorOptions
     from cinegrain.web.server import Server
 
@@ -125,7 +125,7 @@ def run_all_stages(
         return run_vectors(vectors, catalog, out, settings, watcher, options)
     if not videos or not catalog:
         raise ConfigError("Give a folder of videos and its --catalog, or --vectors with a --catalog.")
-    from cinegrain.pipeline.run import run_all
+    from cinegrain.pipeline.stages import run_all
 
     reading = options.reading
     return run_all(source(videos), catalog, out, settings, watcher, retry_failed=retry_failed, reading=reading)
@@ -370,7 +370,7 @@ class FittedRun:
 
     def to_dict(self) -> JsonObject:
         """The main figures: `genres`, `subgenres`, `test_map` with its interval, `report` and so on."""
-        from cinegrain.pipeline.run import headline
+        from cinegrain.pipeline.stages import headline
 
         return headline(self._run)
 

@@ -10,10 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cinegrain.cli.main import app
-from cinegrain.config import Settings, all_settings, load_settings, to_toml
+from cinegrain.config import Settings, all_settings, keyed, load_settings, to_toml
 from cinegrain.errors import ConfigError
-from cinegrain.models.settings import ModelSettings
-from cinegrain.training.settings import TrainSettings
+from cinegrain.settings import DiscoverSettings, ModelSettings, TrainSettings
 
 COMMANDS = (
     "demo",
@@ -90,15 +89,15 @@ def test_settings_as_toml_read_back(tmp_path: Path) -> None:
     path.write_text(run("settings", "--toml")[1])
     assert load_settings(path) == Settings()
     rows = json.loads(run("settings", "--json")[1])
-    assert {"key": "train.epochs", "default": 200, "help": "Most passes over the training films."} in rows
+    assert {"key": "train.epochs", "default": 200, "help": "Maximum number of epochs."} in rows
 
 
 def test_files_and_flags_override_in_order(tmp_path: Path) -> None:
     first, second = tmp_path / "1.toml", tmp_path / "2.toml"
-    first.write_text("seed = 3\n[train]\nepochs = 7\nbatch = 9\n")
+    first.write_text("seed = 3\n[train]\nepochs = 7\nbatch_size = 9\n")
     second.write_text("[train]\nepochs = 8\n")
-    found = load_settings(first, second, flags={"train.batch": 10})
-    assert (found.seed, found.train.epochs, found.train.batch) == (3, 8, 10)
+    found = load_settings(first, second, flags={"train.batch_size": 10})
+    assert (found.seed, found.train.epochs, found.train.batch_size) == (3, 8, 10)
     assert found.train.patience == Settings().train.patience
     third = tmp_path / "3.toml"
     third.write_text(to_toml(found))
@@ -118,30 +117,77 @@ def test_files_of_earlier_versions_are_read(tmp_path: Path) -> None:
     assert load_settings(path) == Settings()
     path.write_text("[model]\nlinear_share = 0.0\ndropout = 0.0\n[train]\nweight_decay = 0.0\n")
     found = load_settings(path)
-    assert (found.model.linear_share, found.model.dropout, found.train.weight_decay) == (0, 0, 0)
-    path.write_text('[model]\npooling = "attention"\n')
-    with pytest.raises(ConfigError, match=r"Unknown setting 'model.pooling'"):
-        load_settings(path)
-
-
-def test_auto_is_said_and_given_by_name(tmp_path: Path) -> None:
-    assert load_settings(flags={"model.width": "auto", "model.dropout": "0.5", "train.batch": "12"}) == replace(
-        Settings(), model=ModelSettings(dropout=0.5), train=TrainSettings(batch=12)
-    )
-    assert 'width = "auto"' in to_toml(Settings())
-    with pytest.raises(ConfigError, match=r"model\.width must be at least 1; found 0"):
-        load_settings(flags={"model.width": "0"})
+    assert (found.model.linear_weight, found.model.dropout, found.train.weight_decay) == (0, 0, 0)
+    path.write_text("discover = {restarts = 10, stability_seeds = 10}\nextract = {workers = 0}")
+    assert load_settings(path) == Settings()
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('[train]\nbatch = "many"\n', "Setting train.batch: .*integer.* or 'auto'; found 'many'"),
+        ('[model]\npooling = "attention"\n', r"model\.pooling = attention in .*s\.toml is no longer a setting"),
+        ("[media]\nsilence_dbfs = -60\n", r"media\.silence_dbfs = -60 .* it is always -80\.0\. Remove it"),
+    ],
+)
+def test_what_can_no_longer_be_chosen_is_named(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=message):
+        load_settings(path)
+
+
+def test_old_names_are_read_with_a_hint_but_not_in_what_a_run_wrote(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text("[train]\nbatch = 9\n[split]\nval = 0.1\n")
+    found = load_settings(path, flags={"model.width": "7"})
+    assert (found.train.batch_size, found.split.val_fraction, found.model.hidden_dim) == (9, 0.1, 7)
+    assert {"train.batch is now train.batch_size.", "model.width is now model.hidden_dim."} <= set(caplog.messages)
+    caplog.clear()
+    (tmp_path / "run.json").touch()
+    assert load_settings(path).train.batch_size == 9
+    assert not caplog.messages
+
+
+def test_keys_of_artifacts_have_the_first_names_and_what_is_fixed_since() -> None:
+    """As the version before the renames had them, so that nothing is computed again."""
+    assert keyed(Settings(), "discover") == {
+        "clusterer": "genres",
+        "k": "auto",
+        "k_min": 2,
+        "k_max": "auto",
+        "restarts": 10,
+        "text_columns": DiscoverSettings().text_columns,
+        "nuisance_columns": DiscoverSettings().nuisance_columns,
+        "stability_seeds": 10,
+        "stability_subsamples": 10,
+    }
+
+
+def test_settings_are_few() -> None:
+    assert len(list(all_settings())) <= 45
+
+
+def test_auto_is_said_and_given_by_name(tmp_path: Path) -> None:
+    given = {"model.hidden_dim": "auto", "model.dropout": "0.5", "train.batch_size": "12"}
+    assert load_settings(flags=given) == replace(
+        Settings(), model=ModelSettings(dropout=0.5), train=TrainSettings(batch_size=12)
+    )
+    assert 'hidden_dim = "auto"' in to_toml(Settings())
+    with pytest.raises(ConfigError, match=r"model\.hidden_dim must be a whole number of at least 1 or auto; found 0"):
+        load_settings(flags={"model.hidden_dim": "0"})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('[train]\nbatch_size = "many"\n', "Setting train.batch_size: .*integer.* or 'auto'; found 'many'"),
         ("[train]\nepoch = 3\n", "Unknown setting 'train.epoch'.*Did you mean train.epochs"),
         ("epochs = 3\n", "Did you mean"),
         ('[train]\nepochs = "many"\n', "train.epochs.*'many'"),
         ("[train\n", "Cannot read the settings file"),
-        ("[split]\nval = 0.9\ntest = 0.9\n", "split.val and split.test"),
+        ("[split]\nval_fraction = 0.6\ntest_fraction = 0.6\n", "split.val_fraction and split.test_fraction"),
     ],
 )
 def test_bad_settings_are_clear(tmp_path: Path, content: str, message: str) -> None:

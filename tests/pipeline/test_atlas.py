@@ -18,7 +18,6 @@ from cinegrain.atlas.edit_log import read_log
 from cinegrain.atlas.run_atlas import RunAtlas, corpus_of, open_atlas
 from cinegrain.cli.main import app
 from cinegrain.config import load_settings, save_settings
-from cinegrain.discovery.settings import DiscoverSettings
 from cinegrain.errors import ConflictError, EditError, StoreError
 from cinegrain.pipeline.answers.answer import Answers
 from cinegrain.pipeline.discover import discover
@@ -27,7 +26,7 @@ from cinegrain.runs.artifacts import read_json
 from cinegrain.runs.catalog import Matched, load_matched, save_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
-from cinegrain.training.settings import FinetuneSettings
+from cinegrain.settings import DiscoverSettings, FinetuneSettings
 
 
 def rediscover(run: Run, *, seed: int = 0, k: int = 5) -> list[str]:
@@ -37,7 +36,7 @@ def rediscover(run: Run, *, seed: int = 0, k: int = 5) -> list[str]:
         settings,
         seed=seed,
         finetune=FinetuneSettings(epochs=1),
-        discover=DiscoverSettings(k=k, k_min=4, k_max=5, restarts=2, stability_seeds=2),
+        discover=DiscoverSettings(n_clusters=k, max_clusters=5),
     )
     data = load_data(run, load_matched(run.catalog).trailers, tuple(settings.extract.experts.split(",")))
     save_settings(settings, run.folder)

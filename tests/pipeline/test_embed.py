@@ -17,11 +17,11 @@ from cinegrain.errors import MediaError
 from cinegrain.experts.base import Network
 from cinegrain.experts.registry import PRESETS
 from cinegrain.experts.runtime import Runtime
-from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Embedder, Job
 from cinegrain.pipeline.extraction.jobs import Failed, Outcome, WorkerSetup
 from cinegrain.pipeline.extraction.sources import is_unchanged, verified
 from cinegrain.pipeline.extraction.workers import embed_all
+from cinegrain.settings import MediaSettings
 from cinegrain.types import Scene, SceneEmbedding
 from cinegrain_demo.corpus import CorpusFiles
 

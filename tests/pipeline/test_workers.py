@@ -8,10 +8,10 @@ from pathlib import Path
 from tests.pipeline.one_by_one import OneByOne
 
 from cinegrain.experts.runtime import Runtime
-from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
 from cinegrain.pipeline.extraction.jobs import Failed, WorkerSetup
 from cinegrain.pipeline.extraction.workers import embed_all
+from cinegrain.settings import MediaSettings
 from cinegrain.store.schema import TrailerRecord
 
 

@@ -17,11 +17,11 @@ from tests.pipeline.one_by_one import Embed, OneByOne
 
 from cinegrain.errors import CinegrainError
 from cinegrain.experts.runtime import Runtime
-from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.extraction import workers
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
 from cinegrain.pipeline.extraction.jobs import Failed, WorkerSetup
 from cinegrain.pipeline.extraction.workers import embed_all
+from cinegrain.settings import MediaSettings
 from cinegrain.store.schema import SceneRow, TrailerRecord
 
 pytestmark = [pytest.mark.timeout(120)]

@@ -23,7 +23,7 @@ def demo(
     """Render a small corpus of films with known sub-genres, run everything on it, and say how well they were found."""
     from cinegrain.cli.recovery import recover
     from cinegrain.pipeline.report import make_report
-    from cinegrain.pipeline.run import run_all
+    from cinegrain.pipeline.stages import run_all
     from cinegrain.runs.layout import Run
     from cinegrain_demo.corpus import render_corpus
     from cinegrain_demo.plan import CorpusSettings

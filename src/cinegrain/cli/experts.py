@@ -115,8 +115,8 @@ def quantise(
     """
     from cinegrain.experts.registry import resolve_experts
     from cinegrain.media.remote import films_at
-    from cinegrain.media.settings import MediaSettings
     from cinegrain.pipeline.extraction.quantise import quantise_experts
+    from cinegrain.settings import MediaSettings
 
     found = quantise_experts(resolve_experts(experts), films_at(films), MediaSettings(), watcher())
     if as_json:

@@ -146,7 +146,7 @@ def pairs(given: list[str], flag: str) -> dict[str, str]:
 
 def headline(folder: Path) -> dict[str, Any]:
     """The few figures that everybody asks for."""
-    from cinegrain.pipeline.run import headline as figures
+    from cinegrain.pipeline.stages import headline as figures
     from cinegrain.runs.layout import Run
 
     return figures(Run(folder))

@@ -10,16 +10,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cinegrain.errors import ConfigError, WeightsError
+from cinegrain.settings import Engine, ExtractSettings, Precision
 from cinegrain.types import Float32
 
-Engine = Literal["onnxruntime", "openvino"]
-Precision = Literal["fp32", "int8"]
 Feed = Mapping[str, NDArray[np.generic]]
 
 # 2: products cannot overflow on any processor (see `rounding`). 1, which notes do not name, overflowed without VNNI.
@@ -56,9 +55,14 @@ class Runtime:
     def __post_init__(self) -> None:
         for value, known in ((self.engine, get_args(Engine)), (self.precision, get_args(Precision))):
             if value not in known:
-                raise ConfigError(f"{value!r} is none of {', '.join(known)}. Correct extract.inference or .precision.")
+                raise ConfigError(f"{value!r} is none of {', '.join(known)}. Correct extract.engine or .precision.")
         if self.engine == "openvino" and find_spec("openvino") is None:
             raise ConfigError("OpenVINO is not installed. Run: pip install 'cinegrain[openvino]'")
+
+    @classmethod
+    def of(cls, settings: ExtractSettings, threads: int = 1) -> "Runtime":
+        """The engine and precision that the settings name."""
+        return cls(threads, settings.engine, settings.precision)
 
     def open(self, path: Path, *, singly: bool = False) -> Session:
         """A session over a graph in the cache, or over its 8-bit version.

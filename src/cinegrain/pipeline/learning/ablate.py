@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cinegrain.config import Settings, load_settings, to_plain
+from cinegrain.config import Settings, keyed, load_settings
 from cinegrain.errors import CinegrainError, ConfigError
 from cinegrain.metrics.intervals import weighted_ap
 from cinegrain.models.genre_model import ModelSpec
@@ -92,7 +92,7 @@ def ablate(run: Run, watcher: Watcher, *, n_seeds: int = 3, workers: int = 0) ->
 
 def ablation_key(trained: Trained, settings: Settings) -> str:
     """Stands for everything that a training depends on but its subset and seed."""
-    parts = [to_plain(part) for part in (settings.model, settings.train)]
+    parts = [keyed(settings, section) for section in ("model", "train")]
     return key_of("ablation", trained.data.key, trained.card["split"], *parts)
 
 
