@@ -17,7 +17,7 @@ from cinegrain.training.infer import encode_all, predict_genres
 from cinegrain.types import Bool, Int64
 
 N, SCENES = 240, 4
-QUICK = {"epochs": 3, "batch": 64, "learning_rate": 1e-3}
+QUICK = {"epochs": 3, "batch_size": 64, "learning_rate": 1e-3}
 
 
 @pytest.fixture(scope="module")
