@@ -5,14 +5,19 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+import typer
+from typer.testing import CliRunner, Result
 
+from cinegrain.cli.console import note, watcher
 from cinegrain.cli.main import app
+from cinegrain.cli.options import CurrentCommand, guarded, with_settings
 from cinegrain.config import Settings, all_settings, keyed, load_settings, to_toml
 from cinegrain.errors import ConfigError
 from cinegrain.settings import DiscoverSettings, ModelSettings, TrainSettings
+from cinegrain.terminal import notes
 
 COMMANDS = (
     "demo",
@@ -24,7 +29,13 @@ COMMANDS = (
     "report",
     "predict",
     "similar",
-    "explain",
+    "search",
+    "serve",
+    "evaluate",
+    "ablate",
+    "export",
+    "experts",
+    "dataset",
     "assign",
     "atlas",
     "settings",
@@ -74,14 +85,108 @@ def test_stages_without_training_do_not_wait_for_torch(stage: str) -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_every_setting_is_a_flag_of_run_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "400")  # so that no name is broken
-    text = " ".join(run("run", "--help")[1].split())
-    assert "[default: ]" not in text
-    for info in all_settings():
-        assert f"--{info.key}" in text
-        assert info.default == "" or f"[default: {info.default}]" in text
-    assert len(list(all_settings())) > 30
+def test_settings_are_not_in_the_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = run("run", "--help")[1]
+    assert len(text.splitlines()) < 60
+    assert "--set train.epochs=50" in " ".join(text.replace("│", "").split())
+    assert not any(f"--{info.key}" in text for info in all_settings() if info.key != "train.epochs")
+
+
+@guarded
+@with_settings("seed", "train")
+def probe(flags: dict[str, Any], name: str, why: str = "") -> None:
+    settings = load_settings(flags=flags)
+    with watcher().stage("Work") as on_step:
+        on_step(1, 1, "done")
+    note("a note")
+    print(name, why, settings.seed, settings.train.epochs, settings.train.batch_size)
+
+
+def run_probe(*args: str) -> Result:
+    probing = typer.Typer()
+    probing.command(cls=CurrentCommand)(probe)
+    return CliRunner().invoke(probing, list(args))
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("film", "--train.epochs", "7", "--seed=3", "--train.batch_size", "auto"),
+        ("--train.epochs=7", "--set", "seed=3", "film"),
+        ("--set", "train.epochs=7", "--set=seed=3", "--", "film"),
+    ],
+)
+def test_any_setting_is_taken_in_every_form(args: tuple[str, ...]) -> None:
+    assert run_probe(*args).stdout.split() == ["film", "3", "7", "auto"]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--train.epoch", "7"), "Did you mean train.epochs?"),
+        (("--set", "epochs=7"), "Did you mean train.epochs?"),
+        (("--train.epochs",), "train.epochs"),
+        (("--discover.n_clusters", "3"), "takes no discover settings, such as discover.n_clusters"),
+        (("--train.min_epochs", "3"), "train.min_epochs = 3 is no longer a setting; it is always 20"),
+        (("--set", "train.epochs"), "--set takes name=value"),
+    ],
+)
+def test_a_wrong_setting_is_bad_usage(args: tuple[str, ...], message: str) -> None:
+    done = run_probe("film", *args)
+    assert done.exit_code == 2
+    assert message in " ".join(done.stderr.split())
+
+
+def test_quiet_leaves_results_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notes, "quiet", False)
+    assert {"Work ...", "note: a note"} <= set(run_probe("film").stderr.splitlines())
+    quiet = run_probe("film", "--quiet")
+    assert (quiet.stdout.split()[0], quiet.stderr) == ("film", "")
+
+
+@pytest.mark.parametrize(
+    ("args", "hint"),
+    [
+        ("similar {run} film --top 3", "--top is now --top-k."),
+        ("explain {run} film", "explain RUN FILM is now predict RUN FILM."),
+        ("predict --model {run} film.mp4", "predict --model MODEL FILM is now predict MODEL FILM."),
+        ("atlas lock {run} S01 --off", "lock --off is now unlock."),
+        ("atlas export {run} atlas.csv", "atlas export RUN FILE is now atlas export RUN --out FILE."),
+        ("experts quantise film.mp4 --experts none", "quantise FILM... --experts NAMES is now quantise NAMES FILM..."),
+        ("train {run} --train.batch 3", ""),
+    ],
+)
+def test_old_names_are_accepted_with_a_hint(args: str, hint: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, args.format(run=tmp_path).split(), env={"COLUMNS": "200"})
+    assert hint in " ".join(done.stderr.split())
+    assert "No such" not in done.stderr
+    quiet = CliRunner().invoke(app, ["-q", *args.format(run=tmp_path).split()], env={"COLUMNS": "200"})
+    assert "is now" not in quiet.stderr
+    assert "Error:" in quiet.stderr
+
+
+def test_predict_tells_its_first_argument_by_looking(tmp_path: Path) -> None:
+    video = tmp_path / "film.mp4"
+    video.touch()
+    for first in (str(video), "https://host/film.mp4"):
+        code, text = run("predict", first, "other.mp4")
+        assert code == 2
+        assert f"{first} is not a run or exported model. Name one first" in " ".join(text.split())
+    assert "not a Cinegrain run" in run("predict", str(tmp_path), str(video))[1]
+    (tmp_path / "model.json").write_text("{}")
+    assert "not an exported model of format" in " ".join(run("predict", str(tmp_path), str(video))[1].split())
+
+
+def test_search_for_nothing_is_refused_before_the_run_is_read(tmp_path: Path) -> None:
+    code, text = run("search", str(tmp_path))
+    assert code == 2
+    assert "Name what to search for" in text
+
+
+def test_shell_completion() -> None:
+    done = CliRunner().invoke(app, [], env={"_CINEGRAIN_COMPLETE": "source_bash"})
+    assert "complete -o default -F _cinegrain_completion cinegrain" in done.stdout
 
 
 def test_settings_as_toml_read_back(tmp_path: Path) -> None:

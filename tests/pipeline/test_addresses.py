@@ -1,4 +1,4 @@
-"""Films at addresses, wherever a film can be named: predict, assign, search, explain."""
+"""Films at addresses, wherever a film can be named: predict, assign, search."""
 
 import csv
 import shutil
@@ -74,7 +74,7 @@ def test_predict_film_and_folder(finished: Path, web: str, cinegrain_here: Cineg
     assert here["title"] == there["title"] == Path(NAME).stem
 
 
-def test_search_explain_and_assign(finished: Path, web: str, cinegrain_here: Cinegrain, tmp_path: Path) -> None:
+def test_search_predict_and_assign(finished: Path, web: str, cinegrain_here: Cinegrain, tmp_path: Path) -> None:
     film = f"{web}/ein%20Film%20%C3%A9.mp4"
     local = tmp_path / "web" / "films" / NAME
     near = [
@@ -82,7 +82,7 @@ def test_search_explain_and_assign(finished: Path, web: str, cinegrain_here: Cin
         for name in (film, local)
     ]
     assert near[0] == near[1]
-    assert cinegrain_here("explain", finished, film, "--json").json["path"] == film
+    assert cinegrain_here("predict", finished, film, "--json").json[0]["path"] == film
     gone = cinegrain_here("search", finished, "--like", f"{web}/gone.mp4")
     assert (gone.code, "There is nothing at" in gone.err) == (1, True)
     run = Path(shutil.copytree(finished, tmp_path / "run"))

@@ -274,7 +274,7 @@ def test_the_commands(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     code, text = command("split", folder, "S01", "--name", "Half a village", *by, "--json")
     assert code == 0
     assert json.loads(text)["entries"][0]["operation"]["new"] == "S06"
-    assert command("lock", folder, "S03", "--off", *by)[0] == 0
+    assert command("unlock", folder, "S03", *by)[0] == 0
     assert command("undo", folder, *by)[0] == 0
     code, text = command("history", folder, "--json")
     rows = json.loads(text)

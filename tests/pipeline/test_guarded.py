@@ -109,6 +109,7 @@ def test_a_watched_folder_outlives_its_worker(finished: Path, films: Path, tmp_p
     pause.n = 0  # type: ignore[attr-defined]
     found = []
     with run_predictor(Run.open(finished), n_films=1, top_k=2) as predictor:
+        assert predictor.workers is not None
         kept = AnswerFile(out, predictor.model)
         with suppress(KeyboardInterrupt):
             for one in watch_folder(folder, predictor.one, kept, sleep=pause):

@@ -46,7 +46,7 @@ def test_quantise_then_extract(corpus: CorpusFiles, cinegrain: Cinegrain, own_ca
     exact = vectors(run)
     films = sorted(corpus.videos.rglob("*.mp4"))[:6]
     (tmp_path / "broken.mp4").write_bytes(b"no film")
-    done = cinegrain("experts", "quantise", *films, tmp_path / "broken.mp4", "--experts", EXPERT, "--json")
+    done = cinegrain("experts", "quantise", EXPERT, *films, tmp_path / "broken.mp4", "--json")
     assert (done.code, "broken.mp4" in done.err) == (3, True), "the others are enough"
     (note,) = done.json
     assert note["kept"]

@@ -1,4 +1,4 @@
-"""How well the demo's planted sub-genres are recovered: the only reader of the truth, after all else is done."""
+"""How well the demo's planted sub-genres are recovered; the only reader of the ground truth."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ _SEEDS = 5
 
 
 def recover(run: Run, truth_file: Path, settings: Settings) -> list[JsonObject]:
-    """Scores what discovery finds against the planted truth, beside k-means on plain vectors and on the coarse network.
+    """Scores discovered sub-genres against the planted ones, beside k-means on plain vectors and on the genre model.
 
     Args:
         run: A finished run.

@@ -139,7 +139,7 @@ def _in_eight_bits(graph: Path) -> Path:
         )
         raise WeightsError(
             f"extract.precision int8 needs an 8-bit graph of {graph.stem}; found {found}. "
-            'Run `cinegrain experts quantise FILM...`, or set extract.precision to "fp32".'
+            'Run `cinegrain experts quantise NAMES FILM...`, or set extract.precision to "fp32".'
         )
     return eight_bit_path(graph) if known.kept else graph
 

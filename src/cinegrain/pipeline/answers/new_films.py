@@ -70,7 +70,7 @@ def _check_films_can_be_read(run: Run, experts: Sequence[str]) -> None:
     if any(card["name"] in experts and card["needs"] == "vectors" for card in dataset.cards):
         raise ConfigError(
             "This run was made from vectors computed elsewhere, so nothing here can make them from a video. Ask "
-            "about the run's own films with `cinegrain explain`; for new films make a run from videos, or one "
+            "about the run's own films with `cinegrain predict RUN ID`; for new films make a run from videos, or one "
             "with the new films' vectors beside the old ones."
         )
     if is_outdated(dataset.info):

@@ -24,12 +24,13 @@ from cinegrain.pipeline.learning.sure import FAMILIARITY_FILE, make_prediction
 from cinegrain.places import cache_folder
 from cinegrain.results import Prediction, genre_answers
 from cinegrain.runs.artifacts import key_of, read_json
+from cinegrain.runs.layout import EXPORT_FILE
 from cinegrain.settings import ExtractSettings, MediaSettings, current_section
 from cinegrain.training.calibrate import Calibration
 from cinegrain.types import Bool, Float32, Float64, JsonObject, Source
 
 EXPORT_FORMAT = 2
-GRAPH_FILE, EXPORT_FILE = "model.onnx", "model.json"
+GRAPH_FILE = "model.onnx"
 _MAX_GRAPH_BYTES = 1 << 30
 _OPERATORS = frozenset(
     (

@@ -46,7 +46,7 @@ class Cell:
         return f"{self.subset:02d}-{self.seed}.json"
 
 
-def ablate(run: Run, watcher: Watcher, *, n_seeds: int = 3, workers: int = 0) -> JsonObject:
+def ablate(run: Run, watcher: Watcher, *, n_seeds: int = 3, workers: int | None = None) -> JsonObject:
     """Trains every subset of experts with every seed on the run's own split, and writes RUN/ablation/.
 
     Each finished training is a file; stopped in any way, the same call goes on with those that are missing.
@@ -55,7 +55,7 @@ def ablate(run: Run, watcher: Watcher, *, n_seeds: int = 3, workers: int = 0) ->
         run: A trained run.
         watcher: Who watches.
         n_seeds: Trainings of each subset.
-        workers: Processes, each of one thread; 0 is as many as the run's settings say.
+        workers: Processes, each of one thread; by default those of the run's settings.
 
     Returns:
         What ablation.json holds.
