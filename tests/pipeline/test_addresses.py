@@ -67,7 +67,7 @@ def test_predict_film_and_folder(finished: Path, web: str, cinegrain_here: Cineg
     assert failed.keys() == {f"{web}/broken.mp4", f"{web}/gone.mp4", "http://127.0.0.1:1/x.mp4"}
     assert failed[f"{web}/gone.mp4"] == f"There is nothing at {web}/gone.mp4. Check the address."
     again = cinegrain_here("predict", finished, row["path"], "--out", out)
-    assert (again.code, "1 of 1 films: answered in" in again.err) == (0, True)
+    assert (again.code, "1 of 1 films are already in" in again.err) == (0, True)
     here = cinegrain_here("predict", finished, tmp_path / "web" / "films" / NAME, "--json").json[0]
     there = cinegrain_here("predict", finished, row["path"], "--json").json[0]
     assert (here["genres"], here["neighbours"]) == (there["genres"], there["neighbours"])

@@ -259,7 +259,7 @@ def test_the_commands(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     code, text = command("show", folder)
     assert code == 0
     assert "version 0" in text
-    assert command("history", folder)[1] == "Nobody has edited this atlas yet."
+    assert command("history", folder)[1] == "No edits yet."
     assert command("rename", folder, "S01", "Village tales", *by, "--why", "what they are")[0] == 0
     assert command("merge", folder, "S01", "S02", *by, "--version", 1)[0] == 0
     code, text = command("lock", folder, "S03", *by, "--version", 1)
