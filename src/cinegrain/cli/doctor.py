@@ -13,7 +13,7 @@ from cinegrain import __version__
 from cinegrain.cli.console import out, print_json
 from cinegrain.cli.options import FAILED, JsonFlag, guarded
 
-_PACKAGES = ("av", "numpy", "onnx", "onnxruntime", "opencv-python-headless", "pylance", "scikit-learn", "torch")
+_PACKAGES = ("av", "numpy", "onnx", "onnxruntime", "opencv-python-headless", "pyarrow", "pylance")
 _CODECS = ("h264", "hevc", "vp8", "vp9", "av1", "mpeg2video", "mpeg4", "aac", "mp3", "opus", "vorbis")
 _MIN_FREE_GB = 2.0
 
@@ -21,7 +21,7 @@ _MIN_FREE_GB = 2.0
 @guarded
 def doctor(as_json: JsonFlag = False) -> None:
     """Is everything here that a run needs?"""
-    checks = [*_machine(), *_packages(), *_codecs(), *_weights(), *_plugins()]
+    checks = [*_machine(), *_packages(), *_extras(), *_codecs(), *_weights(), *_plugins()]
     if as_json:
         print_json([{"check": name, "ok": ok, "found": found} for name, ok, found in checks])
     else:
@@ -58,6 +58,21 @@ def _packages() -> list[Check]:
         except PackageNotFoundError:
             checks.append((name, False, f"not installed: pip install {name}"))
     return checks
+
+
+def _extras() -> list[Check]:
+    from cinegrain.extras import EXTRAS, missing_package
+
+    return [
+        (
+            f"extra {extra}",
+            True,
+            f"without {missing}: pip install 'cinegrain[{extra}]'"
+            if (missing := missing_package(extra))
+            else ", ".join(packages.values()),
+        )
+        for extra, packages in EXTRAS.items()
+    ]
 
 
 def _codecs() -> list[Check]:

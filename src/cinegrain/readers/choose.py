@@ -58,8 +58,8 @@ def _form(path: Path) -> str:
         return "trailers12k"
     if path.suffix.lower() not in _PICKLES:
         return "vectors"
-    from cinegrain.readers.safe_pickle import pickles
-    from cinegrain.readers.safe_tensor import TENSOR_PICKLE_NAMES
+    from cinegrain.untrusted.safe_pickle import pickles
+    from cinegrain.untrusted.safe_tensor import TENSOR_PICKLE_NAMES
 
     _, first = next(pickles(path, TENSOR_PICKLE_NAMES))
     return "movienet" if isinstance(first, dict) and "samples" in first else "mmx"

@@ -16,9 +16,9 @@ from cinegrain.readers.foreign import (
     check_dimension,
     expert_name,
 )
-from cinegrain.readers.safe_pickle import ArrayShell, pickles
-from cinegrain.readers.safe_tensor import TENSOR_PICKLE_NAMES
 from cinegrain.types import Float32, Int64, Trailer
+from cinegrain.untrusted.safe_pickle import ArrayShell, pickles
+from cinegrain.untrusted.safe_tensor import TENSOR_PICKLE_NAMES
 
 _ID_KEYS = ("trailer_id", "imdb_id", "id", "movie_id", "key", "name", "path")
 _LABEL_KEYS = ("labels", "label", "genres")
