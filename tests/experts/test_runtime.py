@@ -227,7 +227,7 @@ def test_batches_are_few_and_of_nearly_the_same_size(n: int, sizes: list[int]) -
 
 
 def test_an_engine_that_is_not_there_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cinegrain.experts.runtime.find_spec", lambda _name: None)
+    monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(ConfigError, match=r"cinegrain\[openvino\]"):
         Runtime(engine="openvino")
 

@@ -144,7 +144,7 @@ def _rebuild(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> np
         raise UnsafeFileError("holds a tensor whose shape is not made of whole numbers")
     count = math.prod(shape)
     last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True)) if count else offset
-    if count > len(storage) or (count and last >= len(storage)) or len(shape) > 8:
+    if count * storage.itemsize > MAX_FILE_BYTES or (count and last >= len(storage)) or len(shape) > 8:
         raise UnsafeFileError(f"holds a tensor of {count:,} numbers over a storage of {len(storage):,}")
     steps = tuple(step * storage.itemsize for step in strides)
     return np.lib.stride_tricks.as_strided(storage[offset:], shape, steps)
