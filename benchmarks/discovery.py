@@ -1,7 +1,6 @@
 """How well hidden fine classes are found from coarse genres: the ladder of methods on data whose answers are known.
 
     python benchmarks/discovery.py [--json] [--quick] [--data NAMES] [--methods NAMES] [--demo RUN] [--out FILE]
-                                   [--markdown FILE]
 
 Every method sees the same vectors and coarse genres, is told the number of clusters, and runs with five seeds; answers
 are read for scoring alone. Accuracy is Hungarian; ARI and NMI are of the whole clustering, and `within_ari` is the ARI
@@ -54,7 +53,6 @@ from cinegrain.training.finetuned import Finetuned
 from cinegrain.training.infer import encode_all, predict_genres
 from cinegrain.training.settings import FinetuneSettings, TrainSettings
 from cinegrain.types import Float64, Int64
-from discovery_table import markdown
 from finedata import FineData, demo, digits, esc10, mmtf, mnist, simulated
 from finesets import auc_by_film, gain_interval, mean_auc
 
@@ -352,7 +350,6 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a smoke test in under a minute; its figures mean nothing")
     parser.add_argument("--json", action="store_true", help="one JSON object a row")
     parser.add_argument("--out", type=Path, help="JSON lines; rows of other data and methods are kept")
-    parser.add_argument("--markdown", type=Path, help="tables of all rows in --out, to read")
     args = parser.parse_args()
     torch.set_num_threads(1)
     effort = QUICK if args.quick else FULL
@@ -379,8 +376,6 @@ def main() -> None:
                 print(f"{row['data']:<20}{row['method']:<36}", {k: row[k] for k in figures if k in row}, flush=True)
             if args.out:
                 write_text(args.out, "".join(json.dumps(line) + "\n" for line in lines.values()))
-    if args.markdown:
-        write_text(args.markdown, markdown(list(lines.values())))
 
 
 if __name__ == "__main__":
