@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from cinegrain.cli.main import app
 from cinegrain.errors import MissingExtraError
 from cinegrain.extras import EXTRAS, missing_package, require
 from tests.without_extras import WITHOUT_EXTRAS
@@ -56,6 +58,12 @@ def test_every_command_works_or_says_which_extra_it_needs(tmp_path: Path) -> Non
     assert not working & asking
     assert set(ended) == working | asking, "no other command takes an argument"
     assert not list(tmp_path.iterdir()), "refused before any work"
+
+
+def test_doctor_says_how_to_install_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    done = CliRunner().invoke(app, ["doctor"])
+    assert "without PyTorch: pip install 'cinegrain[train]'" in done.output
 
 
 def test_an_extra_is_told_by_the_first_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from cinegrain import __version__
@@ -27,7 +28,7 @@ def doctor(as_json: JsonFlag = False) -> None:
     else:
         table = Table(box=None, padding=(0, 2))
         for name, ok, found in checks:
-            table.add_row("[green]ok[/]" if ok else "[bold red]no[/]", name, found)
+            table.add_row("[green]ok[/]" if ok else "[bold red]no[/]", name, escape(found))
         out.print(table)
     if not all(ok for _, ok, _ in checks):
         raise typer.Exit(FAILED)
