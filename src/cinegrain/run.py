@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 from cinegrain.config import Settings, load_settings
 from cinegrain.embedding import Films, film_text, places_of
 from cinegrain.errors import ConfigError, MediaError
+from cinegrain.extras import require
 from cinegrain.media.remote import source, source_name
 from cinegrain.pipeline.answers.predict import Predictor
 from cinegrain.pipeline.export.exported import ExportedModel, exported_predictor
@@ -81,6 +82,7 @@ def fit(
         DataError: If there are too few films for two genres.
         CinegrainError: If anything else keeps the run from being finished, such as a full disk.
     """
+    require("cinegrain.fit", "train", "report")
     from cinegrain.pipeline.reading import make_reading
     from cinegrain.pipeline.vectors import VectorOptions
 
@@ -140,6 +142,7 @@ def open_run(folder: str | Path) -> "FittedRun":
     Raises:
         StoreError: If it is no run, not finished, damaged, or of another version.
     """
+    require("cinegrain.open", "train")
     return FittedRun(Run.open(Path(folder)))
 
 
@@ -347,6 +350,7 @@ class FittedRun:
         Raises:
             ConfigError: If the address cannot be had.
         """
+        require("FittedRun.serve", "web")
         from cinegrain.web.server import Server
         from cinegrain.web.uploads import Limits
 
@@ -363,6 +367,7 @@ class FittedRun:
         Raises:
             StoreError: If the folder holds anything else, or cannot be written.
         """
+        require("FittedRun.export", "report")
         from cinegrain.pipeline.export.folder import export_model
 
         export_model(self._run, Path(folder), watching(progress))

@@ -47,7 +47,6 @@ class _Handler(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    pytest.importorskip("aiohttp", reason="SKIPPED: aiohttp is not installed")
     folder = tmp_path / "served"
     folder.mkdir()
     (folder / "film.mp4").write_bytes(CONTENT)

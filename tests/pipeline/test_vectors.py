@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
-from tests.conftest import SHARED
 from tests.pipeline.conftest import FAST, Cinegrain
 from typer.testing import CliRunner
 from webdataset import WebDataset
@@ -382,11 +381,9 @@ def test_bad_usage_is_exit_code_2(args: list[str]) -> None:
     assert CliRunner().invoke(app, args).exit_code == 2
 
 
-def test_real_trailer_features_beat_chance(tmp_path: Path) -> None:
+def test_real_trailer_features_beat_chance(shared_data: Path, tmp_path: Path) -> None:
     """Features and genres of 1,556 real trailers; logistic regression on them reaches about 0.36, chance is 0.14."""
-    folder = SHARED / "data" / "mmtf_trailers"
-    if not folder.is_dir():
-        pytest.skip("the features of real trailers are not on this machine")
+    folder = shared_data / "mmtf_trailers"
     catalog = tmp_path / "films.csv"
     with (folder / "items.csv").open(newline="") as read, catalog.open("w", newline="") as write:
         writer = csv.DictWriter(write, ["itemId", "title", "year", "genres"], extrasaction="ignore")

@@ -9,8 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from cinegrain.cli.console import Interrupt, err, out, print_json, watcher
-from cinegrain.cli.options import FAILED, FILMS_HELP, SOME_FAILED, JsonFlag, RunArgument, TopK, guarded
+from cinegrain.cli.options import FAILED, FILMS_HELP, SOME_FAILED, JsonFlag, RunArgument, TopK, guarded, needs
 from cinegrain.errors import ConfigError
+from cinegrain.extras import require
 from cinegrain.results import Failure, Prediction
 from cinegrain.types import MODALITIES
 
@@ -89,6 +90,7 @@ def _predictor(run: str | None, model: Path | None, *, n_films: int, top_k: int)
     from cinegrain.pipeline.answers.predict import run_predictor
     from cinegrain.runs.layout import Run
 
+    require("Prediction with a run (not an exported model)", "train")
     return run_predictor(Run.open(Path(run or "")), n_films=n_films, top_k=top_k)
 
 
@@ -152,6 +154,7 @@ def _tell(failure: Failure) -> None:
 
 
 @guarded
+@needs("train")
 def similar(
     run: RunArgument,
     film: FilmArgument,
@@ -176,6 +179,7 @@ def similar(
 
 
 @guarded
+@needs("train")
 def explain(run: RunArgument, film: FilmArgument, top_k: TopK = 5, as_json: JsonFlag = False) -> None:
     """Why a film stands where it stands."""
     from cinegrain.pipeline.answers.answer import Answers

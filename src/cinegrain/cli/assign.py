@@ -6,7 +6,7 @@ import typer
 from rich.markup import escape
 
 from cinegrain.cli.console import err, out, print_json, watcher
-from cinegrain.cli.options import FAILED, FILMS_HELP, SOME_FAILED, JsonFlag, RunArgument, guarded, with_settings
+from cinegrain.cli.options import FAILED, FILMS_HELP, SOME_FAILED, JsonFlag, RunArgument, guarded, needs, with_settings
 from cinegrain.config import load_settings, save_settings
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 @with_settings("assign")
 @guarded
+@needs("train")
 def assign(
     run: RunArgument,
     flags: dict[str, Any],

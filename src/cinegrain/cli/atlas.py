@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cinegrain.cli.console import err, out, print_json
-from cinegrain.cli.options import JsonFlag, RunArgument, guarded
+from cinegrain.cli.options import JsonFlag, RunArgument, guarded, needs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +37,7 @@ Name = Annotated[str, typer.Option("--name", help="Its name; otherwise its words
 
 @app.command("show")
 @guarded
+@needs("train")
 def show(
     run: RunArgument,
     subgenre: Annotated[
@@ -69,6 +70,7 @@ def show(
 
 @app.command("rename")
 @guarded
+@needs("train")
 def rename(
     run: RunArgument,
     subgenre: SubGenre,
@@ -84,6 +86,7 @@ def rename(
 
 @app.command("merge")
 @guarded
+@needs("train")
 def merge(
     run: RunArgument,
     into: Annotated[str, typer.Argument(help="The sub-genre that stays.", show_default=False)],
@@ -99,6 +102,7 @@ def merge(
 
 @app.command("split")
 @guarded
+@needs("train")
 def split(
     run: RunArgument,
     subgenre: SubGenre,
@@ -122,6 +126,7 @@ def split(
 
 @app.command("move")
 @guarded
+@needs("train")
 def move(
     run: RunArgument,
     films: Films,
@@ -137,6 +142,7 @@ def move(
 
 @app.command("lock")
 @guarded
+@needs("train")
 def lock(
     run: RunArgument,
     subgenre: SubGenre,
@@ -153,6 +159,7 @@ def lock(
 
 @app.command("accept")
 @guarded
+@needs("train")
 def accept(
     run: RunArgument,
     proposal: Annotated[str, typer.Argument(help="A proposal of `cinegrain assign`, such as P1.", show_default=False)],
@@ -169,6 +176,7 @@ def accept(
 
 @app.command("undo")
 @guarded
+@needs("train")
 def undo(
     run: RunArgument,
     entries: Annotated[
@@ -186,6 +194,7 @@ def undo(
 
 @app.command("history")
 @guarded
+@needs("train")
 def history(run: RunArgument, as_json: JsonFlag = False) -> None:
     """Every edit: who, when, what, why, and whether it stands."""
     from cinegrain.atlas.edit import history_rows
@@ -263,6 +272,7 @@ def _show_one(atlas: "RunAtlas", card: dict[str, Any]) -> None:
 
 @app.command("export")
 @guarded
+@needs("train")
 def export(
     run: RunArgument,
     file: Annotated[
@@ -286,6 +296,7 @@ def export(
 
 @app.command("import")
 @guarded
+@needs("train")
 def import_(
     run: RunArgument,
     file: Annotated[Path, typer.Argument(help="An edited file of `atlas export`.", show_default=False)],

@@ -7,13 +7,14 @@ import typer
 from rich.table import Table
 
 from cinegrain.cli.console import out, print_json, watcher
-from cinegrain.cli.options import SOME_FAILED, JsonFlag, guarded, with_settings
+from cinegrain.cli.options import SOME_FAILED, JsonFlag, guarded, needs, with_settings
 from cinegrain.cli.run import headline, show_summary
 from cinegrain.config import load_settings
 
 
 @with_settings("seed", "extract", "train", "finetune", "discover")
 @guarded
+@needs("train", "report")
 def demo(
     flags: dict[str, Any],
     out_folder: Annotated[Path, typer.Option("--out", help="Run folder.")] = Path("runs/demo"),

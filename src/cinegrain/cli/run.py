@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cinegrain.cli.console import err, out, print_json, watcher
-from cinegrain.cli.options import SOME_FAILED, ConfigFile, JsonFlag, guarded, with_settings
+from cinegrain.cli.options import SOME_FAILED, ConfigFile, JsonFlag, guarded, needs, with_settings
 from cinegrain.config import load_settings
 from cinegrain.errors import ConfigError
 
@@ -47,6 +47,7 @@ RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try files aga
 
 @with_settings("seed", "extract", "media", "split", "model", "train", "finetune", "discover", "assign")
 @guarded
+@needs("train", "report")
 def run(
     out_folder: Out,
     flags: dict[str, Any],

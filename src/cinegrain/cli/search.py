@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cinegrain.cli.console import err, out, print_json, watcher
-from cinegrain.cli.options import JsonFlag, RunArgument, TopK, guarded
+from cinegrain.cli.options import JsonFlag, RunArgument, TopK, guarded, needs
 from cinegrain.search.criteria import CRITERIA, GENRES
 
 _EACH = "A film by id or title, or a video file or its address"
@@ -18,6 +18,7 @@ def _film(help_: str, *names: str) -> Any:
 
 
 @guarded
+@needs("train")
 def search(
     run: RunArgument,
     like: Annotated[list[str] | None, _film(f"{_EACH}, to be like on the whole; may be repeated.", "--like")] = None,

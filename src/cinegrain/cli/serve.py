@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from cinegrain.cli.console import err, out
-from cinegrain.cli.options import RunArgument, guarded
-from cinegrain.errors import ConfigError
+from cinegrain.cli.options import RunArgument, guarded, needs
 
 
 @guarded
+@needs("train", "web")
 def serve(
     run: RunArgument,
     host: Annotated[
@@ -25,14 +25,8 @@ def serve(
 ) -> None:
     """Explore a run in the browser: map, films, sub-genres to correct, new films to bring. Ends with Ctrl-C."""
     from cinegrain.runs.layout import Run
-
-    try:
-        from cinegrain.web.server import serve as serve_run
-        from cinegrain.web.uploads import Limits
-    except ImportError as error:
-        raise ConfigError(
-            f"The explorer needs a package that is missing ({error}). Install cinegrain again."
-        ) from error
+    from cinegrain.web.server import serve as serve_run
+    from cinegrain.web.uploads import Limits
 
     def on_ready(address: str) -> None:
         out.print(f"Explorer: {address}", highlight=False, soft_wrap=True)

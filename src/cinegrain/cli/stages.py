@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cinegrain.cli.console import err, out, print_json, watcher
-from cinegrain.cli.options import SOME_FAILED, ConfigFile, JsonFlag, RunArgument, guarded, with_settings
+from cinegrain.cli.options import SOME_FAILED, ConfigFile, JsonFlag, RunArgument, guarded, needs, with_settings
 from cinegrain.cli.run import CatalogFile, Columns, GenreMap, Out, RetryFailed, Videos, headline, reading
 from cinegrain.config import Settings, load_settings, save_settings
 
@@ -63,6 +63,7 @@ def extract(
 
 @with_settings("seed", "split", "model", "train")
 @guarded
+@needs("train")
 def train(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None, as_json: JsonFlag = False) -> None:
     """Train the coarse genre model on an extracted run.
 
@@ -84,6 +85,7 @@ def train(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None, as
 
 @with_settings("seed", "finetune")
 @guarded
+@needs("train")
 def finetune(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None, as_json: JsonFlag = False) -> None:
     """Fine-tune the genre model self-supervised, so that genres fall apart."""
     from cinegrain.pipeline.learning.train import fine_tune
@@ -95,6 +97,7 @@ def finetune(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None,
 
 @with_settings("seed", "discover")
 @guarded
+@needs("train")
 def discover(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None, as_json: JsonFlag = False) -> None:
     """Find and name sub-genres, and compute all figures."""
     from cinegrain.pipeline.discover import discover as discover_stage
@@ -112,6 +115,7 @@ def discover(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None,
 
 
 @guarded
+@needs("train", "report")
 def report(run: RunArgument, as_json: JsonFlag = False) -> None:
     """Write the run's report.html anew."""
     from cinegrain.pipeline.report import make_report

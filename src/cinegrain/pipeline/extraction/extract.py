@@ -4,7 +4,6 @@ import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from cinegrain.config import ExtractSettings, Settings, save_settings, to_plain
@@ -13,6 +12,7 @@ from cinegrain.experts.base import ExpertCard
 from cinegrain.experts.registry import expert_cards, load_networks, resolve_experts
 from cinegrain.experts.runtime import quantised_for
 from cinegrain.experts.weights import WeightFile, fetch
+from cinegrain.extras import require
 from cinegrain.media.remote import source_text
 from cinegrain.pipeline.catalog import match_catalog
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job, cut_weights, load_cut_finder
@@ -124,8 +124,8 @@ def check_settings(out: Path, settings: Settings) -> None:
             f"This machine is no part of the cluster at {settings.extract.ray}. Run the same command on the cluster's "
             "head node, with --extract.ray auto."
         )
-    if settings.extract.ray and find_spec("ray") is None:
-        raise ConfigError("A Ray cluster needs the package ray: pip install 'cinegrain[ray]'.")
+    if settings.extract.ray:
+        require("A Ray cluster", "ray")
     check_run_folder(out)
     if settings.extract.dataset:
         Location(dataset_url(settings.extract.dataset)).has_info()

@@ -20,6 +20,7 @@ from typing import Any
 
 from cinegrain import __version__
 from cinegrain.errors import CinegrainError, ConfigError
+from cinegrain.extras import require
 from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import (
     HANG_MARGIN_S,
@@ -203,10 +204,9 @@ def _connected(address: str) -> Iterator[ModuleType]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # no new cluster in place of one that is lost
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    try:
-        import ray
-    except ImportError as error:
-        raise ConfigError(f"A Ray cluster needs the package ray: pip install 'cinegrain[ray]' ({error}).") from error
+    require("A Ray cluster", "ray")
+    import ray
+
     with redirect_stdout(sys.stderr):  # Ray's threads print, and standard output is for results
         joined = not ray.is_initialized()
         if joined:
