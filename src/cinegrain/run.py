@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 from cinegrain.config import Settings, load_settings
 from cinegrain.embedding import Films, film_text, places_of
 from cinegrain.errors import ConfigError, MediaError
+from cinegrain.extras import require
 from cinegrain.media.remote import source, source_name
 from cinegrain.pipeline.answers.predict import Predictor
 from cinegrain.pipeline.export.exported import ExportedModel, exported_predictor
@@ -63,7 +64,7 @@ def fit(
         columns: Columns of the catalogue by other names, for example {"file": "Datei", "genres": "Genre"}.
         genre_map: Table with the columns from and to, which changes genre names.
         vectors: Instead of videos, vectors computed elsewhere: .npz, .parquet, .csv, .pkl, or a Zarr folder.
-        vectors_format: auto, vectors, mmx, movienet or trailers12k.
+        vectors_format: auto, vectors, mmx or trailers12k.
         modality: Modality of each kind of vectors by its name, for example {"vggish": "audio"}.
         remap: Where tensors named in an MMX pickle are now: old beginnings of paths and new ones.
         as_given: With vectors, change no value; refuse missing or too large ones.
@@ -81,6 +82,7 @@ def fit(
         DataError: If there are too few films for two genres.
         CinegrainError: If anything else keeps the run from being finished, such as a full disk.
     """
+    require("cinegrain.fit", "train", "report")
     from cinegrain.pipeline.reading import make_reading
     from cinegrain.pipeline.vectors import VectorOptions
 
@@ -140,6 +142,7 @@ def open_run(folder: str | Path) -> "FittedRun":
     Raises:
         StoreError: If it is no run, not finished, damaged, or of another version.
     """
+    require("cinegrain.open", "train")
     return FittedRun(Run.open(Path(folder)))
 
 
@@ -348,6 +351,7 @@ class FittedRun:
         Raises:
             ConfigError: If the address cannot be had.
         """
+        require("FittedRun.serve", "web")
         from cinegrain.web.server import Server
         from cinegrain.web.uploads import Limits
 
@@ -364,6 +368,7 @@ class FittedRun:
         Raises:
             StoreError: If the folder holds anything else, or cannot be written.
         """
+        require("FittedRun.export", "report")
         from cinegrain.pipeline.export.folder import export_model
 
         export_model(self._run, Path(folder), watching(progress))

@@ -31,7 +31,6 @@ class _Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture
 def web(corpus: CorpusFiles, tmp_path: Path) -> Iterator[str]:
     """The address of a folder with a film and something that is none."""
-    pytest.importorskip("aiohttp", reason="SKIPPED: aiohttp is not installed")
     folder = tmp_path / "web" / "films"
     folder.mkdir(parents=True)
     source = sorted(corpus.videos.glob("*.mp4"))[1]

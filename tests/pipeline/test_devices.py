@@ -42,7 +42,6 @@ def free_port() -> int:
 
 
 def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
-    pytest.importorskip("accelerate")
     alone, both = tmp_path / "alone", tmp_path / "both"
     wanted = SimulateSettings(trailers=150, scale_dimensions=0.02, pooled=True, difficulty="easy")
     simulate(alone, wanted, load_settings(), Silent())

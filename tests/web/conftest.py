@@ -90,7 +90,7 @@ def serve() -> Iterator[Serve]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium; a test that asks for it says so when it is absent."""
+    """Headless Chromium."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not on this machine")
     with sync_playwright() as playwright:

@@ -9,8 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from cinegrain.cli.console import Interrupt, out, print_json, say, show_failure, watcher
-from cinegrain.cli.options import FAILED, FILMS_HELP, SOME_FAILED, JsonFlag, RunArgument, TopK, guarded, renamed
+from cinegrain.cli.options import FAILED, FILMS_HELP, SOME_FAILED, JsonFlag, RunArgument, TopK, guarded, needs, renamed
 from cinegrain.errors import ConfigError
+from cinegrain.extras import require
 from cinegrain.places import is_address
 from cinegrain.results import Failure, Prediction
 from cinegrain.runs.layout import EXPORT_FILE
@@ -105,6 +106,7 @@ def _predictor(
         from cinegrain.pipeline.export.exported import exported_predictor
 
         return exported_predictor(folder, n_films=max(1, len(films)))
+    require("Prediction with a run (not an exported model)", "train")
     n_films = max(1, len(films)) if new_only else sum(map(is_file, films))
     return run_predictor(Run.open(folder), n_films=n_films, top_k=top_k, new_only=new_only)
 
@@ -160,6 +162,7 @@ def _watch(folder: Path, predictor: "Predictor", answers: "AnswerFile | None", *
 
 
 @guarded
+@needs("train")
 def similar(
     run: RunArgument,
     film: FilmArgument,
@@ -191,6 +194,7 @@ def similar(
 
 
 @guarded
+@needs("train")
 def explain(run: RunArgument, film: FilmArgument, top_k: TopK = 5, as_json: JsonFlag = False) -> None:
     """Old name of `predict` for a film of the run."""
     from cinegrain.pipeline.answers.answer import Answers

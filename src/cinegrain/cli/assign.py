@@ -6,7 +6,7 @@ import typer
 from rich.markup import escape
 
 from cinegrain.cli.console import out, print_json, show_failure, watcher
-from cinegrain.cli.options import FAILED, FILMS_HELP, SOME_FAILED, JsonFlag, RunArgument, guarded, with_settings
+from cinegrain.cli.options import FAILED, FILMS_HELP, SOME_FAILED, JsonFlag, RunArgument, guarded, needs, with_settings
 from cinegrain.config import load_settings, save_settings
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 @guarded
+@needs("train")
 @with_settings("assign")
 def assign(
     run: RunArgument,

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cinegrain.cli.console import note, out, print_json, say
-from cinegrain.cli.options import JsonFlag, RunArgument, guarded, renamed
+from cinegrain.cli.options import JsonFlag, RunArgument, guarded, needs, renamed
 from cinegrain.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ Name = Annotated[str, typer.Option("--name", help="Name of the new sub-genre.", 
 
 @app.command("show")
 @guarded
+@needs("train")
 def show(
     run: RunArgument,
     subgenre: Annotated[
@@ -70,6 +71,7 @@ def show(
 
 @app.command("rename")
 @guarded
+@needs("train")
 def rename(
     run: RunArgument,
     subgenre: SubGenre,
@@ -85,6 +87,7 @@ def rename(
 
 @app.command("merge")
 @guarded
+@needs("train")
 def merge(
     run: RunArgument,
     into: Annotated[str, typer.Argument(help="Sub-genre to keep.", show_default=False)],
@@ -100,6 +103,7 @@ def merge(
 
 @app.command("split")
 @guarded
+@needs("train")
 def split(
     run: RunArgument,
     subgenre: SubGenre,
@@ -123,6 +127,7 @@ def split(
 
 @app.command("move")
 @guarded
+@needs("train")
 def move(
     run: RunArgument,
     films: Films,
@@ -138,6 +143,7 @@ def move(
 
 @app.command("lock")
 @guarded
+@needs("train")
 def lock(
     run: RunArgument,
     subgenre: SubGenre,
@@ -156,6 +162,7 @@ def lock(
 
 @app.command("unlock")
 @guarded
+@needs("train")
 def unlock(
     run: RunArgument,
     subgenre: SubGenre,
@@ -170,6 +177,7 @@ def unlock(
 
 @app.command("accept")
 @guarded
+@needs("train")
 def accept(
     run: RunArgument,
     proposal: Annotated[str, typer.Argument(help="Proposal of `cinegrain assign`, such as P1.", show_default=False)],
@@ -186,6 +194,7 @@ def accept(
 
 @app.command("undo")
 @guarded
+@needs("train")
 def undo(
     run: RunArgument,
     entries: Annotated[
@@ -203,6 +212,7 @@ def undo(
 
 @app.command("history")
 @guarded
+@needs("train")
 def history(run: RunArgument, as_json: JsonFlag = False) -> None:
     """List all edits: who, when, what, why, and their state."""
     from cinegrain.atlas.edit import history_rows
@@ -276,6 +286,7 @@ def _show_one(atlas: "RunAtlas", card: dict[str, Any]) -> None:
 
 @app.command("export")
 @guarded
+@needs("train")
 def export(
     run: RunArgument,
     old_file: Annotated[Path | None, typer.Argument(hidden=True)] = None,
@@ -306,6 +317,7 @@ def export(
 
 @app.command("import")
 @guarded
+@needs("train")
 def import_(
     run: RunArgument,
     file: Annotated[Path, typer.Argument(help="Edited file of `atlas export`.", show_default=False)],

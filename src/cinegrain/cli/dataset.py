@@ -101,7 +101,7 @@ def convert(
         str,
         typer.Option(
             "--to",
-            help="parquet, safetensors (with JSON), webdataset (tar files) or mmx (pickles).",
+            help="parquet, safetensors (with JSON) or webdataset (tar files).",
             show_default=False,
         ),
     ],

@@ -7,12 +7,13 @@ import typer
 from rich.table import Table
 
 from cinegrain.cli.console import out, print_json, watcher
-from cinegrain.cli.options import SOME_FAILED, JsonFlag, guarded, with_settings
+from cinegrain.cli.options import SOME_FAILED, JsonFlag, guarded, needs, with_settings
 from cinegrain.cli.run import headline, show_summary
 from cinegrain.config import load_settings
 
 
 @guarded
+@needs("train", "report")
 @with_settings("seed", "extract", "train", "finetune", "discover")
 def demo(
     flags: dict[str, Any],

@@ -6,10 +6,11 @@ import typer
 from rich.table import Table
 
 from cinegrain.cli.console import note, out, print_json, watcher
-from cinegrain.cli.options import JsonFlag, RunArgument, guarded
+from cinegrain.cli.options import JsonFlag, RunArgument, guarded, needs
 
 
 @guarded
+@needs("train", "report")
 def evaluate(
     run: RunArgument,
     mistakes: Annotated[int, typer.Option("--mistakes", min=0, max=500, help="Number of worst mistakes to show.")] = 24,
@@ -65,6 +66,7 @@ def _text(value: float | None) -> str:
 
 
 @guarded
+@needs("train", "report")
 def ablate(
     run: RunArgument,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=100, help="Number of seeds per combination.")] = 3,

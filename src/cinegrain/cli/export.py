@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from cinegrain.cli.console import out, print_json, watcher
-from cinegrain.cli.options import JsonFlag, RunArgument, guarded
+from cinegrain.cli.options import JsonFlag, RunArgument, guarded, needs
 
 
 @guarded
+@needs("train", "report")
 def export(
     run: RunArgument,
     out_folder: Annotated[Path, typer.Option("--out", help="Folder to create.", show_default=False)],

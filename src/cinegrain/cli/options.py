@@ -15,6 +15,7 @@ from typer.core import TyperCommand
 from cinegrain.cli.console import Interrupt, be_quiet, err
 from cinegrain.config import all_settings
 from cinegrain.errors import CinegrainError, ConfigError
+from cinegrain.extras import require
 
 FAILED, BAD_USAGE, SOME_FAILED, INTERRUPTED = 1, 2, 3, 130
 
@@ -86,6 +87,23 @@ def guarded(command: Command) -> Command:
             raise typer.Exit(BAD_USAGE if isinstance(error, ConfigError) else FAILED) from None
 
     return wrapper  # type: ignore[return-value]
+
+
+def needs(*extras: str) -> Callable[[Command], Command]:
+    """Refuses a command whose extras are not installed, before any work begins; under `guarded`."""
+
+    def decorate(command: Command) -> Command:
+        group = "atlas " if command.__module__ == "cinegrain.cli.atlas" else ""
+        name = f"`cinegrain {group}{command.__name__.strip('_')}`"
+
+        @functools.wraps(command)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            require(name, *extras)
+            return command(*args, **kwargs)
+
+        return wrapper  # type: ignore[return-value]
+
+    return decorate
 
 
 def with_settings(*sections: str) -> Callable[[Command], Command]:

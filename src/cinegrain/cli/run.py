@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cinegrain.cli.console import note, out, print_json, watcher
-from cinegrain.cli.options import SOME_FAILED, ConfigFile, JsonFlag, guarded, pairs, with_settings
+from cinegrain.cli.options import SOME_FAILED, ConfigFile, JsonFlag, guarded, needs, pairs, with_settings
 from cinegrain.config import load_settings
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Retry files t
 
 
 @guarded
+@needs("train", "report")
 @with_settings("seed", "extract", "media", "split", "model", "train", "finetune", "discover", "assign")
 def run(
     out_folder: Out,
@@ -58,7 +59,7 @@ def run(
         ),
     ] = None,
     vectors_format: Annotated[
-        str, typer.Option("--vectors-format", help="auto, vectors, mmx, movienet or trailers12k.")
+        str, typer.Option("--vectors-format", help="auto, vectors, mmx or trailers12k.")
     ] = "auto",
     modality: Annotated[
         list[str] | None,

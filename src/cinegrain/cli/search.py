@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cinegrain.cli.console import note, out, print_json, watcher
-from cinegrain.cli.options import JsonFlag, RunArgument, TopK, guarded
+from cinegrain.cli.options import JsonFlag, RunArgument, TopK, guarded, needs
 from cinegrain.search.criteria import CRITERIA, GENRES
 
 _EACH = "Film of the run (id or title), or a video file or URL"
@@ -18,6 +18,7 @@ def _film(help_: str, *names: str) -> Any:
 
 
 @guarded
+@needs("train")
 def search(
     run: RunArgument,
     like: Annotated[

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from cinegrain.cli.console import out, say
-from cinegrain.cli.options import RunArgument, guarded
-from cinegrain.errors import ConfigError
+from cinegrain.cli.options import RunArgument, guarded, needs
 
 
 @guarded
+@needs("train", "web")
 def serve(
     run: RunArgument,
     host: Annotated[
@@ -27,14 +27,8 @@ def serve(
 ) -> None:
     """Explore and edit a run in the browser, until Ctrl-C."""
     from cinegrain.runs.layout import Run
-
-    try:
-        from cinegrain.web.server import serve as serve_run
-        from cinegrain.web.uploads import Limits
-    except ImportError as error:
-        raise ConfigError(
-            f"The explorer needs a package that is missing ({error}). Install cinegrain again."
-        ) from error
+    from cinegrain.web.server import serve as serve_run
+    from cinegrain.web.uploads import Limits
 
     def on_ready(address: str) -> None:
         out.print(f"Explorer: {address}", highlight=False, soft_wrap=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cinegrain.cli.console import note, out, print_json, watcher
-from cinegrain.cli.options import SOME_FAILED, ConfigFile, JsonFlag, RunArgument, guarded, with_settings
+from cinegrain.cli.options import SOME_FAILED, ConfigFile, JsonFlag, RunArgument, guarded, needs, with_settings
 from cinegrain.cli.run import CatalogFile, Columns, GenreMap, Out, RetryFailed, Videos, headline, reading
 from cinegrain.config import Settings, load_settings, save_settings
 
@@ -62,6 +62,7 @@ def extract(
 
 
 @guarded
+@needs("train")
 @with_settings("seed", "split", "model", "train")
 def train(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None, as_json: JsonFlag = False) -> None:
     """Train the genre model.
@@ -83,6 +84,7 @@ def train(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None, as
 
 
 @guarded
+@needs("train")
 @with_settings("seed", "finetune")
 def finetune(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None, as_json: JsonFlag = False) -> None:
     """Learn the embedding in which sub-genres are sought."""
@@ -94,6 +96,7 @@ def finetune(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None,
 
 
 @guarded
+@needs("train")
 @with_settings("seed", "discover")
 def discover(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None, as_json: JsonFlag = False) -> None:
     """Find and name sub-genres, and evaluate the models."""
@@ -112,6 +115,7 @@ def discover(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None,
 
 
 @guarded
+@needs("train", "report")
 def report(run: RunArgument, as_json: JsonFlag = False) -> None:
     """Write report.html."""
     from cinegrain.pipeline.report import make_report

@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, get_args
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cinegrain.errors import ConfigError, WeightsError
+from cinegrain.extras import require
 from cinegrain.settings import Engine, ExtractSettings, Precision
 from cinegrain.types import Float32
 
@@ -56,8 +56,8 @@ class Runtime:
         for value, known in ((self.engine, get_args(Engine)), (self.precision, get_args(Precision))):
             if value not in known:
                 raise ConfigError(f"{value!r} is none of {', '.join(known)}. Correct extract.engine or .precision.")
-        if self.engine == "openvino" and find_spec("openvino") is None:
-            raise ConfigError("OpenVINO is not installed. Run: pip install 'cinegrain[openvino]'")
+        if self.engine == "openvino":
+            require("extract.engine openvino", "openvino")
 
     @classmethod
     def of(cls, settings: ExtractSettings, threads: int = 1) -> "Runtime":

@@ -4,7 +4,6 @@ import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from cinegrain.config import Settings, keyed, save_settings, to_plain
@@ -13,13 +12,14 @@ from cinegrain.experts.base import ExpertCard
 from cinegrain.experts.registry import expert_cards, load_networks, resolve_experts
 from cinegrain.experts.runtime import Runtime, quantised_for
 from cinegrain.experts.weights import WeightFile, fetch
+from cinegrain.extras import require
 from cinegrain.media.remote import source_text
 from cinegrain.pipeline.catalog import match_catalog
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job, cut_weights, load_cut_finder
 from cinegrain.pipeline.extraction.jobs import Engine, Failed, Outcome, WorkerSetup
 from cinegrain.pipeline.extraction.ray_engine import embed_on_ray
 from cinegrain.pipeline.extraction.sources import is_unchanged, stamp_of
-from cinegrain.pipeline.extraction.workers import embed_all
+from cinegrain.pipeline.extraction.workers import embedding_pool
 from cinegrain.pipeline.reading import keep_reading, or_kept
 from cinegrain.places import cache_folder
 from cinegrain.readers.catalog.columns import AS_FOUND, Reading
@@ -125,8 +125,8 @@ def check_settings(out: Path, settings: Settings) -> None:
             f"This machine is no part of the cluster at {settings.extract.ray}. Run the same command on the cluster's "
             "head node, with --extract.ray auto."
         )
-    if settings.extract.ray and find_spec("ray") is None:
-        raise ConfigError("A Ray cluster needs the package ray: pip install 'cinegrain[ray]'.")
+    if settings.extract.ray:
+        require("A Ray cluster", "ray")
     check_run_folder(out)
     if settings.extract.dataset:
         Location(dataset_url(settings.extract.dataset)).has_info()
@@ -238,7 +238,8 @@ def _engine(settings: ExtractSettings) -> Engine:
         return functools.partial(embed_on_ray, address=settings.ray, at_once=chosen(settings.workers, 0))
 
     def local(jobs: Sequence[Job], setup: WorkerSetup) -> Iterator[Outcome]:
-        return embed_all(jobs, setup, workers=min(settings.n_workers, len(jobs)))
+        with embedding_pool(setup, workers=min(settings.n_workers, len(jobs))) as pool:
+            yield from pool.each(jobs)
 
     return local
 
