@@ -7,10 +7,10 @@ WORKERS ?= auto
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format check bench ui clean
+.PHONY: help demo test test-fast lint format check bench ui clean
 
 help:  ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed; none was found. Or say: make PYTHON=/path/to/python"; exit 1; }
@@ -25,6 +25,11 @@ demo: $(STAMP)  ## Set up, render a small film corpus and run everything on it (
 # thirty times as long.
 test: lint  ## Set up, lint, check types and import layers, run all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+
+# Two minutes on two cores.
+test-fast: $(STAMP)  ## Run the tests that need no browser, cluster, network or corpus of films
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder \
+		-m 'not (browser or cluster or network or corpus or slow)'
 
 lint: $(STAMP)  ## Lint, types, import layers
 	$(BIN)/ruff check .
@@ -42,7 +47,8 @@ check: test  ## All that CI does, and the package builds and installs
 bench: $(STAMP)  ## Measure extraction
 	$(BIN)/python benchmarks/extraction.py
 
-ui:  ## Build the explorer's pages from web/ui into the package (needs Node.js 20 or later)
+ui: $(STAMP)  ## Build the explorer's pages from web/ui into the package (needs Node.js 20 or later)
+	$(BIN)/python -m cinegrain.web.api > web/ui/openapi.json
 	cd web/ui && npm ci --no-audit --no-fund && npm run check && npm test && npm run build
 
 clean:  ## Remove the environment and caches; runs are kept

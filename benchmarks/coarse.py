@@ -1,6 +1,6 @@
 """How well every way of joining modes finds coarse genres, beside baselines without a network: one table.
 
-    python benchmarks/coarse.py [--json] [--quick] [--data NAMES] [--models NAMES] [--out FILE] [--markdown FILE]
+    python benchmarks/coarse.py [--json] [--quick] [--data NAMES] [--models NAMES] [--out FILE]
                                 [--demo RUN] [--simulated RUN]
 
 Data: `mmtf` (real trailers, train to val) and `mmtf-text` (their plots as a further expert) from ../shared/data;
@@ -28,13 +28,12 @@ import numpy as np
 import torch
 from sklearn.metrics import average_precision_score
 
-from cinegrain.auto import AUTO
 from cinegrain.metrics.multilabel import macro_ap
 from cinegrain.runs.artifacts import write_text
+from cinegrain.settings import AUTO
 from cinegrain.types import Bool, Float64
 from coarse_data import Task, demo, fewer, mmtf, simulated, tiny_simulation
 from coarse_models import DEFAULT, Choice, Effort, Logistic, Network, candidates, choose, network_from
-from coarse_table import markdown
 from mmtf import FOLDER
 
 FULL = Effort(folds=3, epochs=80, patience=10, seeds=5, choices=5)
@@ -70,8 +69,8 @@ def rows(load: Callable[[int], Task], names: Sequence[str], effort: Effort, know
         choice: Choice
         first = candidate.choices[0]
         if candidate.like and like is not None and isinstance(first, Network):
-            own = first.model.linear_share != AUTO
-            model = first.model if own else replace(first.model, linear_share=like.model.linear_share)
+            own = first.model.linear_weight != AUTO
+            model = first.model if own else replace(first.model, linear_weight=like.model.linear_weight)
             choice, inner = replace(first, model=model, epochs=like.epochs), None
         else:
             choice, inner = choose(candidate, task, effort)
@@ -154,7 +153,6 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a smoke test in under a minute; its figures mean nothing")
     parser.add_argument("--json", action="store_true", help="one JSON object a row")
     parser.add_argument("--out", type=Path, help="JSON lines; rows of other data and models that it holds are kept")
-    parser.add_argument("--markdown", type=Path, help="the table of all rows in --out, to read")
     args = parser.parse_args()
     torch.set_num_threads(1)
     names = [name.strip() for name in args.models.split(";") if name.strip()]
@@ -167,8 +165,6 @@ def main() -> None:
         if args.quick and args.simulated is None:
             args.simulated = tiny_simulation(Path(place) / "run")
         _measure(args, names, machine, lines)
-    if args.markdown:
-        write_text(args.markdown, markdown(list(lines.values())))
 
 
 def _measure(args: argparse.Namespace, names: Sequence[str], machine: Any, lines: dict[tuple[str, str], Any]) -> None:

@@ -1,7 +1,6 @@
 """How well hidden fine classes are found from coarse genres: the ladder of methods on data whose answers are known.
 
     python benchmarks/discovery.py [--json] [--quick] [--data NAMES] [--methods NAMES] [--demo RUN] [--out FILE]
-                                   [--markdown FILE]
 
 Every method sees the same vectors and coarse genres, is told the number of clusters, and runs with five seeds; answers
 are read for scoring alone. Accuracy is Hungarian; ARI and NMI are of the whole clustering, and `within_ari` is the ARI
@@ -44,17 +43,15 @@ from cinegrain.discovery.kmeans import kmeans_clusterer
 from cinegrain.metrics.clustering import cluster_scores
 from cinegrain.metrics.probe import linear_probe_map
 from cinegrain.models.genre_model import GenreModel, ModelSpec
-from cinegrain.models.settings import ModelSettings
 from cinegrain.runs.artifacts import write_text
 from cinegrain.search.criteria import ALIKE, GENRES
 from cinegrain.search.spaces import ExpertSpace
+from cinegrain.settings import FinetuneSettings, ModelSettings, TrainSettings
 from cinegrain.training.coarse import train_coarse
 from cinegrain.training.finetune import finetune
 from cinegrain.training.finetuned import Finetuned
 from cinegrain.training.infer import encode_all, predict_genres
-from cinegrain.training.settings import FinetuneSettings, TrainSettings
 from cinegrain.types import Float64, Int64
-from discovery_table import markdown
 from finedata import FineData, demo, digits, esc10, mmtf, mnist, simulated
 from finesets import auc_by_film, gain_interval, mean_auc
 
@@ -102,16 +99,14 @@ class Bench:
             data = self.data
             spec = ModelSpec(data.arrays.dimensions, data.modalities, data.genres, ModelSettings())
             rate = 2e-3 if len(data.split.train) > 5_000 else 1e-3
-            settings = TrainSettings(
-                epochs=self.effort.coarse_epochs, min_epochs=1, patience=10, batch=128, learning_rate=rate
-            )
+            settings = TrainSettings(epochs=self.effort.coarse_epochs, patience=10, batch_size=128, learning_rate=rate)
             self._coarse[seed] = train_coarse(data.arrays, data.labels, data.split, spec, settings, seed=seed).model
         return self._coarse[seed]
 
     def tuned(self, settings: FinetuneSettings, seed: int) -> Finetuned:
         if (settings, seed) not in self._tuned:
             data, epochs = self.data, self.effort.epochs
-            exact = replace(settings, epochs=epochs, batch=256, learning_rate=1e-3, prototypes=data.n_fine)
+            exact = replace(settings, epochs=epochs, batch_size=256, learning_rate=1e-3, n_subgenres=data.n_fine)
             self._tuned[settings, seed] = finetune(
                 self.coarse(seed), data.arrays, data.labels, data.split.train, exact, seed=seed
             )
@@ -352,7 +347,6 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a smoke test in under a minute; its figures mean nothing")
     parser.add_argument("--json", action="store_true", help="one JSON object a row")
     parser.add_argument("--out", type=Path, help="JSON lines; rows of other data and methods are kept")
-    parser.add_argument("--markdown", type=Path, help="tables of all rows in --out, to read")
     args = parser.parse_args()
     torch.set_num_threads(1)
     effort = QUICK if args.quick else FULL
@@ -379,8 +373,6 @@ def main() -> None:
                 print(f"{row['data']:<20}{row['method']:<36}", {k: row[k] for k in figures if k in row}, flush=True)
             if args.out:
                 write_text(args.out, "".join(json.dumps(line) + "\n" for line in lines.values()))
-    if args.markdown:
-        write_text(args.markdown, markdown(list(lines.values())))
 
 
 if __name__ == "__main__":

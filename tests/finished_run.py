@@ -9,28 +9,22 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from typer.testing import CliRunner
 
 from cinegrain.cli.main import app
-from cinegrain_demo.corpus import CorpusFiles, render_corpus
 from cinegrain_demo.plan import CorpusSettings
+
+if TYPE_CHECKING:
+    from cinegrain_demo.corpus import CorpusFiles
 
 FAST = [
     "--train.epochs",
     "30",
-    "--train.min_epochs",
-    "5",
     "--finetune.epochs",
     "5",
-    "--discover.restarts",
-    "3",
-    "--discover.stability_seeds",
-    "2",
-    "--discover.stability_subsamples",
-    "2",
 ]
 
 
@@ -76,14 +70,16 @@ def cinegrain_here() -> Cinegrain:
 
 
 @pytest.fixture(scope="session")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> CorpusFiles:
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> "CorpusFiles":
     """Sixteen films of a few seconds."""
+    from cinegrain_demo.corpus import render_corpus  # needs an extra
+
     settings = CorpusSettings(n_films=16, seed=5, shortest_s=5.0, longest_s=7.0)
     return render_corpus(tmp_path_factory.mktemp("corpus"), settings, workers=2)
 
 
 @pytest.fixture(scope="session")
-def finished(corpus: CorpusFiles, cinegrain: Cinegrain, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(corpus: "CorpusFiles", cinegrain: Cinegrain, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run over that corpus."""
     out = tmp_path_factory.mktemp("runs") / "run"
     done = cinegrain("run", corpus.videos, "--catalog", corpus.catalog, "--out", out, "--json", *FAST)

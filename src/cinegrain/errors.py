@@ -29,8 +29,16 @@ class ExpertError(CinegrainError):
     """An expert gives something else than its card says."""
 
 
+class MissingExtraError(ConfigError):
+    """What was asked for needs packages that are not installed."""
+
+
 class DataError(CinegrainError):
     """The data cannot support what was asked, for example fewer than two genres."""
+
+
+class UnsafeFileError(DataError):
+    """A file from elsewhere is damaged, or asks for more than reading data: running code, or endless memory."""
 
 
 class NotFoundError(CinegrainError):

@@ -16,6 +16,7 @@ from tests.conftest import make_scene
 from cinegrain.errors import ConfigError, WeightsError
 from cinegrain.experts import efficientnet_lite, motion_flow, yamnet
 from cinegrain.experts.base import Network, by_scene, mean_by_scene, top_concepts
+from cinegrain.experts.checkpoint import read_tensors
 from cinegrain.experts.graph import GraphBuilder, fold_batch_norm, open_graph, run_batched
 from cinegrain.experts.registry import PRESETS, expert_cards, families_for, resolve_experts
 from cinegrain.experts.runtime import Runtime
@@ -190,7 +191,7 @@ class TorchLite0(torch.nn.Module):
 
 def test_efficientnet_graph_equals_an_independent_definition() -> None:
     network = efficientnet_lite.EfficientNetLite0(cache_folder(), Runtime())
-    state = efficientnet_lite.read_checkpoint(fetch(efficientnet_lite.CHECKPOINT, cache_folder()))
+    state = read_tensors(fetch(efficientnet_lite.CHECKPOINT, cache_folder()), network="EfficientNet-Lite0")
     frames = np.stack([efficientnet_lite.prepare(getattr(skimage.data, n)()) for n in ("coffee", "astronaut")])
     with torch.inference_mode():
         expected = TorchLite0(state)(torch.from_numpy(frames).permute(0, 3, 1, 2).float())
@@ -252,7 +253,7 @@ def test_damaged_checkpoints_are_clear_errors(tmp_path: Path) -> None:
     bad = tmp_path / "bad.pth"
     bad.write_bytes(b"not a checkpoint")
     with pytest.raises(WeightsError, match="EfficientNet-Lite0"):
-        efficientnet_lite.read_checkpoint(bad)
+        read_tensors(bad, network="EfficientNet-Lite0")
     with pytest.raises(WeightsError, match="YAMNet"):
         yamnet.read_checkpoint(bad)
     with pytest.raises(WeightsError, match="lacks the layer"):

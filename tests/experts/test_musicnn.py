@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 import scipy.signal
-from tests.conftest import SHARED, make_scene
+from tests.conftest import make_scene
 from transformers.audio_utils import mel_filter_bank
 
 from cinegrain.errors import WeightsError
@@ -192,10 +192,8 @@ def test_film_music_has_its_words(network: MusiCNN, real_clips: Path) -> None:
     assert talk is None
 
 
-def test_real_sounds_without_music_have_none(network: MusiCNN) -> None:
-    esc10 = SHARED / "data" / "esc10"
-    if not esc10.is_dir():
-        pytest.skip("the folder of real sounds is not on this machine")
+def test_real_sounds_without_music_have_none(network: MusiCNN, shared_data: Path) -> None:
+    esc10 = shared_data / "esc10"
     with (esc10 / "meta.csv").open(encoding="utf-8", newline="") as file:
         sounds = [decoded(esc10 / row["file"]) for row in list(csv.DictReader(file))[::8]]
     assert heard(network, *sounds) == [None] * len(sounds)

@@ -13,15 +13,16 @@ import onnx
 import pytest
 from tests.conftest import make_scene
 
-from cinegrain.config import ExtractSettings, Settings
+from cinegrain.config import Settings
 from cinegrain.errors import ConfigError, DataError, WeightsError
 from cinegrain.experts import quantise
 from cinegrain.experts.base import ExpertCard, Family, mean_by_scene
 from cinegrain.experts.graph import GraphBuilder, open_graph, run_batched
 from cinegrain.experts.quantise import quantise_family
-from cinegrain.experts.runtime import Engine, Feed, Runtime, eight_bit_path, note_path, quantised_for, read_quantised
+from cinegrain.experts.runtime import Feed, Runtime, eight_bit_path, note_path, quantised_for, read_quantised
 from cinegrain.pipeline.extraction.extract import vectors_key
 from cinegrain.places import cache_folder
+from cinegrain.settings import Engine, ExtractSettings
 from cinegrain.types import Float32, Scene, SceneEmbedding
 
 CARD = ExpertCard("image_toy", "image", 24, "frames", "Random layers.", None, (), "MIT", "none")
@@ -173,9 +174,9 @@ np.save(found, session.run(None, {"frames": np.load(frames)})[0])
 """
 
 
+@pytest.mark.openvino
 def test_openvino_computes_the_same_without_vnni(tmp_path: Path) -> None:
     """oneDNN, told to use AVX2 only, adds two 8-bit products in 16 bits; full-range weights differ by up to 10 %."""
-    pytest.importorskip("openvino")
     quantise_family(toy(), tmp_path, scenes(20, 0), scenes(10, 1))
     graph = tmp_path / "graphs" / "toy-v1.onnx"
     frames = np.concatenate([scene.frames for (scene,) in scenes(4, 3)])
@@ -190,8 +191,8 @@ def test_openvino_computes_the_same_without_vnni(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.load(tmp_path / "found.npy"), here, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.openvino
 def test_openvino_gives_the_same_vectors(tmp_path: Path) -> None:
-    pytest.importorskip("openvino")
     quantise_family(toy(), tmp_path, scenes(20, 0), scenes(10, 1))
     exact = vectors(tmp_path, Runtime())
     np.testing.assert_allclose(vectors(tmp_path, Runtime(engine="openvino")), exact, rtol=1e-4, atol=1e-5)
@@ -199,10 +200,8 @@ def test_openvino_gives_the_same_vectors(tmp_path: Path) -> None:
     np.testing.assert_allclose(short, vectors(tmp_path, Runtime(precision="int8")), rtol=0.05, atol=0.02)
 
 
-@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("engine", ["onnxruntime", pytest.param("openvino", marks=pytest.mark.openvino)])
 def test_a_graph_planned_for_one_item_gives_the_same(engine: Engine, tmp_path: Path) -> None:
-    if engine == "openvino":
-        pytest.importorskip("openvino")
     path, frames = tmp_path / "toy.onnx", np.concatenate([scene.frames for film in scenes(3, 0) for scene in film])
     write_toy(path, 1.0)
     (together,) = run_batched(Runtime(engine=engine).open(path), "frames", frames, batch=len(frames))
@@ -229,7 +228,7 @@ def test_batches_are_few_and_of_nearly_the_same_size(n: int, sizes: list[int]) -
 
 
 def test_an_engine_that_is_not_there_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cinegrain.experts.runtime.find_spec", lambda _name: None)
+    monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(ConfigError, match=r"cinegrain\[openvino\]"):
         Runtime(engine="openvino")
 

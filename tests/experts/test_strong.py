@@ -22,7 +22,7 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
 
 from cinegrain.config import Settings
-from cinegrain.errors import WeightsError
+from cinegrain.errors import MissingExtraError, WeightsError
 from cinegrain.experts import audio_spectrogram, pretrained, siglip, videomae
 from cinegrain.experts.base import Network
 from cinegrain.experts.hub import HubFiles, HubModel
@@ -31,11 +31,11 @@ from cinegrain.experts.picture_processor import PictureProcessor, read_processor
 from cinegrain.experts.place_names import PLACES, prompts
 from cinegrain.experts.registry import PRESETS, expert_cards, load_networks, needs_clips
 from cinegrain.experts.weights import WeightFile, fetch, is_cached
-from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.extraction.embed import Embedder, Job
 from cinegrain.pipeline.extraction.extract import extract
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
+from cinegrain.settings import MediaSettings
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.types import CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, SOUND_RATE_HZ, Float32, SceneEmbedding, Trailer, UInt8
 
@@ -462,8 +462,8 @@ def test_graphs_in_the_cache_need_neither_pytorch_nor_transformers(own_folder: P
 def test_without_transformers_the_message_says_what_to_install(
     own_folder: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(pretrained, "find_spec", lambda _name: None)
-    with pytest.raises(WeightsError, match=r"pip install 'cinegrain\[strong\]'"):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'cinegrain\[strong\]'"):
         load_networks([name], tmp_path)
 
 

@@ -1,18 +1,17 @@
-"""The reader over real films; they are not part of the project and the tests are skipped without them."""
+"""The reader over real films; they are not part of the project, and without them these tests are left out."""
 
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.conftest import SHARED_DATA
 
 from cinegrain.media.facts import MediaFacts
 from cinegrain.media.files import find_videos
 from cinegrain.media.reader import TrailerReader
 
-CLIPS = Path(__file__).parents[2].parent / "shared" / "data" / "clips"
-NAMES = [path.name for path in find_videos(CLIPS)] if CLIPS.is_dir() else []
-pytestmark = pytest.mark.skipif(not NAMES, reason=f"no real clips at ../{'/'.join(CLIPS.parts[-3:])}")
+CLIPS = SHARED_DATA / "clips"
+NAMES = [path.name for path in find_videos(CLIPS)]
 
 
 @cache

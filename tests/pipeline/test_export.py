@@ -13,6 +13,7 @@ import torch
 from onnx import TensorProto, helper
 from tests.pipeline.conftest import Cinegrain
 from tests.pipeline.planted_run import planted_run
+from tests.without_extras import WITHOUT_EXTRAS
 
 from cinegrain.errors import ConfigError, StoreError
 from cinegrain.explain.influence import expert_influence
@@ -23,9 +24,8 @@ from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
 from cinegrain_demo.corpus import CorpusFiles
 
-WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; "
 ASK = (
-    WITHOUT_TORCH
+    WITHOUT_EXTRAS
     + """
 import numpy as np
 from pathlib import Path
@@ -134,8 +134,8 @@ def test_a_real_film_gets_one_answer_with_and_without_pytorch(
     whole = cinegrain("predict", finished, film, "--json")
     assert whole.code == 0, whole.err
     out = tmp_path / "out.json"
-    code = WITHOUT_TORCH + "sys.argv[0] = 'cinegrain'; from cinegrain.cli.main import main; main()"
-    asked: list[str | bytes] = ["predict", "--model", str(tmp_path / "model"), os.fsencode(tmp_path), "--out", str(out)]
+    code = WITHOUT_EXTRAS + "sys.argv[0] = 'cinegrain'; from cinegrain.cli.main import main; main()"
+    asked: list[str | bytes] = ["predict", str(tmp_path / "model"), os.fsencode(tmp_path), "--out", str(out)]
     light = subprocess.run([sys.executable, "-c", code, *asked], capture_output=True, timeout=200)
     assert light.returncode == 3, light.stderr.decode()
     assert b"broken.mp4" in light.stderr

@@ -1,20 +1,25 @@
 """Films on a stand-in for S3, and on a web server, against the same films in a folder."""
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import boto3
 import lance
 import pytest
+from moto.server import ThreadedMotoServer
+from pyftpdlib.authorizers import DummyAuthorizer
+from pyftpdlib.handlers import FTPHandler
+from pyftpdlib.servers import ThreadedFTPServer
 from tests.pipeline.conftest import Cinegrain
 
 from cinegrain.errors import ConfigError
-from cinegrain.media.remote import remote_stamp
+from cinegrain.media.remote import source_stamp
 from cinegrain.pipeline.catalog import match_catalog
 from cinegrain.runs.layout import Run
 from cinegrain.store.location import Location, dataset_url
@@ -30,9 +35,7 @@ N_FILMS = 3
 @pytest.fixture(scope="module")
 def s3() -> Iterator[Any]:
     """A client of a moto server, which the commands find by their environment."""
-    boto3 = pytest.importorskip("boto3", reason="SKIPPED: moto[server] and s3fs are not installed")
-    server = pytest.importorskip("moto.server", reason="SKIPPED: moto[server] and s3fs are not installed")
-    running = server.ThreadedMotoServer(port=0, verbose=False)
+    running = ThreadedMotoServer(port=0, verbose=False)
     running.start()
     host, port = running.get_host_and_port()
     environment = {
@@ -153,7 +156,6 @@ def test_what_cannot_be_had_is_a_failure_with_a_reason(
 def test_a_web_server_gives_what_the_folder_gives(
     films: Path, here: Path, cinegrain_here: Cinegrain, tmp_path: Path
 ) -> None:
-    pytest.importorskip("aiohttp", reason="SKIPPED: aiohttp is not installed")
     handler = partial(SimpleHTTPRequestHandler, directory=str(films))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -171,11 +173,10 @@ def test_a_web_server_gives_what_the_folder_gives(
 @pytest.fixture
 def ftp(films: Path) -> Iterator[str]:
     """The films on an FTP server of this machine: a protocol that fsspec knows and nothing here was written for."""
-    servers = pytest.importorskip("pyftpdlib.servers", reason="SKIPPED: pyftpdlib is not installed")
-    guests = pytest.importorskip("pyftpdlib.authorizers").DummyAuthorizer()
+    guests = DummyAuthorizer()
     guests.add_anonymous(str(films.parent), perm="elr")
-    handler = type("Handler", (pytest.importorskip("pyftpdlib.handlers").FTPHandler,), {"authorizer": guests})
-    server = servers.ThreadedFTPServer(("127.0.0.1", 0), handler)
+    handler = type("Handler", (FTPHandler,), {"authorizer": guests})
+    server = ThreadedFTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"ftp://127.0.0.1:{server.address[1]}"
@@ -191,7 +192,7 @@ def test_an_ftp_server_gives_what_the_folder_gives(
     assert done.code == 0, done.err
     assert_same(here, tmp_path / "b")
     for row in rows(tmp_path / "b", TRAILERS):
-        assert remote_stamp(row["path"]) == (row["size_bytes"], row["modified_ns"]), "it counts as unchanged"
+        assert source_stamp(row["path"]) == (row["size_bytes"], row["modified_ns"]), "it counts as unchanged"
     assert [row["path"] for row in rows(tmp_path / "b", TRAILERS)] == [
         f"{ftp}/films/{p.name}" for p in sorted(films.iterdir())
     ]
@@ -214,10 +215,11 @@ def test_other_kinds_of_addresses_are_refused(address: str, tmp_path: Path) -> N
     ("address", "package"),
     [("az://archive/films", "adlfs"), ("sftp://host/films", "paramiko"), ("webdav://host/films", "webdav4")],
 )
-def test_a_missing_package_is_named(address: str, package: str, tmp_path: Path) -> None:
+def test_a_missing_package_is_named(
+    address: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "c.csv").write_text("file,genres\na.mp4,Drama")
-    if find_spec(package) is not None:
-        pytest.skip(f"SKIPPED: {package} is installed")
+    monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ConfigError, match=f"one more package.*{package}"):
         match_catalog(Url(address), tmp_path / "c.csv")
 

@@ -30,11 +30,7 @@ _FLAGS = [
 ]
 _QUICK = {
     "train.epochs": 30,
-    "train.min_epochs": 5,
     "finetune.epochs": 5,
-    "discover.restarts": 3,
-    "discover.stability_seeds": 2,
-    "discover.stability_subsamples": 2,
 }
 Serve = Callable[..., str]
 
@@ -94,7 +90,7 @@ def serve() -> Iterator[Serve]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium; a test that asks for it says so when it is absent."""
+    """Headless Chromium."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not on this machine")
     with sync_playwright() as playwright:

@@ -28,8 +28,7 @@ def base(demo: Path, serve: Serve) -> str:
     return serve(demo)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 380])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 380)])
 def test_axe_finds_nothing_serious(base: str, visit: Callable[..., Visit], scheme: str, width: int) -> None:
     one = visit(base, color_scheme=scheme, viewport={"width": width, "height": 800}, reduced_motion="reduce")
     run, points = one.api("/run"), one.api("/points")

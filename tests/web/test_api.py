@@ -16,6 +16,7 @@ from cinegrain.atlas.edit import Editor
 from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.runs.artifacts import read_json
 from cinegrain.runs.layout import Run
+from cinegrain.web.api import openapi
 from cinegrain.web.explorer import Explorer
 from cinegrain.web.server import make_app
 
@@ -286,3 +287,8 @@ def test_search_by_film_and_by_words(client: TestClient, film: str) -> None:
     assert len(found["films"]) == 3
     assert client.post("/api/v1/search", json={"film": "nobody"}).status_code == 404
     assert client.post("/api/v1/search", json={}).status_code == 422
+
+
+def test_the_explorers_types_are_generated_from_the_api_as_it_is() -> None:
+    kept = Path(__file__).resolve().parents[2] / "web" / "ui" / "openapi.json"
+    assert json.loads(kept.read_text(encoding="utf-8")) == openapi(), "run `make ui` and commit what it builds"

@@ -19,7 +19,7 @@ from tests.web.conftest import Serve
 
 pytestmark = [pytest.mark.timeout(600)]
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-FEW = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+FEW = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
 known: dict[str, str] = {}
 
 

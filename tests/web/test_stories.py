@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
+from tests.media.conftest import texture, tone, write_film
 from tests.pipeline.growing_run import NEW, assign_stored, growing_run
 from tests.web.conftest import Serve, Visit
 
@@ -18,10 +20,25 @@ Visits = Callable[..., Visit]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-@pytest.fixture(scope="module", params=["demo", "clips_run"])
+@pytest.fixture(scope="module", params=["demo", pytest.param("clips_run", marks=pytest.mark.shared_data)])
 def base(request: pytest.FixtureRequest, serve: Serve) -> str:
-    """Address of a server of the demo run, and of one of the real clips' run."""
+    """Address of a server of the demo run, and where there are real films of one of theirs."""
     return serve(request.getfixturevalue(request.param))
+
+
+@pytest.fixture(scope="module")
+def new_film(demo: Path) -> bytes:
+    """A film of the demo, but another file: one more empty box."""
+    return min((demo / "corpus").rglob("*.mp4")).read_bytes() + b"\x00\x00\x00\x08free"
+
+
+@pytest.fixture(scope="module")
+def long_film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A film that takes some seconds to be sent and to be looked at: two megabytes, a minute."""
+    shots = [np.roll(texture(i // 50, 480, 270), 7 * i, axis=1) for i in range(25 * 60)]
+    path = tmp_path_factory.mktemp("long") / "long.mp4"
+    options = {"preset": "ultrafast", "b": "300k", "crf": "40"}
+    return write_film(path, shots, sound=tone(440, 60), options=options).read_bytes()
 
 
 @pytest.fixture
@@ -157,10 +174,10 @@ def test_a_map_on_its_way_is_sent_elsewhere_and_arrives(one: Visit) -> None:
             [first, then],
         )
         page.wait_for_timeout(1200)  # the passage
-    for i in range(9):  # a map that becomes narrower zooms too, whatever it is about to draw
+    for i in range(3):  # a map that becomes narrower zooms too, whatever it is about to draw
         for name in ("Before", "Both", "After", "Both"):
             page.get_by_role("button", name=name, exact=True).click()
-            page.wait_for_timeout(150 * (1 + i % 3))
+            page.wait_for_timeout(150 * (1 + i))
     page.get_by_role("button", name="After", exact=True).click()
     page.wait_for_timeout(1200)  # the passage
     after = dots(page)
@@ -410,12 +427,10 @@ def test_two_editors_lose_nothing(base: str, visit: Visits) -> None:
     assert "Ada was here" in names[1]
 
 
-def test_a_film_is_brought_answered_and_joins_the_atlas(one: Visit, real_clips: Path) -> None:
+def test_a_film_is_brought_answered_and_joins_the_atlas(one: Visit, new_film: bytes) -> None:
     page, n = one.go("#/add"), one.api("/run")["n_films"]
-    clip = real_clips / "06_sintel_opening_5s.mp4"
-    body = clip.read_bytes() + b"\x00\x00\x00\x08free"  # one more empty box: the same film, but another file
     page.locator("input[type=file]").set_input_files(
-        {"name": "a new film.mp4", "mimeType": "video/mp4", "buffer": body}
+        {"name": "a new film.mp4", "mimeType": "video/mp4", "buffer": new_film}
     )
     section = page.get_by_test_id("upload-page")
     expect(section.get_by_text("Genres, and why")).to_be_visible(timeout=120_000)
@@ -437,16 +452,15 @@ DROP = """([name, text]) => {
   data.items.add(new File([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], name, { type: "video/mp4" }));
   document.querySelector(".drop").dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true }));
 }"""
-CLIP = "02_sintel_trailer.mp4"
 
 
 def drop(page: Page, name: str, content: bytes) -> None:
     page.evaluate(DROP, [name, base64.b64encode(content).decode()])
 
 
-def test_a_film_that_is_dropped_can_be_cancelled_and_rubbish_is_refused_in_words(one: Visit, real_clips: Path) -> None:
+def test_a_film_that_is_dropped_can_be_cancelled_and_rubbish_is_refused_in_words(one: Visit, long_film: bytes) -> None:
     page = one.go("#/add")
-    drop(page, "dropped.mp4", (real_clips / CLIP).read_bytes())
+    drop(page, "dropped.mp4", long_film)
     row = page.get_by_test_id("uploads").locator("li", has_text="dropped.mp4")
     row.get_by_role("button", name="Cancel").click()
     expect(row.locator(".tag")).to_have_text("cancelled")
@@ -456,9 +470,9 @@ def test_a_film_that_is_dropped_can_be_cancelled_and_rubbish_is_refused_in_words
     one.troubles = [trouble for trouble in one.troubles if "415" not in trouble]
 
 
-def test_a_click_that_takes_its_time_cancels_though_the_words_beside_it_change(one: Visit, real_clips: Path) -> None:
+def test_a_click_that_takes_its_time_cancels_though_the_words_beside_it_change(one: Visit, long_film: bytes) -> None:
     page = one.go("#/add")
-    drop(page, "pressed.mp4", (real_clips / CLIP).read_bytes())
+    drop(page, "pressed.mp4", long_film)
     row = page.get_by_test_id("uploads").locator("li", has_text="pressed.mp4")
     row.get_by_role("button", name="Cancel").hover()
     page.mouse.down()
@@ -478,16 +492,16 @@ def test_a_page_that_waits_for_nothing_asks_for_nothing(one: Visit) -> None:
 
 
 def test_a_film_that_is_still_being_sent_can_be_cancelled_by_its_sender_and_by_another(
-    one: Visit, real_clips: Path
+    one: Visit, long_film: bytes
 ) -> None:
     page = one.go("#/add")
     slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 250_000}
     one.context.new_cdp_session(page).send("Network.emulateNetworkConditions", slow)
     sending = page.get_by_role("status").filter(has_text="Sending slow.mp4")
-    drop(page, "slow.mp4", (real_clips / CLIP).read_bytes())
+    drop(page, "slow.mp4", long_film)
     sending.get_by_role("button", name="Cancel").click()
     expect(sending).to_have_count(0)
-    drop(page, "slow.mp4", (real_clips / CLIP).read_bytes())
+    drop(page, "slow.mp4", long_film)
     expect(sending).to_be_visible()
     other = one.context.new_page()
     other.goto(f"{one.base}/#/add")

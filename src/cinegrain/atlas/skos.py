@@ -13,6 +13,7 @@ from urllib.parse import quote
 from cinegrain.atlas.edits import same_name
 from cinegrain.atlas.sheet import Sheet, SheetGroup, read_bounded
 from cinegrain.errors import ConfigError
+from cinegrain.extras import require
 from cinegrain.runs.artifacts import write_bytes
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def write_skos(path: Path, sheet: Sheet, *, base: str = DEFAULT_BASE, language: 
 
 def skos_graph(sheet: Sheet, *, base: str = DEFAULT_BASE, language: str = "") -> "Graph":
     """The same as a graph."""
-    rdflib = _rdflib()
+    require("SKOS", "skos")
+    import rdflib
     from rdflib.namespace import DCTERMS, RDF, SKOS
 
     _check(base, language)
@@ -107,13 +109,14 @@ def read_skos(path: Path) -> Sheet:
     Raises:
         ConfigError: If rdflib is not installed, or the file cannot be used.
     """
-    rdflib = _rdflib()
+    require("SKOS", "skos")
+    import rdflib
     from rdflib.namespace import DCTERMS, RDF, SKOS
 
     text, form = read_bounded(path), FORMATS[path.suffix.lower()]
     _refuse_remote(text, form, path)
     try:
-        graph = rdflib.Graph().parse(data=text, format=form, publicID=DEFAULT_BASE)
+        graph: Any = rdflib.Graph().parse(data=text, format=form, publicID=DEFAULT_BASE)
     except Exception as error:  # rdflib's parsers raise whatever their grammars do
         raise ConfigError(f"{path} is not readable {form}: {str(error)[:200]}.") from error
     own = rdflib.Namespace(NS)
@@ -194,11 +197,3 @@ def _check(base: str, language: str) -> None:
         )
     if language and not all(part.isascii() and part.isalnum() for part in language.split("-")):
         raise ConfigError(f"--language must be a tag such as en or pt-BR; found {language!r}.")
-
-
-def _rdflib() -> Any:
-    try:
-        import rdflib
-    except ImportError as error:
-        raise ConfigError("SKOS needs rdflib: install cinegrain[skos]. CSV and JSON need nothing more.") from error
-    return rdflib

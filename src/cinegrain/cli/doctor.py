@@ -7,27 +7,28 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from cinegrain import __version__
 from cinegrain.cli.console import out, print_json
 from cinegrain.cli.options import FAILED, JsonFlag, guarded
 
-_PACKAGES = ("av", "numpy", "onnx", "onnxruntime", "opencv-python-headless", "pylance", "scikit-learn", "torch")
+_PACKAGES = ("av", "numpy", "onnx", "onnxruntime", "opencv-python-headless", "pyarrow", "pylance")
 _CODECS = ("h264", "hevc", "vp8", "vp9", "av1", "mpeg2video", "mpeg4", "aac", "mp3", "opus", "vorbis")
 _MIN_FREE_GB = 2.0
 
 
 @guarded
 def doctor(as_json: JsonFlag = False) -> None:
-    """Is everything here that a run needs?"""
-    checks = [*_machine(), *_packages(), *_codecs(), *_weights(), *_plugins()]
+    """Check that this machine has what a run needs."""
+    checks = [*_machine(), *_packages(), *_extras(), *_codecs(), *_weights(), *_plugins()]
     if as_json:
         print_json([{"check": name, "ok": ok, "found": found} for name, ok, found in checks])
     else:
         table = Table(box=None, padding=(0, 2))
         for name, ok, found in checks:
-            table.add_row("[green]ok[/]" if ok else "[bold red]no[/]", name, found)
+            table.add_row("[green]ok[/]" if ok else "[bold red]no[/]", name, escape(found))
         out.print(table)
     if not all(ok for _, ok, _ in checks):
         raise typer.Exit(FAILED)
@@ -60,6 +61,21 @@ def _packages() -> list[Check]:
     return checks
 
 
+def _extras() -> list[Check]:
+    from cinegrain.extras import EXTRAS, missing_package
+
+    return [
+        (
+            f"extra {extra}",
+            True,
+            f"without {missing}: pip install 'cinegrain[{extra}]'"
+            if (missing := missing_package(extra))
+            else ", ".join(packages.values()),
+        )
+        for extra, packages in EXTRAS.items()
+    ]
+
+
 def _codecs() -> list[Check]:
     from av.codec import codecs_available
 
@@ -79,9 +95,9 @@ def _weights() -> list[Check]:
         (
             f"weights of {name}",
             True,
-            "here"
+            "installed"
             if all(is_cached(f, cache) for f in cards[name].weights)
-            else "not yet; the first run downloads them, or `cinegrain experts install`",
+            else "not installed; downloaded by the first run or `cinegrain experts install`",
         )
         for name in PRESETS["light"]
     ]

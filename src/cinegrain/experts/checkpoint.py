@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cinegrain.errors import WeightsError
+from cinegrain.errors import DataError, WeightsError
 from cinegrain.experts.graph import GraphBuilder, fold_batch_norm
 from cinegrain.types import Float32
+from cinegrain.untrusted.safe_tensor import load_tensors
 
 _NORM_KEYS = ("weight", "bias", "running_mean", "running_var")
 _EPSILON = 1e-5  # PyTorch's default, which all networks read here keep
@@ -59,31 +60,45 @@ class StateDict:
         return f"{self._origin} is not the expected {self._network} checkpoint (put the published file there): it"
 
 
-def read_state_dict(path: Path, *, network: str, rename: Callable[[str], str] = str) -> StateDict:
-    """The tensors of a published checkpoint, unwrapped from {"state_dict": ...} and from the prefix `module.`.
+def read_tensors(path: Path, *, network: str) -> dict[str, Float32]:
+    """The tensors of a published checkpoint, unwrapped from {"state_dict": ...}.
 
     Args:
         path: The .pth or .pth.tar file.
         network: What it should be, for messages.
-        rename: From the file's keys, prefix removed, to those of the graph.
 
     Raises:
         WeightsError: If it is not a PyTorch state dict.
     """
-    import torch  # seconds to import, and only needed the first time
-
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle can raise almost anything
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        loaded = load_tensors(path)
+    except DataError as error:
         raise WeightsError(
-            f"{path} is not a {network} checkpoint: {reason} Delete it and fetch the published file again."
+            f"{path} is not a {network} checkpoint: {error} Delete it and fetch the published file again."
         ) from error
     state = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else None
-    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    if not isinstance(state, Mapping) or not all(isinstance(value, np.ndarray) for value in state.values()):
         raise WeightsError(f"{path} is not a {network} checkpoint: it holds something else than named tensors.")
-    tensors = {rename(str(key).removeprefix("module.")): value.float().numpy() for key, value in state.items()}
-    return StateDict(tensors, network=network, origin=str(path))
+    return {str(key): value.astype(np.float32) for key, value in state.items()}
+
+
+def read_state_dict(path: Path, *, network: str, rename: Callable[[str], str] = str) -> StateDict:
+    """The same, to take layer by layer.
+
+    Args:
+        path: The .pth or .pth.tar file.
+        network: What it should be, for messages.
+        rename: From the file's keys, without the prefix `module.`, to those of the graph.
+
+    Raises:
+        WeightsError: If it is not a PyTorch state dict.
+    """
+    tensors = read_tensors(path, network=network)
+    return StateDict(
+        {rename(key.removeprefix("module.")): value for key, value in tensors.items()},
+        network=network,
+        origin=str(path),
+    )
 
 
 class TorchLayers:

@@ -4,7 +4,6 @@ One pass of the network serves both: its last features for the image, and three 
 2x2 grid for the location.
 """
 
-import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,12 +13,14 @@ from onnx import TensorProto
 
 from cinegrain.errors import WeightsError
 from cinegrain.experts.base import ExpertCard, Family, Network, described_scenes, mean_by_scene
+from cinegrain.experts.checkpoint import read_tensors
 from cinegrain.experts.graph import GraphBuilder, fold_batch_norm, open_graph, run_batched
 from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.weights import WeightFile, fetch
 from cinegrain.experts.words import LEMMAS, SYNSETS, imagenet_words
 from cinegrain.types import Float32, Scene, SceneEmbedding, UInt8
 
+_NETWORK = "EfficientNet-Lite0"
 SIZE_PX = 224
 _CROP_PADDING_PX = 32
 _BATCH = 4
@@ -78,7 +79,7 @@ class EfficientNetLite0(Network):
         checkpoint = fetch(CHECKPOINT, cache)
         graph = cache / "graphs" / f"efficientnet_lite0-v{IMAGE.version}-{CHECKPOINT.sha256[:12]}.onnx"
         self._session = open_graph(
-            graph, build=lambda path: build_graph(read_checkpoint(checkpoint), path), runtime=runtime
+            graph, build=lambda path: build_graph(read_tensors(checkpoint, network=_NETWORK), path), runtime=runtime
         )
         self.words = imagenet_words(cache)
 
@@ -111,17 +112,6 @@ def prepare(frame: UInt8) -> UInt8:
     top, left = (height - side) // 2, (width - side) // 2
     square = frame[top : top + side, left : left + side]
     return np.asarray(cv2.resize(square, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
-
-
-def read_checkpoint(path: Path) -> dict[str, Float32]:
-    """The published PyTorch state dict as arrays; never unpickles anything but tensors."""
-    import torch  # seconds to import, and only needed the first time
-
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        return {key: value.float().numpy() for key, value in state.items()}
-    except (RuntimeError, AttributeError, ValueError, OSError, pickle.UnpicklingError) as error:
-        raise WeightsError(f"{path} is not an EfficientNet-Lite0 state dict: {error}") from error
 
 
 def build_graph(state: Mapping[str, Float32], path: Path) -> None:

@@ -7,7 +7,6 @@ import contextlib
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from cinegrain.experts.graph import open_graph
 from cinegrain.experts.hub import HubFiles, refused
 from cinegrain.experts.picture_processor import PictureProcessor
 from cinegrain.experts.runtime import Runtime
+from cinegrain.extras import require
 
 _OPSET = 17
 _TOLERANCE = 1e-3  # of the largest value: fp32 sums in another order, layer after layer
@@ -35,7 +35,7 @@ def load_pretrained(files: HubFiles, *, class_name: str, config_name: str, value
         values: What the configuration is made of, checked.
 
     Raises:
-        WeightsError: If transformers is missing, the file is damaged, or its tensors are not those of this network.
+        WeightsError: If the file is damaged, or its tensors are not those of this network.
     """
     check_transformers(files)
     import torch
@@ -146,16 +146,12 @@ def standardise(frames: Any, processor: PictureProcessor) -> Any:
 
 
 def check_transformers(files: HubFiles) -> None:
-    """Whether the library is here.
+    """Whether PyTorch and transformers are here.
 
     Raises:
-        WeightsError: If it is not.
+        MissingExtraError: If they are not.
     """
-    if find_spec("transformers") is None:
-        raise WeightsError(
-            f"{files.model.repository} is read through the transformers library, which is not installed: "
-            f"pip install 'cinegrain[strong]'"
-        )
+    require(f"Converting {files.model.repository}", "strong")
 
 
 def _check_size(network: Any, config: Any, n_found: int) -> None:

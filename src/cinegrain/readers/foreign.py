@@ -17,10 +17,6 @@ MAX_SCENES = 20_000
 MAX_TRAILER_BYTES = 1 << 30
 
 
-class UnsafeFileError(DataError):
-    """A file from elsewhere is damaged, or asks for more than reading vectors: running code, or endless memory."""
-
-
 @dataclass(frozen=True, eq=False)
 class ExpertRows:
     """One expert's vectors of one trailer.
@@ -106,17 +102,6 @@ def check_dimension(dimensions: dict[str, int], expert: str, found: int, where: 
     wanted = dimensions.setdefault(expert, found)
     if wanted != found:
         raise DataError(f"{where}: vectors of {expert!r} have length {found}; all before had {wanted}.")
-
-
-def check_is_file(path: Path) -> int:
-    """Size of a regular file; a pipe or device would never end.
-
-    Raises:
-        DataError: If it is anything else.
-    """
-    if not path.is_file():
-        raise DataError(f"There is no file at {path}. Check that the path is right.")
-    return path.stat().st_size
 
 
 class Oddities:

@@ -14,21 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from cinegrain.errors import DataError
+from cinegrain.errors import DataError, UnsafeFileError
 from cinegrain.readers.foreign import (
     MAX_SCENES,
     MAX_TRAILER_BYTES,
     ExpertRows,
     ForeignTrailer,
     Oddities,
-    UnsafeFileError,
     as_rows,
     check_dimension,
     expert_name,
 )
-from cinegrain.readers.safe_pickle import ArrayShell, Extent, load_extent, pickles
-from cinegrain.readers.safe_tensor import TENSOR_PICKLE_NAMES, load_pt
 from cinegrain.types import Float32, Trailer
+from cinegrain.untrusted.safe_pickle import ArrayShell, Extent, load_extent, pickles
+from cinegrain.untrusted.safe_tensor import TENSOR_PICKLE_NAMES, load_tensor
 
 POSITIONS = ("image", "location", "motion", "audio")
 _EXPERTS = {"img": "image", "image": "image", "location": "location", "video": "motion", "motion": "motion"}
@@ -177,7 +176,7 @@ class MmxVectors:
             return
         try:
             if isinstance(leaf, str):
-                leaf = load_pt(self._moved(leaf))
+                leaf = load_tensor(self._moved(leaf))
             values = leaf.array if isinstance(leaf, ArrayShell) else leaf
             if isinstance(values, np.ndarray):
                 yield as_rows(values, where)

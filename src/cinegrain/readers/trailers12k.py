@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from cinegrain.errors import ConfigError, DataError
+from cinegrain.errors import DataError, UnsafeFileError
+from cinegrain.extras import require
 from cinegrain.readers.catalog.columns import AS_FOUND, Reading
 from cinegrain.readers.foreign import (
     MAX_SCENES,
@@ -20,7 +21,6 @@ from cinegrain.readers.foreign import (
     ExpertRows,
     ForeignTrailer,
     Oddities,
-    UnsafeFileError,
     as_rows,
     check_dimension,
     expert_name,
@@ -42,13 +42,12 @@ class Trailers12kVectors:
             reading: What the user says about its columns and genres.
 
         Raises:
-            ConfigError: If the package zarr is not installed, or the catalogue cannot be used.
+            ConfigError: If zarr is not installed, or the catalogue cannot be used.
             DataError: If the store cannot be used.
         """
-        try:
-            import zarr
-        except ImportError as error:
-            raise ConfigError("Reading Zarr stores needs the package zarr: pip install 'cinegrain[zarr]'.") from error
+        require("Reading Zarr stores", "zarr")
+        import zarr
+
         self.path = path
         try:
             root = zarr.open(str(path), mode="r")

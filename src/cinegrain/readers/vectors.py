@@ -12,20 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from cinegrain.errors import DataError
+from cinegrain.errors import DataError, UnsafeFileError
 from cinegrain.readers.catalog.columns import AS_FOUND, Reading
 from cinegrain.readers.foreign import (
     MAX_SCENES,
     ExpertRows,
     ForeignTrailer,
-    UnsafeFileError,
     as_rows,
-    check_is_file,
     expert_name,
 )
 from cinegrain.readers.ids import ID_COLUMNS, join, plain_id, read_id_catalog
-from cinegrain.readers.safe_npz import read_npz
 from cinegrain.types import Float32
+from cinegrain.untrusted.safe_npz import read_npz
+from cinegrain.untrusted.safe_pickle import check_is_file
 
 MAX_TABLE_BYTES = 8 << 30
 SCENE_COLUMNS = ("scene", "scene_id", "scenes")

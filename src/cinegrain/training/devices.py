@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cinegrain.errors import ConfigError
+from cinegrain.extras import require
 from cinegrain.types import Float64, Int64
 
 if TYPE_CHECKING:
@@ -105,10 +105,7 @@ def launched_devices() -> Devices:
     """
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return ALONE
-    try:
-        from accelerate import Accelerator
-    except ImportError as error:
-        raise ConfigError(
-            f"Training in several processes needs the package accelerate: pip install 'cinegrain[devices]' ({error})."
-        ) from error
+    require("Training in several processes", "devices")
+    from accelerate import Accelerator
+
     return LaunchedDevices(Accelerator(cpu=True))  # networks this small are quick on processors

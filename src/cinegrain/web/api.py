@@ -315,3 +315,7 @@ def _edit(editor: Editor, wish: Any) -> tuple[Entry, ...]:
     }
     found = do[wish.do]()
     return found if isinstance(found, tuple) else (found,)
+
+
+if __name__ == "__main__":
+    print(json.dumps(openapi(), indent=1))

@@ -11,7 +11,6 @@ from cinegrain.pipeline.extraction.extract import ExtractSummary, extract, match
 from cinegrain.pipeline.learning.measure import Metrics
 from cinegrain.pipeline.learning.train import fine_tune, load_data, train
 from cinegrain.pipeline.preflight import check_films
-from cinegrain.pipeline.report import make_report
 from cinegrain.readers.catalog.columns import AS_FOUND, Reading
 from cinegrain.runs.artifacts import read_as
 from cinegrain.runs.catalog import load_matched
@@ -59,6 +58,8 @@ def model_films(run: Run, settings: Settings, watcher: Watcher) -> list[str]:
     train(run, data, settings, watcher)
     fine_tune(run, data, settings, watcher)
     discover(run, data, settings, watcher)
+    from cinegrain.pipeline.report import make_report  # needs an extra that `headline` does not
+
     make_report(run, watcher)
     return [
         f"genre {genre!r} has only {n} film{'s' if n > 1 else ''} and is not learned"

@@ -8,7 +8,8 @@ from typing import IO
 
 import numpy as np
 
-from cinegrain.readers.foreign import UnsafeFileError, check_is_file
+from cinegrain.errors import UnsafeFileError
+from cinegrain.untrusted.safe_pickle import check_is_file
 
 MAX_BYTES = 8 << 30
 MAX_RATIO = 100

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from cinegrain.readers.foreign import UnsafeFileError, check_is_file
+from cinegrain.errors import DataError, UnsafeFileError
 
 MAX_OPCODES = 5_000_000
 MAX_DEPTH = 100
@@ -54,6 +54,13 @@ class ArrayShell:
             raise UnsafeFileError("holds an array whose state is not as NumPy writes it")
         _, shape, dtype, fortran, raw = state
         self.array = _array(raw, dtype, shape, "F" if fortran else "C")
+
+
+class OrderedShell(dict[Any, Any]):
+    """A pickled OrderedDict; what was set on the object itself is dropped, such as the versions in a state dict."""
+
+    def __setstate__(self, state: Any) -> None:
+        """Drops it."""
 
 
 class _Dtype:
@@ -127,7 +134,7 @@ def _allowed() -> dict[tuple[str, str], Stand]:
         ("numpy", "ndarray"): None,
         ("numpy", "dtype"): lambda code, *_: _Dtype(code),
         ("_codecs", "encode"): _encode,
-        ("collections", "OrderedDict"): lambda *items: dict(*items),
+        ("collections", "OrderedDict"): OrderedShell,
         ("collections", "defaultdict"): lambda *_: {},
     }
     for core in ("numpy.core", "numpy._core"):
@@ -165,6 +172,17 @@ class RestrictedUnpickler(pickle.Unpickler):
         return self._allowed[module, name]
 
 
+def check_is_file(path: Path) -> int:
+    """Size of a regular file; a pipe or device would never end.
+
+    Raises:
+        DataError: If it is anything else.
+    """
+    if not path.is_file():
+        raise DataError(f"There is no file at {path}. Check that the path is right.")
+    return path.stat().st_size
+
+
 def pickles(path: Path, allowed: Mapping[tuple[str, str], Stand] = ALLOWED) -> Iterator[tuple[Extent, Any]]:
     """Every pickle of a stream of appended pickles, checked and loaded, one at a time in memory.
 
@@ -193,16 +211,21 @@ def load_extent(path: Path, extent: Extent, allowed: Mapping[tuple[str, str], St
         return load_bytes(file.read(extent.end - extent.start), f"{path} (byte {extent.start:,})", allowed)
 
 
-def load_bytes(
-    data: bytes,
+def load_bytes(data: bytes, where: str, allowed: Mapping[tuple[str, str], Stand]) -> Any:
+    """Checks and loads one pickle; as `load_next`."""
+    return load_next(io.BytesIO(data), where, allowed)
+
+
+def load_next(
+    file: io.BytesIO,
     where: str,
     allowed: Mapping[tuple[str, str], Stand],
     persistent_load: Callable[[Any], Any] | None = None,
 ) -> Any:
-    """Checks and loads one pickle.
+    """Checks and loads one pickle of a file in memory, and leaves the file behind it.
 
     Args:
-        data: The pickle.
+        file: Stands at the beginning of the pickle.
         where: Named in errors.
         allowed: Stand-ins by module and name.
         persistent_load: What to do with references to things outside the pickle; None refuses them.
@@ -210,12 +233,17 @@ def load_bytes(
     Raises:
         UnsafeFileError: If it is damaged or asks for anything else.
     """
+    start = file.tell()
     try:
-        scan(Bounded(io.BytesIO(data), len(data)), allowed, persistent=persistent_load is not None)
-        unpickler = RestrictedUnpickler(io.BytesIO(data), allowed)
+        scan(Bounded(file, len(file.getbuffer())), allowed, persistent=persistent_load is not None)
+        end = file.tell()
+        file.seek(start)
+        unpickler = RestrictedUnpickler(file, allowed)
         if persistent_load is not None:
             unpickler.persistent_load = persistent_load  # type: ignore[method-assign]
-        return unpickler.load()
+        loaded = unpickler.load()
+        file.seek(end)
+        return loaded
     except UnsafeFileError as error:
         raise UnsafeFileError(f"{where} {error}. It was not read.") from error
     except (pickle.UnpicklingError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:

@@ -14,15 +14,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.readers import hostile
+from tests.untrusted import hostile
 
-from cinegrain.errors import DataError
-from cinegrain.readers import safe_pickle
+from cinegrain.errors import DataError, UnsafeFileError
 from cinegrain.readers.choose import open_vectors
-from cinegrain.readers.foreign import UnsafeFileError
-from cinegrain.readers.safe_npz import read_npz
-from cinegrain.readers.safe_pickle import ArrayShell, pickles
-from cinegrain.readers.safe_tensor import TENSOR_PICKLE_NAMES, load_pt
+from cinegrain.untrusted import safe_pickle
+from cinegrain.untrusted.safe_npz import read_npz
+from cinegrain.untrusted.safe_pickle import ArrayShell, pickles
+from cinegrain.untrusted.safe_tensor import TENSOR_PICKLE_NAMES, load_tensor, load_tensors
 
 CANARIES = tuple(hostile.canary_pickles(Path("canary")))
 BOMBS = tuple(hostile.memory_pickles())
@@ -48,7 +47,7 @@ def one(path: Path) -> Any:
 def test_nothing_that_a_pickle_asks_for_is_ever_run(tmp_path: Path, name: str) -> None:
     canary, path = tmp_path / "canary", tmp_path / "x.pkl"
     path.write_bytes(hostile.canary_pickles(canary)[name])
-    for form in ("mmx", "movienet", "auto"):
+    for form in ("mmx", "auto"):
         with pytest.raises(DataError, match=r"x\.pkl"):
             open_vectors(path, None, form=form)
     assert not canary.exists()
@@ -155,7 +154,7 @@ def test_a_cut_stream_is_refused_where_it_was_cut(tmp_path: Path) -> None:
 
 def test_a_pipe_is_refused_before_it_is_opened(tmp_path: Path) -> None:
     script = (
-        "import os, sys; from pathlib import Path; from cinegrain.readers.safe_pickle import pickles;"
+        "import os, sys; from pathlib import Path; from cinegrain.untrusted.safe_pickle import pickles;"
         "p = Path(sys.argv[1]); os.mkfifo(p); next(pickles(p))"
     )
     done = subprocess.run(
@@ -169,9 +168,39 @@ def test_a_pipe_is_refused_before_it_is_opened(tmp_path: Path) -> None:
 def test_tensor_files_of_both_kinds(tmp_path: Path, dtype: torch.dtype, legacy: bool) -> None:
     tensor = (torch.arange(12).reshape(3, 4) / 2).to(dtype)
     views = {"whole": tensor, "turned": tensor.T, "row": tensor[1], "one": tensor[1:2, None]}
+    views["repeated"] = tensor[0].expand(5, 4)
     for name, value in views.items():
         torch.save(value, tmp_path / "x.pt", _use_new_zipfile_serialization=not legacy)
-        np.testing.assert_array_equal(load_pt(tmp_path / "x.pt"), value.float().numpy(), err_msg=name)
+        np.testing.assert_array_equal(load_tensor(tmp_path / "x.pt"), value.float().numpy(), err_msg=name)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_state_dict_is_what_pytorch_reads(tmp_path: Path, legacy: bool) -> None:
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+    network[0].bias = network[1].bias  # one storage for two
+    path = tmp_path / "x.pth"
+    torch.save({"epoch": 3, "state_dict": network.state_dict()}, path, _use_new_zipfile_serialization=not legacy)
+    found, expected = load_tensors(path), torch.load(path, weights_only=True)
+    assert found["epoch"] == 3
+    assert list(found["state_dict"]) == list(expected["state_dict"])
+    for name, tensor in expected["state_dict"].items():
+        np.testing.assert_array_equal(found["state_dict"][name], tensor.numpy(), strict=True)
+
+
+def test_an_old_file_that_is_cut_short_or_changed_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.pth"
+    torch.save({"a": torch.arange(4.0), "b": torch.ones(2)}, path, _use_new_zipfile_serialization=False)
+    data = path.read_bytes()
+    for end in range(0, len(data), 7):
+        path.write_bytes(data[:end])
+        with pytest.raises(UnsafeFileError):
+            load_tensors(path)
+    keys = pickle.dumps([], protocol=2)
+    start = data.index(b"\x80\x02]q\x00(X")
+    end = data.index(b".", start) + 1
+    path.write_bytes(data[:start] + keys + data[end:])
+    with pytest.raises(UnsafeFileError, match="other numbers than its tensors need"):
+        load_tensors(path)
 
 
 def test_tensors_inside_a_pickle(tmp_path: Path) -> None:
@@ -190,22 +219,25 @@ def test_hostile_tensor_files(tmp_path: Path) -> None:
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("archive/data.pkl", data)
         with pytest.raises(UnsafeFileError, match="asks for"):
-            load_pt(path)
+            load_tensor(path)
         torch.save(torch.arange(4.0), path, _use_new_zipfile_serialization=False)
         path.write_bytes(data)
         with pytest.raises(UnsafeFileError), pytest.MonkeyPatch.context():
-            load_pt(path)
+            load_tensor(path)
         assert not canary.exists(), name
     with zipfile.ZipFile(good) as archive, zipfile.ZipFile(path, "w") as changed:  # claims more than it stores
         for member in archive.infolist():
             data = archive.read(member)
             changed.writestr(member, data[:8] if "/data/0" in member.filename else data)
     with pytest.raises(UnsafeFileError, match="claims 4 numbers where 2 are stored"):
-        load_pt(path)
+        load_tensor(path)
+    torch.save(torch.zeros(1).expand(1 << 29), path)
+    with pytest.raises(UnsafeFileError, match="536,870,912 numbers over a storage of 1"):
+        load_tensor(path)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as changed:
         changed.writestr("archive/data.pkl", b"N.")
     with pytest.raises(UnsafeFileError, match="compressed"):
-        load_pt(path)
+        load_tensor(path)
 
 
 def test_an_old_tensor_file_that_declares_terabytes(tmp_path: Path) -> None:
@@ -216,7 +248,7 @@ def test_an_old_tensor_file_that_declares_terabytes(tmp_path: Path) -> None:
     assert data.count(b"J" + small) >= 2
     path.write_bytes(data.replace(b"J" + small, b"J" + struct.pack("<i", 0x7FFFFFF0)))
     with pytest.raises(UnsafeFileError, match="declares sizes"):
-        load_pt(path)
+        load_tensor(path)
 
 
 def test_npz_bombs_and_lies(tmp_path: Path) -> None:
