@@ -64,7 +64,7 @@ def fit(
         columns: Columns of the catalogue by other names, for example {"file": "Datei", "genres": "Genre"}.
         genre_map: Table with the columns from and to, which changes genre names.
         vectors: Instead of videos, vectors computed elsewhere: .npz, .parquet, .csv, .pkl, or a Zarr folder.
-        vectors_format: auto, vectors, mmx, movienet or trailers12k.
+        vectors_format: auto, vectors, mmx or trailers12k.
         modality: Modality of each kind of vectors by its name, for example {"vggish": "audio"}.
         remap: Where tensors named in an MMX pickle are now: old beginnings of paths and new ones.
         as_given: With vectors, change no value; refuse missing or too large ones.

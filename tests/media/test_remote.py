@@ -14,7 +14,7 @@ import pytest
 
 from cinegrain.errors import ConfigError, MediaError
 from cinegrain.media.clock import Deadline
-from cinegrain.media.remote import find_remote_videos, local_copy, remote_stamp, source, source_name, source_text
+from cinegrain.media.remote import find_remote_videos, local_copy, source, source_name, source_stamp, source_text
 from cinegrain.types import Url
 
 CONTENT = bytes(range(256)) * 40_000  # ten MB, more than two blocks
@@ -131,10 +131,10 @@ def test_objects_are_told_by_content_where_the_ending_is_unknown(
 
 def test_another_content_has_another_stamp(served: Served) -> None:
     url = Url(f"{served.url}/film.mp4")
-    before = remote_stamp(url)
-    assert before == remote_stamp(url)
+    before = source_stamp(url)
+    assert before == source_stamp(url)
     (served.folder / "film.mp4").write_bytes(CONTENT + b"more")
-    assert remote_stamp(url) != before
+    assert source_stamp(url) != before
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,6 @@ from cinegrain.pipeline.learning.train import load_data, train
 from cinegrain.pipeline.mend import columns, fit_mending
 from cinegrain.pipeline.vectors import VectorOptions, fill_dataset, guess_modality, training_films
 from cinegrain.readers.choose import open_vectors
-from cinegrain.readers.mmx import MmxVectors
 from cinegrain.runs.artifacts import read_json
 from cinegrain.runs.catalog import load_matched
 from cinegrain.runs.layout import Run
@@ -206,7 +205,7 @@ def test_guesses() -> None:
     ]
 
 
-def test_scenes_from_pickles_reach_fine_tuning(tmp_path: Path, cinegrain: Cinegrain) -> None:
+def test_scenes_reach_fine_tuning_and_come_back_from_an_export(tmp_path: Path, cinegrain: Cinegrain) -> None:
     """An export of a dataset with scenes comes back equal, and trains with fine-tuning."""
     rng = np.random.default_rng(1)
     rows = [(f"f{i}", s) for i in range(24) for s in range(2 + i % 3)]
@@ -222,8 +221,8 @@ def test_scenes_from_pickles_reach_fine_tuning(tmp_path: Path, cinegrain: Cinegr
     first = cinegrain("run", "--vectors", tmp_path / "v.npz", *asked)
     assert first.code == 0, first.err
     assert len(read_json(out / "models" / "finetuned" / "model.json")["history"]) == 5
-    assert dataset_command("convert", out, "--to", "mmx", "--out", tmp_path / "mmx")[0] == 0
-    back = MmxVectors(tmp_path / "mmx" / "vectors.pkl")
+    assert dataset_command("convert", out, "--to", "parquet", "--out", tmp_path / "export")[0] == 0
+    back = open_vectors(tmp_path / "export" / "vectors.parquet", tmp_path / "export" / "trailers.parquet")
     dataset = EmbeddingDataset(out / "dataset")
     films = {film.trailer.trailer_id: film for film in back.read()}
     assert sorted(films) == [t.trailer_id for t in dataset.trailers]
@@ -234,7 +233,6 @@ def test_scenes_from_pickles_reach_fine_tuning(tmp_path: Path, cinegrain: Cinegr
         assert film.trailer.genres
         np.testing.assert_array_equal(film.experts["image"].vectors, kept.vectors.astype(np.float32))
         np.testing.assert_array_equal(film.experts["image"].scenes, kept.scenes)
-    assert back.notes == []
     again = Run.open(tmp_path / "again", create=True)
     fill_dataset(again, back, Settings(), Silent(), VectorOptions(as_given=True))
     kept = EmbeddingDataset(again.dataset).vectors("image", sorted(films))
@@ -316,7 +314,9 @@ def test_parquet_and_safetensors_hold_the_same(done: tuple[Path, dict[str, Any]]
     for i, film in enumerate(back.read()):
         np.testing.assert_array_equal(film.experts["avf"].vectors[0], wanted[i].astype(np.float32))
         assert film.trailer.genres
-    again = CliRunner().invoke(app, ["dataset", "convert", str(run), "--to", "mmx", "--out", str(tmp_path / "parquet")])
+    again = CliRunner().invoke(
+        app, ["dataset", "convert", str(run), "--to", "parquet", "--out", str(tmp_path / "parquet")]
+    )
     assert again.exit_code == 1
     bad = CliRunner().invoke(app, ["dataset", "convert", str(run), "--to", "hdf5", "--out", str(tmp_path / "n")])
     assert bad.exit_code == 2

@@ -96,9 +96,7 @@ def card(
 @guarded
 def convert(
     place: Place,
-    form: Annotated[
-        str, typer.Option("--to", help="parquet, safetensors (with JSON), webdataset (tar files) or mmx (pickles).")
-    ],
+    form: Annotated[str, typer.Option("--to", help="parquet, safetensors (with JSON) or webdataset (tar files).")],
     out_folder: NewFolder,
     as_json: JsonFlag = False,
 ) -> None:

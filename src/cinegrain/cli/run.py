@@ -70,7 +70,7 @@ def run(
         ),
     ] = None,
     vectors_format: Annotated[
-        str, typer.Option("--vectors-format", help="auto, vectors, mmx, movienet or trailers12k.")
+        str, typer.Option("--vectors-format", help="auto, vectors, mmx or trailers12k.")
     ] = "auto",
     modality: Annotated[
         list[str] | None,

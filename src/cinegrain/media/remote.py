@@ -111,14 +111,18 @@ def _films_below(place: Url) -> list[Url]:
         return []
 
 
-def remote_stamp(url: Url) -> tuple[int, int]:
+def source_stamp(place: Source) -> tuple[int, int]:
     """Size in bytes and time of change in ns (where a store tells none, a number made from its ETag or the like).
 
     Raises:
-        MediaError: If the object cannot be reached.
+        MediaError: If an address cannot be reached.
+        OSError: If a file cannot.
     """
-    with _as_media_error(url):
-        files, inside = open_place(url)
+    if isinstance(place, Path):
+        status = place.stat()
+        return status.st_size, status.st_mtime_ns
+    with _as_media_error(place):
+        files, inside = open_place(place)
         return _stamp(files.info(inside))
 
 

@@ -19,7 +19,7 @@ from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job, cut_weight
 from cinegrain.pipeline.extraction.jobs import Engine, Failed, Outcome, WorkerSetup
 from cinegrain.pipeline.extraction.ray_engine import embed_on_ray
 from cinegrain.pipeline.extraction.sources import is_unchanged, stamp_of
-from cinegrain.pipeline.extraction.workers import embed_all
+from cinegrain.pipeline.extraction.workers import embedding_pool
 from cinegrain.pipeline.reading import keep_reading, or_kept
 from cinegrain.places import cache_folder
 from cinegrain.readers.catalog.columns import AS_FOUND, Reading
@@ -235,7 +235,8 @@ def _engine(settings: ExtractSettings) -> Engine:
         return functools.partial(embed_on_ray, address=settings.ray, at_once=settings.workers)
 
     def local(jobs: Sequence[Job], setup: WorkerSetup) -> Iterator[Outcome]:
-        return embed_all(jobs, setup, workers=min(settings.n_workers, len(jobs)))
+        with embedding_pool(setup, workers=min(settings.n_workers, len(jobs))) as pool:
+            yield from pool.each(jobs)
 
     return local
 
