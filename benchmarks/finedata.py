@@ -13,8 +13,8 @@ from scipy.linalg import eigh
 from scipy.ndimage import shift
 from sklearn.datasets import load_digits
 
+from cinegrain.settings import SplitSettings
 from cinegrain.training.data import ExpertArray, TrailerArrays
-from cinegrain.training.settings import SplitSettings
 from cinegrain.training.split import Split, split_by_title
 from cinegrain.types import Bool, Float32, Float64, Int64
 from cinegrain_demo.inventory import GENRES, SUBGENRES

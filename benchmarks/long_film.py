@@ -25,7 +25,7 @@ import json, sys, time
 from pathlib import Path
 from cinegrain.experts.registry import PRESETS, load_networks
 from cinegrain.places import cache_folder
-from cinegrain.media.settings import MediaSettings
+from cinegrain.settings import MediaSettings
 from cinegrain.pipeline.extraction.embed import Embedder, Job
 
 def peak_mb():

@@ -7,11 +7,11 @@ from cinegrain.discovery.choose_k import choose_k
 from cinegrain.discovery.clustering import unit_rows
 from cinegrain.discovery.kmeans import kmeans_clusterer, spherical_kmeans
 from cinegrain.discovery.layout import map_layout
-from cinegrain.discovery.settings import DiscoverSettings
 from cinegrain.discovery.stability import Stability
 from cinegrain.errors import DataError
 from cinegrain.metrics.clustering import cluster_scores
 from cinegrain.naming.terms import Term, TermCounts, distinctive_terms, label_words
+from cinegrain.settings import DiscoverSettings
 
 NO_GENRES = np.zeros((120, 3), dtype=bool)
 
@@ -62,10 +62,14 @@ def test_silhouette_finds_the_planted_number_and_shows_its_curve() -> None:
 
 
 def test_asked_for_k_is_taken() -> None:
-    choice = choose_k(planted()[0][:, None], NO_GENRES, DiscoverSettings(k=4), cluster=kmeans_clusterer(2), seed=0)
+    choice = choose_k(
+        planted()[0][:, None], NO_GENRES, DiscoverSettings(n_clusters=4), cluster=kmeans_clusterer(2), seed=0
+    )
     assert (choice.k, choice.criterion) == (4, "asked for")
     with pytest.raises(DataError, match="only 120"):
-        choose_k(planted()[0][:, None], NO_GENRES, DiscoverSettings(k=121), cluster=kmeans_clusterer(2), seed=0)
+        choose_k(
+            planted()[0][:, None], NO_GENRES, DiscoverSettings(n_clusters=121), cluster=kmeans_clusterer(2), seed=0
+        )
     with pytest.raises(DataError, match="at least 3"):
         choose_k(planted()[0][:2, None], NO_GENRES[:2], DiscoverSettings(), cluster=kmeans_clusterer(2), seed=0)
 

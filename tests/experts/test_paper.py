@@ -22,9 +22,9 @@ from cinegrain.experts.graph import run_batched
 from cinegrain.experts.registry import PRESETS, expert_cards, load_networks, needs_clips
 from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.weights import content_key, fetch, is_cached
-from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.extraction.embed import Embedder, Job
 from cinegrain.places import cache_folder
+from cinegrain.settings import MediaSettings
 from cinegrain.types import CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, SOUND_RATE_HZ
 
 Eager = Callable[[Weights, torch.Tensor], list[torch.Tensor]]

@@ -31,11 +31,11 @@ from cinegrain.experts.picture_processor import PictureProcessor, read_processor
 from cinegrain.experts.place_names import PLACES, prompts
 from cinegrain.experts.registry import PRESETS, expert_cards, load_networks, needs_clips
 from cinegrain.experts.weights import WeightFile, fetch, is_cached
-from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.extraction.embed import Embedder, Job
 from cinegrain.pipeline.extraction.extract import extract
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
+from cinegrain.settings import MediaSettings
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.types import CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, SOUND_RATE_HZ, Float32, SceneEmbedding, Trailer, UInt8
 

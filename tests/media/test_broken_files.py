@@ -13,7 +13,7 @@ from cinegrain.errors import MediaError
 from cinegrain.media.content import DEMUXERS
 from cinegrain.media.probe import open_media
 from cinegrain.media.reader import TrailerReader
-from cinegrain.media.settings import MediaSettings
+from cinegrain.settings import MediaSettings
 
 MakeFilm = Callable[..., Path]
 Picture = NDArray[np.uint8]

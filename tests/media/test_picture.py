@@ -24,9 +24,9 @@ from cinegrain.media.facts import MediaFacts
 from cinegrain.media.filters import filtered
 from cinegrain.media.probe import choose_picture_stream, open_media
 from cinegrain.media.reader import TrailerReader
-from cinegrain.media.settings import MediaSettings
 from cinegrain.media.survey import Survey, survey_pictures
 from cinegrain.media.tonemap import ToneMapper
+from cinegrain.settings import MediaSettings
 from cinegrain.types import Float64, Scene, UInt8
 
 SETTINGS = MediaSettings(frame_size_px=90)

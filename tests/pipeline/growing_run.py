@@ -9,8 +9,6 @@ import numpy as np
 
 from cinegrain.atlas.arrivals import Arrivals, read_arrivals, write_arrivals
 from cinegrain.config import Settings, load_settings, save_settings
-from cinegrain.discovery.settings import DiscoverSettings
-from cinegrain.models.settings import ModelSettings
 from cinegrain.pipeline.answers.assign import place_again
 from cinegrain.pipeline.discover import discover
 from cinegrain.pipeline.learning.train import fine_tune, load_data, train
@@ -19,8 +17,8 @@ from cinegrain.readers.choose import open_vectors
 from cinegrain.runs.catalog import Matched, load_matched, save_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
+from cinegrain.settings import DiscoverSettings, FinetuneSettings, ModelSettings, TrainSettings
 from cinegrain.store.reader import EmbeddingDataset
-from cinegrain.training.settings import FinetuneSettings, TrainSettings
 from cinegrain.types import JsonObject
 
 N_KINDS, N_OLD, N_NEW, N_STRANGE = 6, 180, 24, 24
@@ -63,10 +61,10 @@ def growing_run(folder: Path) -> Run:
     fill_dataset(run, open_vectors(folder / "v.npz", folder / "films.csv"), Settings(), Silent(), VectorOptions())
     settings = replace(
         load_settings(run.settings),
-        model=ModelSettings(width=16, dropout=0.1),
-        train=TrainSettings(epochs=25, min_epochs=5, learning_rate=5e-3),
+        model=ModelSettings(hidden_dim=16, dropout=0.1),
+        train=TrainSettings(epochs=25, learning_rate=5e-3),
         finetune=FinetuneSettings(epochs=1),
-        discover=DiscoverSettings(k=N_KINDS, k_min=5, k_max=6, restarts=3, stability_seeds=1, stability_subsamples=1),
+        discover=DiscoverSettings(n_clusters=N_KINDS, max_clusters=6),
     )
     save_settings(settings, run.folder)
     everything = load_matched(run.catalog)

@@ -48,7 +48,7 @@ def test_quantise_then_extract(corpus: CorpusFiles, cinegrain: Cinegrain, own_ca
     assert cinegrain(*extract, "--json").json["new"] == 6
     exact = vectors(run)
     (tmp_path / "broken.mp4").write_bytes(b"no film")
-    done = cinegrain("experts", "quantise", *films, tmp_path / "broken.mp4", "--experts", EXPERT, "--json")
+    done = cinegrain("experts", "quantise", EXPERT, *films, tmp_path / "broken.mp4", "--json")
     assert (done.code, "broken.mp4" in done.err) == (3, True), "the others are enough"
     (note,) = done.json
     assert note["kept"]

@@ -20,11 +20,11 @@ from tests.pipeline.conftest import Cinegrain
 
 from cinegrain.errors import CinegrainError, ConfigError
 from cinegrain.experts.runtime import Runtime
-from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.extraction import ray_engine
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
 from cinegrain.pipeline.extraction.jobs import Failed, Lost, Work, WorkerSetup
 from cinegrain.pipeline.extraction.ray_engine import embed_on_ray
+from cinegrain.settings import MediaSettings
 from cinegrain.store.schema import EMBEDDINGS, SCENES, TRAILERS, TrailerRecord, table_path
 from cinegrain_demo.corpus import CorpusFiles
 
@@ -125,7 +125,7 @@ def test_interrupted_and_with_a_node_killed_it_gives_what_one_machine_gives(
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=300)
         assert process.returncode == 130
-        assert "goes on from here" in err
+        assert "run the same command again to continue" in err
         assert "Traceback" not in err
 
     with subprocess.Popen(many, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

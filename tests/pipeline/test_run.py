@@ -124,9 +124,9 @@ def test_predict_a_film_never_seen(finished: Path, corpus: CorpusFiles, cinegrai
     assert probabilities == pytest.approx({g["name"]: g["probability"] for g in known["predicted"]}, abs=5e-3)
 
 
-def test_similar_and_explain(finished: Path, cinegrain_here: Cinegrain) -> None:
+def test_similar_and_predict_of_films_of_the_run(finished: Path, cinegrain_here: Cinegrain) -> None:
     film = read_json(finished / "trailers.json")[3]
-    near = cinegrain_here("similar", finished, film["trailer_id"], "--top", 4, "--json").json["neighbours"]
+    near = cinegrain_here("similar", finished, film["trailer_id"], "-k", 4, "--json").json["neighbours"]
     assert [n["trailer_id"] for n in near][:4] == [n["trailer_id"] for n in film["neighbours"]][:4]
     assert film["trailer_id"] not in [n["trailer_id"] for n in near]
     for n in near:
@@ -134,12 +134,12 @@ def test_similar_and_explain(finished: Path, cinegrain_here: Cinegrain) -> None:
     by = cinegrain_here("similar", finished, film["title"], "--by", "audio", "--json").json
     assert by["film"] == film["trailer_id"], "a title will do as well"
     assert all(set(n["modes"]) == {"audio"} for n in by["neighbours"])
-    told = cinegrain_here("explain", finished, film["trailer_id"])
+    told = cinegrain_here("predict", finished, film["title"])
     assert told.code == 0
-    for word in (film["title"], "Genres:", "Sub-genre:", "audio", "Nearest trailers"):
+    for word in (film["title"], "Genres:", "Sub-genre:", "audio", "Nearest films"):
         assert word in told.out
     assert cinegrain_here("similar", finished, film["title"], "--by", "smell").code == 2
-    wrong = cinegrain_here("explain", finished, "no such film")
+    wrong = cinegrain_here("predict", finished, "no such film")
     assert wrong.code == 1
     assert "There is no film" in wrong.err
 
@@ -162,7 +162,7 @@ def test_stages_one_by_one_equal_the_whole(
     assert cinegrain_here("report", out).code == 0
     whole, parts = read_json(finished / "atlas.json"), read_json(out / "atlas.json")
     assert [s["members"] for s in parts["subgenres"]] == [s["members"] for s in whole["subgenres"]]
-    assert cinegrain_here("train", out, "--train.epochs", "6", "--train.min_epochs", "1").code == 0
+    assert cinegrain_here("train", out, "--train.epochs", "6").code == 0
     stale = cinegrain_here("discover", out)
     assert stale.code == 1
     assert "trained anew since fine-tuning" in stale.err

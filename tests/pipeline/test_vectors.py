@@ -18,7 +18,6 @@ from cinegrain.cli.main import app
 from cinegrain.config import Settings, load_settings
 from cinegrain.errors import ConfigError, DataError, StoreError
 from cinegrain.metrics.multilabel import macro_ap
-from cinegrain.models.settings import ModelSettings
 from cinegrain.pipeline.datasets.dataset import card_text, dataset_info, merge_datasets, open_dataset, verify_dataset
 from cinegrain.pipeline.datasets.shards import write_shards
 from cinegrain.pipeline.learning.train import load_data, train
@@ -29,12 +28,12 @@ from cinegrain.runs.artifacts import read_json
 from cinegrain.runs.catalog import load_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
+from cinegrain.settings import ModelSettings, TrainSettings
 from cinegrain.store.groups import Groups
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.training.checkpoint import load_model
 from cinegrain.training.infer import predict_genres
-from cinegrain.training.settings import TrainSettings
 
 pytestmark = pytest.mark.xdist_group("vectors")
 GENRES = ("Comedy", "Horror", "War")
@@ -106,7 +105,7 @@ def test_statistics_come_from_the_very_films_that_training_sees(tmp_path: Path) 
     vectors, catalog = planted(tmp_path)
     run, _ = filled(tmp_path / "run", vectors, catalog)
     settings = load_settings(run.settings)
-    settings = replace(settings, train=TrainSettings(epochs=1, min_epochs=1), model=ModelSettings(width=8))
+    settings = replace(settings, train=TrainSettings(epochs=1), model=ModelSettings(hidden_dim=8))
     source = open_vectors(vectors, catalog)
     data = load_data(run, load_matched(run.catalog).trailers, tuple(settings.extract.experts.split(",")))
     train(run, data, settings, Silent())
@@ -391,7 +390,7 @@ def test_real_trailer_features_beat_chance(shared_data: Path, tmp_path: Path) ->
         writer.writerows(csv.DictReader(read))
     source = open_vectors(folder / "features.npz", catalog)
     run = Run.open(tmp_path / "run", create=True)
-    settings = Settings(train=TrainSettings(epochs=6, min_epochs=3, batch=64))
+    settings = Settings(train=TrainSettings(epochs=6, batch_size=64))
     summary, notes = fill_dataset(run, source, settings, Silent(), VectorOptions())
     assert summary.n_done == 1556
     assert any("13 missing values (columns 104-106)" in note for note in notes)

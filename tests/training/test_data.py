@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from cinegrain.models.genre_model import GenreModel, ModelSpec
-from cinegrain.models.settings import ModelSettings
+from cinegrain.settings import ModelSettings
 from cinegrain.training import data
 from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.infer import encode_all, predict_genres
@@ -85,7 +85,7 @@ def test_encoding_many_films_equals_one_padded_batch() -> None:
     arrays = films(COUNTS)
     spec = ModelSpec(
         arrays.dimensions, {"sound": "audio", "picture": "image"}, ("A", "B", "C"),
-        ModelSettings(width=8, members=2, dropout=0.1),
+        ModelSettings(hidden_dim=8, ensemble_size=2, dropout=0.1),
     )  # fmt: skip
     torch.manual_seed(0)
     model = GenreModel(spec)

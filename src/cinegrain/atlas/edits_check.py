@@ -164,7 +164,7 @@ def _open(subgenre: str, before: Edited) -> Group:
         listed = ", ".join(sorted(before.by_id)[:12])
         raise EditError(f"There is no sub-genre {subgenre!r}. The atlas has {listed or 'none'}.")
     if group.locked:
-        raise EditError(f"{named(group)} is locked. Unlock it first: `lock {group.id} --off`.")
+        raise EditError(f"{named(group)} is locked. Unlock it first: `cinegrain atlas unlock RUN {group.id}`.")
     return group
 
 
@@ -210,7 +210,8 @@ def _check_consequences(before: Edited, after: Edited, entry: Entry) -> None:
         same = still is not None and (still.members, still.named_by) == (group.members, group.named_by)
         if group.locked and not unlocked and not same:
             raise EditError(
-                f"That would change {named(group)}, which is locked. Unlock it first: `lock {group.id} --off`."
+                f"That would change {named(group)}, which is locked. Unlock it first: "
+                f"`cinegrain atlas unlock RUN {group.id}`."
             )
 
 

@@ -200,7 +200,7 @@ class RunAtlas:
         labels[n_found:] = np.where(np.isin(labels[n_found:], settled), -1, labels[n_found:])
         held_out = np.zeros(len(labels), dtype=bool)
         held_out[:n_found] = [row["split"] in ("val", "test") for row in self.found_rows]
-        return learn_fit(unit_rows(self.encoded), labels, self.centroids, held_out, self._settings.assign)
+        return learn_fit(unit_rows(self.encoded), labels, self.centroids, held_out)
 
     @cached_property
     def proposals(self) -> list[JsonObject]:
@@ -221,7 +221,7 @@ class RunAtlas:
         )
         if not len(rows):
             return []
-        found = gather(unit_rows(self.encoded[rows]), self.fit, self._settings.assign)
+        found = gather(unit_rows(self.encoded[rows]), self.fit, self._settings.assign.min_films)
         return [self._proposal(f"P{number}", rows[one.rows], one) for number, one in enumerate(found, start=1)]
 
     def _proposal(self, id_: str, rows: Int64, gathering: Gathering) -> JsonObject:

@@ -21,7 +21,7 @@ _MIN_FREE_GB = 2.0
 
 @guarded
 def doctor(as_json: JsonFlag = False) -> None:
-    """Is everything here that a run needs?"""
+    """Check that this machine has what a run needs."""
     checks = [*_machine(), *_packages(), *_extras(), *_codecs(), *_weights(), *_plugins()]
     if as_json:
         print_json([{"check": name, "ok": ok, "found": found} for name, ok, found in checks])
@@ -95,9 +95,9 @@ def _weights() -> list[Check]:
         (
             f"weights of {name}",
             True,
-            "here"
+            "installed"
             if all(is_cached(f, cache) for f in cards[name].weights)
-            else "not yet; the first run downloads them, or `cinegrain experts install`",
+            else "not installed; downloaded by the first run or `cinegrain experts install`",
         )
         for name in PRESETS["light"]
     ]

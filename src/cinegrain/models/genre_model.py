@@ -12,7 +12,8 @@ from cinegrain.models.gating import CollaborativeGating
 from cinegrain.models.head import MemberHead
 from cinegrain.models.linear import LinearPath
 from cinegrain.models.pooling import masked_mean
-from cinegrain.models.settings import ModelSettings, for_films
+from cinegrain.models.shape import for_films
+from cinegrain.settings import ModelSettings
 
 _KINDS: Mapping[str, type[Fusion]] = {
     "gating": CollaborativeGating,
@@ -71,15 +72,17 @@ class GenreModel(nn.Module):
             self.register_buffer(f"mean_{name}", torch.zeros(dimension))
             self.register_buffer(f"scale_{name}", torch.ones(dimension))
         fusion = _KINDS[shape.fusion]
-        members = [fusion(spec.dimensions, width=shape.width, dropout=shape.dropout) for _ in range(shape.members)]
+        members = [
+            fusion(spec.dimensions, width=shape.hidden_dim, dropout=shape.dropout) for _ in range(shape.ensemble_size)
+        ]
         self.members = nn.ModuleList(members)
-        self.head = MemberHead(shape.members, members[0].n_features, len(spec.genres))
-        self.linear = LinearPath(spec.dimensions, len(spec.genres)) if shape.linear_share > 0 else None
+        self.head = MemberHead(shape.ensemble_size, members[0].n_features, len(spec.genres))
+        self.linear = LinearPath(spec.dimensions, len(spec.genres)) if shape.linear_weight > 0 else None
 
     @property
     def encoded_width(self) -> int:
         """Length of an expert's part of `encode`'s output."""
-        return self.shape.width * self.shape.members
+        return self.shape.hidden_dim * self.shape.ensemble_size
 
     def set_statistics(self, statistics: Mapping[str, tuple[Tensor, Tensor]]) -> None:
         """Fixes the input scaling.
@@ -99,9 +102,9 @@ class GenreModel(nn.Module):
         with torch.no_grad():
             self.head.bias.copy_(torch.logit(shares, eps=1e-2))
 
-    def set_linear_share(self, share: float) -> None:
-        """Gives the linear classifier another share of the answer, above 0 and below 1."""
-        self.shape = replace(self.shape, linear_share=share)
+    def set_linear_weight(self, weight: float) -> None:
+        """Sets the linear classifier's weight in the prediction, above 0 and below 1."""
+        self.shape = replace(self.shape, linear_weight=weight)
         self.spec = replace(self.spec, settings=self.shape)
 
     def standardise(self, name: str, values: Tensor) -> Tensor:
@@ -155,9 +158,9 @@ class GenreModel(nn.Module):
     def logits(self, pooled: Mapping[str, Tensor], present: Tensor) -> Tensor:
         """Genre logits, shape (n, g): the members' mean, and the linear classifier with its share."""
         answers = self.answers(pooled, present)
-        share = self.shape.linear_share
+        weight = self.shape.linear_weight
         members = answers[: len(self.members)].mean(dim=0)
-        return members if self.linear is None else (1 - share) * members + share * answers[-1]
+        return members if self.linear is None else (1 - weight) * members + weight * answers[-1]
 
     def forward(self, batch: SceneBatch) -> Tensor:
         """Genre logits, shape (n, g)."""

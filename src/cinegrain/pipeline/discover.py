@@ -1,7 +1,7 @@
 """The discovery stage: sub-genres, and everything that is known of each trailer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 
 import numpy as np
@@ -15,7 +15,7 @@ from cinegrain.atlas.identity import Carried, Known, carry_over
 from cinegrain.atlas.registry import read_known, write_known
 from cinegrain.atlas.run_atlas import RunAtlas, join_atlas, write_table
 from cinegrain.atlas.trust import with_verdicts
-from cinegrain.config import Settings, to_plain
+from cinegrain.config import Settings, keyed
 from cinegrain.discovery.choose_k import KChoice, choose_k
 from cinegrain.discovery.clusterers import make_clusterer
 from cinegrain.discovery.clustering import Clusterer, Clustering, unit_rows
@@ -43,6 +43,7 @@ from cinegrain.training.checkpoint import load_model
 from cinegrain.training.infer import encode_all
 from cinegrain.types import Float64, JsonObject
 
+_SEEDS, _SUBSAMPLES = 10, 10  # repeats that a sub-genre's stability is measured over
 _QUICK = 3  # restarts on the curve, where many numbers are compared
 
 
@@ -122,7 +123,7 @@ def _key(data: RunData, tuned_key: str, settings: Settings) -> str:
         data.key,
         tuned_key,
         settings.seed,
-        to_plain(settings.discover),
+        keyed(settings, "discover"),
         [(t.trailer_id, t.year, sorted(t.text.items())) for t in data.trailers],
     )
 
@@ -144,13 +145,11 @@ def _search(encoded: Float64, data: RunData, settings: Settings, watcher: Watche
     """Whether there is finer structure, how many sub-genres there are, which, and whether they come back."""
     discovery, seed = settings.discover, settings.seed
     points, blocks = unit_rows(encoded), ExpertBlocks(data.arrays)
-    cluster = make_clusterer(discovery)
+    cluster = make_clusterer(discovery.clusterer)
     with watcher.stage("Structure within genres") as on_step:
         structures = genre_structures(blocks, data.labels, data.genres, seed=seed, on_step=on_step)
     with watcher.stage("How many sub-genres") as on_step:
-        few = replace(discovery, restarts=min(discovery.restarts, _QUICK))
-        quick = make_clusterer(few)
-        of_gap = kmeans_clusterer(few.restarts)
+        quick, of_gap = make_clusterer(discovery.clusterer, _QUICK), kmeans_clusterer(_QUICK)
         choice = choose_k(encoded, data.labels, discovery, cluster=quick, quick=of_gap, seed=seed, on_step=on_step)
     with watcher.stage("Sub-genres") as on_step:
         clustering = cluster(points, choice.k, seed=seed, genres=data.labels)
@@ -159,8 +158,8 @@ def _search(encoded: Float64, data: RunData, settings: Settings, watcher: Watche
             len(clustering),
             cluster,
             seed=seed,
-            n_seeds=discovery.stability_seeds,
-            n_subsamples=discovery.stability_subsamples,
+            n_seeds=_SEEDS,
+            n_subsamples=_SUBSAMPLES,
             genres=data.labels,
             on_step=on_step,
         )

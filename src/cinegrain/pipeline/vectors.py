@@ -15,7 +15,7 @@ from cinegrain.pipeline.extraction.extract import ExtractSummary
 from cinegrain.pipeline.learning.train import learnable_genres
 from cinegrain.pipeline.mend import Mending, Tally, fit_mending, refuse_unfit
 from cinegrain.pipeline.reading import keep_reading, or_kept
-from cinegrain.pipeline.run import RunSummary, model_films
+from cinegrain.pipeline.stages import RunSummary, model_films
 from cinegrain.readers.catalog.columns import AS_FOUND, Reading
 from cinegrain.readers.choose import open_vectors
 from cinegrain.readers.foreign import ForeignTrailer, ForeignVectors

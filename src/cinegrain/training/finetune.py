@@ -3,11 +3,11 @@
 import numpy as np
 
 from cinegrain.models.genre_model import GenreModel
+from cinegrain.settings import FinetuneSettings
 from cinegrain.training.contrast import finetune_by_contrast
 from cinegrain.training.data import TrailerArrays
 from cinegrain.training.finetuned import Finetuned, OnEpoch
 from cinegrain.training.mixture import finetune_by_mixture
-from cinegrain.training.settings import FinetuneSettings
 from cinegrain.training.threads import threads_for
 from cinegrain.types import Bool, Int64
 

@@ -12,15 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from cinegrain.config import ExtractSettings
 from cinegrain.errors import ConfigError, StoreError
 from cinegrain.media.reader import TrailerReader
 from cinegrain.media.remote import on_this_machine, source
-from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import OnProgress, Read
 from cinegrain.pipeline.extraction.workers import calling_pool
 from cinegrain.runs.progress import Watcher
+from cinegrain.settings import ExtractSettings, MediaSettings
 from cinegrain.store.groups import Groups
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.types import SOUND_RATE_HZ, Bool, Float32, Float64

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cinegrain.config import ExtractSettings, Settings, save_settings, to_plain
+from cinegrain.config import Settings, keyed, save_settings, to_plain
 from cinegrain.errors import ConfigError
 from cinegrain.experts.base import ExpertCard
 from cinegrain.experts.registry import expert_cards, load_networks, resolve_experts
-from cinegrain.experts.runtime import quantised_for
+from cinegrain.experts.runtime import Runtime, quantised_for
 from cinegrain.experts.weights import WeightFile, fetch
 from cinegrain.extras import require
 from cinegrain.media.remote import source_text
@@ -27,6 +27,7 @@ from cinegrain.runs.artifacts import check_run_folder, key_of, read_csv, write_c
 from cinegrain.runs.catalog import Matched, save_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Watcher
+from cinegrain.settings import ExtractSettings, chosen
 from cinegrain.store.location import Location, dataset_url
 from cinegrain.store.schema import is_outdated
 from cinegrain.store.writer import DatasetWriter
@@ -118,7 +119,7 @@ def check_settings(out: Path, settings: Settings) -> None:
         StoreError: If the run folder cannot be written, or the dataset's place cannot be reached.
     """
     resolve_experts(settings.extract.experts)
-    settings.extract.runtime()
+    Runtime.of(settings.extract)
     if settings.extract.ray.startswith("ray://"):
         raise ConfigError(
             f"This machine is no part of the cluster at {settings.extract.ray}. Run the same command on the cluster's "
@@ -147,7 +148,7 @@ def extract(
         StoreError: If the dataset is of another version, or cannot be written.
         WeightsError: If an expert's weights cannot be had.
     """
-    experts, runtime = resolve_experts(settings.extract.experts), settings.extract.runtime()
+    experts, runtime = resolve_experts(settings.extract.experts), Runtime.of(settings.extract)
     cards = expert_cards()
     install_weights(experts, watcher, also=cut_weights(settings.media))
     if settings.extract.dataset:
@@ -209,13 +210,13 @@ def vectors_key(card: ExpertCard, settings: Settings) -> str:
     of_others = tuple(p for needs, prefixes in _OWN_SETTINGS.items() if needs != card.needs for p in prefixes)
     reaching = {
         name: value
-        for name, value in to_plain(settings.media).items()
+        for name, value in keyed(settings, "media").items()
         if name not in _NO_VECTOR_DEPENDS_ON and not name.startswith(of_others)
     }
     parts = [card.name, card.version, reaching]
     short = [graph.sha256 for graph in quantised_for(card.name, cache_folder()) if graph.kept]
     if settings.extract.precision == "int8" and short:
-        parts.append([settings.extract.inference, *short])
+        parts.append([settings.extract.engine, *short])
     return key_of(*parts)
 
 
@@ -226,13 +227,15 @@ def _embed_groups(
     engine = _engine(settings.extract)
     for experts, jobs in work.items():
         limit = settings.extract.download_limit_bytes
-        yield from engine(jobs, WorkerSetup(experts, settings.media, cache_folder(), settings.extract.runtime(), limit))
+        yield from engine(
+            jobs, WorkerSetup(experts, settings.media, cache_folder(), Runtime.of(settings.extract), limit)
+        )
 
 
 def _engine(settings: ExtractSettings) -> Engine:
     """A Ray cluster if the settings name one, else processes on this machine."""
     if settings.ray:
-        return functools.partial(embed_on_ray, address=settings.ray, at_once=settings.workers)
+        return functools.partial(embed_on_ray, address=settings.ray, at_once=chosen(settings.workers, 0))
 
     def local(jobs: Sequence[Job], setup: WorkerSetup) -> Iterator[Outcome]:
         with embedding_pool(setup, workers=min(settings.n_workers, len(jobs))) as pool:

@@ -13,8 +13,8 @@ from cinegrain.errors import CinegrainError
 from cinegrain.experts.registry import load_networks
 from cinegrain.experts.runtime import Runtime
 from cinegrain.media.files import plain_text
-from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.extraction.embed import DOWNLOAD_LIMIT_BYTES, EmbeddedTrailer, Embedder, Job, load_cut_finder
+from cinegrain.settings import MediaSettings
 
 log = logging.getLogger(__name__)
 _MEMORY_SHARE = 0.8

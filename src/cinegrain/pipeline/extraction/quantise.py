@@ -5,7 +5,6 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from cinegrain.config import ExtractSettings
 from cinegrain.errors import DataError
 from cinegrain.experts.base import Family
 from cinegrain.experts.quantise import quantise_family
@@ -13,12 +12,12 @@ from cinegrain.experts.registry import families_for, needs_clips
 from cinegrain.experts.runtime import QuantisedGraph
 from cinegrain.media.reader import TrailerReader
 from cinegrain.media.remote import on_this_machine, source_name, source_text
-from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import Failed, OnProgress
 from cinegrain.pipeline.extraction.workers import calling_pool
 from cinegrain.places import cache_folder
 from cinegrain.runs.progress import Watcher
+from cinegrain.settings import ExtractSettings, MediaSettings
 from cinegrain.types import Scene, Source
 
 _SCENES_A_FILM = 12

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cinegrain.config import Settings, to_plain
+from cinegrain.config import Settings, keyed
 from cinegrain.errors import DataError
 from cinegrain.explain.familiarity import films_to_compare, fit_familiarity
 from cinegrain.metrics.multilabel import best_thresholds
@@ -172,7 +172,7 @@ def train(run: Run, data: RunData, settings: Settings, watcher: Watcher, devices
     Raises:
         DataError: If there are too few films.
     """
-    parts = [to_plain(part) for part in (settings.split, settings.model, settings.train)]
+    parts = [keyed(settings, section) for section in ("split", "model", "train")]
     key = key_of("coarse, calibrated, familiar, held back", data.key, settings.seed, *parts)
     if is_current(run.coarse / CARD_FILE, key):
         return key
@@ -222,7 +222,7 @@ def fine_tune(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> 
         StoreError: If there is no coarse model.
     """
     coarse, card = load_model(run.coarse)
-    key = key_of("finetuned by method", card["key"], settings.seed, to_plain(settings.finetune))
+    key = key_of("finetuned by method", card["key"], settings.seed, keyed(settings, "finetune"))
     if is_current(run.finetuned / CARD_FILE, key):
         return key
     position = {trailer.trailer_id: i for i, trailer in enumerate(data.trailers)}

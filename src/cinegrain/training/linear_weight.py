@@ -1,4 +1,4 @@
-"""How much of the answer the linear classifier gives, chosen on validation films."""
+"""The weight of the linear classifier in the prediction, chosen on validation films."""
 
 import numpy as np
 import torch
@@ -8,13 +8,13 @@ from cinegrain.training.data import TrailerArrays
 from cinegrain.training.infer import pool_films
 from cinegrain.types import Bool, Float64, Int64
 
-SHARES = tuple(i / 10 for i in range(1, 10))
+WEIGHTS = tuple(i / 10 for i in range(1, 10))
 _BATCH = 256
 
 
 @torch.inference_mode()
-def share_losses(model: GenreModel, arrays: TrailerArrays, labels: Bool, films: Int64) -> Float64:
-    """Mean log loss of the films' genres at each of SHARES, shape (len(SHARES),).
+def weight_losses(model: GenreModel, arrays: TrailerArrays, labels: Bool, films: Int64) -> Float64:
+    """Mean log loss of the films' genres at each of WEIGHTS, shape (len(WEIGHTS),).
 
     Args:
         model: A trained network with a linear classifier.
@@ -23,17 +23,17 @@ def share_losses(model: GenreModel, arrays: TrailerArrays, labels: Bool, films: 
         films: Which of them; they should not have trained the network.
     """
     model.eval()
-    total = np.zeros(len(SHARES))
+    total = np.zeros(len(WEIGHTS))
     for start in range(0, len(films), _BATCH):
         rows = films[start : start + _BATCH]
         answers = model.answers(*pool_films(model, arrays, rows)).double().numpy()
         gated, linear = answers[:-1].mean(axis=0), answers[-1]  # (b, g)
-        for i, share in enumerate(SHARES):
-            logits = (1 - share) * gated + share * linear
+        for i, weight in enumerate(WEIGHTS):
+            logits = (1 - weight) * gated + weight * linear
             total[i] += (np.logaddexp(0, logits) - logits * labels[rows]).sum()
     return total / max(1, labels[films].size)
 
 
-def choose_share(model: GenreModel, arrays: TrailerArrays, labels: Bool, films: Int64) -> float:
-    """The share with the least log loss, a steadier guide than mAP where films are few; arguments as above."""
-    return SHARES[int(np.argmin(share_losses(model, arrays, labels, films)))]
+def choose_weight(model: GenreModel, arrays: TrailerArrays, labels: Bool, films: Int64) -> float:
+    """The weight with the least log loss, a steadier guide than mAP where films are few; arguments as above."""
+    return WEIGHTS[int(np.argmin(weight_losses(model, arrays, labels, films)))]
