@@ -19,7 +19,6 @@ from tests.pipeline.conftest import Cinegrain
 from tests.pipeline.harmful import HARM, harmful_embedder, heavy_modules, pid_of
 
 from cinegrain.atlas.run_atlas import open_atlas
-from cinegrain.pipeline.answers import new_films
 from cinegrain.pipeline.answers.answer_file import AnswerFile
 from cinegrain.pipeline.answers.predict import run_predictor, watch_folder
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
@@ -40,7 +39,7 @@ def harmful(monkeypatch: pytest.MonkeyPatch) -> None:
     def pool(setup: WorkerSetup, *, workers: int) -> WorkerPool[EmbeddedTrailer]:
         return WorkerPool(functools.partial(harmful_embedder, setup), n_workers=workers, silence_s=SILENCE_S)
 
-    monkeypatch.setattr(new_films, "embedding_pool", pool)
+    monkeypatch.setattr("cinegrain.pipeline.answers.film_workers.embedding_pool", pool)
 
 
 @pytest.fixture

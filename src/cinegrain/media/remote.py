@@ -15,8 +15,8 @@ from cinegrain.errors import ConfigError, MediaError
 from cinegrain.media.clock import Deadline
 from cinegrain.media.content import HEAD_BYTES, holds_film, may_be_film
 from cinegrain.media.files import find_videos, is_open_name, is_video_name, path_text, text_path
-from cinegrain.places import is_address, open_place, url_of, why
 from cinegrain.types import Source, Url
+from cinegrain.urls import is_address, open_url, url_of, why
 
 _BLOCK_BYTES = 4 << 20
 _KEPT_FREE_BYTES = 1 << 30
@@ -52,7 +52,7 @@ def find_remote_videos(folder: Url) -> list[Url]:
         ConfigError: If it cannot be listed; the message says what is missing.
     """
     try:
-        files, inside = open_place(folder)
+        files, inside = open_url(folder)
         files.invalidate_cache()
         names = files.find(inside)
     except ConfigError:
@@ -74,7 +74,7 @@ def _holds_film(url: Url) -> bool:
     if not name or not is_open_name(name):
         return False
     try:
-        files, inside = open_place(url)
+        files, inside = open_url(url)
         if not may_be_film(files.cat_file(inside, start=0, end=HEAD_BYTES)[:HEAD_BYTES]):
             return False
         with files.open(inside, "rb") as file:
@@ -122,7 +122,7 @@ def source_stamp(place: Source) -> tuple[int, int]:
         status = place.stat()
         return status.st_size, status.st_mtime_ns
     with _as_media_error(place):
-        files, inside = open_place(place)
+        files, inside = open_url(place)
         return _stamp(files.info(inside))
 
 
@@ -170,7 +170,7 @@ def on_this_machine(
 
 
 def _fetch(url: Url, copy: Any, limit_bytes: int, deadline: Deadline, on_progress: Callable[[], None]) -> None:
-    files, inside = open_place(url)
+    files, inside = open_url(url)
     info = files.info(inside)
     _check_room(url, int(info.get("size") or 0), limit_bytes)
     n_bytes = 0

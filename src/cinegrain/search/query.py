@@ -7,7 +7,7 @@ import numpy as np
 
 from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.errors import ConfigError, StoreError
-from cinegrain.pipeline.answers.new_films import film_workers, new_job
+from cinegrain.pipeline.answers.film_workers import film_workers, new_job
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
 from cinegrain.search.criteria import ALIKE, CRITERIA
 from cinegrain.search.library import Library

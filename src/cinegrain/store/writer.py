@@ -67,7 +67,7 @@ class DatasetWriter:
         if self._location.has_info():
             found = self._location.read_info()
             check_format(found, folder)
-        self._location.bury_stillborn()
+        self._location.drop_empty_tables()
         self._records = {record.trailer_id: record for record in read_trailers(folder)}
         self._sweep()
         had = {card["name"]: card for card in found["experts"]}

@@ -12,7 +12,7 @@ from cinegrain.errors import CinegrainError, ConfigError, NotFoundError, StoreEr
 from cinegrain.media.files import find_videos, plain_text
 from cinegrain.media.remote import source_text
 from cinegrain.pipeline.answers.answer_file import AnswerFile
-from cinegrain.pipeline.answers.new_films import film_workers, new_job
+from cinegrain.pipeline.answers.film_workers import film_workers, new_job
 from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
 from cinegrain.pipeline.extraction.jobs import Failed
 from cinegrain.pipeline.extraction.sources import stamp_of

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from cinegrain.errors import ConfigError, StoreError
-from cinegrain.media.reader import TrailerReader
 from cinegrain.media.remote import on_this_machine, source
+from cinegrain.media.trailer_reader import TrailerReader
 from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import OnProgress, Read
 from cinegrain.pipeline.extraction.workers import calling_pool

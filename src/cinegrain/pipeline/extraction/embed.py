@@ -20,8 +20,8 @@ from cinegrain.media.cuts import CutFinder
 from cinegrain.media.facts import MediaFacts
 from cinegrain.media.files import check_regular_file, files_sha256, joined_stamp
 from cinegrain.media.film import FilmReader
-from cinegrain.media.reader import TrailerReader
 from cinegrain.media.remote import on_this_machine, source_stamp, source_text
+from cinegrain.media.trailer_reader import TrailerReader
 from cinegrain.pipeline.extraction.plain_measures import PlainMeasures
 from cinegrain.settings import CUTS_BY_CHANGE, MediaSettings
 from cinegrain.store.schema import SceneRow, TrailerRecord

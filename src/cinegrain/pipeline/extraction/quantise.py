@@ -10,15 +10,15 @@ from cinegrain.experts.base import Family
 from cinegrain.experts.quantise import quantise_family
 from cinegrain.experts.registry import families_for, needs_clips
 from cinegrain.experts.runtime import QuantisedGraph
-from cinegrain.media.reader import TrailerReader
 from cinegrain.media.remote import on_this_machine, source_name, source_text
+from cinegrain.media.trailer_reader import TrailerReader
 from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import Failed, OnProgress
 from cinegrain.pipeline.extraction.workers import calling_pool
-from cinegrain.places import cache_folder
 from cinegrain.runs.progress import Watcher
 from cinegrain.settings import ExtractSettings, MediaSettings
 from cinegrain.types import Scene, Source
+from cinegrain.urls import cache_folder
 
 _SCENES_A_FILM = 12
 _FRAMES_A_SCENE = 6

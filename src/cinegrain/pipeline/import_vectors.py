@@ -12,8 +12,8 @@ from cinegrain.config import Settings, load_settings, save_settings
 from cinegrain.errors import ConfigError, DataError, StoreError
 from cinegrain.experts.registry import PRESETS
 from cinegrain.pipeline.extraction.extract import ExtractSummary
+from cinegrain.pipeline.impute_and_clip import ImputeAndClip, Tally, fit_impute_and_clip, refuse_unfit
 from cinegrain.pipeline.learning.train import learnable_genres
-from cinegrain.pipeline.mend import Mending, Tally, fit_mending, refuse_unfit
 from cinegrain.pipeline.reading import keep_reading, or_kept
 from cinegrain.pipeline.stages import RunSummary, model_films
 from cinegrain.readers.catalog.columns import AS_FOUND, Reading
@@ -99,7 +99,7 @@ def fill_dataset(
     with watcher.stage("Reading vectors") as on_step:
         sample = _sample(source, train, on_step)
         groups = _group(sample.dimensions, options.modality or {})
-        parts = {name: group.mending(sample, source.path, options.as_given) for name, group in groups.items()}
+        parts = {name: group.fitted(sample, source.path, options.as_given) for name, group in groups.items()}
     digest, size, modified = _stamp(source.path)
     cards = [group.card(name, source) for name, group in groups.items()]
     writer = _open_writer(run, cards, digest, key_of(source.kind, options.as_given, train, sorted(groups)))
@@ -115,13 +115,13 @@ def fill_dataset(
             joined = {name: group.rows(film) for name, group in groups.items()}
             if options.as_given:
                 refuse_unfit({n: v for n, (_, v) in joined.items()}, f"{source.path}: {film.trailer.trailer_id!r}")
-            mended = {}
+            cleaned = {}
             for name, (scenes, values) in joined.items():
                 if len(scenes):
-                    mending = parts[name]
-                    tallies[name].count(values, mending)
-                    mended[name] = (scenes, values if options.as_given else mending(values))
-            if not mended:
+                    fitted = parts[name]
+                    tallies[name].count(values, fitted)
+                    cleaned[name] = (scenes, values if options.as_given else fitted(values))
+            if not cleaned:
                 empty.append(film.trailer.trailer_id)
             elif film.trailer.trailer_id not in writer.records:
                 record = TrailerRecord(
@@ -135,7 +135,7 @@ def fill_dataset(
                     (NO_TIMES,),
                     tuple(groups),
                 )
-                batch.append(StoredTrailer(record, _scene_rows(film.n_scenes), _embeddings(mended, film.n_scenes)))
+                batch.append(StoredTrailer(record, _scene_rows(film.n_scenes), _embeddings(cleaned, film.n_scenes)))
                 n_new += 1
                 if len(batch) >= _FILMS_AT_ONCE:
                     writer.append_many(batch)
@@ -229,7 +229,7 @@ class _Group:
             start += d
         return scenes, values
 
-    def mending(self, sample: _Sample, path: Path, as_given: bool) -> Mending:
+    def fitted(self, sample: _Sample, path: Path, as_given: bool) -> ImputeAndClip:
         """What the training films tell of each kind, side by side."""
         whole = []
         for kind, d in zip(self.kinds, self.dimensions, strict=True):
@@ -238,10 +238,10 @@ class _Group:
             if as_given:
                 refuse_unfit({kind: values}, str(path))
                 values = np.zeros((1, d), np.float32)
-            whole.append(fit_mending(values, f"{path}: {kind}"))
+            whole.append(fit_impute_and_clip(values, f"{path}: {kind}"))
         names = ("middle", "low", "high", "centre", "spread")
         joined = {name: np.concatenate([getattr(part, name) for part in whole]) for name in names}
-        return Mending(**joined, standard_units=any(part.standard_units for part in whole))
+        return ImputeAndClip(**joined, standard_units=any(part.standard_units for part in whole))
 
     def card(self, name: str, source: ForeignVectors) -> JsonObject:
         """The expert's card: vectors as given, no weights."""
@@ -312,10 +312,10 @@ def _scene_rows(n: int) -> list[SceneRow]:
 
 
 def _embeddings(
-    mended: Mapping[str, tuple[np.ndarray, Float32]], n_scenes: int
+    cleaned: Mapping[str, tuple[np.ndarray, Float32]], n_scenes: int
 ) -> dict[str, list[SceneEmbedding | None]]:
     result: dict[str, list[SceneEmbedding | None]] = {}
-    for name, (scenes, vectors) in mended.items():
+    for name, (scenes, vectors) in cleaned.items():
         column: list[SceneEmbedding | None] = [None] * n_scenes
         for scene, vector in zip(scenes.tolist(), vectors, strict=True):
             column[scene] = SceneEmbedding(vector)
