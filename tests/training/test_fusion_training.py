@@ -162,7 +162,7 @@ def test_the_linear_classifier_is_trained_to_ridge_logistic_regression() -> None
     assert model.linear is not None
     batch = arrays.batch(SPLIT.train)
     pooled, present = model.pool(batch), batch.present(list(arrays.experts))
-    error = torch.from_numpy(labels[SPLIT.train]).float() - torch.sigmoid(model.answers(pooled, present)[-1])
+    error = torch.from_numpy(labels[SPLIT.train]).float() - torch.sigmoid(model.separate_logits(pooled, present)[-1])
     for i, name in enumerate(arrays.experts):
         x = torch.where(present[:, i : i + 1], pooled[name], 0.0)
         weight = model.state_dict()[f"linear.maps.{name}.weight"]

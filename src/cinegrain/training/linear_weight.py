@@ -26,7 +26,7 @@ def weight_losses(model: GenreModel, arrays: TrailerArrays, labels: Bool, films:
     total = np.zeros(len(WEIGHTS))
     for start in range(0, len(films), _BATCH):
         rows = films[start : start + _BATCH]
-        answers = model.answers(*pool_films(model, arrays, rows)).double().numpy()
+        answers = model.separate_logits(*pool_films(model, arrays, rows)).double().numpy()
         gated, linear = answers[:-1].mean(axis=0), answers[-1]  # (b, g)
         for i, weight in enumerate(WEIGHTS):
             logits = (1 - weight) * gated + weight * linear

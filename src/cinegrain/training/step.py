@@ -56,7 +56,7 @@ class Objective(nn.Module):
         """The loss; target has shape (n, g)."""
         pooled, present = pool_films(self.model, arrays, rows)
         present = drop_present(present, self.settings.modality_dropout, chance)
-        logits = self.model.answers(pooled, present)  # (m, n, g)
+        logits = self.model.separate_logits(pooled, present)  # (m, n, g)
         loss = self.genre_loss(logits, target.expand_as(logits))
         if self.model.linear is not None:
             loss = loss + self.settings.ridge / len(logits) * self.model.linear.penalty()
