@@ -16,7 +16,7 @@ from cinegrain.media.files import plain_text
 from cinegrain.media.remote import source, source_name, source_text
 from cinegrain.pipeline.answers.answer import Answers, Film, as_concepts
 from cinegrain.pipeline.answers.film_workers import film_workers
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
+from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import Failed
 from cinegrain.pipeline.extraction.sources import stamp_of
 from cinegrain.pipeline.extraction.workers import WorkerPool
@@ -24,6 +24,7 @@ from cinegrain.results import Failure
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Watcher
 from cinegrain.store.reader import EmbeddingDataset
+from cinegrain.store.schema import EmbeddedTrailer
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.training.arrays import ExpertArray, TrailerArrays
 from cinegrain.training.infer import encode_all

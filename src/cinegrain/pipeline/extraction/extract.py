@@ -14,7 +14,7 @@ from cinegrain.experts.runtime import Runtime, quantised_for
 from cinegrain.experts.weights import WeightFile, fetch
 from cinegrain.extras import require
 from cinegrain.media.remote import source_text
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job, cut_weights, load_cut_finder
+from cinegrain.pipeline.extraction.embed import Job, cut_weights, load_cut_finder
 from cinegrain.pipeline.extraction.jobs import Engine, Failed, Outcome, WorkerSetup
 from cinegrain.pipeline.extraction.ray_engine import embed_on_ray
 from cinegrain.pipeline.extraction.sources import is_unchanged, stamp_of
@@ -28,7 +28,7 @@ from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Watcher
 from cinegrain.settings import ExtractSettings, chosen
 from cinegrain.store.location import Location, dataset_url
-from cinegrain.store.schema import is_outdated
+from cinegrain.store.schema import EmbeddedTrailer, is_outdated
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import Source, Trailer
 from cinegrain.urls import cache_folder
