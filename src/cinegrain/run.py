@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from cinegrain.curation import Atlas, SubGenre
     from cinegrain.pipeline.answers.answer import Answers
+    from cinegrain.pipeline.import_vectors import VectorOptions
     from cinegrain.pipeline.stages import RunSummary
-    from cinegrain.pipeline.vectors import VectorOptions
     from cinegrain.web.server import Server
 
 log = logging.getLogger(__name__)
@@ -83,8 +83,8 @@ def fit(
         CinegrainError: If anything else keeps the run from being finished, such as a full disk.
     """
     require("cinegrain.fit", "train", "report")
+    from cinegrain.pipeline.import_vectors import VectorOptions
     from cinegrain.pipeline.reading import make_reading
-    from cinegrain.pipeline.vectors import VectorOptions
 
     reading = make_reading(columns or {}, _path(genre_map))
     summary = run_all_stages(
@@ -122,7 +122,7 @@ def run_all_stages(
     if videos and vectors:
         raise ConfigError("Give a folder of videos or --vectors, not both.")
     if vectors:
-        from cinegrain.pipeline.vectors import run_vectors
+        from cinegrain.pipeline.import_vectors import run_vectors
 
         return run_vectors(vectors, catalog, out, settings, watcher, options)
     if not videos or not catalog:

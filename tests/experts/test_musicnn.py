@@ -13,14 +13,14 @@ from transformers.audio_utils import mel_filter_bank
 
 from cinegrain.errors import WeightsError
 from cinegrain.experts import music_mel, musicnn
-from cinegrain.experts.checkpoint import StateDict
 from cinegrain.experts.graph import run_batched
 from cinegrain.experts.musicnn import CARD, TAGS, MusiCNN
 from cinegrain.experts.runtime import Runtime
+from cinegrain.experts.state_dict import StateDict
 from cinegrain.experts.tensor_bundle import read_tensor_bundle
 from cinegrain.experts.weights import fetch
-from cinegrain.places import cache_folder
 from cinegrain.types import SOUND_RATE_HZ, Float32, Float64, SceneEmbedding
+from cinegrain.urls import cache_folder
 from cinegrain_demo.sound.tones import SAMPLE_RATE_HZ as DEMO_RATE_HZ
 from cinegrain_demo.sound.track import STYLES
 
@@ -81,13 +81,13 @@ def test_music_between_other_scenes_keeps_its_place(network: MusiCNN) -> None:
 
 
 def test_the_gate_opens_at_its_threshold(network: MusiCNN, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Ear:
+    class LoudnessWorker:
         def scores(self, scenes: list[object], word: str) -> list[Float32]:
             assert word == "Music"
             means = (musicnn.MIN_MUSIC - 0.001, musicnn.MIN_MUSIC + 0.001, 1.0)
             return [np.array([mean - 0.1, mean + 0.1], np.float32) for mean in means]
 
-    monkeypatch.setattr(network, "_yamnet", Ear())
+    monkeypatch.setattr(network, "_yamnet", LoudnessWorker())
     found = heard(network, *[play("nature", 0, 4)] * 3)
     assert [one is not None for one in found] == [False, True, True]
 

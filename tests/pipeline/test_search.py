@@ -177,7 +177,19 @@ def test_what_cannot_be_asked_is_said(library: Library) -> None:
 def test_commands(finished: Path, library: Library) -> None:
     one, other = library.films[0].trailer_id, library.films[1].trailer_id
     base = ["search", str(finished)]
-    asked = [*base, "--sounds-like", one, "--looks-like", other, "--words", "music", "--top-k", "3", "--scenes", "--json"]
+    asked = [
+        *base,
+        "--sounds-like",
+        one,
+        "--looks-like",
+        other,
+        "--words",
+        "music",
+        "--top-k",
+        "3",
+        "--scenes",
+        "--json",
+    ]
     done = CliRunner().invoke(app, asked)
     assert done.exit_code == 0, done.output
     scenes = json.loads(done.stdout)["scenes"]

@@ -13,8 +13,8 @@ from cinegrain.metrics.multilabel import macro_ap
 from cinegrain.models.genre_model import ModelSpec
 from cinegrain.models.shape import LINEAR_WEIGHT
 from cinegrain.settings import FUSIONS, LOSSES, ModelSettings, TrainSettings
+from cinegrain.training.arrays import ExpertArray, TrailerArrays
 from cinegrain.training.coarse import CoarseResult, train_coarse
-from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.infer import predict_genres
 from cinegrain.training.linear_weight import WEIGHTS, weight_losses
 from cinegrain.training.plan import RIDGE, plan_for

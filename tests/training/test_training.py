@@ -10,10 +10,10 @@ from cinegrain.metrics.multilabel import macro_ap
 from cinegrain.models.batch import SceneBatch
 from cinegrain.models.genre_model import GenreModel, ModelSpec
 from cinegrain.settings import FinetuneSettings, ModelSettings, SplitSettings, TrainSettings
+from cinegrain.training.arrays import ExpertArray, TrailerArrays
 from cinegrain.training.augment import add_noise, disjoint_views, drop_modes
 from cinegrain.training.checkpoint import load_model, save_model
 from cinegrain.training.coarse import train_coarse
-from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.finetune import finetune
 from cinegrain.training.infer import encode_all, predict_genres
 from cinegrain.training.split import split_by_title

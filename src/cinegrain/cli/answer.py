@@ -12,10 +12,10 @@ from cinegrain.cli.console import Interrupt, out, print_json, say, show_failure,
 from cinegrain.cli.options import FAILED, FILMS_HELP, SOME_FAILED, JsonFlag, RunArgument, TopK, guarded, needs, renamed
 from cinegrain.errors import ConfigError
 from cinegrain.extras import require
-from cinegrain.places import is_address
 from cinegrain.results import Failure, Prediction
 from cinegrain.runs.layout import EXPORT_FILE
 from cinegrain.types import MODALITIES
+from cinegrain.urls import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

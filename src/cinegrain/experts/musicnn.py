@@ -10,10 +10,10 @@ import numpy as np
 from onnx import TensorProto
 
 from cinegrain.experts.base import ExpertCard, Family, Network, described_scenes
-from cinegrain.experts.checkpoint import StateDict
 from cinegrain.experts.graph import GraphBuilder, open_graph, run_batched
 from cinegrain.experts.music_mel import N_BANDS, PATCH_FRAMES, log_mel_patches
 from cinegrain.experts.runtime import Runtime
+from cinegrain.experts.state_dict import StateDict
 from cinegrain.experts.tensor_bundle import read_tensor_bundle
 from cinegrain.experts.weights import WeightFile, fetch
 from cinegrain.experts.yamnet import CARD as YAMNET

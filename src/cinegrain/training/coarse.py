@@ -11,7 +11,7 @@ from cinegrain.metrics.multilabel import best_thresholds, macro_ap
 from cinegrain.models.genre_model import GenreModel, ModelSpec
 from cinegrain.models.shape import for_films
 from cinegrain.settings import AUTO, TrainSettings
-from cinegrain.training.data import TrailerArrays
+from cinegrain.training.arrays import TrailerArrays
 from cinegrain.training.devices import ALONE, Devices
 from cinegrain.training.infer import predict_genres
 from cinegrain.training.linear_weight import choose_weight

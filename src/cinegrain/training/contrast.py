@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from cinegrain.losses.nt_xent import nt_xent
 from cinegrain.models.genre_model import GenreModel
 from cinegrain.settings import FinetuneSettings
+from cinegrain.training.arrays import TrailerArrays
 from cinegrain.training.augment import add_noise, disjoint_views, drop_modes
-from cinegrain.training.data import TrailerArrays
 from cinegrain.training.finetuned import Finetuned, FinetuneEpoch, NothingToContrastError, OnEpoch
 from cinegrain.types import Bool, Int64
 
@@ -26,7 +26,7 @@ def finetune_by_contrast(
     labels: Bool,
     labelled: Int64,
     settings: FinetuneSettings,
-    kin: Int64,
+    franchises: Int64,
     *,
     seed: int,
     on_epoch: OnEpoch | None = None,
@@ -39,7 +39,7 @@ def finetune_by_contrast(
         labels: Genres, shape (n, g).
         labelled: Films whose genres may be used (the training films).
         settings: How.
-        kin: Films that share a number never push each other away, shape (n,); nor do near-duplicates.
+        franchises: Films that share a number never push each other away, shape (n,); nor do near-duplicates.
         seed: Of views, noise and order.
         on_epoch: Called with (done, total, a line to show).
 
@@ -62,7 +62,7 @@ def finetune_by_contrast(
     target = torch.from_numpy(known.astype(np.float32))
     use_genres = torch.zeros(len(labels), dtype=torch.bool)
     use_genres[labelled] = True
-    family, plain = torch.from_numpy(kin), plain_vectors(model, arrays)
+    family, plain = torch.from_numpy(franchises), plain_vectors(model, arrays)
     history: list[FinetuneEpoch] = []
     for number in range(settings.epochs):
         model.train()
@@ -73,7 +73,7 @@ def finetune_by_contrast(
             if int(both.sum()) >= 2:
                 together = related(family[rows], plain[rows])[both][:, both]
                 z_a, z_b = project(a[both].flatten(1)), project(b[both].flatten(1))
-                contrast = nt_xent(z_a, z_b, temperature=settings.temperature, kin=together)
+                contrast = nt_xent(z_a, z_b, temperature=settings.temperature, related=together)
                 n_contrast = int(both.sum())
             genre, n_genre = genre_loss(model, (a, b, both), target[rows], use_genres[rows])
             if not n_contrast + n_genre:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from cinegrain.models.genre_model import GenreModel
-from cinegrain.training.data import TrailerArrays
+from cinegrain.training.arrays import TrailerArrays
 from cinegrain.training.infer import pool_films
 from cinegrain.types import Bool, Float64, Int64
 

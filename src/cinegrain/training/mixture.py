@@ -14,7 +14,7 @@ from cinegrain.models.genre_mixture import GenreMixture, components_by_genre, di
 from cinegrain.models.genre_model import GenreModel, ModelSpec
 from cinegrain.models.genre_starts import fit_from_clusters, neighbour_clusters
 from cinegrain.settings import FinetuneSettings, ModelSettings, chosen
-from cinegrain.training.data import TrailerArrays
+from cinegrain.training.arrays import TrailerArrays
 from cinegrain.training.finetuned import COMPONENTS_A_GENRE, Finetuned, FinetuneEpoch, OnEpoch
 from cinegrain.types import Bool, Float64, Int64
 

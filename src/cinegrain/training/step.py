@@ -11,8 +11,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from cinegrain.losses.class_balanced import class_balance, class_balanced_bce
 from cinegrain.models.genre_model import GenreModel
+from cinegrain.training.arrays import TrailerArrays
 from cinegrain.training.augment import drop_present
-from cinegrain.training.data import TrailerArrays
 from cinegrain.training.devices import Devices
 from cinegrain.training.infer import pool_films
 from cinegrain.training.plan import TrainingPlan

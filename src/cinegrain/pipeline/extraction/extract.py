@@ -14,14 +14,13 @@ from cinegrain.experts.runtime import Runtime, quantised_for
 from cinegrain.experts.weights import WeightFile, fetch
 from cinegrain.extras import require
 from cinegrain.media.remote import source_text
-from cinegrain.pipeline.catalog import match_catalog
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job, cut_weights, load_cut_finder
+from cinegrain.pipeline.extraction.embed import Job, cut_weights, load_cut_finder
 from cinegrain.pipeline.extraction.jobs import Engine, Failed, Outcome, WorkerSetup
 from cinegrain.pipeline.extraction.ray_engine import embed_on_ray
 from cinegrain.pipeline.extraction.sources import is_unchanged, stamp_of
 from cinegrain.pipeline.extraction.workers import embedding_pool
+from cinegrain.pipeline.match_catalog import match_catalog
 from cinegrain.pipeline.reading import keep_reading, or_kept
-from cinegrain.places import cache_folder
 from cinegrain.readers.catalog.columns import AS_FOUND, Reading
 from cinegrain.runs.artifacts import check_run_folder, key_of, read_csv, write_csv
 from cinegrain.runs.catalog import Matched, save_matched
@@ -29,9 +28,10 @@ from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Watcher
 from cinegrain.settings import ExtractSettings, chosen
 from cinegrain.store.location import Location, dataset_url
-from cinegrain.store.schema import is_outdated
+from cinegrain.store.schema import EmbeddedTrailer, is_outdated
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import Source, Trailer
+from cinegrain.urls import cache_folder
 
 # Settings that only experts with one kind of need depend on, by how their names begin.
 _OWN_SETTINGS = {"frames": ("frame_",), "flow": ("flow_",), "sound": ("silence_", "audio_"), "clips": ("clip_",)}

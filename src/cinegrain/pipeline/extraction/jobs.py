@@ -13,8 +13,9 @@ from cinegrain.errors import CinegrainError
 from cinegrain.experts.registry import load_networks
 from cinegrain.experts.runtime import Runtime
 from cinegrain.media.files import plain_text
-from cinegrain.pipeline.extraction.embed import DOWNLOAD_LIMIT_BYTES, EmbeddedTrailer, Embedder, Job, load_cut_finder
+from cinegrain.pipeline.extraction.embed import DOWNLOAD_LIMIT_BYTES, Embedder, Job, load_cut_finder
 from cinegrain.settings import MediaSettings
+from cinegrain.store.schema import EmbeddedTrailer
 
 log = logging.getLogger(__name__)
 _MEMORY_SHARE = 0.8
