@@ -130,7 +130,7 @@ def embed(
         n_workers = min(chosen.extract.n_workers, len(places))
         with (
             embedding_pool(setup_for(chosen, found, len(places)), workers=n_workers) as workers,
-            watching(progress).stage("Looking and listening") as on_step,
+            watching(progress).stage("Embedding films") as on_step,
         ):
             for done, outcome in enumerate(workers.each([new_job(place) for place in places]), start=1):
                 on_step(done, len(places), source_name(source(outcome.trailer_id)))

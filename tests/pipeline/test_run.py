@@ -91,7 +91,7 @@ def test_again_returns_at_once_and_changes_nothing(finished: Path, corpus: Corpu
     assert done.code == 0, done.err
     assert (done.json["new"], done.json["embedded"]) == (0, 16)
     assert "Genre model" not in done.err
-    assert "Looking and listening" not in done.err
+    assert "Embedding films" not in done.err
     assert fingerprint(finished) == before
 
 
@@ -435,10 +435,10 @@ def test_retry_failed_tries_just_those(few: Path, cinegrain_here: Cinegrain, tmp
     first = cinegrain_here("extract", few, "--catalog", catalog, "--out", out, *MOTION)
     assert first.code == 3
     quiet = cinegrain_here("extract", few, "--catalog", catalog, "--out", out, *MOTION)
-    assert "Looking and listening" not in quiet.err
+    assert "Embedding films" not in quiet.err
     again = cinegrain_here("extract", few, "--catalog", catalog, "--out", out, "--retry-failed", *MOTION)
     assert (again.code, quiet.code) == (3, 3)
-    assert "Looking and listening: 1/1" in again.err
+    assert "Embedding films: 1/1" in again.err
 
 
 def test_predict_names_what_it_cannot_read(

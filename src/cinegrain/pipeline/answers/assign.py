@@ -89,7 +89,7 @@ def _take_all(
 ) -> None:
     """Reads films and takes each in; notes those that are there under another name, and those that failed."""
     n_known = len(there)
-    with watcher.stage("Looking and listening") as on_step, desk.workers(len(jobs)) as workers:
+    with watcher.stage("Embedding films") as on_step, desk.workers(len(jobs)) as workers:
         for done, outcome in enumerate(workers.each(jobs), start=1 + n_known):
             if isinstance(outcome, Failed):
                 failed.append(Failure(source_text(outcome.job.path), outcome.reason))

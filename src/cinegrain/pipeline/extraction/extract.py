@@ -168,7 +168,7 @@ def extract(
     if jobs:
         load_networks(sorted({name for names in work for name in names}), cache_folder(), runtime)  # builds graphs once
         load_cut_finder(settings.media, cache_folder(), runtime)
-        with watcher.stage("Looking and listening") as on_step:
+        with watcher.stage("Embedding films") as on_step:
             started = time.monotonic()
             for done, outcome in enumerate(_embed_groups(work, settings), start=1):
                 name = outcome.trailer_id

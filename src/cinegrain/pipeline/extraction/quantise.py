@@ -75,7 +75,7 @@ def quantise_experts(
         raise DataError(f"The films give {len(scenes)} scenes; at least {MIN_SCENES} are needed. Name more films.{why}")
     families: list[Family] = families_for(experts)
     notes: list[QuantisedGraph] = []
-    with watcher.stage("Making and measuring 8-bit graphs") as on_step:
+    with watcher.stage("Quantising") as on_step:
         for done, family in enumerate(families, start=1):
             notes += quantise_family(family, cache_folder(), [[s] for s in scenes[::2]], [[s] for s in scenes[1::2]])
             on_step(done, len(families), ", ".join(card.name for card in family.cards))
