@@ -92,18 +92,6 @@ class Lost:
         return f"{self.what} {how_often} ({self.details})"
 
 
-class Engine(Protocol):
-    """Where trailers are embedded: every job gives exactly one outcome, in any order, as it comes."""
-
-    def __call__(self, jobs: Sequence[Job], setup: WorkerSetup) -> Iterator[Outcome]:
-        """Embeds all jobs.
-
-        Raises:
-            CinegrainError: If no worker can start, for example because weights are missing.
-        """
-        ...
-
-
 def tried_twice(
     jobs: Sequence[Job],
     together: Callable[[Sequence[Job]], Iterator[Result | Failed | Lost]],
