@@ -439,7 +439,7 @@ def load_model(folder: str | Path) -> Model:
 def _predict(opened: _Opener, films: Films, progress: bool) -> Prediction | Iterator[Prediction | Failure]:
     if isinstance(films, str | Path):
         place = source(film_text(films))
-        with opened([place]) as predictor, watching(progress).stage("Looking and listening") as on_step:
+        with opened([place]) as predictor, watching(progress).stage("Embedding films") as on_step:
             found = predictor.one(place)
             on_step(1, 1, source_name(place))
         if isinstance(found, Failure):
@@ -448,7 +448,7 @@ def _predict(opened: _Opener, films: Films, progress: bool) -> Prediction | Iter
     places = places_of(films)
 
     def each() -> Iterator[Prediction | Failure]:
-        with opened(places) as predictor, watching(progress).stage("Looking and listening") as on_step:
+        with opened(places) as predictor, watching(progress).stage("Embedding films") as on_step:
             for done, found in enumerate(predictor.each(places), start=1):
                 on_step(done, len(places), source_name(source(found.path)))
                 yield found

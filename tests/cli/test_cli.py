@@ -16,7 +16,8 @@ from cinegrain.cli.main import app
 from cinegrain.cli.options import CurrentCommand, guarded, with_settings
 from cinegrain.config import Settings, all_settings, keyed, load_settings, to_toml
 from cinegrain.errors import ConfigError
-from cinegrain.settings import DiscoverSettings, ModelSettings, TrainSettings
+from cinegrain.models.shape import ModelShape
+from cinegrain.settings import DiscoverSettings, ModelSettings, TrainSettings, current_section
 from cinegrain.terminal import notes
 
 COMMANDS = (
@@ -268,6 +269,14 @@ def test_keys_of_artifacts_have_the_first_names_and_what_is_fixed_since() -> Non
         "stability_seeds": 10,
         "stability_subsamples": 10,
     }
+
+
+def test_models_of_the_version_before_are_read() -> None:
+    """Their cards say what settings said: trained models and exported ones."""
+    card = {"fusion": "gating", "width": 8, "members": 2, "dropout": 0.1, "linear_share": 0.3, "pooling": "mean"}
+    assert ModelShape(**current_section("model", card)) == ModelShape(
+        fusion="gating", hidden_dim=8, ensemble_size=2, dropout=0.1, linear_weight=0.3
+    )
 
 
 def test_settings_are_few() -> None:

@@ -26,7 +26,7 @@ from cinegrain.errors import MissingExtraError, WeightsError
 from cinegrain.experts import audio_spectrogram, pretrained, siglip, videomae
 from cinegrain.experts.base import Network
 from cinegrain.experts.hub import HubFiles, HubModel
-from cinegrain.experts.kaldi_fbank import kaldi_fbank
+from cinegrain.experts.log_mel import kaldi_fbank
 from cinegrain.experts.picture_processor import PictureProcessor, read_processor
 from cinegrain.experts.place_names import PLACES, prompts
 from cinegrain.experts.registry import PRESETS, expert_cards, load_networks, needs_clips

@@ -121,7 +121,7 @@ def _predict(films: "Sequence[Source]", predictor: "Predictor", answers: "Answer
     found: dict[str, Prediction] = {}
     failed: list[Failure] = []
     if to_do:
-        with watcher().stage("Looking and listening") as on_step:
+        with watcher().stage("Embedding films") as on_step:
             for done, one in enumerate(predictor.each(to_do), start=1):
                 if answers is not None:
                     answers.put(one)

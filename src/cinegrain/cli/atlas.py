@@ -289,7 +289,7 @@ def _show_one(atlas: "RunAtlas", card: dict[str, Any]) -> None:
 @needs("train")
 def export(
     run: RunArgument,
-    old_file: Annotated[Path | None, typer.Argument(hidden=True)] = None,
+    old_file: Annotated[Path | None, typer.Argument(metavar="FILE", hidden=True)] = None,
     out_file: Annotated[
         Path | None,
         typer.Option("--out", help="File to write: .csv, .json, or SKOS (.ttl, .rdf, .jsonld).", show_default=False),

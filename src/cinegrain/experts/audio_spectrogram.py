@@ -17,7 +17,7 @@ from cinegrain.experts.hub import (
     refusing,
     words_of,
 )
-from cinegrain.experts.kaldi_fbank import kaldi_fbank, n_samples
+from cinegrain.experts.log_mel import kaldi_fbank, n_samples
 from cinegrain.experts.pretrained import export_graph, load_pretrained
 from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.weights import WeightFile

@@ -127,46 +127,32 @@ def source_stamp(place: Source) -> tuple[int, int]:
 
 
 @contextmanager
-def local_copy(url: Url, *, limit_bytes: int, deadline: Deadline, on_progress: Callable[[], None]) -> Iterator[Path]:
-    """A film as a file of this machine, which is gone afterwards, on Linux even if the process is killed.
+def local_copy(place: Source, *, limit_bytes: int, limit_s: float, on_progress: Callable[[], None]) -> Iterator[Path]:
+    """A film as a file of this machine: itself, or a copy that is gone afterwards, on Linux even after `kill -9`.
 
     Args:
-        url: Where it is.
+        place: Where it is.
         limit_bytes: What is larger is refused.
-        deadline: For bringing it here.
+        limit_s: For bringing it here.
         on_progress: Called after each block.
 
     Raises:
         MediaError: If it cannot be had, changes meanwhile, is too large, or there is no room for it; and where
             reading it raises one, then with its address instead of the copy's path.
     """
+    if isinstance(place, Path):
+        yield place
+        return
     # A file without a name on Linux: the kernel takes it away with the process.
     make = tempfile.TemporaryFile if sys.platform == "linux" else tempfile.NamedTemporaryFile
     with make() as copy:
-        with _as_media_error(url):
-            _fetch(url, copy, limit_bytes, deadline, on_progress)
+        with _as_media_error(place):
+            _fetch(place, copy, limit_bytes, Deadline(limit_s), on_progress)
         path = Path(f"/proc/self/fd/{copy.fileno()}") if sys.platform == "linux" else Path(copy.name)
         try:
             yield path
         except MediaError as error:
-            raise MediaError(str(error).replace(str(path), url)) from error
-
-
-@contextmanager
-def on_this_machine(
-    place: Source, *, limit_bytes: int, limit_s: float, on_progress: Callable[[], None]
-) -> Iterator[Path]:
-    """A film as a file of this machine: itself, or as by `local_copy`, which may take `limit_s` seconds.
-
-    Raises:
-        MediaError: As `local_copy` does.
-    """
-    if isinstance(place, Path):
-        yield place
-        return
-    with local_copy(place, limit_bytes=limit_bytes, deadline=Deadline(limit_s), on_progress=on_progress) as copy:
-        on_progress()
-        yield copy
+            raise MediaError(str(error).replace(str(path), place)) from error
 
 
 def _fetch(url: Url, copy: Any, limit_bytes: int, deadline: Deadline, on_progress: Callable[[], None]) -> None:

@@ -148,7 +148,7 @@ def _search(encoded: Float64, data: RunData, settings: Settings, watcher: Watche
     cluster = make_clusterer(discovery.clusterer)
     with watcher.stage("Structure within genres") as on_step:
         structures = genre_structures(blocks, data.labels, data.genres, seed=seed, on_step=on_step)
-    with watcher.stage("How many sub-genres") as on_step:
+    with watcher.stage("Number of sub-genres") as on_step:
         quick, of_gap = make_clusterer(discovery.clusterer, _QUICK), kmeans_clusterer(_QUICK)
         choice = choose_k(encoded, data.labels, discovery, cluster=quick, quick=of_gap, seed=seed, on_step=on_step)
     with watcher.stage("Sub-genres") as on_step:

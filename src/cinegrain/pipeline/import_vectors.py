@@ -23,9 +23,9 @@ from cinegrain.runs.artifacts import key_of
 from cinegrain.runs.catalog import Matched, save_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import OnStep, Watcher
-from cinegrain.store.bulk import BulkWriter, StoredTrailer
 from cinegrain.store.location import Location
-from cinegrain.store.schema import SceneRow, TrailerRecord
+from cinegrain.store.schema import EmbeddedTrailer, SceneRow, TrailerRecord
+from cinegrain.store.writer import DatasetWriter
 from cinegrain.training.split import split_by_title
 from cinegrain.types import MODALITIES, Float32, JsonObject, Modality, SceneEmbedding, Trailer
 
@@ -109,7 +109,7 @@ def fill_dataset(
     writer.remove(stale)
     tallies = {name: Tally() for name in groups}
     n_new, empty = 0, []
-    batch: list[StoredTrailer] = []
+    batch: list[EmbeddedTrailer] = []
     with watcher.stage("Storing vectors") as on_step:
         for done, film in enumerate(source.read(), start=1):
             joined = {name: group.rows(film) for name, group in groups.items()}
@@ -135,7 +135,7 @@ def fill_dataset(
                     (NO_TIMES,),
                     tuple(groups),
                 )
-                batch.append(StoredTrailer(record, _scene_rows(film.n_scenes), _embeddings(cleaned, film.n_scenes)))
+                batch.append(EmbeddedTrailer(record, _scene_rows(film.n_scenes), _embeddings(cleaned, film.n_scenes)))
                 n_new += 1
                 if len(batch) >= _FILMS_AT_ONCE:
                     writer.append_many(batch)
@@ -167,7 +167,7 @@ def training_films(trailers: Sequence[Trailer], settings: Settings) -> list[str]
     return [films[i].trailer_id for i in split.train]
 
 
-def _open_writer(run: Run, cards: Sequence[JsonObject], digest: str, key: str) -> BulkWriter:
+def _open_writer(run: Run, cards: Sequence[JsonObject], digest: str, key: str) -> DatasetWriter:
     """The dataset, which must hold these kinds of vectors and no others; changed vectors are taken out of it.
 
     Raises:
@@ -180,7 +180,7 @@ def _open_writer(run: Run, cards: Sequence[JsonObject], digest: str, key: str) -
         if others:
             raise StoreError(f"{run.folder} holds vectors of {', '.join(others)}. Choose another --out for these.")
     keys = {name: key_of(digest, key) for name in names}
-    return BulkWriter(run.dataset, cards=cards, settings={"vectors": digest, "key": key}, keys=keys)
+    return DatasetWriter(run.dataset, cards=cards, settings={"vectors": digest, "key": key}, keys=keys)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,12 +15,13 @@ from pathlib import Path
 from cinegrain.config import load_settings
 from cinegrain.errors import CinegrainError, MediaError
 from cinegrain.pipeline.answers.film_workers import film_workers, model_experts, setup_for
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
+from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import WorkerSetup, bound_memory
 from cinegrain.pipeline.extraction.workers import WorkerPool, die_with_parent
 from cinegrain.results import scene_words
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
+from cinegrain.store.schema import EmbeddedTrailer
 from cinegrain.types import JsonObject
 
 _WORDS_A_SCENE = 3

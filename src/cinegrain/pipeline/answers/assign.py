@@ -16,7 +16,7 @@ from cinegrain.media.files import plain_text
 from cinegrain.media.remote import source, source_name, source_text
 from cinegrain.pipeline.answers.answer import Answers, Film, as_concepts
 from cinegrain.pipeline.answers.film_workers import film_workers
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
+from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import Failed
 from cinegrain.pipeline.extraction.sources import stamp_of
 from cinegrain.pipeline.extraction.workers import WorkerPool
@@ -24,6 +24,7 @@ from cinegrain.results import Failure
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Watcher
 from cinegrain.store.reader import EmbeddingDataset
+from cinegrain.store.schema import EmbeddedTrailer
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.training.arrays import ExpertArray, TrailerArrays
 from cinegrain.training.infer import encode_all
@@ -88,7 +89,7 @@ def _take_all(
 ) -> None:
     """Reads films and takes each in; notes those that are there under another name, and those that failed."""
     n_known = len(there)
-    with watcher.stage("Looking and listening") as on_step, desk.workers(len(jobs)) as workers:
+    with watcher.stage("Embedding films") as on_step, desk.workers(len(jobs)) as workers:
         for done, outcome in enumerate(workers.each(jobs), start=1 + n_known):
             if isinstance(outcome, Failed):
                 failed.append(Failure(source_text(outcome.job.path), outcome.reason))

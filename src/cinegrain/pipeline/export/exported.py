@@ -17,7 +17,6 @@ from cinegrain.media.files import file_sha256, plain_text
 from cinegrain.media.remote import source, source_name, source_text
 from cinegrain.pipeline.answers.film_workers import new_job
 from cinegrain.pipeline.answers.predict import Predictor
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
 from cinegrain.pipeline.extraction.jobs import WorkerSetup
 from cinegrain.pipeline.extraction.workers import WorkerPool, embedding_pool
 from cinegrain.pipeline.learning.sure import FAMILIARITY_FILE, make_prediction
@@ -25,6 +24,7 @@ from cinegrain.results import Prediction, genre_answers
 from cinegrain.runs.artifacts import key_of, read_json
 from cinegrain.runs.layout import EXPORT_FILE
 from cinegrain.settings import ExtractSettings, MediaSettings, current_section
+from cinegrain.store.schema import EmbeddedTrailer
 from cinegrain.training.calibrate import Calibration
 from cinegrain.types import Bool, Float32, Float64, JsonObject, Source
 from cinegrain.urls import cache_folder
