@@ -48,7 +48,11 @@ _BY_PATH = {
         *("experts/test_light", "experts/test_musicnn", "experts/test_paper", "experts/test_transnetv2"),
         *("naming", "pipeline/test_quantise", "web/test_ui_build"),
     ),
-    "corpus": ("cinegrain_demo/test_corpus", "robust"),
+    "corpus": ("cinegrain_demo/test_corpus", "media/test_real_clips", "robust"),
+    "slow": (
+        *("pipeline/test_ablate", "pipeline/test_assign", "pipeline/test_atlas", "pipeline/test_predict"),
+        "pipeline/test_vectors",
+    ),
     "shared_data": ("media/test_real_clips", "pipeline/test_real_clips"),
 }
 _BY_FIXTURE = {
@@ -58,7 +62,7 @@ _BY_FIXTURE = {
     "finished": ("corpus", "train", "report"),
     "demo_made": ("corpus",),
     "browser": ("browser",),
-    "shared_data": ("shared_data",),
+    "shared_data": ("shared_data", "corpus"),
 }
 _ALLOWED_SKIPS = ("the superuser may read everything", "no small disk can be mounted here")
 
