@@ -116,10 +116,9 @@ def prepared(part: str, points: Float32, k: int, truth: Int64) -> Callable[[], I
 
         return lambda: np.asarray(MiniBatchKMeans(k, n_init=3, random_state=SEED).fit_predict(points), dtype=np.int64)
     from cinegrain.discovery.clusterers import make_clusterer
-    from cinegrain.discovery.settings import DiscoverSettings
     from cinegrain.discovery.stability import repeat_search, stability
 
-    cluster = make_clusterer(DiscoverSettings(clusterer="genres" if part == "genres" else "kmeans"))
+    cluster = make_clusterer("genres" if part == "genres" else "kmeans")
     rows: Any = points
     if part == "genres":
         genres = genres_of(truth)

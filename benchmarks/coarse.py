@@ -28,9 +28,9 @@ import numpy as np
 import torch
 from sklearn.metrics import average_precision_score
 
-from cinegrain.auto import AUTO
 from cinegrain.metrics.multilabel import macro_ap
 from cinegrain.runs.artifacts import write_text
+from cinegrain.settings import AUTO
 from cinegrain.types import Bool, Float64
 from coarse_data import Task, demo, fewer, mmtf, simulated, tiny_simulation
 from coarse_models import DEFAULT, Choice, Effort, Logistic, Network, candidates, choose, network_from
@@ -69,8 +69,8 @@ def rows(load: Callable[[int], Task], names: Sequence[str], effort: Effort, know
         choice: Choice
         first = candidate.choices[0]
         if candidate.like and like is not None and isinstance(first, Network):
-            own = first.model.linear_share != AUTO
-            model = first.model if own else replace(first.model, linear_share=like.model.linear_share)
+            own = first.model.linear_weight != AUTO
+            model = first.model if own else replace(first.model, linear_weight=like.model.linear_weight)
             choice, inner = replace(first, model=model, epochs=like.epochs), None
         else:
             choice, inner = choose(candidate, task, effort)

@@ -14,9 +14,9 @@ from cinegrain.pipeline.learning.train import load_data
 from cinegrain.runs.catalog import load_matched
 from cinegrain.runs.layout import SETTINGS_FILE, Run
 from cinegrain.runs.progress import Silent
+from cinegrain.settings import SplitSettings
 from cinegrain.store.pool import pool_scenes
-from cinegrain.training.data import ExpertArray, TrailerArrays
-from cinegrain.training.settings import SplitSettings
+from cinegrain.training.arrays import ExpertArray, TrailerArrays
 from cinegrain.training.split import split_by_title
 from cinegrain.types import Bool, Float64, Int64
 from mmtf import FOLDER, load

@@ -7,15 +7,13 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 
-from cinegrain.auto import AUTO, Auto
 from cinegrain.metrics.multilabel import macro_ap
 from cinegrain.models.genre_model import ModelSpec
-from cinegrain.models.settings import ModelSettings
+from cinegrain.settings import AUTO, FIXED, Auto, ModelSettings, TrainSettings, current_section
+from cinegrain.training.arrays import TrailerArrays
 from cinegrain.training.coarse import CoarseResult, train_coarse
-from cinegrain.training.data import TrailerArrays
 from cinegrain.training.infer import predict_genres
-from cinegrain.training.settings import TrainSettings
-from cinegrain.training.share import SHARES, share_losses
+from cinegrain.training.linear_weight import WEIGHTS, weight_losses
 from cinegrain.training.split import Split
 from cinegrain.types import Float64, Int64
 from coarse_data import Task
@@ -46,7 +44,7 @@ class Effort:
 
 @dataclass(frozen=True, eq=False)
 class Tried:
-    """Macro mAP of a setting and of its variants that come for free; log losses at each of SHARES, if it has one."""
+    """Macro mAP of a setting and of its variants that come for free; log losses at each of WEIGHTS, if it has one."""
 
     scores: Sequence[tuple["Choice", float]]
     shares: Float64 | None = None
@@ -94,8 +92,8 @@ class Network:
         scores = [
             (replace(self, epochs=e.epoch + 1), e.val_map or 0.0) for e in result.history if (e.epoch + 1) % step == 0
         ]
-        chosen = self.model.linear_share == AUTO and result.model.linear is not None
-        shares = share_losses(result.model, self._arrays(task), task.labels, held) if chosen else None
+        chosen = self.model.linear_weight == AUTO and result.model.linear is not None
+        shares = weight_losses(result.model, self._arrays(task), task.labels, held) if chosen else None
         return Tried(scores, shares)
 
     def probabilities(self, task: Task, effort: Effort, seed: int) -> Float64:
@@ -109,7 +107,7 @@ class Network:
     def _fit(self, task: Task, split: Split, effort: Effort, seed: int) -> CoarseResult:
         arrays = self._arrays(task)
         spec = ModelSpec(arrays.dimensions, task.modalities, task.genres, self.model)
-        settings = replace(self.train, epochs=effort.epochs, patience=effort.patience, min_epochs=1)
+        settings = replace(self.train, epochs=effort.epochs, patience=effort.patience)
         if task.val is None:
             settings = replace(self.train, epochs=self.epochs, patience=0)
         return train_coarse(arrays, task.labels, split, spec, settings, seed=seed)
@@ -122,11 +120,12 @@ def network_from(chosen: Mapping[str, Any]) -> Network:
 
 
 def _known(kind: type[Any], values: Mapping[str, Any]) -> Any:
-    """Settings from a row, perhaps an earlier version's: what is gone is left out, and 0 or -1 may stand for `auto`."""
-    defaults = {field.name: field.default for field in fields(kind)}
-    once: dict[str, int] = dict.fromkeys(("width", "members", "batch", "learning_rate"), 0)
-    once |= dict.fromkeys(("dropout", "weight_decay", "ridge"), -1)
-    return kind(**{k: AUTO if once.get(k) == v else v for k, v in values.items() if k in defaults})
+    """Settings from a row, perhaps an earlier version's: what is gone is left out."""
+    section, names = kind.__name__.removesuffix("Settings").lower(), {field.name for field in fields(kind)}
+    found = (
+        current_section(section, {name: value}) for name, value in values.items() if f"{section}.{name}" not in FIXED
+    )
+    return kind(**{name: value for one in found for name, value in one.items() if name in names})
 
 
 @dataclass(frozen=True)
@@ -150,10 +149,10 @@ def candidates(task: Task, effort: Effort) -> Candidates:
     """Every model of the table, in its order."""
     many = len(task.train) > 5_000
     batch: int | Auto = AUTO if many else 64
-    plain, ours = TrainSettings(batch=batch, averaging=0.0), TrainSettings(batch=batch)
-    alone = ModelSettings(members=1, linear_share=0.0)
+    plain, ours = TrainSettings(batch_size=batch, ema_decay=0.0), TrainSettings(batch_size=batch)
+    alone = ModelSettings(ensemble_size=1, linear_weight=0.0)
     mlps = [
-        Network(replace(alone, fusion="concat", width=w, dropout=d), replace(plain, learning_rate=rate))
+        Network(replace(alone, fusion="concat", hidden_dim=w, dropout=d), replace(plain, learning_rate=rate))
         for w, d in _MLPS[: effort.choices]
         for rate in ((AUTO, 2e-3) if many else (AUTO,))  # without averaged weights the usual one can be too large
     ]
@@ -164,8 +163,8 @@ def candidates(task: Task, effort: Effort) -> Candidates:
         "late-fused logistic regressions": Candidate([Logistic(LogisticSettings(c, late=True)) for c in strengths]),
         "concat + MLP": Candidate(mlps),
         DEFAULT: Candidate([Network(ModelSettings(), ours)]),
-        "gating, without linear classifier": Candidate([Network(ModelSettings(linear_share=0.0), ours)], like=DEFAULT),
-        "gating, one network, plain training": Candidate([Network(replace(alone, width=128, dropout=0.3), plain)]),
+        "gating, without linear classifier": Candidate([Network(ModelSettings(linear_weight=0.0), ours)], like=DEFAULT),
+        "gating, one network, plain training": Candidate([Network(replace(alone, hidden_dim=128, dropout=0.3), plain)]),
         "concat + MLP, trained as the default": Candidate([Network(ModelSettings(fusion="concat"), ours)], DEFAULT),
         "late fusion": Candidate([Network(ModelSettings(fusion="late"), ours)], like=DEFAULT),
         "gating, balanced loss": Candidate([Network(ModelSettings(), replace(ours, loss="balanced"))], like=DEFAULT),
@@ -200,6 +199,6 @@ def choose(candidate: Candidate, task: Task, effort: Effort) -> tuple[Choice, fl
     best = max(scores, key=lambda variant: np.mean(scores[variant]))
     score = float(np.mean(scores[best]))
     if isinstance(best, Network) and best.model in shares:
-        share = SHARES[int(np.argmin(np.mean(shares[best.model], axis=0)))]
-        best = replace(best, model=replace(best.model, linear_share=share))
+        share = WEIGHTS[int(np.argmin(np.mean(shares[best.model], axis=0)))]
+        best = replace(best, model=replace(best.model, linear_weight=share))
     return best, score

@@ -40,18 +40,17 @@ from sklearn.preprocessing import StandardScaler
 from cinegrain.discovery.clustering import Clusterer
 from cinegrain.discovery.genres import under_genres
 from cinegrain.discovery.kmeans import kmeans_clusterer
-from cinegrain.metrics.clustering import cluster_scores
-from cinegrain.metrics.probe import linear_probe_map
+from cinegrain.metrics.cluster_agreement import cluster_scores
+from cinegrain.metrics.linear_probe import linear_probe_map
 from cinegrain.models.genre_model import GenreModel, ModelSpec
-from cinegrain.models.settings import ModelSettings
 from cinegrain.runs.artifacts import write_text
 from cinegrain.search.criteria import ALIKE, GENRES
 from cinegrain.search.spaces import ExpertSpace
+from cinegrain.settings import FinetuneSettings, ModelSettings, TrainSettings
 from cinegrain.training.coarse import train_coarse
 from cinegrain.training.finetune import finetune
 from cinegrain.training.finetuned import Finetuned
 from cinegrain.training.infer import encode_all, predict_genres
-from cinegrain.training.settings import FinetuneSettings, TrainSettings
 from cinegrain.types import Float64, Int64
 from finedata import FineData, demo, digits, esc10, mmtf, mnist, simulated
 from finesets import auc_by_film, gain_interval, mean_auc
@@ -100,16 +99,14 @@ class Bench:
             data = self.data
             spec = ModelSpec(data.arrays.dimensions, data.modalities, data.genres, ModelSettings())
             rate = 2e-3 if len(data.split.train) > 5_000 else 1e-3
-            settings = TrainSettings(
-                epochs=self.effort.coarse_epochs, min_epochs=1, patience=10, batch=128, learning_rate=rate
-            )
+            settings = TrainSettings(epochs=self.effort.coarse_epochs, patience=10, batch_size=128, learning_rate=rate)
             self._coarse[seed] = train_coarse(data.arrays, data.labels, data.split, spec, settings, seed=seed).model
         return self._coarse[seed]
 
     def tuned(self, settings: FinetuneSettings, seed: int) -> Finetuned:
         if (settings, seed) not in self._tuned:
             data, epochs = self.data, self.effort.epochs
-            exact = replace(settings, epochs=epochs, batch=256, learning_rate=1e-3, prototypes=data.n_fine)
+            exact = replace(settings, epochs=epochs, batch_size=256, learning_rate=1e-3, n_subgenres=data.n_fine)
             self._tuned[settings, seed] = finetune(
                 self.coarse(seed), data.arrays, data.labels, data.split.train, exact, seed=seed
             )

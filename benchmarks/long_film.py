@@ -24,8 +24,8 @@ READ = """
 import json, sys, time
 from pathlib import Path
 from cinegrain.experts.registry import PRESETS, load_networks
-from cinegrain.places import cache_folder
-from cinegrain.media.settings import MediaSettings
+from cinegrain.urls import cache_folder
+from cinegrain.settings import MediaSettings
 from cinegrain.pipeline.extraction.embed import Embedder, Job
 
 def peak_mb():

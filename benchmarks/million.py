@@ -45,7 +45,7 @@ def main() -> None:
         run = args.scratch or Path(folder) / "run"
         size = ["--trailers", str(trailers), "--scale-dimensions", str(args.scale_dimensions)]
         simulated = alone(["simulate", str(run), "--pooled", *size, "--json"])
-        epochs = ["--train.epochs", str(args.epochs), "--train.min_epochs", "1"]
+        epochs = ["--train.epochs", str(args.epochs)]
         trained = alone(["train", str(run), *epochs, "--json"])
         history = trained.pop("answer")["history"]
         result = {

@@ -299,7 +299,7 @@ def silence() -> str:
         wholes.append({"measure": title, "b": f"{before[name]:.3f}", "a": f"{after[name]:.3f}"})
     return page(
         "Silence in films",
-        "Does harmless silence change what a film is taken for? Silence is put into films of the demo and into "
+        "Does harmless silence change a prediction? Silence is put into films of the demo and into "
         "openly licensed clips; *before* and *after* pauses were removed ahead of the audio experts ([ADR "
         "31](../adr/0031-the-sound-that-is-heard.md)). Re-encoding shows how many answers change anyway, and is "
         "not part of the totals.",

@@ -20,14 +20,13 @@ from sklearn.metrics import roc_auc_score
 from cinegrain.config import load_settings
 from cinegrain.explain.familiarity import fit_familiarity
 from cinegrain.models.genre_model import ModelSpec
-from cinegrain.models.settings import ModelSettings
 from cinegrain.pipeline.learning.train import RunData, load_data
 from cinegrain.runs.catalog import load_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.provenance import provenance
+from cinegrain.settings import ModelSettings, SplitSettings, TrainSettings
 from cinegrain.training.coarse import train_coarse
 from cinegrain.training.infer import predict_genres
-from cinegrain.training.settings import SplitSettings, TrainSettings
 from cinegrain.training.split import Split, split_by_title
 from cinegrain.types import Float64
 

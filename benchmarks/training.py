@@ -53,17 +53,18 @@ from torch.utils.data import DataLoader, Dataset
 from cinegrain.config import Settings
 from cinegrain.models.batch import SceneBatch
 from cinegrain.models.genre_model import GenreModel, ModelSpec
-from cinegrain.models.settings import ModelSettings, for_films
+from cinegrain.models.shape import for_films
 from cinegrain.pipeline.learning.train import RunData, load_data
 from cinegrain.runs.artifacts import read_json
 from cinegrain.runs.catalog import load_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
+from cinegrain.settings import ModelSettings, TrainSettings
+from cinegrain.training.arrays import ExpertArray, TrailerArrays
 from cinegrain.training.coarse import train_coarse
-from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.infer import BATCH as LOOK
 from cinegrain.training.infer import predict_genres
-from cinegrain.training.settings import TrainSettings
+from cinegrain.training.plan import plan_for
 from cinegrain.training.split import Split
 from cinegrain.training.step import Stepper
 from cinegrain.types import MODALITIES, Int64
@@ -185,7 +186,7 @@ def measure_plain(way: str, scratch: Path) -> dict[str, Any]:
     dimensions = {name: files[0][name].shape[1] for name in EXPERTS}
     modalities = {name: name.partition("_")[0] for name in dimensions}
     model = GenreModel(ModelSpec(dimensions, modalities, tuple(read_json(scratch / "genres.json")), shape))
-    batch = 32 if way.endswith("32") else TrainSettings().for_films(n_train).batch
+    batch = 32 if way.endswith("32") else plan_for(TrainSettings(), n_train).batch_size
     n = len(files) // PLAIN_SHARE
     held = Files(scratch / "npz")
     held.paths, files.paths = files.paths[n // 4 * 3 : n], files.paths[: n // 4 * 3]
@@ -260,8 +261,8 @@ def measure_train(data: RunData) -> dict[str, Any]:
     held = len(order) // 5
     split = Split(np.sort(order[2 * held :]), np.sort(order[:held]), np.sort(order[held : 2 * held]))
     spec = ModelSpec(data.arrays.dimensions, data.modalities, data.genres, ModelSettings())
-    batch = TrainSettings().for_films(round(0.6 * len(data.trailers))).batch
-    settings = TrainSettings(epochs=EPOCHS, min_epochs=1, batch=batch)
+    batch = plan_for(TrainSettings(), round(0.6 * len(data.trailers))).batch_size
+    settings = TrainSettings(epochs=EPOCHS, batch_size=batch)
     ends: list[tuple[float, float]] = []
     with Watched() as watched:
         train_coarse(
@@ -373,8 +374,10 @@ def overheads_s(data: RunData, model: GenreModel) -> tuple[float, float]:
         name: ExpertArray(array.vectors[films, :8], films, np.arange(17))
         for name, array in data.arrays.pooled().experts.items()
     }
-    narrow = replace(model.spec, dimensions=dict.fromkeys(means, 8), settings=replace(model.spec.settings, width=8))
-    arrays, settings = TrailerArrays(means), TrainSettings(epochs=1, min_epochs=1, batch=2)
+    narrow = replace(
+        model.spec, dimensions=dict.fromkeys(means, 8), settings=replace(model.spec.settings, hidden_dim=8)
+    )
+    arrays, settings = TrailerArrays(means), TrainSettings(epochs=1, batch_size=2)
     with Watched() as watched:
         train_coarse(arrays, data.labels[films], Split(films[:8], films[8:12], films[12:]), narrow, settings, seed=0)
     target = torch.from_numpy(data.labels[films].astype(np.float32))

@@ -59,12 +59,12 @@ for match in run.search(sounds_like=first["title"], looks_like=other, words="mus
 
 title("A film by a misspelt title")
 try:
-    run.explain(first["title"][:-1])
+    run.predict(first["title"][:-1])
 except cg.CinegrainError as error:
     print(error)
 
 title("What a film is, and why")
-show(run.explain(first["title"]))
+show(run.predict(first["title"]))
 
 with tempfile.TemporaryDirectory() as place:
     work = Path(place)

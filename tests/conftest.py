@@ -10,8 +10,8 @@ import pytest
 from cinegrain.experts.base import Network
 from cinegrain.experts.registry import PRESETS, load_networks
 from cinegrain.extras import EXTRAS, missing_package
-from cinegrain.places import cache_folder
 from cinegrain.types import CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, FLOW_HEIGHT, FLOW_WIDTH, Float32, Scene, UInt8
+from cinegrain.urls import cache_folder
 from tests.finished_run import cinegrain, cinegrain_here, corpus, finished
 
 __all__ = ["cinegrain", "cinegrain_here", "corpus", "finished"]  # fixtures

@@ -23,16 +23,8 @@ if TYPE_CHECKING:
 FAST = [
     "--train.epochs",
     "30",
-    "--train.min_epochs",
-    "5",
     "--finetune.epochs",
     "5",
-    "--discover.restarts",
-    "3",
-    "--discover.stability_seeds",
-    "2",
-    "--discover.stability_subsamples",
-    "2",
 ]
 
 

@@ -92,11 +92,11 @@ def test_a_file_is_meant_where_no_film_is_called_like_it(tmp_path: Path) -> None
 def test_the_same_sentence_everywhere(finished: Path, run: cg.FittedRun, cinegrain_here: Cinegrain) -> None:
     title = run.films["title"].to_pylist()[0]
     sentence = f"There is no film {title + 'x'!r} in this run"
-    for ask in (run.similar, run.explain, run.search):
+    for ask in (run.similar, run.predict, run.search):
         with pytest.raises(NotFoundError, match=sentence) as caught:
             ask(title + "x")
         assert f"Did you mean {title!r}?" in str(caught.value)
-    for command in (("explain",), ("similar",), ("search", "--like")):
+    for command in (("predict",), ("similar",), ("search", "--like")):
         done = cinegrain_here(command[0], finished, *command[1:], title + "x")
         assert done.code == 1
         assert sentence in done.err
@@ -204,7 +204,7 @@ def test_predict_gives_what_the_command_gives(
     assert one.influence[one.genres[0].name] == one.genres[0].influence
     assert one.reasons[0].startswith(one.genres[0].name)
     assert [match.title for match in one.neighbours] == [row["title"] for row in told["neighbours"]]
-    known = run.explain(run.films["title"].to_pylist()[0])
+    known = run.predict(run.films["title"].to_pylist()[0])
     assert {genre.name for genre in known.genres} == set(genres)
 
 
@@ -227,7 +227,7 @@ def test_a_broken_film_costs_no_other_its_result(run: cg.FittedRun, films: list[
 def test_search_and_similar(finished: Path, run: cg.FittedRun, films: list[Path], cinegrain_here: Cinegrain) -> None:
     title = run.films["title"].to_pylist()[0]
     found = run.search(sounds_like=title, looks_like=films[2], top_k=5)
-    asked = ("--sounds-like", title, "--looks-like", films[2], "--top", 5, "--json")
+    asked = ("--sounds-like", title, "--looks-like", films[2], "--top-k", 5, "--json")
     told = cinegrain_here("search", finished, *asked).json["films"]
     assert [match.trailer_id for match in found] == [row["trailer_id"] for row in told]
     assert found[0].score == pytest.approx(told[0]["score"], abs=1e-6)
@@ -237,7 +237,7 @@ def test_search_and_similar(finished: Path, run: cg.FittedRun, films: list[Path]
     with pytest.raises(ConfigError, match="found smell=1"):
         run.search(title, weights={"smell": 1})
     near = run.similar(title.upper(), by="audio", top_k=3)
-    told = cinegrain_here("similar", finished, title, "--by", "audio", "--top", 3, "--json").json["neighbours"]
+    told = cinegrain_here("similar", finished, title, "--by", "audio", "--top-k", 3, "--json").json["neighbours"]
     assert [match.trailer_id for match in near] == [row["trailer_id"] for row in told]
     ids = [match.trailer_id for match in run.similar(films[0], top_k=1)]
     assert ids == ["film-0001"], "the file of a film is most like that film"

@@ -21,19 +21,19 @@ from cinegrain.results import Failure, Match, Matches, Prediction
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Watcher
 from cinegrain.terminal import watching
-from cinegrain.types import MODALITIES, JsonObject
+from cinegrain.types import MODALITIES, JsonObject, Source
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from cinegrain.curation import Atlas, SubGenre
     from cinegrain.pipeline.answers.answer import Answers
-    from cinegrain.pipeline.run import RunSummary
-    from cinegrain.pipeline.vectors import VectorOptions
+    from cinegrain.pipeline.import_vectors import VectorOptions
+    from cinegrain.pipeline.stages import RunSummary
     from cinegrain.web.server import Server
 
 log = logging.getLogger(__name__)
-_Opener = Callable[[int], AbstractContextManager[Predictor]]
+_Opener = Callable[[Sequence[Source]], AbstractContextManager[Predictor]]
 
 
 def fit(
@@ -64,7 +64,7 @@ def fit(
         columns: Columns of the catalogue by other names, for example {"file": "Datei", "genres": "Genre"}.
         genre_map: Table with the columns from and to, which changes genre names.
         vectors: Instead of videos, vectors computed elsewhere: .npz, .parquet, .csv, .pkl, or a Zarr folder.
-        vectors_format: auto, vectors, mmx, movienet or trailers12k.
+        vectors_format: auto, vectors, mmx or trailers12k.
         modality: Modality of each kind of vectors by its name, for example {"vggish": "audio"}.
         remap: Where tensors named in an MMX pickle are now: old beginnings of paths and new ones.
         as_given: With vectors, change no value; refuse missing or too large ones.
@@ -83,8 +83,8 @@ def fit(
         CinegrainError: If anything else keeps the run from being finished, such as a full disk.
     """
     require("cinegrain.fit", "train", "report")
+    from cinegrain.pipeline.import_vectors import VectorOptions
     from cinegrain.pipeline.reading import make_reading
-    from cinegrain.pipeline.vectors import VectorOptions
 
     reading = make_reading(columns or {}, _path(genre_map))
     summary = run_all_stages(
@@ -122,12 +122,12 @@ def run_all_stages(
     if videos and vectors:
         raise ConfigError("Give a folder of videos or --vectors, not both.")
     if vectors:
-        from cinegrain.pipeline.vectors import run_vectors
+        from cinegrain.pipeline.import_vectors import run_vectors
 
         return run_vectors(vectors, catalog, out, settings, watcher, options)
     if not videos or not catalog:
         raise ConfigError("Give a folder of videos and its --catalog, or --vectors with a --catalog.")
-    from cinegrain.pipeline.run import run_all
+    from cinegrain.pipeline.stages import run_all
 
     reading = options.reading
     return run_all(source(videos), catalog, out, settings, watcher, retry_failed=retry_failed, reading=reading)
@@ -218,10 +218,11 @@ class FittedRun:
     def predict(
         self, films: Films, *, top_k: int = 5, progress: bool = True
     ) -> Prediction | Iterator[Prediction | Failure]:
-        """Genres, sub-genre, reasons and neighbours of films never seen.
+        """Genres, sub-genre, reasons and neighbours of films.
 
         Args:
-            films: A file or its address; or several, where folders stand for the videos in them.
+            films: A video file or URL, or the id or title of a film of the run; or several, where folders stand for the
+                videos in them.
             top_k: Number of neighbours.
             progress: Show progress on stderr.
 
@@ -231,20 +232,19 @@ class FittedRun:
 
         Raises:
             MediaError: If a single film cannot be read.
-            ConfigError: If the run was made from vectors computed elsewhere.
+            NotFoundError: If a single film is neither a file nor in the run, or several have the title.
+            ConfigError: If it is a file, and the run was made from vectors computed elsewhere.
         """
-        from cinegrain.pipeline.answers.predict import run_predictor
+        from cinegrain.pipeline.answers.predict import is_file, run_predictor
 
-        return _predict(lambda n: run_predictor(self._run, n_films=n, top_k=top_k), films, progress)
+        if isinstance(films, str | Path) and not is_file(source(film_text(films))):
+            answers = self._asked()
+            return answers.predict(answers.film(film_text(films)), top_k=top_k)
 
-    def explain(self, film: str | Path, *, top_k: int = 5) -> Prediction:
-        """The same for a film of the run, by id or title.
+        def opened(places: Sequence[Source]) -> AbstractContextManager[Predictor]:
+            return run_predictor(self._run, n_films=sum(map(is_file, places)), top_k=top_k)
 
-        Raises:
-            NotFoundError: If there is no such film, or several have the title.
-        """
-        answers = self._asked()
-        return answers.predict(answers.film(film_text(film)), top_k=top_k)
+        return _predict(opened, films, progress)
 
     def similar(self, film: str | Path, *, by: str | None = None, top_k: int = 10) -> Matches:
         """Films most like one in what the model learned.
@@ -314,7 +314,7 @@ class FittedRun:
             MediaError: If a file cannot be read.
         """
         from cinegrain.search.find import search_films, search_scenes
-        from cinegrain.search.query import likes_of, make_query, split_weights
+        from cinegrain.search.query import check_query, likes_of, make_query, split_weights
 
         by_mode, word_weight = split_weights(weights or {})
         wanted = likes_of(
@@ -328,6 +328,7 @@ class FittedRun:
             at_s=at_s,
         )
         asked = [word.strip() for word in (words.split(",") if isinstance(words, str) else words) if word.strip()]
+        check_query(wanted, asked)
         library = self._live.library()
         query = make_query(library, wanted, words=asked, word_weight=word_weight)
         if scenes:
@@ -375,7 +376,7 @@ class FittedRun:
 
     def to_dict(self) -> JsonObject:
         """The main figures: `genres`, `subgenres`, `test_map` with its interval, `report` and so on."""
-        from cinegrain.pipeline.run import headline
+        from cinegrain.pipeline.stages import headline
 
         return headline(self._run)
 
@@ -420,7 +421,7 @@ class Model:
 
     def predict(self, films: Films, *, progress: bool = True) -> Prediction | Iterator[Prediction | Failure]:
         """Genres of films, with reasons; as `FittedRun.predict`, without sub-genre and neighbours."""
-        return _predict(lambda n: exported_predictor(self.folder, n_films=n), films, progress)
+        return _predict(lambda places: exported_predictor(self.folder, n_films=len(places)), films, progress)
 
     def __repr__(self) -> str:
         return f"<model {self.folder}: {', '.join(self.genres)}>"
@@ -438,7 +439,7 @@ def load_model(folder: str | Path) -> Model:
 def _predict(opened: _Opener, films: Films, progress: bool) -> Prediction | Iterator[Prediction | Failure]:
     if isinstance(films, str | Path):
         place = source(film_text(films))
-        with opened(1) as predictor, watching(progress).stage("Looking and listening") as on_step:
+        with opened([place]) as predictor, watching(progress).stage("Embedding films") as on_step:
             found = predictor.one(place)
             on_step(1, 1, source_name(place))
         if isinstance(found, Failure):
@@ -447,7 +448,7 @@ def _predict(opened: _Opener, films: Films, progress: bool) -> Prediction | Iter
     places = places_of(films)
 
     def each() -> Iterator[Prediction | Failure]:
-        with opened(len(places)) as predictor, watching(progress).stage("Looking and listening") as on_step:
+        with opened(places) as predictor, watching(progress).stage("Embedding films") as on_step:
             for done, found in enumerate(predictor.each(places), start=1):
                 on_step(done, len(places), source_name(source(found.path)))
                 yield found

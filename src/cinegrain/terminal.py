@@ -12,6 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cinegrain.runs.progress import OnStep, Silent, Watcher
 
 err = Console(stderr=True)
+notes = Console(stderr=True)
+"""For what `--quiet` leaves out."""
 _PLAIN_EVERY_S = 10.0
 
 
@@ -49,12 +51,14 @@ class Interrupt:
 
 
 def watcher() -> Watcher:
-    """Bars on a terminal, plain lines elsewhere."""
+    """Bars on a terminal, plain lines elsewhere, nothing if `notes` is quiet."""
+    if notes.quiet:
+        return Silent()
     return Bars() if err.is_terminal else Lines()
 
 
 def watching(progress: bool) -> Watcher:
-    """`watcher`, or nobody."""
+    """`watcher`, or a silent one."""
     return watcher() if progress else Silent()
 
 

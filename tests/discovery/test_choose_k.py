@@ -4,7 +4,7 @@ from tests.discovery.test_clusterers import planted, unit
 from cinegrain.discovery.choose_k import KPoint, best_number, choose_k
 from cinegrain.discovery.clustering import Clustering
 from cinegrain.discovery.kmeans import kmeans_clusterer
-from cinegrain.discovery.settings import DiscoverSettings
+from cinegrain.settings import DiscoverSettings
 from cinegrain.types import Bool, Float64
 
 
@@ -23,14 +23,14 @@ def test_the_rule_by_hand() -> None:
 def test_planted_groups_hold_and_cuts_through_blobs_of_two_genres_do_not() -> None:
     points, _ = planted(n=150)
     no_genres = np.zeros((150, 2), dtype=bool)
-    found = choose_k(points[:, None], no_genres, DiscoverSettings(k_max=9), cluster=kmeans_clusterer(3), seed=0)
+    found = choose_k(points[:, None], no_genres, DiscoverSettings(max_clusters=9), cluster=kmeans_clusterer(3), seed=0)
     assert found.k == 6
     assert "come back and stand out" in found.criterion
     rng = np.random.default_rng(0)
     genre = np.arange(150) % 2
     blobs = unit(2 * np.eye(12)[genre] + 0.6 * rng.normal(size=(150, 12)))
     labels = np.eye(2, dtype=bool)[genre]
-    found = choose_k(blobs[:, None], labels, DiscoverSettings(k_max=6), cluster=kmeans_clusterer(3), seed=0)
+    found = choose_k(blobs[:, None], labels, DiscoverSettings(max_clusters=6), cluster=kmeans_clusterer(3), seed=0)
     assert "at no number" in found.criterion, "the genres explain the two groups"
 
 
@@ -58,7 +58,7 @@ def test_the_clusterer_that_is_used_is_measured_and_knows_the_genres_of_its_film
         asked.append(k)
         return kmeans_clusterer(1)(points, k, seed=seed)
 
-    settings = DiscoverSettings(k_max=4)
+    settings = DiscoverSettings(max_clusters=4)
     found = choose_k(blobs[:, None], labels, settings, cluster=by_given_genre, quick=kmeans_clusterer(1), seed=0)
     assert set(asked) == {point.k for point in found.curve} == {2, 3, 4}
 
@@ -68,7 +68,7 @@ def test_sub_genres_under_genres_are_no_fewer_than_genres() -> None:
     labels = np.eye(5, dtype=bool)[np.arange(150) % 5]
     lowest = {}
     for clusterer in ("genres", "kmeans"):
-        settings = DiscoverSettings(clusterer=clusterer, k_max=9)
+        settings = DiscoverSettings(clusterer=clusterer, max_clusters=9)
         curve = choose_k(points[:, None], labels, settings, cluster=kmeans_clusterer(1), seed=0).curve
         lowest[clusterer] = curve[0].k
     assert lowest == {"genres": 5, "kmeans": 2}

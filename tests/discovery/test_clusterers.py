@@ -7,9 +7,9 @@ from scipy.special import log_softmax
 from cinegrain.discovery.clusterers import make_clusterer
 from cinegrain.discovery.clustering import Clusterer, fitted_temperature
 from cinegrain.discovery.kmeans import spherical_kmeans
-from cinegrain.discovery.settings import CLUSTERERS, DiscoverSettings
 from cinegrain.errors import ConfigError, DataError
-from cinegrain.metrics.clustering import cluster_scores
+from cinegrain.metrics.cluster_agreement import cluster_scores
+from cinegrain.settings import CLUSTERERS, DiscoverSettings
 
 D, K = 24, 6
 
@@ -30,7 +30,7 @@ def planted(n: int = 150, noise: float = 0.12, seed: int = 1) -> tuple[np.ndarra
 
 @pytest.fixture(params=CLUSTERERS)
 def cluster(request: pytest.FixtureRequest) -> Clusterer:
-    return make_clusterer(DiscoverSettings(clusterer=request.param, restarts=5))
+    return make_clusterer(request.param, restarts=5)
 
 
 def test_planted_groups_are_found(cluster: Clusterer) -> None:

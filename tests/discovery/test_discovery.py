@@ -2,16 +2,15 @@ import numpy as np
 import pytest
 
 from cinegrain.atlas.cards import Films, build_atlas
-from cinegrain.discovery import layout
 from cinegrain.discovery.choose_k import choose_k
 from cinegrain.discovery.clustering import unit_rows
 from cinegrain.discovery.kmeans import kmeans_clusterer, spherical_kmeans
-from cinegrain.discovery.layout import map_layout
-from cinegrain.discovery.settings import DiscoverSettings
+from cinegrain.discovery.map_layout import map_layout
 from cinegrain.discovery.stability import Stability
 from cinegrain.errors import DataError
-from cinegrain.metrics.clustering import cluster_scores
+from cinegrain.metrics.cluster_agreement import cluster_scores
 from cinegrain.naming.terms import Term, TermCounts, distinctive_terms, label_words
+from cinegrain.settings import DiscoverSettings
 
 NO_GENRES = np.zeros((120, 3), dtype=bool)
 
@@ -62,10 +61,14 @@ def test_silhouette_finds_the_planted_number_and_shows_its_curve() -> None:
 
 
 def test_asked_for_k_is_taken() -> None:
-    choice = choose_k(planted()[0][:, None], NO_GENRES, DiscoverSettings(k=4), cluster=kmeans_clusterer(2), seed=0)
+    choice = choose_k(
+        planted()[0][:, None], NO_GENRES, DiscoverSettings(n_clusters=4), cluster=kmeans_clusterer(2), seed=0
+    )
     assert (choice.k, choice.criterion) == (4, "asked for")
     with pytest.raises(DataError, match="only 120"):
-        choose_k(planted()[0][:, None], NO_GENRES, DiscoverSettings(k=121), cluster=kmeans_clusterer(2), seed=0)
+        choose_k(
+            planted()[0][:, None], NO_GENRES, DiscoverSettings(n_clusters=121), cluster=kmeans_clusterer(2), seed=0
+        )
     with pytest.raises(DataError, match="at least 3"):
         choose_k(planted()[0][:2, None], NO_GENRES[:2], DiscoverSettings(), cluster=kmeans_clusterer(2), seed=0)
 
@@ -171,7 +174,7 @@ def test_a_map_of_very_many_lays_out_a_sample_and_places_the_rest_among_it(monke
     truth = rng.integers(0, 6, 900)
     points = rng.normal(size=(6, 20))[truth] + 0.4 * rng.normal(size=(900, 20))
     points /= np.linalg.norm(points, axis=1, keepdims=True)
-    monkeypatch.setattr(layout, "_MOST_FOR_TSNE", 300)
+    monkeypatch.setattr("cinegrain.discovery.map_layout._MOST_FOR_TSNE", 300)
     places = map_layout(points, seed=0)
     chosen = np.sort(np.random.default_rng(0).choice(900, 300, replace=False))
     np.testing.assert_array_equal(places[chosen], map_layout(points[chosen], seed=0))

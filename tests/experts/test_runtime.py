@@ -13,16 +13,17 @@ import onnx
 import pytest
 from tests.conftest import make_scene
 
-from cinegrain.config import ExtractSettings, Settings
+from cinegrain.config import Settings
 from cinegrain.errors import ConfigError, DataError, WeightsError
 from cinegrain.experts import quantise
 from cinegrain.experts.base import ExpertCard, Family, mean_by_scene
 from cinegrain.experts.graph import GraphBuilder, open_graph, run_batched
 from cinegrain.experts.quantise import quantise_family
-from cinegrain.experts.runtime import Engine, Feed, Runtime, eight_bit_path, note_path, quantised_for, read_quantised
+from cinegrain.experts.runtime import Feed, Runtime, eight_bit_path, note_path, quantised_for, read_quantised
 from cinegrain.pipeline.extraction.extract import vectors_key
-from cinegrain.places import cache_folder
+from cinegrain.settings import Engine, ExtractSettings
 from cinegrain.types import Float32, Scene, SceneEmbedding
+from cinegrain.urls import cache_folder
 
 CARD = ExpertCard("image_toy", "image", 24, "frames", "Random layers.", None, (), "MIT", "none")
 SIDE = 16

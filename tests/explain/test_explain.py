@@ -12,7 +12,7 @@ from cinegrain.explain.neighbours import expert_contributions, nearest, nearest_
 from cinegrain.explain.shapley import coalition_masks, shapley_values
 from cinegrain.models.batch import SceneBatch
 from cinegrain.models.genre_model import GenreModel, ModelSpec
-from cinegrain.models.settings import ModelSettings
+from cinegrain.settings import ModelSettings
 
 NAMES = ("audio", "location", "motion", "image")
 
@@ -54,7 +54,7 @@ def model() -> GenreModel:
     torch.manual_seed(0)
     dimensions = dict(zip(NAMES, (5, 4, 3, 6), strict=True))
     return GenreModel(
-        ModelSpec(dimensions, {n: n for n in NAMES}, ("A", "B"), ModelSettings(width=4, dropout=0.0))
+        ModelSpec(dimensions, {n: n for n in NAMES}, ("A", "B"), ModelSettings(hidden_dim=4, dropout=0.0))
     ).eval()
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from cinegrain.errors import MediaError
 from cinegrain.media.content import DEMUXERS
 from cinegrain.media.probe import open_media
-from cinegrain.media.reader import TrailerReader
-from cinegrain.media.settings import MediaSettings
+from cinegrain.media.trailer_reader import TrailerReader
+from cinegrain.settings import MediaSettings
 
 MakeFilm = Callable[..., Path]
 Picture = NDArray[np.uint8]

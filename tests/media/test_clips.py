@@ -1,6 +1,6 @@
 """Clips for action networks: right pictures at right times, few of them, and none unless asked for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,11 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cinegrain.errors import ConfigError
 from cinegrain.media.pictures import Picture as ScreenPicture
-from cinegrain.media.reader import TrailerReader
 from cinegrain.media.scenes import FIRST_SAMPLE_S, SceneBuilder, SceneParts
-from cinegrain.media.settings import MediaSettings
+from cinegrain.media.trailer_reader import TrailerReader
 from cinegrain.types import CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, Scene
 
 MakeFilm = Callable[..., Path]
@@ -22,8 +20,8 @@ Picture = NDArray[np.uint8]
 FPS, PERIOD_S = 15.0, 4.0
 
 
-def read(path: Path, media: MediaSettings | None = None, *, with_clips: bool = True) -> list[Scene]:
-    with TrailerReader(path, media, with_clips=with_clips) as reader:
+def read(path: Path, *, with_clips: bool = True, cuts_s: Sequence[float] | None = None) -> list[Scene]:
+    with TrailerReader(path, with_clips=with_clips, cuts_s=cuts_s) as reader:
         return list(reader.scenes())
 
 
@@ -45,21 +43,21 @@ def test_clips_hold_the_last_picture_at_or_before_each_moment(
     starts_s = np.concatenate([[0.0], np.cumsum(steps)[:-1]]).round(3)
     path = film("film.mkv", [numbered(i) for i in range(200)], times_s=starts_s.tolist())
     n_clips = 0
-    for scene in read(path, MediaSettings(clip_period_s=1.5, clip_limit=100, cut_ratio=20)):
+    for scene in read(path, cuts_s=()):
         n_clips += assert_shows_what_was_on_screen(scene, starts_s, read_number)
         assert scene.clips.shape[1:] == (CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, 3)
         np.testing.assert_allclose(np.diff(scene.clip_times_s, axis=1), 1 / FPS, atol=1e-9)
-        np.testing.assert_allclose(np.diff(scene.clip_times_s[:, 0]), 1.5, atol=1e-9)
+        np.testing.assert_allclose(np.diff(scene.clip_times_s[:, 0]), PERIOD_S, atol=1e-9)
         assert (scene.clip_times_s >= scene.start_s).all()
         assert (scene.clip_times_s < scene.end_s).all()
-    assert n_clips >= 4
+    assert n_clips >= 2
 
 
 def test_short_scenes_are_filled_up_with_their_last_picture(
     film: MakeFilm, numbered: Callable[[int], Picture], read_number: Callable[[Picture], int]
 ) -> None:
     path = film("film.mkv", [numbered(i) for i in range(20)], codec="ffv1", pix_fmt="bgr0")  # 0.8 s
-    (scene,) = read(path, MediaSettings(cut_ratio=20))  # so that growing numbers are no cuts
+    (scene,) = read(path, cuts_s=())  # growing numbers would be cuts
     seen = [read_number(picture) for picture in scene.clips[0]]
     # From 0.3 s in steps of 1/15 s while the film lasts: eight moments, then the last again and again.
     expected = [int((FIRST_SAMPLE_S + j / FPS) * 25 + 1e-6) for j in range(8)]
@@ -162,10 +160,3 @@ def test_a_clip_waits_for_the_picture_to_come_out_of_the_black() -> None:
     assert scene.clips[0][0][0] == pytest.approx(0.9)
     (dark,), _ = build([0.1] * 30, set(), set(range(30)), 30.0)
     assert dark.clips == []
-
-
-def test_settings_are_checked() -> None:
-    with pytest.raises(ConfigError, match=r"media\.clip_limit"):
-        MediaSettings(clip_limit=0)
-    with pytest.raises(ConfigError, match=r"media\.clip_fps"):
-        MediaSettings(clip_fps=0)

@@ -8,7 +8,6 @@ import pytest
 from numpy.typing import NDArray
 
 from cinegrain.media.cuts import CutDetector, is_near_black, picture_change
-from cinegrain.media.settings import MediaSettings
 
 Small = NDArray[np.uint8]
 FPS = 24
@@ -32,16 +31,10 @@ def shifted(picture: Small, x: int, y: int) -> Small:
 
 def cuts_in(pictures: Sequence[Small], fps: float = FPS) -> list[int]:
     """Numbers of the pictures at which a cut is found."""
-    settings = MediaSettings()
-    detector = CutDetector(
-        ratio=settings.cut_ratio,
-        floor=settings.cut_floor,
-        n_neighbours=settings.cut_neighbours,
-        window_s=settings.cut_window_s,
-    )
+    detector = CutDetector()
     found_s: list[float] = []
     for i, picture in enumerate(pictures):
-        is_black = is_near_black(picture, settings.fade_black_level)
+        is_black = is_near_black(picture)
         for cut_s in detector.push(i / fps, picture, is_black=is_black):
             # Told no later than the window and one picture after.
             assert cut_s < i / fps
@@ -108,7 +101,7 @@ def test_a_fade_through_black_is_one_cut_in_its_middle() -> None:
     down = [np.rint(BLACK + (scene(10) - BLACK.astype(float)) * k).astype(np.uint8) for k in np.linspace(1, 0, 20)]
     up = [np.rint(BLACK + (scene(11) - BLACK.astype(float)) * k).astype(np.uint8) for k in np.linspace(0, 1, 20)]
     pictures = [scene(10)] * 30 + down + [BLACK] * 10 + up + [scene(11)] * 30
-    dark = [i for i, picture in enumerate(pictures) if is_near_black(picture, MediaSettings().fade_black_level)]
+    dark = [i for i, picture in enumerate(pictures) if is_near_black(picture)]
     assert len(dark) >= 12
     assert cuts_in(pictures) == [(dark[0] + dark[-1] + 1) // 2]
 
@@ -135,8 +128,8 @@ def test_one_picture_is_no_cut() -> None:
 def test_a_title_on_black_is_not_black() -> None:
     title = BLACK.copy()
     title[0, 40:44, 50:70] = 240
-    assert not is_near_black(title, 24)
-    assert is_near_black(BLACK, 24)
+    assert not is_near_black(title)
+    assert is_near_black(BLACK)
 
 
 def test_the_test_can_fail() -> None:

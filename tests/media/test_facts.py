@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cinegrain.media.facts import heard_track, read_as
-from cinegrain.media.settings import AUTO
+from cinegrain.settings import AUTO
 
 PLAIN: dict[str, Any] = {
     "width": 1280,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cinegrain.errors import ConfigError
-from cinegrain.media.settings import MediaSettings
+from cinegrain.settings import MediaSettings
 
 
 def test_every_setting_has_help() -> None:
@@ -25,9 +25,6 @@ def test_every_setting_has_help() -> None:
         ("max_scene_s", 0.5),
         ("cut_detector", "histogram"),
         ("cut_detector", 1),
-        ("cut_ratio", 0.5),
-        ("fade_black_level", 256),
-        ("silence_dbfs", 1),
         ("time_limit_s", 0),
     ],
 )

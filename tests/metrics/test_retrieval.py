@@ -3,7 +3,7 @@ import pytest
 
 from cinegrain.errors import ShapeError
 from cinegrain.metrics import retrieval
-from cinegrain.metrics.probe import linear_probe_map
+from cinegrain.metrics.linear_probe import linear_probe_map
 from cinegrain.metrics.retrieval import retrieval_scores
 
 

@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from cinegrain.auto import AUTO, Auto
 from cinegrain.errors import ConfigError
 from cinegrain.explain.influence import expert_influence
 from cinegrain.models.batch import SceneBatch
 from cinegrain.models.fusion import ConcatFusion, LateFusion
 from cinegrain.models.genre_model import GenreModel, ModelSpec
-from cinegrain.models.settings import BY_FILMS, FUSIONS, ModelSettings, for_films
+from cinegrain.models.shape import BY_FILMS, for_films
+from cinegrain.settings import AUTO, FUSIONS, Auto, ModelSettings
 
 DIMENSIONS = {"audio": 5, "location": 7, "motion": 3, "image": 6}
 GENRES = ("Action", "Comedy", "Drama")
@@ -20,7 +20,7 @@ N, S = 5, 4
 
 def make(fusion: str, *, members: int = 2, share: float | Auto = AUTO) -> GenreModel:
     torch.manual_seed(0)
-    settings = ModelSettings(fusion=fusion, width=8, members=members, dropout=0.3, linear_share=share)
+    settings = ModelSettings(fusion=fusion, hidden_dim=8, ensemble_size=members, dropout=0.3, linear_weight=share)
     model = GenreModel(ModelSpec(DIMENSIONS, {name: name for name in DIMENSIONS}, GENRES, settings))
     g = torch.Generator().manual_seed(1)
     model.set_statistics(
@@ -180,7 +180,7 @@ def test_the_linear_classifier_leaves_the_embedding_alone(batch: SceneBatch) -> 
             parameter.mul_(-3)
     assert model.encode(batch).equal(before)
     model.zero_grad()
-    model.answers(model.pool(batch), batch.present(list(DIMENSIONS)))[-1].sum().backward()  # type: ignore[no-untyped-call]
+    model.separate_logits(model.pool(batch), batch.present(list(DIMENSIONS)))[-1].sum().backward()  # type: ignore[no-untyped-call]
     assert all(p.grad is None or not p.grad.any() for p in model.members.parameters())
 
 
@@ -192,21 +192,21 @@ def slow_mean(scenes: Tensor, there: Tensor) -> np.ndarray:
 
 def test_what_is_left_open_goes_by_the_number_of_films() -> None:
     small, large = for_films(ModelSettings(), 100), for_films(ModelSettings(), 1_000_000)
-    assert small.width < large.width
-    assert small.members > large.members
+    assert small.hidden_dim < large.hidden_dim
+    assert small.ensemble_size > large.ensemble_size
     assert small.dropout > large.dropout
-    given = ModelSettings(width=7, members=2, dropout=0.0, linear_share=0.0)
+    given = ModelSettings(hidden_dim=7, ensemble_size=2, dropout=0.0, linear_weight=0.0)
     assert vars(for_films(given, 100)) == vars(given)
-    assert 0 < for_films(ModelSettings(), 100).linear_share < 1
+    assert 0 < for_films(ModelSettings(), 100).linear_weight < 1
     assert [row.films for row in BY_FILMS] == sorted(row.films for row in BY_FILMS)
 
 
 @pytest.mark.parametrize(
     "settings",
     [
-        {"linear_share": 1.0},
+        {"linear_weight": 1.0},
         {"fusion": "magic"},
-        {"width": 0},
+        {"hidden_dim": 0},
         {"dropout": -1.0},
     ],
 )

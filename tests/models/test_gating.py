@@ -9,7 +9,7 @@ from cinegrain.models.batch import SceneBatch
 from cinegrain.models.gating import CollaborativeGating
 from cinegrain.models.genre_model import GenreModel, ModelSpec
 from cinegrain.models.pooling import masked_mean
-from cinegrain.models.settings import ModelSettings
+from cinegrain.settings import ModelSettings
 
 DIMENSIONS = {"audio": 5, "location": 7, "motion": 3, "image": 6}
 WIDTH = 4
@@ -117,7 +117,7 @@ def test_gradients() -> None:
 
 def spec() -> ModelSpec:
     modalities = {name: name for name in DIMENSIONS}
-    return ModelSpec(DIMENSIONS, modalities, ("Action", "Comedy", "Drama"), ModelSettings(width=8, dropout=0.0))
+    return ModelSpec(DIMENSIONS, modalities, ("Action", "Comedy", "Drama"), ModelSettings(hidden_dim=8, dropout=0.0))
 
 
 def random_batch(n: int = 5, s: int = 4) -> SceneBatch:

@@ -7,20 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from cinegrain.atlas.arrivals import Arrivals, read_arrivals, write_arrivals
+from cinegrain.atlas.new_films import NewFilms, read_new_films, write_new_films
 from cinegrain.config import Settings, load_settings, save_settings
-from cinegrain.discovery.settings import DiscoverSettings
-from cinegrain.models.settings import ModelSettings
 from cinegrain.pipeline.answers.assign import place_again
 from cinegrain.pipeline.discover import discover
+from cinegrain.pipeline.import_vectors import VectorOptions, fill_dataset
 from cinegrain.pipeline.learning.train import fine_tune, load_data, train
-from cinegrain.pipeline.vectors import VectorOptions, fill_dataset
 from cinegrain.readers.choose import open_vectors
 from cinegrain.runs.catalog import Matched, load_matched, save_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
+from cinegrain.settings import DiscoverSettings, FinetuneSettings, ModelSettings, TrainSettings
 from cinegrain.store.reader import EmbeddingDataset
-from cinegrain.training.settings import FinetuneSettings, TrainSettings
 from cinegrain.types import JsonObject
 
 N_KINDS, N_OLD, N_NEW, N_STRANGE = 6, 180, 24, 24
@@ -63,10 +61,10 @@ def growing_run(folder: Path) -> Run:
     fill_dataset(run, open_vectors(folder / "v.npz", folder / "films.csv"), Settings(), Silent(), VectorOptions())
     settings = replace(
         load_settings(run.settings),
-        model=ModelSettings(width=16, dropout=0.1),
-        train=TrainSettings(epochs=25, min_epochs=5, learning_rate=5e-3),
+        model=ModelSettings(hidden_dim=16, dropout=0.1),
+        train=TrainSettings(epochs=25, learning_rate=5e-3),
         finetune=FinetuneSettings(epochs=1),
-        discover=DiscoverSettings(k=N_KINDS, k_min=5, k_max=6, restarts=3, stability_seeds=1, stability_subsamples=1),
+        discover=DiscoverSettings(n_clusters=N_KINDS, max_clusters=6),
     )
     save_settings(settings, run.folder)
     everything = load_matched(run.catalog)
@@ -80,7 +78,7 @@ def growing_run(folder: Path) -> Run:
 def assign_stored(run: Run, trailer_ids: Sequence[str]) -> tuple[JsonObject, ...]:
     """Puts films that the dataset holds and the catalogue does not name into the atlas, as `assign` does videos."""
     records = {record.trailer_id: record for record in EmbeddingDataset(run.dataset).trailers}
-    old = read_arrivals(run).rows
+    old = read_new_films(run).rows
     rows = tuple(
         {
             "trailer_id": id_,
@@ -94,6 +92,6 @@ def assign_stored(run: Run, trailer_ids: Sequence[str]) -> tuple[JsonObject, ...
         }
         for id_ in trailer_ids
     )
-    write_arrivals(run, Arrivals((*old, *rows), np.zeros((len(old) + len(rows), 1, 1), np.float32), placed_for=""))
+    write_new_films(run, NewFilms((*old, *rows), np.zeros((len(old) + len(rows), 1, 1), np.float32), placed_for=""))
     place_again(run, Silent())
-    return read_arrivals(run).rows[len(old) :]
+    return read_new_films(run).rows[len(old) :]

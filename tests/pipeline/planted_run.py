@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from cinegrain.config import Settings, load_settings, save_settings
-from cinegrain.models.settings import ModelSettings
+from cinegrain.pipeline.import_vectors import VectorOptions, fill_dataset
 from cinegrain.pipeline.learning.train import load_data, train
-from cinegrain.pipeline.vectors import VectorOptions, fill_dataset
 from cinegrain.readers.choose import open_vectors
 from cinegrain.runs.catalog import load_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
-from cinegrain.training.settings import TrainSettings
+from cinegrain.settings import ModelSettings, TrainSettings
 
 GENRES = ("Comedy", "Horror", "War")
 NOISE = "motion"
@@ -54,8 +53,8 @@ def planted_run(folder: Path, *, n: int = 200, fusion: str = "gating", shuffled:
     fill_dataset(run, open_vectors(folder / "v.npz", folder / "films.csv"), Settings(), Silent(), VectorOptions())
     settings = replace(
         load_settings(run.settings),
-        model=ModelSettings(fusion=fusion, width=8, members=2, dropout=0.1),
-        train=TrainSettings(epochs=25, min_epochs=5, learning_rate=5e-3),
+        model=ModelSettings(fusion=fusion, hidden_dim=8, ensemble_size=2, dropout=0.1),
+        train=TrainSettings(epochs=25, learning_rate=5e-3),
     )
     save_settings(settings, run.folder)
     data = load_data(run, load_matched(run.catalog).trailers, tuple(settings.extract.experts.split(",")))

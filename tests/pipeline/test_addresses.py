@@ -1,4 +1,4 @@
-"""Films at addresses, wherever a film can be named: predict, assign, search, explain."""
+"""Films at addresses, wherever a film can be named: predict, assign, search."""
 
 import csv
 import shutil
@@ -66,14 +66,14 @@ def test_predict_film_and_folder(finished: Path, web: str, cinegrain_here: Cineg
     assert failed.keys() == {f"{web}/broken.mp4", f"{web}/gone.mp4", "http://127.0.0.1:1/x.mp4"}
     assert failed[f"{web}/gone.mp4"] == f"There is nothing at {web}/gone.mp4. Check the address."
     again = cinegrain_here("predict", finished, row["path"], "--out", out)
-    assert (again.code, "1 of 1 films: answered in" in again.err) == (0, True)
+    assert (again.code, "1 of 1 films are already in" in again.err) == (0, True)
     here = cinegrain_here("predict", finished, tmp_path / "web" / "films" / NAME, "--json").json[0]
     there = cinegrain_here("predict", finished, row["path"], "--json").json[0]
     assert (here["genres"], here["neighbours"]) == (there["genres"], there["neighbours"])
     assert here["title"] == there["title"] == Path(NAME).stem
 
 
-def test_search_explain_and_assign(finished: Path, web: str, cinegrain_here: Cinegrain, tmp_path: Path) -> None:
+def test_search_predict_and_assign(finished: Path, web: str, cinegrain_here: Cinegrain, tmp_path: Path) -> None:
     film = f"{web}/ein%20Film%20%C3%A9.mp4"
     local = tmp_path / "web" / "films" / NAME
     near = [
@@ -81,7 +81,7 @@ def test_search_explain_and_assign(finished: Path, web: str, cinegrain_here: Cin
         for name in (film, local)
     ]
     assert near[0] == near[1]
-    assert cinegrain_here("explain", finished, film, "--json").json["path"] == film
+    assert cinegrain_here("predict", finished, film, "--json").json[0]["path"] == film
     gone = cinegrain_here("search", finished, "--like", f"{web}/gone.mp4")
     assert (gone.code, "There is nothing at" in gone.err) == (1, True)
     run = Path(shutil.copytree(finished, tmp_path / "run"))

@@ -18,7 +18,6 @@ from cinegrain.atlas.edit_log import read_log
 from cinegrain.atlas.run_atlas import RunAtlas, corpus_of, open_atlas
 from cinegrain.cli.main import app
 from cinegrain.config import load_settings, save_settings
-from cinegrain.discovery.settings import DiscoverSettings
 from cinegrain.errors import ConflictError, EditError, StoreError
 from cinegrain.pipeline.answers.answer import Answers
 from cinegrain.pipeline.discover import discover
@@ -27,7 +26,7 @@ from cinegrain.runs.artifacts import read_json
 from cinegrain.runs.catalog import Matched, load_matched, save_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
-from cinegrain.training.settings import FinetuneSettings
+from cinegrain.settings import DiscoverSettings, FinetuneSettings
 
 
 def rediscover(run: Run, *, seed: int = 0, k: int = 5) -> list[str]:
@@ -37,7 +36,7 @@ def rediscover(run: Run, *, seed: int = 0, k: int = 5) -> list[str]:
         settings,
         seed=seed,
         finetune=FinetuneSettings(epochs=1),
-        discover=DiscoverSettings(k=k, k_min=4, k_max=5, restarts=2, stability_seeds=2),
+        discover=DiscoverSettings(n_clusters=k, max_clusters=5),
     )
     data = load_data(run, load_matched(run.catalog).trailers, tuple(settings.extract.experts.split(",")))
     save_settings(settings, run.folder)
@@ -260,7 +259,7 @@ def test_the_commands(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     code, text = command("show", folder)
     assert code == 0
     assert "version 0" in text
-    assert command("history", folder)[1] == "Nobody has edited this atlas yet."
+    assert command("history", folder)[1] == "No edits yet."
     assert command("rename", folder, "S01", "Village tales", *by, "--why", "what they are")[0] == 0
     assert command("merge", folder, "S01", "S02", *by, "--version", 1)[0] == 0
     code, text = command("lock", folder, "S03", *by, "--version", 1)
@@ -275,7 +274,7 @@ def test_the_commands(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     code, text = command("split", folder, "S01", "--name", "Half a village", *by, "--json")
     assert code == 0
     assert json.loads(text)["entries"][0]["operation"]["new"] == "S06"
-    assert command("lock", folder, "S03", "--off", *by)[0] == 0
+    assert command("unlock", folder, "S03", *by)[0] == 0
     assert command("undo", folder, *by)[0] == 0
     code, text = command("history", folder, "--json")
     rows = json.loads(text)

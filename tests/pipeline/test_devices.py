@@ -27,11 +27,10 @@ from simulator.settings import SimulateSettings
 # Without dropout nothing is drawn within a batch, and a step of two processes is a step of one.
 FLAGS = {
     "model.dropout": 0.0,
-    "train.mode_dropout": 0.0,
+    "train.modality_dropout": 0.0,
     "train.epochs": 4,
-    "train.min_epochs": 1,
     "train.learning_rate": 1e-2,
-    "train.batch": 33,  # so that the two shares are not alike
+    "train.batch_size": 33,  # so that the two shares are not alike
 }
 
 

@@ -135,7 +135,7 @@ def test_a_real_film_gets_one_answer_with_and_without_pytorch(
     assert whole.code == 0, whole.err
     out = tmp_path / "out.json"
     code = WITHOUT_EXTRAS + "sys.argv[0] = 'cinegrain'; from cinegrain.cli.main import main; main()"
-    asked: list[str | bytes] = ["predict", "--model", str(tmp_path / "model"), os.fsencode(tmp_path), "--out", str(out)]
+    asked: list[str | bytes] = ["predict", str(tmp_path / "model"), os.fsencode(tmp_path), "--out", str(out)]
     light = subprocess.run([sys.executable, "-c", code, *asked], capture_output=True, timeout=200)
     assert light.returncode == 3, light.stderr.decode()
     assert b"broken.mp4" in light.stderr

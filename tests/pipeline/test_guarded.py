@@ -19,14 +19,14 @@ from tests.pipeline.conftest import Cinegrain
 from tests.pipeline.harmful import HARM, harmful_embedder, heavy_modules, pid_of
 
 from cinegrain.atlas.run_atlas import open_atlas
-from cinegrain.pipeline.answers import new_films
 from cinegrain.pipeline.answers.answer_file import AnswerFile
 from cinegrain.pipeline.answers.predict import run_predictor, watch_folder
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
+from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import Read, WorkerSetup
 from cinegrain.pipeline.extraction.workers import WorkerPool, calling_pool
 from cinegrain.results import Failure
 from cinegrain.runs.layout import Run
+from cinegrain.store.schema import EmbeddedTrailer
 from cinegrain_demo.corpus import CorpusFiles
 
 pytestmark = [pytest.mark.xdist_group("run"), pytest.mark.timeout(280)]
@@ -40,7 +40,7 @@ def harmful(monkeypatch: pytest.MonkeyPatch) -> None:
     def pool(setup: WorkerSetup, *, workers: int) -> WorkerPool[EmbeddedTrailer]:
         return WorkerPool(functools.partial(harmful_embedder, setup), n_workers=workers, silence_s=SILENCE_S)
 
-    monkeypatch.setattr(new_films, "embedding_pool", pool)
+    monkeypatch.setattr("cinegrain.pipeline.answers.film_workers.embedding_pool", pool)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_predict_answers_for_all_others(finished: Path, films: Path, cinegrain_h
     bad = cinegrain_here("predict", finished, films / "crash.mp4", films / "killed.mp4", "--json")
     assert (bad.code, bad.json) == (1, [])
     again = cinegrain_here("predict", finished, films / "a.mp4", films / "crash.mp4", films / "z.mp4", "--out", out)
-    assert "2 of 3 films: answered in" in again.err
+    assert "2 of 3 films are already in" in again.err
     assert (again.code, len(table(out))) == (3, 2)
 
 
@@ -109,6 +109,7 @@ def test_a_watched_folder_outlives_its_worker(finished: Path, films: Path, tmp_p
     pause.n = 0  # type: ignore[attr-defined]
     found = []
     with run_predictor(Run.open(finished), n_films=1, top_k=2) as predictor:
+        assert predictor.workers is not None
         kept = AnswerFile(out, predictor.model)
         with suppress(KeyboardInterrupt):
             for one in watch_folder(folder, predictor.one, kept, sleep=pause):
@@ -143,7 +144,7 @@ def test_a_command_that_is_killed_keeps_its_answers_and_continues(
     assert 2 <= len(before) < 12, "it was killed in the middle"
     done = cinegrain("predict", finished, folder, "--out", out)
     assert done.code == 0
-    assert f"{len(before)} of 12 films: answered in" in done.err
+    assert f"{len(before)} of 12 films are already in" in done.err
     after = json.loads(out.read_text())
     assert after[: len(before)] == before
     assert sorted(Path(row["path"]).name for row in after) == [f"{i:02}.mp4" for i in range(12)]

@@ -14,7 +14,6 @@ from tests.pipeline.planted_run import planted_run
 from tests.pipeline.some_answer import some_answer, some_genre
 
 from cinegrain.config import load_settings
-from cinegrain.discovery.settings import DiscoverSettings
 from cinegrain.errors import ConfigError
 from cinegrain.explain.familiarity import fit_familiarity
 from cinegrain.media.files import path_text
@@ -29,6 +28,7 @@ from cinegrain.runs.artifacts import read_json
 from cinegrain.runs.catalog import load_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
+from cinegrain.settings import DiscoverSettings
 
 
 def answer(path: Path) -> Prediction | Failure:
@@ -37,7 +37,7 @@ def answer(path: Path) -> Prediction | Failure:
     return some_answer(path, some_genre("War", 0.75, decided=True), some_genre("Horror", 0.25, decided=False))
 
 
-class Arrivals:
+class NewFilms:
     """Stands for the time that passes: each look at the folder does the next thing."""
 
     def __init__(self, *things: Any) -> None:
@@ -55,7 +55,7 @@ def seen(folder: Path, out: Path | None, *things: Any) -> list[Any]:
     found: list[Any] = []
     kept = None if out is None else AnswerFile(out, "m")
     with pytest.raises(KeyboardInterrupt):
-        found.extend(found.append(x) for x in watch_folder(folder, answer, kept, sleep=Arrivals(*things)))  # type: ignore[func-returns-value]
+        found.extend(found.append(x) for x in watch_folder(folder, answer, kept, sleep=NewFilms(*things)))  # type: ignore[func-returns-value]
     return [x for x in found if x is not None]
 
 
@@ -179,7 +179,7 @@ def test_two_experts_of_one_modality_are_judged_as_one() -> None:
 def test_a_run_from_vectors_says_why_it_cannot_look_at_a_film(tmp_path: Path) -> None:
     run = planted_run(tmp_path, n=60)
     settings = load_settings(run.settings)
-    settings = replace(settings, discover=DiscoverSettings(k=3, restarts=1, stability_seeds=2, stability_subsamples=2))
+    settings = replace(settings, discover=DiscoverSettings(n_clusters=3))
     data = load_data(run, load_matched(run.catalog).trailers, tuple(settings.extract.experts.split(",")))
     fine_tune(run, data, settings, Silent())
     discover(run, data, settings, Silent())

@@ -19,8 +19,8 @@ from pyftpdlib.servers import ThreadedFTPServer
 from tests.pipeline.conftest import Cinegrain
 
 from cinegrain.errors import ConfigError
-from cinegrain.media.remote import remote_stamp
-from cinegrain.pipeline.catalog import match_catalog
+from cinegrain.media.remote import source_stamp
+from cinegrain.pipeline.match_catalog import match_catalog
 from cinegrain.runs.layout import Run
 from cinegrain.store.location import Location, dataset_url
 from cinegrain.store.reader import EmbeddingDataset
@@ -192,7 +192,7 @@ def test_an_ftp_server_gives_what_the_folder_gives(
     assert done.code == 0, done.err
     assert_same(here, tmp_path / "b")
     for row in rows(tmp_path / "b", TRAILERS):
-        assert remote_stamp(row["path"]) == (row["size_bytes"], row["modified_ns"]), "it counts as unchanged"
+        assert source_stamp(row["path"]) == (row["size_bytes"], row["modified_ns"]), "it counts as unchanged"
     assert [row["path"] for row in rows(tmp_path / "b", TRAILERS)] == [
         f"{ftp}/films/{p.name}" for p in sorted(films.iterdir())
     ]

@@ -25,7 +25,6 @@ from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.errors import StoreError
 from cinegrain.pipeline.answers.answer import Answers
 from cinegrain.pipeline.export.exported import ExportedModel
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
 from cinegrain.pipeline.learning.ablation_figures import ablation_figures
 from cinegrain.pipeline.learning.trained import load_trained
 from cinegrain.pipeline.report import make_report
@@ -34,7 +33,7 @@ from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
 from cinegrain.search.library import open_library
 from cinegrain.search.word_search import find_words
-from cinegrain.store.schema import SceneRow, TrailerRecord
+from cinegrain.store.schema import EmbeddedTrailer, SceneRow, TrailerRecord
 from cinegrain.web.server import make_app
 
 MODALITIES = ["audio", "image"]
@@ -137,7 +136,7 @@ def test_films_are_alike_by_both_experts_of_a_modality(run: Run, answers: Answer
     with np.errstate(invalid="ignore"):
         cosine = joint @ joint[seven] / (lengths * lengths[seven])
     order = [i for i in np.argsort(-cosine) if i != seven and lengths[i] > 0][:5]
-    done = cinegrain_here("similar", run.folder, "7", "--by", "audio", "--top", 5, "--json")
+    done = cinegrain_here("similar", run.folder, "7", "--by", "audio", "--top-k", 5, "--json")
     near = done.json["neighbours"]
     assert [n["trailer_id"] for n in near] == [atlas.trailer_ids[i] for i in order]
     assert [n["score"] for n in near] == pytest.approx(cosine[order], abs=1e-6)
@@ -241,7 +240,7 @@ def test_figures_search_report_evaluation_and_ablation(run: Run, cinegrain_here:
     done = cinegrain_here("search", run.folder, "--like", "7", "--weights", "audio=1", "--json")
     assert done.code == 0, done.err
     assert done.json["films"][0]["modes"].keys() == {"audio"}
-    for command in (["explain", "7"], ["report"], ["evaluate"], ["atlas", "show"]):
+    for command in (["predict", "7"], ["report"], ["evaluate"], ["atlas", "show"]):
         verb, *rest = command
         args = [verb, *rest[:1], run.folder, *rest[1:]] if verb == "atlas" else [verb, run.folder, *rest]
         done = cinegrain_here(*args)

@@ -5,18 +5,19 @@ import signal
 import time
 from pathlib import Path
 
-from tests.pipeline.one_by_one import OneByOne
-
-from cinegrain.experts.runtime import Runtime
-from cinegrain.media.settings import MediaSettings
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
-from cinegrain.pipeline.extraction.jobs import Failed, WorkerSetup
-from cinegrain.pipeline.extraction.workers import embed_all
-from cinegrain.store.schema import TrailerRecord
+from cinegrain.pipeline.extraction.embed import Job
+from cinegrain.pipeline.extraction.jobs import Failed, OnProgress, Work
+from cinegrain.pipeline.extraction.workers import WorkerPool
+from cinegrain.store.schema import EmbeddedTrailer, TrailerRecord
 
 
 def embedded(job: Job) -> EmbeddedTrailer:
     return EmbeddedTrailer(TrailerRecord(job.trailer_id, "", "", 0, 0, 1.0, 0, (), ()), (), {})
+
+
+def load_killer(on_progress: OnProgress) -> Work:
+    del on_progress
+    return killer
 
 
 def killer(job: Job) -> EmbeddedTrailer:
@@ -35,8 +36,8 @@ def test_a_killer_file_is_named_and_all_others_are_done(tmp_path: Path) -> None:
     names = [f"film {i}" for i in range(12)]
     names[3], names[7] = "bad one", "once"
     jobs = [Job(name, tmp_path / name) for name in names]
-    setup = WorkerSetup((), MediaSettings(), tmp_path, Runtime())
-    outcomes = list(embed_all(jobs, setup, workers=2, work=OneByOne(killer)))
+    with WorkerPool(load_killer, n_workers=2, silence_s=60.0) as pool:
+        outcomes = list(pool.each(jobs))
     failed = [o for o in outcomes if isinstance(o, Failed)]
     done = [o.record.trailer_id for o in outcomes if isinstance(o, EmbeddedTrailer)]
     assert [f.job.trailer_id for f in failed] == ["bad one"]

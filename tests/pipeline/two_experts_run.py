@@ -7,16 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from cinegrain.config import Settings, load_settings, save_settings
-from cinegrain.discovery.settings import DiscoverSettings
-from cinegrain.models.settings import ModelSettings
 from cinegrain.pipeline.discover import discover
 from cinegrain.pipeline.learning.train import fine_tune, load_data, train
 from cinegrain.runs.catalog import Matched, load_matched, save_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
-from cinegrain.store.bulk import BulkWriter, StoredTrailer
-from cinegrain.store.schema import SceneRow, TrailerRecord
-from cinegrain.training.settings import FinetuneSettings, TrainSettings
+from cinegrain.settings import DiscoverSettings, FinetuneSettings, ModelSettings, TrainSettings
+from cinegrain.store.schema import EmbeddedTrailer, SceneRow, TrailerRecord
+from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import Concept, JsonObject, SceneEmbedding, Trailer
 
 MODALITY_OF = {"ears": "audio", "eyes": "image", "more_ears": "audio", "more_eyes": "image"}
@@ -47,7 +45,7 @@ def two_experts_run(folder: Path) -> Run:
         scenes = [SceneRow(number, float(number), number + 1.0) for number in range(N_SCENES)]
         absent = {DEAF: ("ears", "more_ears"), HALF_DEAF: ("more_ears",)}.get(id_, ())
         seen = {name: vectors[name][i] for name in MODALITY_OF if name not in absent}
-        stored.append(StoredTrailer(record, scenes, embeddings(seen, kind)))
+        stored.append(EmbeddedTrailer(record, scenes, embeddings(seen, kind)))
     cards: list[JsonObject] = [
         {
             "name": name,
@@ -66,17 +64,17 @@ def two_experts_run(folder: Path) -> Run:
         }
         for name, d in DIMENSIONS.items()
     ]
-    writer = BulkWriter(run.dataset, cards=cards, settings={}, keys={name: name for name in DIMENSIONS})
+    writer = DatasetWriter(run.dataset, cards=cards, settings={}, keys={name: name for name in DIMENSIONS})
     writer.append_many(stored)
     save_matched(run.catalog, Matched(tuple(sorted(trailers, key=lambda t: t.trailer_id)), ()))
     settings = Settings()
     settings = replace(
         settings,
         extract=replace(settings.extract, experts=",".join(DIMENSIONS)),
-        model=ModelSettings(width=8, members=2, dropout=0.1),
-        train=TrainSettings(epochs=20, min_epochs=5, learning_rate=5e-3),
+        model=ModelSettings(hidden_dim=8, ensemble_size=2, dropout=0.1),
+        train=TrainSettings(epochs=20, learning_rate=5e-3),
         finetune=FinetuneSettings(epochs=1),
-        discover=DiscoverSettings(k=N_KINDS, k_min=5, k_max=6, restarts=2, stability_seeds=1, stability_subsamples=1),
+        discover=DiscoverSettings(n_clusters=N_KINDS, max_clusters=6),
     )
     save_settings(settings, run.folder)
     data = load_data(run, load_matched(run.catalog).trailers, tuple(DIMENSIONS))

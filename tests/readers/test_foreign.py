@@ -188,39 +188,6 @@ def test_records_of_another_form_are_refused(tmp_path: Path) -> None:
         list(open_vectors(path, None, form="mmx").read())
 
 
-@pytest.mark.parametrize("tensors", [False, True])
-def test_movienet(tmp_path: Path, tensors: bool) -> None:
-    def made(values: list[Any]) -> Any:
-        return torch.tensor(values) if tensors else np.array(values, np.float32)
-
-    samples = [
-        {"imdb_id": "tt1", "labels": [0, 2], "vid": made([[1.0, 2.0], [3.0, 4.0]]), "aud": made([5.0, 6.0])},
-        {"imdb_id": "tt2", "labels": made([0.0, 1.0, 0.0]), "title": "Two", "vid": made([[7.0, 8.0]])},
-        {"imdb_id": "tt2", "labels": [0]},
-        {"imdb_id": "tt3", "labels": [9], "year": 1999, "features": {"vid": made([0.0, 1.0])}},
-    ]
-    path = tmp_path / "movienet.pkl"
-    labels = {0: "Drama", 1: "Comedy", 2: "War"}
-    path.write_bytes(pickle.dumps({"samples": samples, "stats": {"n": 3}, "idx_to_label": labels}))
-    source = open_vectors(path, None)
-    assert source.kind == "movienet"
-    assert [(t.trailer_id, t.title, t.genres) for t in source.trailers] == [
-        ("tt1", "tt1", ("Drama", "War")),
-        ("tt2", "Two", ("Comedy",)),
-        ("tt3", "tt3", ()),
-    ]
-    assert plain(source) == {
-        "tt1": {"vid": ([0, 1], [[1.0, 2.0], [3.0, 4.0]]), "aud": ([0], [[5.0, 6.0]])},
-        "tt2": {"vid": ([0], [[7.0, 8.0]])},
-        "tt3": {"vid": ([0], [[0.0, 1.0]])},
-    }
-    assert any("given twice" in note and "tt2" in note for note in source.notes)
-    assert any("without a known genre" in note and "tt3" in note for note in source.notes)
-    catalog = tmp_path / "c.csv"
-    catalog.write_text("imdb_id,genres,title\ntt3,Horror,Three\n")
-    assert [(t.title, t.genres) for t in open_vectors(path, catalog).trailers] == [("Three", ("Horror",))]
-
-
 def test_zarr_stores_of_every_layout(tmp_path: Path, catalog: Path) -> None:
     import zarr
 

@@ -21,7 +21,7 @@ READ = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from cinegrain.media.settings import MediaSettings
+from cinegrain.settings import MediaSettings
 from cinegrain.pipeline.extraction.embed import Embedder, Job
 from cinegrain.types import SceneEmbedding
 

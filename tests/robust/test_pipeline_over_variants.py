@@ -17,10 +17,10 @@ from tests.robust.variants import Variant, all_variants, whole
 from cinegrain.config import Settings
 from cinegrain.experts.motion_flow import CARD
 from cinegrain.media.files import find_videos, path_text, text_path
-from cinegrain.media.settings import MediaSettings
 from cinegrain.pipeline.extraction.extract import ExtractSummary, extract
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
+from cinegrain.settings import MediaSettings
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.types import Trailer
 

@@ -11,12 +11,13 @@ from cinegrain.errors import ConfigError
 from cinegrain.explain.influence import Influence, expert_influence, telling_influence
 from cinegrain.metrics.multilabel import macro_ap
 from cinegrain.models.genre_model import ModelSpec
-from cinegrain.models.settings import FUSIONS, LINEAR_SHARE, ModelSettings
+from cinegrain.models.shape import LINEAR_WEIGHT
+from cinegrain.settings import FUSIONS, LOSSES, ModelSettings, TrainSettings
+from cinegrain.training.arrays import ExpertArray, TrailerArrays
 from cinegrain.training.coarse import CoarseResult, train_coarse
-from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.infer import predict_genres
-from cinegrain.training.settings import LOSSES, TrainSettings
-from cinegrain.training.share import SHARES, share_losses
+from cinegrain.training.linear_weight import WEIGHTS, weight_losses
+from cinegrain.training.plan import RIDGE, plan_for
 from cinegrain.training.split import Split
 from cinegrain.types import Bool, Float64
 
@@ -74,11 +75,11 @@ def network(model: ModelSettings, settings: TrainSettings) -> Judge:
     return judge
 
 
-SHORT = TrainSettings(epochs=25, min_epochs=10, patience=10)
+SHORT = TrainSettings(epochs=25, patience=10)
 JUDGES: dict[str, Judge] = {
     **{fusion: network(ModelSettings(fusion=fusion), SHORT) for fusion in FUSIONS},
-    **{loss: network(ModelSettings(), TrainSettings(epochs=25, min_epochs=10, loss=loss)) for loss in LOSSES[1:]},
-    "no linear part": network(ModelSettings(linear_share=0.0), SHORT),
+    **{loss: network(ModelSettings(), TrainSettings(epochs=25, loss=loss)) for loss in LOSSES[1:]},
+    "no linear part": network(ModelSettings(linear_weight=0.0), SHORT),
 }
 
 
@@ -110,26 +111,25 @@ def test_a_hundred_films_are_learned_and_shuffled_genres_are_not(name: str) -> N
 def test_same_seed_same_weights_to_the_last_bit() -> None:
     arrays, labels = planted()
     first, again = (
-        train(arrays, labels, ModelSettings(), TrainSettings(epochs=3, min_epochs=1)).model.state_dict()
-        for _ in range(2)
+        train(arrays, labels, ModelSettings(), TrainSettings(epochs=3)).model.state_dict() for _ in range(2)
     )
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 
 def test_what_is_left_open_is_filled_in_and_kept_in_the_spec() -> None:
     arrays, labels = planted(dimension=5)
-    result = train(arrays, labels, ModelSettings(members=3), TrainSettings(epochs=1, min_epochs=1))
+    result = train(arrays, labels, ModelSettings(ensemble_size=3), TrainSettings(epochs=1))
     settings = result.model.spec.settings
-    assert (settings.width, settings.members, settings.dropout) == (32, 3, 0.5)
-    assert TrainSettings().for_films(100).weight_decay > TrainSettings().for_films(1_000_000).weight_decay
-    assert TrainSettings(weight_decay=0.0).for_films(100).weight_decay == 0
+    assert (settings.hidden_dim, settings.ensemble_size, settings.dropout) == (32, 3, 0.5)
+    assert plan_for(TrainSettings(), 100).weight_decay > plan_for(TrainSettings(), 1_000_000).weight_decay
+    assert plan_for(TrainSettings(weight_decay=0.0), 100).weight_decay == 0
 
 
 def test_without_patience_the_last_epoch_is_kept() -> None:
     arrays, labels = planted(dimension=5)
     shuffled = labels[np.random.default_rng(3).permutation(len(labels))]  # then the last epoch is not the best one
-    model = ModelSettings(linear_share=0.0)
-    result = train(arrays, shuffled, model, TrainSettings(epochs=7, min_epochs=1, patience=0))
+    model = ModelSettings(linear_weight=0.0)
+    result = train(arrays, shuffled, model, TrainSettings(epochs=7, patience=0))
     assert max(e.val_map or 0 for e in result.history) > (result.history[-1].val_map or 0)
     assert result.best_epoch == 6
     p = predict_genres(result.model, arrays, SPLIT.val)
@@ -138,13 +138,13 @@ def test_without_patience_the_last_epoch_is_kept() -> None:
 
 def test_weights_are_averaged_over_the_last_steps() -> None:
     arrays, labels = planted(dimension=5)
-    epochs = {e: TrainSettings(epochs=e, min_epochs=1, patience=0, batch=N_TRAIN, averaging=0.0) for e in (1, 2, 3)}
+    epochs = {e: TrainSettings(epochs=e, patience=0, batch_size=N_TRAIN, ema_decay=0.0) for e in (1, 2, 3)}
     w1, w2, w3 = (train(arrays, labels, ModelSettings(), epochs[e]).model.head.weight for e in (1, 2, 3))
     averaged = train(
         arrays,
         labels,
         ModelSettings(),
-        TrainSettings(epochs=3, min_epochs=1, patience=0, batch=N_TRAIN, averaging=0.99),
+        TrainSettings(epochs=3, patience=0, batch_size=N_TRAIN, ema_decay=0.99),
     )
     expected = torch.lerp(torch.lerp(w1, w2, 1 - 2 / 11), w3, 1 - 3 / 12)  # the share kept warms up
     torch.testing.assert_close(averaged.model.head.weight, expected, atol=1e-6, rtol=1e-5)
@@ -153,16 +153,16 @@ def test_weights_are_averaged_over_the_last_steps() -> None:
 def test_the_linear_classifier_is_trained_to_ridge_logistic_regression() -> None:
     """At the optimum of mean loss + ridge / 2 |V|^2, V is the mean of (truth - probability) x, divided by the ridge."""
     arrays, labels = planted(dimension=5)
-    ridge = 0.3
+    ridge = RIDGE / N_TRAIN
     settings = TrainSettings(
-        epochs=300, patience=0, batch=N_TRAIN, learning_rate=5e-3, weight_decay=0.0, ridge=ridge, mode_dropout=0.0,
-        averaging=0.9,
+        epochs=300, patience=0, batch_size=N_TRAIN, learning_rate=5e-3, weight_decay=0.0, modality_dropout=0.0,
+        ema_decay=0.9,
     )  # fmt: skip
-    model = train(arrays, labels, ModelSettings(width=4, members=1, dropout=0.0), settings).model
+    model = train(arrays, labels, ModelSettings(hidden_dim=4, ensemble_size=1, dropout=0.0), settings).model
     assert model.linear is not None
     batch = arrays.batch(SPLIT.train)
     pooled, present = model.pool(batch), batch.present(list(arrays.experts))
-    error = torch.from_numpy(labels[SPLIT.train]).float() - torch.sigmoid(model.answers(pooled, present)[-1])
+    error = torch.from_numpy(labels[SPLIT.train]).float() - torch.sigmoid(model.separate_logits(pooled, present)[-1])
     for i, name in enumerate(arrays.experts):
         x = torch.where(present[:, i : i + 1], pooled[name], 0.0)
         weight = model.state_dict()[f"linear.maps.{name}.weight"]
@@ -170,26 +170,24 @@ def test_the_linear_classifier_is_trained_to_ridge_logistic_regression() -> None
         assert weight.abs().max() > 0.05
 
 
-def test_the_linear_share_is_the_one_of_least_log_loss() -> None:
+def test_the_linear_weight_is_the_one_of_least_log_loss() -> None:
     arrays, labels = planted(dimension=5)
-    settings = TrainSettings(epochs=4, min_epochs=1)
+    settings = TrainSettings(epochs=4)
     model = train(arrays, labels, ModelSettings(), settings).model
-    chosen = model.spec.settings.linear_share
+    chosen = model.spec.settings.linear_weight
     losses = []
-    for share in SHARES:
-        model.set_linear_share(share)
+    for weight in WEIGHTS:
+        model.set_linear_weight(weight)
         p, truth = predict_genres(model, arrays, SPLIT.val), labels[SPLIT.val]
         losses.append(-np.where(truth, np.log(p), np.log1p(-p)).mean())
-    np.testing.assert_allclose(share_losses(model, arrays, labels, SPLIT.val), losses, rtol=1e-5)
-    assert chosen == SHARES[int(np.argmin(losses))]
-    assert train(arrays, labels, ModelSettings(linear_share=0.4), settings).model.spec.settings.linear_share == 0.4
-    blind = TrainSettings(epochs=4, min_epochs=1, patience=0)  # nothing is chosen on validation films
-    assert train(arrays, labels, ModelSettings(), blind).model.spec.settings.linear_share == LINEAR_SHARE
+    np.testing.assert_allclose(weight_losses(model, arrays, labels, SPLIT.val), losses, rtol=1e-5)
+    assert chosen == WEIGHTS[int(np.argmin(losses))]
+    assert train(arrays, labels, ModelSettings(linear_weight=0.4), settings).model.spec.settings.linear_weight == 0.4
+    blind = TrainSettings(epochs=4, patience=0)  # nothing is chosen on validation films
+    assert train(arrays, labels, ModelSettings(), blind).model.spec.settings.linear_weight == LINEAR_WEIGHT
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"loss": "hinge"}, {"averaging": 1.0}, {"patience": -1}, {"batch": 0}, {"ridge": -1}]
-)
+@pytest.mark.parametrize("wrong", [{"loss": "hinge"}, {"ema_decay": 1.0}, {"patience": -1}, {"batch_size": 0}])
 def test_impossible_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         TrainSettings(**wrong)  # type: ignore[arg-type]

@@ -7,18 +7,17 @@ from sklearn.metrics import adjusted_rand_score
 
 from cinegrain.discovery.genres import under_genres
 from cinegrain.models.genre_model import GenreModel, ModelSpec
-from cinegrain.models.settings import ModelSettings
+from cinegrain.settings import FINETUNING, FinetuneSettings, ModelSettings
+from cinegrain.training.arrays import ExpertArray, TrailerArrays
 from cinegrain.training.checkpoint import load_model, save_model
 from cinegrain.training.contrast import plain_vectors, related
-from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.finetune import finetune
 from cinegrain.training.finetuned import Finetuned
 from cinegrain.training.infer import encode_all, predict_genres
-from cinegrain.training.settings import FINETUNING, FinetuneSettings
 from cinegrain.types import Bool, Int64
 
 N, SCENES = 240, 4
-QUICK = {"epochs": 3, "batch": 64, "learning_rate": 1e-3}
+QUICK = {"epochs": 3, "batch_size": 64, "learning_rate": 1e-3}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +37,7 @@ def data() -> tuple[TrailerArrays, Bool, Int64, GenreModel]:
         arrays[name] = ExpertArray(vectors[there].reshape(-1, d), scenes, offsets)
     trailers = TrailerArrays(arrays)
     spec = ModelSpec(
-        trailers.dimensions, dict(zip(names, ("audio", "image"), strict=True)), ("A", "B"), ModelSettings(width=8)
+        trailers.dimensions, dict(zip(names, ("audio", "image"), strict=True)), ("A", "B"), ModelSettings(hidden_dim=8)
     )
     torch.manual_seed(0)
     model = GenreModel(spec)
@@ -48,7 +47,7 @@ def data() -> tuple[TrailerArrays, Bool, Int64, GenreModel]:
 
 def run(data: tuple[TrailerArrays, Bool, Int64, GenreModel], method: str, **more: object) -> Finetuned:
     arrays, labels, _, model = data
-    settings = FinetuneSettings(method=method, **{**QUICK, "prototypes": 4, **more})  # type: ignore[arg-type]
+    settings = FinetuneSettings(method=method, **{**QUICK, "n_subgenres": 4, **more})  # type: ignore[arg-type]
     return finetune(model, arrays, labels, np.arange(200), settings, seed=0)
 
 
@@ -80,11 +79,11 @@ def test_mixture_takes_groups_that_lie_bare_as_they_are_and_turns_once() -> None
     groups = _from_points(2 * axes[truth] + stretch + rng.normal(scale=0.1, size=(N, 12)))
     cloud = _from_points(rng.normal(size=(N, 12)))
     labels = np.eye(2, dtype=bool)[home]
-    spec = ModelSpec(groups.dimensions, {"sound": "audio"}, ("A", "B"), ModelSettings(width=8))
-    wanted = FinetuneSettings(method="mixture", prototypes=4)
+    spec = ModelSpec(groups.dimensions, {"sound": "audio"}, ("A", "B"), ModelSettings(hidden_dim=8))
+    wanted = FinetuneSettings(method="mixture", n_subgenres=4)
     bare, veiled = (finetune(GenreModel(spec), a, labels, np.arange(N), wanted, seed=0) for a in (groups, cloud))
     assert len(bare.history) == 1
-    assert len(veiled.history) == wanted.rounds
+    assert len(veiled.history) == 4
     points = encode_all(bare.model, groups, np.arange(N)).double().numpy().reshape(N, -1)
     points /= np.linalg.norm(points, axis=1, keepdims=True)
     assert adjusted_rand_score(truth, under_genres(points, 4, seed=0, genres=labels).labels) > 0.95
@@ -108,7 +107,7 @@ def test_mixture_reads_genres_of_labelled_films_only(data: tuple[TrailerArrays, 
     arrays, labels, _, model = data
     other = labels.copy()
     other[200:] = ~other[200:]
-    settings = FinetuneSettings(prototypes=4)
+    settings = FinetuneSettings(n_subgenres=4)
     a, b = (finetune(model, arrays, y, np.arange(200), settings, seed=0) for y in (labels, other))
     np.testing.assert_array_equal(embedding(data, a), embedding(data, b))
 

@@ -9,14 +9,13 @@ from cinegrain.errors import ConfigError, DataError, StoreError
 from cinegrain.metrics.multilabel import macro_ap
 from cinegrain.models.batch import SceneBatch
 from cinegrain.models.genre_model import GenreModel, ModelSpec
-from cinegrain.models.settings import ModelSettings
+from cinegrain.settings import FinetuneSettings, ModelSettings, SplitSettings, TrainSettings
+from cinegrain.training.arrays import ExpertArray, TrailerArrays
 from cinegrain.training.augment import add_noise, disjoint_views, drop_modes
 from cinegrain.training.checkpoint import load_model, save_model
 from cinegrain.training.coarse import train_coarse
-from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.finetune import finetune
 from cinegrain.training.infer import encode_all, predict_genres
-from cinegrain.training.settings import FinetuneSettings, SplitSettings, TrainSettings
 from cinegrain.training.split import split_by_title
 from cinegrain.training.threads import threads_for
 from cinegrain.types import Bool
@@ -48,10 +47,10 @@ def planted(n: int = 120, seed: int = 0) -> tuple[TrailerArrays, Bool]:
 
 
 def spec(arrays: TrailerArrays) -> ModelSpec:
-    return ModelSpec(arrays.dimensions, {"sound": "audio", "picture": "image"}, GENRES, ModelSettings(width=32))
+    return ModelSpec(arrays.dimensions, {"sound": "audio", "picture": "image"}, GENRES, ModelSettings(hidden_dim=32))
 
 
-QUICK = TrainSettings(epochs=60, patience=20, min_epochs=5)
+QUICK = TrainSettings(epochs=60, patience=20)
 
 
 def titles(n: int) -> list[str]:
@@ -100,7 +99,7 @@ def test_planted_genres_are_learned_and_shuffled_ones_are_not() -> None:
 def test_same_seed_same_numbers_and_other_seed_others() -> None:
     arrays, labels = planted(60)
     split = split_by_title(titles(60), labels, SplitSettings(), seed=0)
-    settings = TrainSettings(epochs=6, min_epochs=1)
+    settings = TrainSettings(epochs=6)
     runs = [train_coarse(arrays, labels, split, spec(arrays), settings, seed=s) for s in (1, 1, 2)]
     first, again, other = ([e.train_loss for e in run.history] for run in runs)
     assert first == pytest.approx(again, rel=1e-4)  # threads may add in another order
@@ -118,7 +117,7 @@ def test_few_films_are_trained_with_one_thread_and_the_others_come_back() -> Non
             labels,
             split,
             spec(arrays),
-            TrainSettings(epochs=1, min_epochs=1),
+            TrainSettings(epochs=1),
             seed=0,
             on_epoch=lambda *_: seen.append(torch.get_num_threads()),
         )
@@ -133,8 +132,9 @@ def test_few_films_are_trained_with_one_thread_and_the_others_come_back() -> Non
 def test_the_best_epoch_is_kept_and_patience_ends_training() -> None:
     arrays, labels = planted(60)
     split = split_by_title(titles(60), labels, SplitSettings(), seed=0)
-    shape = replace(spec(arrays), settings=ModelSettings(width=32, linear_share=0.3))  # else it is chosen at the end
-    result = train_coarse(arrays, labels, split, shape, TrainSettings(epochs=80, patience=5, min_epochs=3), seed=0)
+    settings = ModelSettings(hidden_dim=32, linear_weight=0.3)  # else it is chosen at the end
+    shape = replace(spec(arrays), settings=settings)
+    result = train_coarse(arrays, labels, split, shape, TrainSettings(epochs=80, patience=5), seed=0)
     ripe = [(e.val_map or 0, -e.val_loss) for e in result.history[2:]]
     assert result.best_epoch == 2 + ripe.index(max(ripe))
     assert len(result.history) <= result.best_epoch + 6
@@ -259,7 +259,7 @@ def test_films_of_one_scene_cannot_be_contrasted() -> None:
     rng = np.random.default_rng(0)
     array = ExpertArray(rng.normal(size=(6, 3)).astype(np.float16), np.zeros(6, np.int64), np.arange(7))
     arrays = TrailerArrays({"sound": array})
-    model = GenreModel(ModelSpec({"sound": 3}, {"sound": "audio"}, ("A", "B"), ModelSettings(width=4)))
+    model = GenreModel(ModelSpec({"sound": 3}, {"sound": "audio"}, ("A", "B"), ModelSettings(hidden_dim=4)))
     none = np.zeros(0, dtype=np.int64)
     with pytest.raises(DataError, match="two films with two scenes"):
         finetune(
@@ -286,11 +286,11 @@ def test_checkpoint_round_trip(tmp_path: Path, trained: tuple[TrailerArrays, Boo
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: SplitSettings(val=0.5, test=0.5),
+        lambda: SplitSettings(val_fraction=0.5, test_fraction=0.5),
         lambda: TrainSettings(epochs=0),
-        lambda: TrainSettings(mode_dropout=1),
+        lambda: TrainSettings(modality_dropout=1),
         lambda: FinetuneSettings(temperature=0),
-        lambda: FinetuneSettings(batch=1),
+        lambda: FinetuneSettings(batch_size=1),
         lambda: ModelSettings(dropout=1.0),
     ],
 )

@@ -47,7 +47,7 @@ def one(path: Path) -> Any:
 def test_nothing_that_a_pickle_asks_for_is_ever_run(tmp_path: Path, name: str) -> None:
     canary, path = tmp_path / "canary", tmp_path / "x.pkl"
     path.write_bytes(hostile.canary_pickles(canary)[name])
-    for form in ("mmx", "movienet", "auto"):
+    for form in ("mmx", "auto"):
         with pytest.raises(DataError, match=r"x\.pkl"):
             open_vectors(path, None, form=form)
     assert not canary.exists()

@@ -30,11 +30,7 @@ _FLAGS = [
 ]
 _QUICK = {
     "train.epochs": 30,
-    "train.min_epochs": 5,
     "finetune.epochs": 5,
-    "discover.restarts": 3,
-    "discover.stability_seeds": 2,
-    "discover.stability_subsamples": 2,
 }
 Serve = Callable[..., str]
 

@@ -121,9 +121,9 @@ def _check(operation: Operation, before: Edited, entries: Sequence[Entry]) -> st
 
 
 def _check_split(group: Group, new: str, trailers: Sequence[str], name: str, before: Edited) -> str:
-    strangers = sorted(set(trailers) - set(group.members))
-    if strangers:
-        raise EditError(f"{counted(strangers)} is not in {named(group)}; a split takes films out of one sub-genre.")
+    outside = sorted(set(trailers) - set(group.members))
+    if outside:
+        raise EditError(f"{counted(outside)} is not in {named(group)}; a split takes films out of one sub-genre.")
     if not trailers or len(trailers) == len(group.members):
         raise EditError(f"A split leaves some films in {named(group)} and takes some out. Name the films to take out.")
     if name:
@@ -164,7 +164,7 @@ def _open(subgenre: str, before: Edited) -> Group:
         listed = ", ".join(sorted(before.by_id)[:12])
         raise EditError(f"There is no sub-genre {subgenre!r}. The atlas has {listed or 'none'}.")
     if group.locked:
-        raise EditError(f"{named(group)} is locked. Unlock it first: `lock {group.id} --off`.")
+        raise EditError(f"{named(group)} is locked. Unlock it first: `cinegrain atlas unlock RUN {group.id}`.")
     return group
 
 
@@ -210,7 +210,8 @@ def _check_consequences(before: Edited, after: Edited, entry: Entry) -> None:
         same = still is not None and (still.members, still.named_by) == (group.members, group.named_by)
         if group.locked and not unlocked and not same:
             raise EditError(
-                f"That would change {named(group)}, which is locked. Unlock it first: `lock {group.id} --off`."
+                f"That would change {named(group)}, which is locked. Unlock it first: "
+                f"`cinegrain atlas unlock RUN {group.id}`."
             )
 
 

@@ -8,14 +8,14 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from cinegrain.atlas.arrivals import NO_ARRIVALS, Arrivals, read_arrivals
 from cinegrain.atlas.cards import Films, Parent, describe, name_key, unique_name
 from cinegrain.atlas.edit_log import EditLog, read_log
 from cinegrain.atlas.edits import same_name
 from cinegrain.atlas.edits_replay import Base, Edited, Group, replay, wishes
 from cinegrain.atlas.film_names import FilmNames
-from cinegrain.atlas.newcomers import Fit, Gathering, gather, learn_fit
-from cinegrain.atlas.registry import as_base
+from cinegrain.atlas.known_ids import as_base
+from cinegrain.atlas.new_films import NO_NEW_FILMS, NewFilms, read_new_films
+from cinegrain.atlas.placement import Fit, Gathering, gather, learn_fit
 from cinegrain.config import Settings, load_settings
 from cinegrain.discovery.clustering import unit_rows
 from cinegrain.discovery.kmeans import spherical_kmeans
@@ -38,7 +38,7 @@ class RunAtlas:
         run: Whose.
         found: atlas.json, as discovery wrote it.
         found_rows: trailers.json.
-        arrivals: Films that came later.
+        new_films: Films that came later.
         log: The edits.
         base: What the edits start from.
         edited: What they make of it.
@@ -48,7 +48,7 @@ class RunAtlas:
     run: Run
     found: JsonObject
     found_rows: Sequence[JsonObject]
-    arrivals: Arrivals
+    new_films: NewFilms
     log: EditLog
     base: Base
     edited: Edited
@@ -80,11 +80,11 @@ class RunAtlas:
         cards = []
         for group in self.edited.groups:
             as_found = group.id not in self._put_together
-            card = _with_arrivals(self._found[group.id], group) if as_found else self._describe(group)
+            card = _with_new_films(self._found[group.id], group) if as_found else self._describe(group)
             name = group.name or _name(card, taken)
             taken.add(name_key(name))
             about = {"name": name, "edited": bool(group.named_by) or not as_found, "locked": group.locked}
-            arrived = len(set(group.members) & set(self.arrivals.home))
+            arrived = len(set(group.members) & set(self.new_films.home))
             cards.append({**card, **about, "former": list(group.former), "arrived": arrived})
         return cards
 
@@ -106,25 +106,25 @@ class RunAtlas:
     @cached_property
     def trailer_ids(self) -> tuple[str, ...]:
         """Of all films: those of discovery, then those that came later."""
-        return tuple(row["trailer_id"] for row in self.found_rows) + tuple(r["trailer_id"] for r in self.arrivals.rows)
+        return tuple(row["trailer_id"] for row in self.found_rows) + tuple(r["trailer_id"] for r in self.new_films.rows)
 
     @cached_property
     def names(self) -> FilmNames:
         """What films are called, in the order of `trailer_ids`."""
-        return FilmNames(self.trailer_ids, [row["title"] for row in (*self.found_rows, *self.arrivals.rows)])
+        return FilmNames(self.trailer_ids, [row["title"] for row in (*self.found_rows, *self.new_films.rows)])
 
     @cached_property
     def encoded(self) -> Float64:
         """Gated vectors, shape (n, e, d), in the order of `trailer_ids`."""
         found = self._arrays["encoded"].astype(np.float64)
-        return np.concatenate([found, self.arrivals.encoded]) if self.arrivals.rows else found
+        return np.concatenate([found, self.new_films.encoded]) if self.new_films.rows else found
 
     @cached_property
     def rows(self) -> list[JsonObject]:
         """As trailers.json, in the order of `trailer_ids`; `subgenre` is None for films that fit nowhere."""
         of, place = self.edited.group_of, {card["id"]: i for i, card in enumerate(self.cards)}
         rows = []
-        for i, row in enumerate([*self.found_rows, *self.arrivals.rows]):
+        for i, row in enumerate([*self.found_rows, *self.new_films.rows]):
             group, old = of.get(row["trailer_id"]), row["subgenre"]
             subgenre = None
             if group is not None:
@@ -200,7 +200,7 @@ class RunAtlas:
         labels[n_found:] = np.where(np.isin(labels[n_found:], settled), -1, labels[n_found:])
         held_out = np.zeros(len(labels), dtype=bool)
         held_out[:n_found] = [row["split"] in ("val", "test") for row in self.found_rows]
-        return learn_fit(unit_rows(self.encoded), labels, self.centroids, held_out, self._settings.assign)
+        return learn_fit(unit_rows(self.encoded), labels, self.centroids, held_out)
 
     @cached_property
     def proposals(self) -> list[JsonObject]:
@@ -214,14 +214,14 @@ class RunAtlas:
         rows = np.array(
             [
                 n_found + i
-                for i, row in enumerate(self.arrivals.rows)
+                for i, row in enumerate(self.new_films.rows)
                 if row["trailer_id"] not in placed and of.get(row["trailer_id"], "") in open_
             ],
             dtype=np.int64,
         )
         if not len(rows):
             return []
-        found = gather(unit_rows(self.encoded[rows]), self.fit, self._settings.assign)
+        found = gather(unit_rows(self.encoded[rows]), self.fit, self._settings.assign.min_films)
         return [self._proposal(f"P{number}", rows[one.rows], one) for number, one in enumerate(found, start=1)]
 
     def _proposal(self, id_: str, rows: Int64, gathering: Gathering) -> JsonObject:
@@ -275,7 +275,7 @@ class RunAtlas:
     @cached_property
     def _films(self) -> Films:
         known = {trailer.trailer_id: trailer for trailer in load_matched(self.run.catalog).trailers}
-        rows = [*self.found_rows, *self.arrivals.rows]
+        rows = [*self.found_rows, *self.new_films.rows]
         trailers = [known.get(r["trailer_id"], Trailer(r["trailer_id"], self.run.folder, r["title"])) for r in rows]
         concepts = {
             row["trailer_id"]: {mode: {w["name"]: w["score"] for w in words} for mode, words in row["concepts"].items()}
@@ -300,11 +300,11 @@ def open_atlas(run: Run) -> RunAtlas:
     Raises:
         StoreError: If discovery has not been run, or something is damaged.
     """
-    return join_atlas(run, read_json(run.atlas), read_json(run.trailers), read_arrivals(run), read_log(run.edits))
+    return join_atlas(run, read_json(run.atlas), read_json(run.trailers), read_new_films(run), read_log(run.edits))
 
 
 def join_atlas(
-    run: Run, found: JsonObject, found_rows: Sequence[JsonObject], arrivals: Arrivals, log: EditLog
+    run: Run, found: JsonObject, found_rows: Sequence[JsonObject], new_films: NewFilms, log: EditLog
 ) -> RunAtlas:
     """Puts the parts of an atlas together.
 
@@ -312,17 +312,17 @@ def join_atlas(
         run: Whose; its vectors are read when they are needed.
         found: As atlas.json.
         found_rows: As trailers.json.
-        arrivals: Films that came later; those that discovery knows by now are left out.
+        new_films: Films that came later; those that discovery knows by now are left out.
         log: The edits.
     """
-    later = arrivals.without([row["trailer_id"] for row in found_rows])
+    later = new_films.without([row["trailer_id"] for row in found_rows])
     left_out: tuple[str, ...] = ()
     if later.rows and later.placed_for != found["key"]:
         left_out = (
             f"{len(later.rows)} films came after an earlier discovery and have no place in this one yet. "
             "Place them with `cinegrain assign RUN`, without any file.",
         )
-        later = NO_ARRIVALS
+        later = NO_NEW_FILMS
     base = as_base(found["subgenres"], later)
     return RunAtlas(run, found, found_rows, later, log, base, replay(base, log.entries), left_out)
 
@@ -370,7 +370,7 @@ def _table_row(row: JsonObject) -> JsonObject:
     }
 
 
-def _with_arrivals(card: JsonObject, group: Group) -> JsonObject:
+def _with_new_films(card: JsonObject, group: Group) -> JsonObject:
     """Films that came later stand after the others and are no exemplars."""
     had = set(card["members"])
     members = [*card["members"], *(trailer for trailer in group.members if trailer not in had)]

@@ -1,4 +1,4 @@
-"""`cinegrain predict`, `similar`, `explain`: questions to a finished run."""
+"""`cinegrain predict` and `similar`: genres, sub-genres and similar films."""
 
 import json
 from pathlib import Path
@@ -8,12 +8,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cinegrain.cli.console import Interrupt, err, out, print_json, watcher
-from cinegrain.cli.options import FAILED, FILMS_HELP, SOME_FAILED, JsonFlag, RunArgument, TopK, guarded, needs
+from cinegrain.cli.console import Interrupt, out, print_json, say, show_failure, watcher
+from cinegrain.cli.options import FAILED, FILMS_HELP, SOME_FAILED, JsonFlag, RunArgument, TopK, guarded, needs, renamed
 from cinegrain.errors import ConfigError
 from cinegrain.extras import require
 from cinegrain.results import Failure, Prediction
+from cinegrain.runs.layout import EXPORT_FILE
 from cinegrain.types import MODALITIES
+from cinegrain.urls import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,97 +27,107 @@ if TYPE_CHECKING:
     from cinegrain.types import Source
 
 FilmArgument = Annotated[
-    str, typer.Argument(help="A film's id or title in the run, or a video file or its address.", show_default=False)
+    str, typer.Argument(help="Film of the run (id or title), or a video file or URL.", show_default=False)
 ]
 
 
 @guarded
 def predict(
-    run: Annotated[
-        str | None, typer.Argument(help="The run folder; with --model, the first video.", show_default=False)
-    ] = None,
-    files: Annotated[list[str] | None, typer.Argument(help=FILMS_HELP, show_default=False)] = None,
     model: Annotated[
-        Path | None, typer.Option("--model", help="An exported model instead of a run: no PyTorch needed.")
+        str | None, typer.Argument(metavar="RUN", help="Run, or exported model.", show_default=False)
+    ] = None,
+    films: Annotated[
+        list[str] | None,
+        typer.Argument(help=f"{FILMS_HELP} Or films of the run, by id or title.", show_default=False),
     ] = None,
     watch: Annotated[
-        Path | None, typer.Option("--watch", help="Answer for every film that comes into this folder, until Ctrl-C.")
+        Path | None,
+        typer.Option(
+            "--watch", help="Predict every film that appears in this folder, until Ctrl-C.", show_default=False
+        ),
     ] = None,
     out_file: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="Write each answer here when it is there: .csv, .json or .jsonl.", show_default=False
+            "--out",
+            help="File for the predictions of video files: .csv, .json or .jsonl. An interrupted command continues it.",
+            show_default=False,
         ),
     ] = None,
     top_k: TopK = 5,
+    exported: Annotated[str | None, typer.Option("--model", hidden=True)] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Genres, sub-genre and reasons for films never seen; "not sure" where the answer is no more than a guess.
+    """Predict genres and sub-genres, with reasons and similar films.
 
-    A film that cannot be read, or that crashes or hangs its reader, costs no other film its answer. Exit code 3: some
-    films have no answer; 1: none has one.
-
-    With --out, the same command continues where it was stopped: films that the file holds are not asked about again,
-    unless they have changed, which replaces their answer. Films without an answer are listed in NAME.failures.csv
-    beside it, and tried again. A file with answers of another model, or of this run before it was trained, discovered
-    or edited again, is refused and left as it is.
+    A film that cannot be read does not stop the others (exit code 3: some failed; 1: all failed). With --out, films
+    already in the file are skipped unless they have changed, and failed films are listed in NAME.failures.csv and
+    retried. A file written with another model is refused.
     """
     from cinegrain.media.remote import films_at
     from cinegrain.pipeline.answers.answer_file import AnswerFile, check_out
 
     check_out(out_file)
-    asked = [text for text in (run, *(files or [])) if text is not None]
+    asked = films or []
+    if exported is not None:
+        renamed("predict --model MODEL FILM", "predict MODEL FILM")
+        model, asked = exported, [*([model] if model else []), *asked]
     if model is None:
-        if run is None:
-            raise ConfigError("Name a run, or an exported --model.")
-        asked = asked[1:]
+        raise ConfigError("Name a run or an exported model, then films: cinegrain predict RUN FILM.")
+    _check_model(model)
     if (watch is not None) == bool(asked):
-        raise ConfigError("Name either the videos to look at or a folder to --watch.")
-    films = films_at(asked)
-    if watch is None and not films:
+        raise ConfigError("Name films, or a folder to --watch.")
+    places = films_at(asked)
+    if watch is None and not places:
         raise ConfigError(f"No videos in {', '.join(asked)}.")
-    with _predictor(run, model, n_films=max(1, len(films)), top_k=top_k) as predictor:
+    new_only = watch is not None or out_file is not None
+    with _predictor(Path(model), places, new_only=new_only, top_k=top_k) as predictor:
         answers = None if out_file is None else AnswerFile(out_file, predictor.model)
         if watch is not None:
             _watch(watch, predictor, answers, as_json=as_json)
         else:
-            _predict(films, predictor, answers, as_json=as_json)
+            _predict(places, predictor, answers, as_json=as_json)
 
 
-def _predictor(run: str | None, model: Path | None, *, n_films: int, top_k: int) -> "AbstractContextManager[Predictor]":
-    if model is not None:
-        from cinegrain.pipeline.export.exported import exported_predictor
+def _check_model(place: str) -> None:
+    """Refuses a film where a run or model belongs. Prediction without a run would begin here."""
+    if is_address(place) or Path(place).is_file():
+        raise ConfigError(f"{place} is not a run or exported model. Name one first: cinegrain predict RUN {place}.")
 
-        return exported_predictor(model, n_films=n_films)
-    from cinegrain.pipeline.answers.predict import run_predictor
+
+def _predictor(
+    folder: Path, films: "Sequence[Source]", *, new_only: bool, top_k: int
+) -> "AbstractContextManager[Predictor]":
+    """Of a run or an exported model, told apart by what the folder holds."""
+    from cinegrain.pipeline.answers.predict import is_file, run_predictor
     from cinegrain.runs.layout import Run
 
+    if (folder / EXPORT_FILE).is_file():
+        from cinegrain.pipeline.export.exported import exported_predictor
+
+        return exported_predictor(folder, n_films=max(1, len(films)))
     require("Prediction with a run (not an exported model)", "train")
-    return run_predictor(Run.open(Path(run or "")), n_films=n_films, top_k=top_k)
+    n_films = max(1, len(films)) if new_only else sum(map(is_file, films))
+    return run_predictor(Run.open(folder), n_films=n_films, top_k=top_k, new_only=new_only)
 
 
 def _predict(films: "Sequence[Source]", predictor: "Predictor", answers: "AnswerFile | None", *, as_json: bool) -> None:
-    """Each answer goes where it is wanted as soon as it is there."""
+    """Prints or writes each prediction as soon as it is there."""
     from cinegrain.media.remote import source, source_name, source_text
 
     to_do = [film for film in films if answers is None or not answers.answered(film)]
     if answers is not None and len(to_do) < len(films):
-        err.print(
-            f"{len(films) - len(to_do)} of {len(films)} films: answered in {answers.path} already.",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        say(f"{len(films) - len(to_do)} of {len(films)} films are already in {escape(str(answers.path))}.")
     found: dict[str, Prediction] = {}
     failed: list[Failure] = []
     if to_do:
-        with watcher().stage("Looking and listening") as on_step:
+        with watcher().stage("Embedding films") as on_step:
             for done, one in enumerate(predictor.each(to_do), start=1):
                 if answers is not None:
                     answers.put(one)
                 if isinstance(one, Failure):
                     failed.append(one)
-                    _tell(one)
+                    show_failure(one.path, one.reason)
                 else:
                     found[one.path] = one
                     if not as_json and answers is None:
@@ -128,19 +140,19 @@ def _predict(films: "Sequence[Source]", predictor: "Predictor", answers: "Answer
         out.print(f"{n_answered} of {len(films)} films: {answers.path}", highlight=False, markup=False, soft_wrap=True)
     if failed:
         if answers is not None:
-            err.print(f"{len(failed)} failed: {answers.failures}", highlight=False, markup=False, soft_wrap=True)
+            say(f"{len(failed)} failed: {escape(str(answers.failures))}")
         raise typer.Exit(SOME_FAILED if len(failed) < len(films) else FAILED)
 
 
 def _watch(folder: Path, predictor: "Predictor", answers: "AnswerFile | None", *, as_json: bool) -> None:
-    """One line for each film that comes."""
+    """One line per film."""
     from cinegrain.pipeline.answers.predict import watch_folder
 
-    err.print(f"Watching {folder}; Ctrl-C stops.", highlight=False, markup=False, soft_wrap=True)
+    say(f"Watching {escape(str(folder))}; Ctrl-C stops.")
     for found in watch_folder(folder, predictor.one, answers):
         Interrupt.check()
         if isinstance(found, Failure):
-            _tell(found)
+            show_failure(found.path, found.reason)
         elif as_json:
             print(json.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False), flush=True)
         else:
@@ -149,20 +161,22 @@ def _watch(folder: Path, predictor: "Predictor", answers: "AnswerFile | None", *
             print(f"{found.path}: {', '.join(decided) or 'no genre'}{unsure}", flush=True)
 
 
-def _tell(failure: Failure) -> None:
-    err.print(f"[bold red]{escape(failure.path)}:[/] {escape(failure.reason)}", highlight=False, soft_wrap=True)
-
-
 @guarded
 @needs("train")
 def similar(
     run: RunArgument,
     film: FilmArgument,
-    by: Annotated[str | None, typer.Option("--by", help="One mode alone: audio, location, motion, image.")] = None,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", help="One modality only: audio, location, motion or image.", show_default=False),
+    ] = None,
     top_k: TopK = 10,
     as_json: JsonFlag = False,
 ) -> None:
-    """The trailers most like a film, and through which modes."""
+    """List the most similar films in the learned embedding.
+
+    `cinegrain search` compares the experts' raw vectors instead.
+    """
     from cinegrain.pipeline.answers.answer import Answers
     from cinegrain.runs.layout import Run
 
@@ -174,17 +188,19 @@ def similar(
     if as_json:
         print_json({"film": found.name, "by": by, "neighbours": [one.to_dict() for one in near]})
         return
-    out.print(f"Most like [bold]{found.title}[/]" + (f" by {by}" if by else ""))
+    space = f"{by} in the learned embedding" if by else "learned embedding"
+    out.print(f"Most similar to [bold]{escape(found.title)}[/] ({space})", highlight=False)
     out.print(_neighbour_table(near))
 
 
 @guarded
 @needs("train")
 def explain(run: RunArgument, film: FilmArgument, top_k: TopK = 5, as_json: JsonFlag = False) -> None:
-    """Why a film stands where it stands."""
+    """Old name of `predict` for a film of the run."""
     from cinegrain.pipeline.answers.answer import Answers
     from cinegrain.runs.layout import Run
 
+    renamed("explain RUN FILM", "predict RUN FILM")
     answers = Answers(Run.open(run))
     answer = answers.predict(answers.film(film), top_k=top_k)
     if as_json:
@@ -195,7 +211,7 @@ def explain(run: RunArgument, film: FilmArgument, top_k: TopK = 5, as_json: Json
 
 def _show(answer: Prediction) -> None:
     out.rule(f"[bold]{answer.title}[/] [dim]{answer.path}")
-    decided = [genre.name for genre in answer.decided] or ["none for sure"]
+    decided = [genre.name for genre in answer.decided] or ["none with confidence"]
     out.print(f"Genres: [bold]{', '.join(decided)}[/]", highlight=False)
     if not answer.sure:
         out.print(f"[yellow]Not sure:[/] {'; '.join(answer.unsure_because)}", highlight=False)
@@ -207,16 +223,18 @@ def _show(answer: Prediction) -> None:
         f"Sub-genre: [bold]{sub_genre.name}[/] ({sub_genre.id}, distance {sub_genre.distance:.2f})", highlight=False
     )
     if answer.missing:
-        out.print(f"[yellow]Missing: {', '.join(answer.missing)}[/] (the answer rests on the other modes)")
+        out.print(f"[yellow]Missing: {', '.join(answer.missing)}[/] (predicted from the other modalities)")
     out.print(_genre_table(answer.genres))
-    for mode, words in (answer.concepts or {}).items():
+    for modality, words in (answer.concepts or {}).items():
         shown = ", ".join(f"{word.name} {word.score:.2f}" for word in words[:5])
-        out.print(f"  {mode:<9}{shown}", highlight=False, markup=False)
+        out.print(f"  {modality:<9}{shown}", highlight=False, markup=False)
     out.print(_neighbour_table(answer.neighbours))
 
 
 def _genre_table(genres: "Sequence[GenreAnswer]") -> Table:
-    table = Table(box=None, padding=(0, 2), title="Probabilities, and each mode's part (Shapley, logits)")
+    table = Table(
+        box=None, padding=(0, 2), title="Probabilities, and influence of each modality (Shapley values, logits)"
+    )
     for column in ("genre", "", "probability", *MODALITIES):
         table.add_column(column, justify="left" if column in ("genre", "") else "right")
     for genre in genres:
@@ -227,7 +245,7 @@ def _genre_table(genres: "Sequence[GenreAnswer]") -> Table:
 
 
 def _neighbour_table(near: "Sequence[Neighbour]") -> Table:
-    table = Table(box=None, padding=(0, 2), title="Nearest trailers, and each mode's part of the similarity")
+    table = Table(box=None, padding=(0, 2), title="Nearest films, and each modality's part of the similarity")
     modes = [mode for mode in MODALITIES if near and mode in near[0].by_modality]
     for column in ("title", "genres"):
         table.add_column(column, no_wrap=True, max_width=36)

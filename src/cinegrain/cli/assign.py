@@ -1,11 +1,11 @@
-"""`cinegrain assign`: new films into the atlas of a run."""
+"""`cinegrain assign`: new films for an atlas."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from cinegrain.cli.console import err, out, print_json, watcher
+from cinegrain.cli.console import out, print_json, show_failure, watcher
 from cinegrain.cli.options import FAILED, FILMS_HELP, SOME_FAILED, JsonFlag, RunArgument, guarded, needs, with_settings
 from cinegrain.config import load_settings, save_settings
 
@@ -13,20 +13,19 @@ if TYPE_CHECKING:
     from cinegrain.atlas.run_atlas import RunAtlas
 
 
-@with_settings("assign")
 @guarded
 @needs("train")
+@with_settings("assign")
 def assign(
     run: RunArgument,
     flags: dict[str, Any],
     files: Annotated[list[str] | None, typer.Argument(help=FILMS_HELP, show_default=False)] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Put new films into the atlas without training; say which fit nowhere, and propose new sub-genres.
+    """Assign new films to sub-genres, and propose new ones.
 
-    A film that cannot be read, or that crashes or hangs its reader, costs no other film its place; stopped at any
-    moment, the same command continues. Without any file: place films again that came before the last discovery, and
-    show the proposals.
+    Nothing is trained. Without files, assigns earlier films again to the sub-genres of the last discovery, and lists
+    the proposals.
     """
     from cinegrain.atlas.run_atlas import open_atlas
     from cinegrain.media.remote import films_at, source_name, source_text
@@ -52,11 +51,11 @@ def assign(
         _show(done.rows, atlas)
         for place, id_ in done.there:
             out.print(
-                f"{escape(source_name(place))}: in the atlas already, as {escape(id_)}", highlight=False, soft_wrap=True
+                f"{escape(source_name(place))}: already in the atlas as {escape(id_)}", highlight=False, soft_wrap=True
             )
         show_proposals(atlas)
     for failure in done.failed:
-        err.print(f"[bold red]{escape(failure.path)}:[/] {escape(failure.reason)}", soft_wrap=True)
+        show_failure(failure.path, failure.reason)
     if done.failed:
         raise typer.Exit(SOME_FAILED if done.rows or done.there else FAILED)
 
@@ -72,9 +71,9 @@ def _show(rows: tuple[dict[str, Any], ...], atlas: "RunAtlas") -> None:
 
 
 def show_proposals(atlas: "RunAtlas") -> None:
-    """New sub-genres that could be made, and how."""
+    """Prints proposed sub-genres, and how to accept them."""
     for proposal in atlas.proposals:
-        words = escape(", ".join(proposal["keywords"]) or "no word sets them apart")
+        words = escape(", ".join(proposal["keywords"]) or "no distinctive words")
         out.print(
             f"[bold]{proposal['id']}[/]: {proposal['size']} new films are nearer to each other than to any sub-genre "
             f"({words}).",
@@ -86,4 +85,4 @@ def show_proposals(atlas: "RunAtlas") -> None:
         if proposal["size"] > 5:
             out.print(f"    and {proposal['size'] - 5} more", highlight=False)
     if atlas.proposals:
-        out.print("Make one a sub-genre with `cinegrain atlas accept RUN P1 --name NAME`.", highlight=False)
+        out.print("Accept one with `cinegrain atlas accept RUN P1 --name NAME`.", highlight=False)

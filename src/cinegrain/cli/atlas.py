@@ -1,4 +1,4 @@
-"""`cinegrain atlas`: a person has the last word on sub-genres, and keeps it."""
+"""`cinegrain atlas`: view and edit sub-genres."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,8 +7,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cinegrain.cli.console import err, out, print_json
-from cinegrain.cli.options import JsonFlag, RunArgument, guarded, needs
+from cinegrain.cli.console import note, out, print_json, say
+from cinegrain.cli.options import JsonFlag, RunArgument, guarded, needs, renamed
+from cinegrain.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,22 +18,22 @@ if TYPE_CHECKING:
     from cinegrain.atlas.edits import Entry
     from cinegrain.atlas.run_atlas import RunAtlas
 
-app = typer.Typer(help="See and correct sub-genres; every edit is kept, and can be undone.", no_args_is_help=True)
+app = typer.Typer(help="View and edit sub-genres. Every edit is kept and can be undone.", no_args_is_help=True)
 
-SubGenre = Annotated[str, typer.Argument(help="A sub-genre's id, such as S03.", show_default=False)]
+SubGenre = Annotated[str, typer.Argument(help="Sub-genre id, such as S03.", show_default=False)]
 Films = Annotated[list[str], typer.Argument(help="Films, by id or title.", show_default=False)]
-By = Annotated[str | None, typer.Option("--by", help="Who edits.", show_default="your name on this machine")]
-Why = Annotated[str, typer.Option("--why", help="The reason, kept with the edit.", show_default=False)]
+By = Annotated[str | None, typer.Option("--by", help="Editor.", show_default="your user name")]
+Why = Annotated[str, typer.Option("--why", help="Reason for the edit.", show_default=False)]
 Seen = Annotated[
     int | None,
     typer.Option(
         "--version",
         min=0,
-        help="The version that you saw in `show`: the edit is refused if somebody edited the atlas since.",
+        help="Version shown by `show`; the edit is refused if the atlas has changed since.",
         show_default=False,
     ),
 ]
-Name = Annotated[str, typer.Option("--name", help="Its name; otherwise its words name it.", show_default=False)]
+Name = Annotated[str, typer.Option("--name", help="Name of the new sub-genre.", show_default="from its terms")]
 
 
 @app.command("show")
@@ -41,11 +42,11 @@ Name = Annotated[str, typer.Option("--name", help="Its name; otherwise its words
 def show(
     run: RunArgument,
     subgenre: Annotated[
-        str | None, typer.Argument(help="One sub-genre in full, such as S03.", show_default=False)
+        str | None, typer.Argument(help="Sub-genre to show in full, such as S03.", show_default=False)
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """The sub-genres as they are now, or one of them with its films."""
+    """Show all sub-genres, or one with its films."""
     atlas = _open(run)
     card = None if subgenre is None else atlas.card(subgenre)
     if as_json:
@@ -74,13 +75,13 @@ def show(
 def rename(
     run: RunArgument,
     subgenre: SubGenre,
-    name: Annotated[str, typer.Argument(help="The new name.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="New name.", show_default=False)],
     by: By = None,
     why: Why = "",
     version: Seen = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Give a sub-genre a name that no later discovery replaces."""
+    """Rename a sub-genre; later discoveries keep the name."""
     _tell(run, [_editor(run, by, why, version).rename(subgenre, name)], as_json)
 
 
@@ -89,14 +90,14 @@ def rename(
 @needs("train")
 def merge(
     run: RunArgument,
-    into: Annotated[str, typer.Argument(help="The sub-genre that stays.", show_default=False)],
-    others: Annotated[list[str], typer.Argument(help="Those that become part of it.", show_default=False)],
+    into: Annotated[str, typer.Argument(help="Sub-genre to keep.", show_default=False)],
+    others: Annotated[list[str], typer.Argument(help="Sub-genres to merge into it.", show_default=False)],
     by: By = None,
     why: Why = "",
     version: Seen = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make sub-genres one, now and in later discoveries."""
+    """Merge sub-genres, also in later discoveries."""
     _tell(run, [_editor(run, by, why, version).merge(into, others)], as_json)
 
 
@@ -109,7 +110,7 @@ def split(
     films: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Films to take out, by id or title; none: the part that is most of its own.", show_default=False
+            help="Films to move out, by id or title; omit to split it automatically in two.", show_default=False
         ),
     ] = None,
     name: Name = "",
@@ -118,7 +119,7 @@ def split(
     version: Seen = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Take films out of a sub-genre into a new one."""
+    """Split films off a sub-genre into a new one."""
     atlas = _open(run)
     chosen = _films(atlas, films) if films else atlas.halves(subgenre)[1]
     _tell(run, [_editor(run, by, why, version).split(subgenre, chosen, name)], as_json)
@@ -130,13 +131,13 @@ def split(
 def move(
     run: RunArgument,
     films: Films,
-    to: Annotated[str, typer.Option("--to", help="Where to, such as S03.", show_default=False)],
+    to: Annotated[str, typer.Option("--to", help="Target sub-genre, such as S03.", show_default=False)],
     by: By = None,
     why: Why = "",
     version: Seen = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Put films into another sub-genre."""
+    """Move films to another sub-genre."""
     _tell(run, [_editor(run, by, why, version).move(_films(_open(run), films), to)], as_json)
 
 
@@ -146,15 +147,32 @@ def move(
 def lock(
     run: RunArgument,
     subgenre: SubGenre,
-    off: Annotated[bool, typer.Option("--off", help="Unlock it.")] = False,
+    off: Annotated[bool, typer.Option("--off", hidden=True)] = False,
     by: By = None,
     why: Why = "",
     version: Seen = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Keep a sub-genre's films and name through later discoveries, and from further edits."""
+    """Protect a sub-genre's films and name from edits and later discoveries."""
+    if off:
+        renamed("lock --off", "unlock")
     editor = _editor(run, by, why, version)
     _tell(run, [editor.unlock(subgenre) if off else editor.lock(subgenre)], as_json)
+
+
+@app.command("unlock")
+@guarded
+@needs("train")
+def unlock(
+    run: RunArgument,
+    subgenre: SubGenre,
+    by: By = None,
+    why: Why = "",
+    version: Seen = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Remove a sub-genre's protection."""
+    _tell(run, [_editor(run, by, why, version).unlock(subgenre)], as_json)
 
 
 @app.command("accept")
@@ -162,14 +180,14 @@ def lock(
 @needs("train")
 def accept(
     run: RunArgument,
-    proposal: Annotated[str, typer.Argument(help="A proposal of `cinegrain assign`, such as P1.", show_default=False)],
+    proposal: Annotated[str, typer.Argument(help="Proposal of `cinegrain assign`, such as P1.", show_default=False)],
     name: Name = "",
     by: By = None,
     why: Why = "",
     version: Seen = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make a proposed group of new films a sub-genre."""
+    """Turn a proposal into a sub-genre."""
     trailers = _open(run).proposal(proposal)["trailers"]
     _tell(run, [_editor(run, by, why, version).accept(trailers, name)], as_json)
 
@@ -181,14 +199,14 @@ def undo(
     run: RunArgument,
     entries: Annotated[
         list[str] | None,
-        typer.Argument(help="Edits, such as E0004; none: the last that stands.", show_default=False),
+        typer.Argument(help="Edits, such as E0004; omit to undo the last one.", show_default=False),
     ] = None,
     by: By = None,
     why: Why = "",
     version: Seen = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Take edits back; an undo is an edit too and can be undone."""
+    """Undo edits; an undo can itself be undone."""
     _tell(run, _editor(run, by, why, version).undo(entries or []), as_json)
 
 
@@ -196,7 +214,7 @@ def undo(
 @guarded
 @needs("train")
 def history(run: RunArgument, as_json: JsonFlag = False) -> None:
-    """Every edit: who, when, what, why, and whether it stands."""
+    """List all edits: who, when, what, why, and their state."""
     from cinegrain.atlas.edit import history_rows
 
     rows = history_rows(_open(run))
@@ -204,7 +222,7 @@ def history(run: RunArgument, as_json: JsonFlag = False) -> None:
         print_json(rows)
         return
     if not rows:
-        out.print("Nobody has edited this atlas yet.")
+        out.print("No edits yet.")
         return
     table = Table(box=None, padding=(0, 2))
     for column in ("edit", "when (UTC)", "who", "what", "why", ""):
@@ -217,13 +235,13 @@ def history(run: RunArgument, as_json: JsonFlag = False) -> None:
 
 
 def _open(run: Path) -> "RunAtlas":
-    """The atlas; what is odd with its log is told."""
+    """The atlas, with notes about its log."""
     from cinegrain.atlas.run_atlas import open_atlas
     from cinegrain.runs.layout import Run
 
     atlas = open_atlas(Run.open(run))
     for line in atlas.oddities:
-        err.print(f"[yellow]note:[/] {escape(line)}", highlight=False, soft_wrap=True)
+        note(line)
     return atlas
 
 
@@ -246,11 +264,7 @@ def _tell(run: Path, entries: "Sequence[Entry]", as_json: bool) -> None:
         return
     for entry in entries:
         out.print(f"{entry.id}: {escape(entry.by)} {escape(entry.said)}", highlight=False, soft_wrap=True)
-    err.print(
-        f"[dim]Undo with `cinegrain atlas undo {escape(str(run))} {entries[-1].id}`.[/]",
-        highlight=False,
-        soft_wrap=True,
-    )
+    say(f"[dim]Undo with `cinegrain atlas undo {escape(str(run))} {entries[-1].id}`.[/]")
 
 
 def _marks(card: dict[str, Any]) -> str:
@@ -275,20 +289,27 @@ def _show_one(atlas: "RunAtlas", card: dict[str, Any]) -> None:
 @needs("train")
 def export(
     run: RunArgument,
-    file: Annotated[
-        Path, typer.Argument(help="What to write: .csv, .json, or SKOS as .ttl, .rdf or .jsonld.", show_default=False)
-    ],
+    old_file: Annotated[Path | None, typer.Argument(metavar="FILE", hidden=True)] = None,
+    out_file: Annotated[
+        Path | None,
+        typer.Option("--out", help="File to write: .csv, .json, or SKOS (.ttl, .rdf, .jsonld).", show_default=False),
+    ] = None,
     base: Annotated[
-        str, typer.Option("--base", help="SKOS: what every address begins with, such as https://my.archive/genres/.")
+        str, typer.Option("--base", help="SKOS: base URI, such as https://my.archive/genres/.")
     ] = "urn:cinegrain:atlas:",
     language: Annotated[
         str, typer.Option("--language", help="SKOS: language tag of the labels, such as en.", show_default=False)
     ] = "",
 ) -> None:
-    """Write the atlas to a file, for another system or to edit there and `import` again."""
+    """Export the atlas, for another system or to edit and `import` again."""
     from cinegrain.atlas.imported import write_sheet
     from cinegrain.atlas.sheet import sheet_of
 
+    if old_file is not None:
+        renamed("atlas export RUN FILE", "atlas export RUN --out FILE")
+    file = out_file or old_file
+    if file is None:
+        raise ConfigError("Name the file to write: cinegrain atlas export RUN --out FILE.")
     atlas = _open(run)
     write_sheet(file, sheet_of(atlas), base=base, language=language)
     out.print(f"{len(atlas.cards)} sub-genres, version {atlas.version}: {file}", highlight=False, soft_wrap=True)
@@ -299,13 +320,13 @@ def export(
 @needs("train")
 def import_(
     run: RunArgument,
-    file: Annotated[Path, typer.Argument(help="An edited file of `atlas export`.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="Edited file of `atlas export`.", show_default=False)],
     by: By = None,
     why: Why = "",
     version: Seen = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Take over what was changed in an exported file; each difference becomes an edit, all or none."""
+    """Import the changes made in an exported file as edits, all or none."""
     from cinegrain.atlas.imported import import_sheet, read_sheet
 
     sheet = read_sheet(file)
@@ -315,4 +336,4 @@ def import_(
     elif as_json:
         print_json({"version": _open(run).version, "entries": []})
     else:
-        out.print("The file says what the atlas says already; nothing to do.")
+        out.print("The file matches the atlas; nothing to do.")

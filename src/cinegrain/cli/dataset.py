@@ -7,23 +7,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from cinegrain.cli.console import err, out, print_json, watcher
+from cinegrain.cli.console import err, note, out, print_json, watcher
 from cinegrain.cli.options import FAILED, JsonFlag, guarded
 
 if TYPE_CHECKING:
     from cinegrain.types import Source
 
-app = typer.Typer(help="The embedding dataset as such.", no_args_is_help=True)
+app = typer.Typer(help="Embedding datasets: summarise, verify, convert, merge.", no_args_is_help=True)
 _SHOWN = 40
 
-PLACE_HELP = "A run folder, or a dataset: a folder, or s3://bucket/dataset and its like."
-Place = Annotated[str, typer.Argument(help=PLACE_HELP, show_default=False)]
-NewFolder = Annotated[Path, typer.Option("--out", help="A new folder.", show_default=False)]
+Place = Annotated[
+    str, typer.Argument(help="Run folder, dataset folder, or URL such as s3://bucket/dataset.", show_default=False)
+]
+NewFolder = Annotated[Path, typer.Option("--out", help="Folder to create.", show_default=False)]
 
 
 def _place(text: str) -> "Source":
-    from cinegrain.places import is_address
     from cinegrain.store.location import dataset_url
+    from cinegrain.urls import is_address
 
     return dataset_url(text) if is_address(text) else Path(text)
 
@@ -31,7 +32,7 @@ def _place(text: str) -> "Source":
 @app.command("info")
 @guarded
 def info(place: Place, as_json: JsonFlag = False) -> None:
-    """How much of what is in it."""
+    """Summarise a dataset: films, hours, scenes, vectors per expert."""
     from cinegrain.pipeline.datasets.dataset import dataset_info, open_dataset
 
     found = dataset_info(open_dataset(_place(place)))
@@ -41,7 +42,7 @@ def info(place: Place, as_json: JsonFlag = False) -> None:
     for name in ("trailers", "hours", "scenes", "frames", "bytes"):
         out.print(f"{name:<9}{found[name]:>16,}", highlight=False)
     table = Table(box=None, padding=(0, 2))
-    for column in ("expert", "mode", "numbers", "trailers"):
+    for column in ("expert", "modality", "dimension", "films"):
         table.add_column(column)
     for expert in found["experts"]:
         table.add_row(expert["name"], expert["modality"], str(expert["dimension"]), str(expert["trailers"]))
@@ -51,7 +52,7 @@ def info(place: Place, as_json: JsonFlag = False) -> None:
 @app.command("verify")
 @guarded
 def verify(place: Place, as_json: JsonFlag = False) -> None:
-    """Look for faults: shapes, values, scene times, orphans, doubles, and changed source files."""
+    """Check shapes, values, scene times, orphans, duplicates and source files."""
     from cinegrain.pipeline.datasets.dataset import verify_dataset
 
     found = verify_dataset(_place(place))
@@ -64,8 +65,8 @@ def verify(place: Place, as_json: JsonFlag = False) -> None:
         if len(found.faults) > _SHOWN:
             err.print(f"... and {len(found.faults) - _SHOWN} more; --json lists all", highlight=False)
         out.print(
-            f"{found.n_trailers} trailers, {found.n_scenes} scenes, {found.n_vectors} vectors; "
-            f"{found.n_files_checked} source files compared, {found.n_files_gone} not there; "
+            f"{found.n_trailers} films, {found.n_scenes} scenes, {found.n_vectors} vectors; "
+            f"{found.n_files_checked} source files compared, {found.n_files_gone} missing; "
             f"{len(found.faults) or 'no'} fault{'' if len(found.faults) == 1 else 's'}",
             highlight=False,
         )
@@ -78,11 +79,11 @@ def verify(place: Place, as_json: JsonFlag = False) -> None:
 def card(
     place: Place,
     out_file: Annotated[
-        Path | None, typer.Option("--out", help="Where to; README.md in the dataset if not given.")
+        Path | None, typer.Option("--out", help="File to write.", show_default="README.md in the dataset")
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Write README.md: what is in it, by which experts, under which licences, how made."""
+    """Write a dataset card (README.md): contents, experts, licences, settings."""
     from cinegrain.pipeline.datasets.dataset import open_dataset, write_card
 
     path = write_card(open_dataset(_place(place)), out_file)
@@ -97,12 +98,17 @@ def card(
 def convert(
     place: Place,
     form: Annotated[
-        str, typer.Option("--to", help="parquet, safetensors (with JSON), webdataset (tar files) or mmx (pickles).")
+        str,
+        typer.Option(
+            "--to",
+            help="parquet, safetensors (with JSON) or webdataset (tar files).",
+            show_default=False,
+        ),
     ],
     out_folder: NewFolder,
     as_json: JsonFlag = False,
 ) -> None:
-    """Write it anew in another format."""
+    """Convert a dataset to another format."""
     from cinegrain.pipeline.datasets.dataset import convert_dataset, open_dataset
 
     paths = [str(path) for path in convert_dataset(open_dataset(_place(place)), form, out_folder)]
@@ -117,11 +123,11 @@ def convert(
 @guarded
 def merge(
     first: Place,
-    second: Annotated[str, typer.Argument(help="Another one, of the same experts.", show_default=False)],
+    second: Annotated[str, typer.Argument(help="Dataset of the same experts and settings.", show_default=False)],
     out_folder: NewFolder,
     as_json: JsonFlag = False,
 ) -> None:
-    """Join two datasets of the same experts and settings into a new run."""
+    """Merge two datasets of the same experts and settings into a new run."""
     from cinegrain.pipeline.datasets.dataset import merge_datasets, open_dataset
 
     merged = merge_datasets(open_dataset(_place(first)), open_dataset(_place(second)), out_folder)
@@ -129,14 +135,14 @@ def merge(
         print_json({"run": str(merged.folder), "trailers": merged.n_trailers, "doubled": list(merged.doubled)})
         return
     for trailer_id in merged.doubled:
-        err.print(f"[yellow]note:[/] {trailer_id!r} is in both; the first one's is kept", highlight=False)
-    out.print(f"{merged.n_trailers} trailers in {merged.folder}", highlight=False, soft_wrap=True)
+        note(f"{trailer_id!r} is in both; the first is kept")
+    out.print(f"{merged.n_trailers} films in {merged.folder}", highlight=False, soft_wrap=True)
 
 
 @app.command("duplicates")
 @guarded
 def duplicates(place: Place, as_json: JsonFlag = False) -> None:
-    """Name films whose content is the same in another cut, size or container, by their pictures and their sound."""
+    """Find films with the same content in another cut, size or container."""
     from cinegrain.pipeline.datasets.dataset import open_dataset
     from cinegrain.pipeline.datasets.duplicates import find_duplicates
 
@@ -145,6 +151,6 @@ def duplicates(place: Place, as_json: JsonFlag = False) -> None:
         print_json([asdict(pair) for pair in pairs])
         return
     for pair in pairs:
-        sound = "no sound to compare" if pair.sound is None else f"sound {pair.sound:.2f} at {pair.offset_s:+.1f} s"
-        out.print(f"{pair.a} = {pair.b}: {pair.shared:.0%} of the pictures, {sound}", highlight=False, markup=False)
+        sound = "no sound" if pair.sound is None else f"sound {pair.sound:.2f} at {pair.offset_s:+.1f} s"
+        out.print(f"{pair.a} = {pair.b}: {pair.shared:.0%} of the frames, {sound}", highlight=False, markup=False)
     out.print(f"{len(pairs)} pair{'' if len(pairs) == 1 else 's'} of near-duplicates")

@@ -12,19 +12,19 @@ from cinegrain.cli.run import headline, show_summary
 from cinegrain.config import load_settings
 
 
-@with_settings("seed", "extract", "train", "finetune", "discover")
 @guarded
 @needs("train", "report")
+@with_settings("seed", "extract", "train", "finetune", "discover")
 def demo(
     flags: dict[str, Any],
     out_folder: Annotated[Path, typer.Option("--out", help="Run folder.")] = Path("runs/demo"),
-    films: Annotated[int, typer.Option("--films", help="Short films to render.")] = 96,
+    films: Annotated[int, typer.Option("--films", help="Number of short films to render.")] = 96,
     as_json: JsonFlag = False,
 ) -> None:
-    """Render a small corpus of films with known sub-genres, run everything on it, and say how well they were found."""
+    """Run all stages on rendered films with known sub-genres."""
     from cinegrain.cli.recovery import recover
     from cinegrain.pipeline.report import make_report
-    from cinegrain.pipeline.run import run_all
+    from cinegrain.pipeline.stages import run_all
     from cinegrain.runs.layout import Run
     from cinegrain_demo.corpus import render_corpus
     from cinegrain_demo.plan import CorpusSettings
@@ -48,7 +48,9 @@ def demo(
         print_json({"run": str(out_folder), **headline(out_folder), "recovery": recovery})
     else:
         show_summary(out_folder, summary.n_trailers, summary.extracted.n_done, list(summary.notes), len(failures))
-        table = Table(title="Planted sub-genres found again (1 is perfect, ARI 0 is chance)", box=None, padding=(0, 2))
+        table = Table(
+            title="Recovery of the planted sub-genres (1 is perfect, ARI 0 is chance)", box=None, padding=(0, 2)
+        )
         for column in ("k-means on", "clusters", "ARI", "accuracy", "NMI"):
             table.add_column(column, justify="left" if column == "k-means on" else "right")
         for row in recovery:

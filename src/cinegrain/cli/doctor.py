@@ -21,7 +21,7 @@ _MIN_FREE_GB = 2.0
 
 @guarded
 def doctor(as_json: JsonFlag = False) -> None:
-    """Is everything here that a run needs?"""
+    """Check that this machine has what a run needs."""
     checks = [*_machine(), *_packages(), *_extras(), *_codecs(), *_weights(), *_plugins()]
     if as_json:
         print_json([{"check": name, "ok": ok, "found": found} for name, ok, found in checks])
@@ -38,7 +38,7 @@ Check = tuple[str, bool, str]
 
 
 def _machine() -> list[Check]:
-    from cinegrain.places import cache_folder
+    from cinegrain.urls import cache_folder
 
     cache = cache_folder()
     nearest = next(folder for folder in (cache, *cache.parents) if folder.exists())
@@ -88,16 +88,16 @@ def _codecs() -> list[Check]:
 def _weights() -> list[Check]:
     from cinegrain.experts.registry import PRESETS, expert_cards
     from cinegrain.experts.weights import is_cached
-    from cinegrain.places import cache_folder
+    from cinegrain.urls import cache_folder
 
     cards, cache = expert_cards(), cache_folder()
     return [
         (
             f"weights of {name}",
             True,
-            "here"
+            "installed"
             if all(is_cached(f, cache) for f in cards[name].weights)
-            else "not yet; the first run downloads them, or `cinegrain experts install`",
+            else "not installed; downloaded by the first run or `cinegrain experts install`",
         )
         for name in PRESETS["light"]
     ]

@@ -1,11 +1,11 @@
-"""`cinegrain evaluate` and `cinegrain ablate`: how good the genre model is, and what each mode is worth."""
+"""`cinegrain evaluate` and `ablate`: quality of the genre model, and the contribution of each modality."""
 
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from cinegrain.cli.console import err, out, print_json, watcher
+from cinegrain.cli.console import note, out, print_json, watcher
 from cinegrain.cli.options import JsonFlag, RunArgument, guarded, needs
 
 
@@ -13,10 +13,13 @@ from cinegrain.cli.options import JsonFlag, RunArgument, guarded, needs
 @needs("train", "report")
 def evaluate(
     run: RunArgument,
-    mistakes: Annotated[int, typer.Option("--mistakes", min=0, max=500, help="Worst mistakes to show.")] = 24,
+    mistakes: Annotated[int, typer.Option("--mistakes", min=0, max=500, help="Number of worst mistakes to show.")] = 24,
     as_json: JsonFlag = False,
 ) -> None:
-    """How good the genres are on films the model never saw: RUN/evaluation/evaluation.html, .md, .json, CSV."""
+    """Evaluate the genre model on held-out films.
+
+    Writes HTML, Markdown, JSON and CSV to RUN/evaluation/.
+    """
     from cinegrain.pipeline.learning.evaluate import evaluate as evaluate_stage
     from cinegrain.runs.layout import Run
 
@@ -37,12 +40,12 @@ def evaluate(
     )
     out.print(_genre_table(figures["genres"]))
     if figures["left_out"]:
-        err.print(f"No test film has {', '.join(figures['left_out'])}: in no mean.", highlight=False, markup=False)
+        note(f"No test film has {', '.join(figures['left_out'])}: left out of the means.")
     out.print(f"page: {opened.folder / 'evaluation' / 'evaluation.html'}", highlight=False, soft_wrap=True)
 
 
 def _genre_table(genres: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, padding=(0, 2), title="On the test films, with 95 % intervals")
+    table = Table(box=None, padding=(0, 2), title="Test films, with 95 % intervals")
     for column in ("genre", "films", "AP", "precision", "recall", "F1", "from"):
         table.add_column(column, justify="left" if column == "genre" else "right")
     for genre in genres:
@@ -66,13 +69,15 @@ def _text(value: float | None) -> str:
 @needs("train", "report")
 def ablate(
     run: RunArgument,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, max=100, help="Trainings of each combination.")] = 3,
-    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes; 0 is as the run's settings say.")] = 0,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, max=100, help="Number of seeds per combination.")] = 3,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Number of processes.", show_default="extract.workers")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Train every combination of modes anew: which helps which genre? RUN/ablation/ablation.html, .md, .json, CSV.
+    """Retrain the genre model on every subset of experts.
 
-    Stopped, the same command goes on with the trainings that are missing.
+    Writes HTML, Markdown, JSON and CSV to RUN/ablation/. Run it again to continue an interrupted ablation.
     """
     from cinegrain.pipeline.learning.ablate import ablate as ablate_stage
     from cinegrain.runs.layout import Run
@@ -83,14 +88,14 @@ def ablate(
         print_json(figures)
         return
     table = Table(box=None, padding=(0, 2), title=f"Macro mAP on {figures['n_films']} test films")
-    for column in ("modes", "mAP", "deviation"):
-        table.add_column(column, justify="left" if column == "modes" else "right")
+    for column in ("modalities", "mAP", "deviation"):
+        table.add_column(column, justify="left" if column == "modalities" else "right")
     for subset in sorted(figures["subsets"], key=lambda subset: -subset["map"]):
         table.add_row("+".join(subset["modes"]), f"{subset['map']:.3f}", _text(subset["map_deviation"]))
     out.print(table)
     found = figures["agreement"]
     out.print(
-        "Rank correlation of retrained worth and Shapley influence: "
+        "Rank correlation of retraining and Shapley influence: "
         f"{_text(found['all_pairs'])} over all pairs, {_text(found['within_genres'])} within a genre",
         highlight=False,
     )

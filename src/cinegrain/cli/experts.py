@@ -7,24 +7,27 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cinegrain.cli.console import err, out, print_json, watcher
-from cinegrain.cli.options import FAILED, FILMS_HELP, SOME_FAILED, JsonFlag, guarded
+from cinegrain.cli.console import err, out, print_json, show_failure, watcher
+from cinegrain.cli.options import FAILED, FILMS_HELP, SOME_FAILED, JsonFlag, guarded, renamed
+from cinegrain.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cinegrain.experts.runtime import QuantisedGraph
 
-app = typer.Typer(help="The frozen networks that look and listen.", no_args_is_help=True)
+NAMES_HELP = "Preset (light, paper, strong) or expert names, comma-separated."
+Names = Annotated[str, typer.Argument(help=NAMES_HELP)]
+app = typer.Typer(help="Pretrained networks that embed scenes.", no_args_is_help=True)
 
 
 @app.command("list")
 @guarded
 def list_experts(as_json: JsonFlag = False) -> None:
-    """Every expert, what it sees, and whether its weights are here."""
+    """List all experts, and whether their weights are installed."""
     from cinegrain.experts.registry import PRESETS, broken_plugins, expert_cards
     from cinegrain.experts.weights import is_cached
-    from cinegrain.places import cache_folder
+    from cinegrain.urls import cache_folder
 
     cache = cache_folder()
     rows = [
@@ -42,10 +45,10 @@ def list_experts(as_json: JsonFlag = False) -> None:
         print_json(rows)
         return
     table = Table(box=None, padding=(0, 2))
-    for column in ("expert", "mode", "numbers", "preset", "weights", "what it sees"):
+    for column in ("expert", "modality", "dimension", "preset", "weights", "description"):
         table.add_column(column, overflow="fold")
     for row in rows:
-        weights = "computed" if not row["weights"] else "here" if row["installed"] else "not yet"
+        weights = "none needed" if not row["weights"] else "installed" if row["installed"] else "not installed"
         what = row["description"]
         if row["substitute"]:
             what += f" [yellow]Substitute for {row['substitute_for']}.[/]"
@@ -56,13 +59,13 @@ def list_experts(as_json: JsonFlag = False) -> None:
 @app.command("install")
 @guarded
 def install(
-    names: Annotated[str, typer.Argument(help="A preset, or expert names joined by commas.")] = "light",
+    names: Names = "light",
     as_json: JsonFlag = False,
 ) -> None:
-    """Download the weights, so that everything works offline afterwards."""
+    """Download weights, for offline use."""
     from cinegrain.experts.registry import load_networks, resolve_experts
     from cinegrain.pipeline.extraction.extract import install_weights
-    from cinegrain.places import cache_folder
+    from cinegrain.urls import cache_folder
 
     experts = resolve_experts(names)
     paths = install_weights(experts, watcher())
@@ -73,16 +76,13 @@ def install(
         out.print(f"{', '.join(experts)}: ready in {cache_folder()}", highlight=False, soft_wrap=True)
 
 
-Names = Annotated[str, typer.Argument(help="A preset, or expert names joined by commas.")]
-
-
 @app.command("check")
 @guarded
 def check(names: Names = "light", as_json: JsonFlag = False) -> None:
-    """Run experts on a built-in picture, clip and sound, compare with the vectors that are stored, and time them."""
+    """Run experts on a built-in sample, compare with stored vectors, and time them."""
     from cinegrain.experts.registry import load_networks, resolve_experts
     from cinegrain.experts.selfcheck import check_experts
-    from cinegrain.places import cache_folder
+    from cinegrain.urls import cache_folder
 
     experts = resolve_experts(names)
     results = check_experts(experts, load_networks(experts, cache_folder()))
@@ -90,10 +90,10 @@ def check(names: Names = "light", as_json: JsonFlag = False) -> None:
         print_json([{"expert": r.expert, "ok": r.ok, "cosine": r.cosine, "seconds": r.seconds} for r in results])
     else:
         table = Table(box=None, padding=(0, 2))
-        for column in ("", "expert", "same as stored", "for 3 s of film"):
+        for column in ("", "expert", "stored vector", "time for 3 s of film"):
             table.add_column(column)
         for r in results:
-            same = "nothing stored to compare with" if r.cosine is None else f"cosine {r.cosine:.5f}"
+            same = "none" if r.cosine is None else f"cosine {r.cosine:.5f}"
             table.add_row("[green]ok[/]" if r.ok else "[bold red]no[/]", r.expert, same, f"{1000 * r.seconds:.0f} ms")
         out.print(table)
     if not all(r.ok for r in results):
@@ -103,35 +103,42 @@ def check(names: Names = "light", as_json: JsonFlag = False) -> None:
 @app.command("quantise")
 @guarded
 def quantise(
+    names: Annotated[str, typer.Argument(help=NAMES_HELP, show_default=False)],
     films: Annotated[
-        list[str], typer.Argument(help=f"Some dozen films like those that will be looked at. {FILMS_HELP}")
-    ],
-    experts: Annotated[str, typer.Option(help="A preset, or expert names joined by commas.")] = "light",
+        list[str] | None, typer.Argument(help=f"A few dozen typical films. {FILMS_HELP}", show_default=False)
+    ] = None,
+    experts: Annotated[str | None, typer.Option("--experts", hidden=True)] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make 8-bit networks, some 2 to 6 times quicker, and measure how much they change the vectors.
+    """Quantise experts to 8 bits (2 to 6 times faster), and measure the effect on their vectors.
 
-    An expert whose vectors change too much stays as it is. Then run with: --extract.precision int8
+    Experts whose vectors change too much stay in fp32. Then use --extract.precision int8.
     """
     from cinegrain.experts.registry import resolve_experts
     from cinegrain.media.remote import films_at
-    from cinegrain.media.settings import MediaSettings
     from cinegrain.pipeline.extraction.quantise import quantise_experts
+    from cinegrain.settings import MediaSettings
 
-    found = quantise_experts(resolve_experts(experts), films_at(films), MediaSettings(), watcher())
+    places = films or []
+    if experts is not None:
+        renamed("quantise FILM... --experts NAMES", "quantise NAMES FILM...")
+        names, places = experts, [names, *places]
+    if not places:
+        raise ConfigError("Name films to calibrate with: cinegrain experts quantise light FILM...")
+    found = quantise_experts(resolve_experts(names), films_at(places), MediaSettings(), watcher())
     if as_json:
         print_json([asdict(note) for note in found.notes])
     else:
         _show_quantised(found.notes)
     for failed in found.failed:
-        err.print(f"[bold red]{escape(failed.trailer_id)}:[/] {escape(failed.reason)}", soft_wrap=True)
+        show_failure(failed.trailer_id, failed.reason)
     if found.failed:
         raise typer.Exit(SOME_FAILED)
 
 
 def _show_quantised(notes: "Sequence[QuantisedGraph]") -> None:
     table = Table(box=None, padding=(0, 2))
-    for column in ("", "expert", "cosine to fp32, mean", "least", "calibrated with"):
+    for column in ("", "expert", "cosine to fp32, mean", "minimum", "calibrated on"):
         table.add_column(column)
     for note in notes:
         for name, mean in note.cosine.items():
@@ -143,9 +150,9 @@ def _show_quantised(notes: "Sequence[QuantisedGraph]") -> None:
 @app.command("card")
 @guarded
 def card(
-    name: Annotated[str, typer.Argument(help="An expert's name.", show_default=False)], as_json: JsonFlag = False
+    name: Annotated[str, typer.Argument(help="Name of an expert.", show_default=False)], as_json: JsonFlag = False
 ) -> None:
-    """Everything there is to know of one expert."""
+    """Show an expert's card."""
     from cinegrain.experts.registry import expert_cards, resolve_experts
 
     (known,) = resolve_experts(name)[:1]

@@ -1,4 +1,4 @@
-"""`cinegrain export`: a trained genre model to take away."""
+"""`cinegrain export`: the genre model for other machines."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,10 +13,13 @@ from cinegrain.cli.options import JsonFlag, RunArgument, guarded, needs
 @needs("train", "report")
 def export(
     run: RunArgument,
-    out_folder: Annotated[Path, typer.Option("--out", help="Folder to make.", show_default=False)],
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder to create.", show_default=False)],
     as_json: JsonFlag = False,
 ) -> None:
-    """The genre model as a folder (ONNX, readable JSON, model card) that predicts without PyTorch."""
+    """Export the genre model for prediction without PyTorch.
+
+    Writes ONNX, JSON and a model card.
+    """
     from cinegrain.pipeline.export.folder import export_model
     from cinegrain.runs.layout import Run
 
@@ -25,4 +28,4 @@ def export(
         print_json({"model": str(out_folder), "genres": description["genres"]})
     else:
         out.print(f"{out_folder}: {len(description['genres'])} genres", highlight=False, soft_wrap=True)
-        out.print(f"use it: cinegrain predict --model {out_folder} FILM", highlight=False, soft_wrap=True)
+        out.print(f"use it: cinegrain predict {out_folder} FILM", highlight=False, soft_wrap=True)

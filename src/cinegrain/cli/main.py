@@ -1,5 +1,7 @@
 """The `cinegrain` command."""
 
+import inspect
+import re
 from typing import Annotated
 
 import typer
@@ -22,38 +24,37 @@ from cinegrain.cli import (
     stages,
 )
 from cinegrain.cli.console import set_up_logging
+from cinegrain.cli.options import CurrentCommand
 
 app = typer.Typer(
     name="cinegrain",
-    help="Finds, in movie trailers, the fine-grained sub-genres that film genres hide.",
-    epilog="Begin with `cinegrain demo`, or with your own films: `cinegrain run VIDEOS --catalog FILMS.csv --out RUN`.",
+    help="Finds the fine-grained sub-genres of films from their trailers.",
+    epilog="Start with `cinegrain demo`, or with your own films: `cinegrain run VIDEOS --catalog FILMS.csv --out RUN`.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,
 )
 
-app.command("demo", rich_help_panel="Everything")(demo.demo)
-app.command("run", rich_help_panel="Everything")(run.run)
-app.command("extract", rich_help_panel="Stage by stage")(stages.extract)
-app.command("train", rich_help_panel="Stage by stage")(stages.train)
-app.command("finetune", rich_help_panel="Stage by stage")(stages.finetune)
-app.command("discover", rich_help_panel="Stage by stage")(stages.discover)
-app.command("report", rich_help_panel="Stage by stage")(stages.report)
-app.command("predict", rich_help_panel="Ask")(answer.predict)
-app.command("similar", rich_help_panel="Ask")(answer.similar)
-app.command("search", rich_help_panel="Ask")(search.search)
-app.command("explain", rich_help_panel="Ask")(answer.explain)
-app.command("serve", rich_help_panel="Ask")(serve.serve)
-app.command("assign", rich_help_panel="Correct, add films")(assign.assign)
-app.add_typer(atlas.app, name="atlas", rich_help_panel="Correct, add films")
-app.command("evaluate", rich_help_panel="Measure, take away")(evaluate.evaluate)
-app.command("ablate", rich_help_panel="Measure, take away")(evaluate.ablate)
-app.command("export", rich_help_panel="Measure, take away")(export.export)
-app.add_typer(experts.app, name="experts", rich_help_panel="Look after")
-app.add_typer(dataset.app, name="dataset", rich_help_panel="Look after")
-app.command("settings", rich_help_panel="Look after")(settings.settings)
-app.command("doctor", rich_help_panel="Look after")(doctor.doctor)
+_CURATE, _MAINTENANCE = "Curate", "Maintenance"
+_PANELS = {
+    "Run": (demo.demo, run.run),
+    "Stages": (stages.extract, stages.train, stages.finetune, stages.discover, stages.report),
+    "Query": (answer.predict, answer.similar, search.search, serve.serve),
+    _CURATE: (assign.assign,),
+    "Evaluate and export": (evaluate.evaluate, evaluate.ablate, export.export),
+    _MAINTENANCE: (settings.settings, doctor.doctor),
+}
+for panel, commands in _PANELS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+app.command(hidden=True)(answer.explain)
+app.add_typer(atlas.app, name="atlas", rich_help_panel=_CURATE)
+app.add_typer(experts.app, name="experts", rich_help_panel=_MAINTENANCE)
+app.add_typer(dataset.app, name="dataset", rich_help_panel=_MAINTENANCE)
+for group in (app, atlas.app, experts.app, dataset.app):
+    for one in group.registered_commands:
+        one.cls = CurrentCommand
+        one.help = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(one.callback) or "")  # else shown line by line
 
 
 def _version(wanted: bool) -> None:
@@ -64,13 +65,14 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _common(
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what happens inside.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show log messages.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show results and errors only.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     del version
-    set_up_logging(verbose=verbose)
+    set_up_logging(verbose=verbose, quiet=quiet)
 
 
 def main() -> None:

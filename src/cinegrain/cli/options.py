@@ -1,33 +1,76 @@
-"""What all commands share: flags made from the settings, and how errors become exit codes."""
+"""What all commands share: settings as flags, old names, and how errors become exit codes."""
 
 import functools
 import inspect
-from collections.abc import Callable
+import logging
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
+from rich.markup import escape
+from typer.core import TyperCommand
 
-from cinegrain.cli.console import Interrupt, err
-from cinegrain.config import SettingInfo, all_settings
+from cinegrain.cli.console import Interrupt, be_quiet, err
+from cinegrain.config import all_settings
 from cinegrain.errors import CinegrainError, ConfigError
 from cinegrain.extras import require
 
-DONE, FAILED, BAD_USAGE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+FAILED, BAD_USAGE, SOME_FAILED, INTERRUPTED = 1, 2, 3, 130
 
-FILMS_HELP = "Videos, folders of videos, or addresses such as s3://bucket/folder or https://host/film.mp4."
-RunArgument = Annotated[Path, typer.Argument(help="The run folder.", show_default=False)]
+FILMS_HELP = "Video files, folders of videos, or URLs such as s3://bucket/folder or https://host/film.mp4."
+RunArgument = Annotated[Path, typer.Argument(help="Run folder.", show_default=False)]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="Settings as TOML; see `cinegrain settings`.", show_default=False)
-]
-TopK = Annotated[int, typer.Option("--top", min=1, max=1000, help="How many neighbours.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.", show_default=False)]
+TopK = Annotated[int, typer.Option("--top-k", "-k", min=1, max=1000, help="Number of films to show.")]
 
+_Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any setting: --train.epochs 50 or --set train.epochs=50; `cinegrain settings` lists them.",
+        show_default=False,
+    ),
+]
 Command = TypeVar("Command", bound=Callable[..., Any])
+log = logging.getLogger(__name__)
+_SETTING = re.compile(r"--(seed|[a-z]+\.[a-z_]+)(?:=(.*))?", re.DOTALL)
+_OLD_FLAGS = {"--top": "--top-k"}
+_QUIET = ("--quiet", "-q")
+
+
+def renamed(old: str, new: str) -> None:
+    """Hints at the new name of something that is accepted by its old one for one version."""
+    log.warning("%s is now %s.", old, new)
+
+
+class CurrentCommand(TyperCommand):
+    """Takes --quiet anywhere, flags by their old names, and any setting where `with_settings` is used."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Leaves settings in `ctx.obj`; what comes after `--` is left alone."""
+        ctx.obj = {}
+        end = args.index("--") if "--" in args else len(args)
+        mine, kept = iter(args[:end]), []
+        for one in mine:
+            name, equals, value = one.partition("=")
+            found = _SETTING.fullmatch(one) if hasattr(self.callback, "sections") else None
+            if found:
+                ctx.obj[found[1]] = next(mine, "") if found[2] is None else found[2]
+            elif one in _QUIET:
+                be_quiet()
+            elif name in _OLD_FLAGS:
+                renamed(name, _OLD_FLAGS[name])
+                kept.append(_OLD_FLAGS[name] + equals + value)
+            else:
+                kept.append(one)
+        return super().parse_args(ctx, kept + args[end:])
 
 
 def guarded(command: Command) -> Command:
-    """Turns our errors into one clear line and an exit code; Ctrl-C into a promise that is kept."""
+    """Turns our errors into one line and an exit code, and Ctrl-C into a message that nothing is lost."""
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -36,11 +79,11 @@ def guarded(command: Command) -> Command:
             return command(*args, **kwargs)
         except (KeyboardInterrupt, Exception) as error:
             if Interrupt.heard or isinstance(error, KeyboardInterrupt):  # a library may have made an error of Ctrl-C
-                err.print("Stopped. Nothing finished is lost; the same command goes on from here.", highlight=False)
+                err.print("Stopped. Nothing finished is lost; run the same command again to continue.", highlight=False)
                 raise typer.Exit(INTERRUPTED) from None
             if not isinstance(error, CinegrainError):
                 raise
-            err.print(f"[bold red]Error:[/] {_escape(str(error))}", highlight=False, soft_wrap=True)
+            err.print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
             raise typer.Exit(BAD_USAGE if isinstance(error, ConfigError) else FAILED) from None
 
     return wrapper  # type: ignore[return-value]
@@ -64,45 +107,41 @@ def needs(*extras: str) -> Callable[[Command], Command]:
 
 
 def with_settings(*sections: str) -> Callable[[Command], Command]:
-    """Adds a flag for every setting of the given sections and passes those that were used as `flags`.
+    """Passes the settings given on the command line as `flags`, by dotted key.
 
     Args:
-        sections: Names such as `train`; `seed` for the seed. The command must take `flags: dict[str, Any]`.
+        sections: Those that the command depends on, such as `train`; `seed` for the seed.
     """
 
     def decorate(command: Command) -> Command:
-        chosen = [info for info in all_settings() if info.key.partition(".")[0] in sections]
-        names = {info.key.replace(".", "__"): info.key for info in chosen}
-
         @functools.wraps(command)
-        def wrapper(**kwargs: Any) -> Any:
-            given = {key: kwargs.pop(name) for name, key in names.items()}
-            return command(**kwargs, flags={key: value for key, value in given.items() if value is not None})
+        def wrapper(ctx: typer.Context, set_: list[str] | None, **kwargs: Any) -> Any:
+            flags = {**pairs(set_ or [], "--set"), **ctx.obj}
+            known = {info.key.partition(".")[0] for info in all_settings()}
+            for key in flags:
+                if (section := key.partition(".")[0]) in known.difference(sections):
+                    raise ConfigError(f"This command takes no {section} settings, such as {key}.")
+            return command(**kwargs, flags=flags)
 
-        own = [p for name, p in inspect.signature(command).parameters.items() if name != "flags"]
-        own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
-        extra = [_parameter(name, info) for name, info in zip(names, chosen, strict=True)]
-        wrapper.__signature__ = inspect.Signature([*own, *extra])  # type: ignore[attr-defined]
-        wrapper.__annotations__ = {p.name: p.annotation for p in [*own, *extra]}
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        own = [p.replace(kind=keyword) for p in inspect.signature(command).parameters.values() if p.name != "flags"]
+        own.append(inspect.Parameter("set_", keyword, default=None, annotation=_Set))
+        own.append(inspect.Parameter("ctx", keyword, annotation=typer.Context))
+        wrapper.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {p.name: p.annotation for p in own}
+        wrapper.sections = sections  # type: ignore[attr-defined]
         return wrapper  # type: ignore[return-value]
 
     return decorate
 
 
-def _parameter(name: str, info: SettingInfo) -> inspect.Parameter:
-    section = info.key.partition(".")[0] if "." in info.key else "general"
-    kind = info.kind if isinstance(info.kind, type) else str  # a number or `auto`; the settings check it
-    option = typer.Option(
-        f"--{info.key}",
-        help=info.help if info.default == "" else rf"{info.help} \[default: {info.default}]",
-        rich_help_panel=f"Settings: {section}",
-        show_default=False,
-        metavar=None if kind is info.kind else "NUMBER|auto",
-    )
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
-    )
+def pairs(given: Sequence[str], flag: str) -> dict[str, str]:
+    """`name=value` texts as a dict.
 
-
-def _escape(text: str) -> str:
-    return text.replace("[", r"\[")
+    Raises:
+        ConfigError: If one has no `=`.
+    """
+    for text in given:
+        if not all(text.partition("=")):
+            raise ConfigError(f"{flag} takes name=value; found {text!r}.")
+    return {text.partition("=")[0]: text.partition("=")[2] for text in given}

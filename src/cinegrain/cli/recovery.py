@@ -1,4 +1,4 @@
-"""How well the demo's planted sub-genres are recovered: the only reader of the truth, after all else is done."""
+"""How well the demo's planted sub-genres are recovered; the only reader of the ground truth."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,9 +8,9 @@ import numpy as np
 from cinegrain.config import Settings
 from cinegrain.discovery.clusterers import make_clusterer
 from cinegrain.discovery.clustering import Clusterer, unit_rows
-from cinegrain.discovery.kmeans import kmeans_clusterer
+from cinegrain.discovery.kmeans import RESTARTS, kmeans_clusterer
 from cinegrain.experts.registry import expert_names
-from cinegrain.metrics.clustering import cluster_scores
+from cinegrain.metrics.cluster_agreement import cluster_scores
 from cinegrain.metrics.retrieval import retrieval_scores
 from cinegrain.pipeline.learning.train import RunData, load_data
 from cinegrain.runs.artifacts import read_csv, read_json, write_json
@@ -24,12 +24,12 @@ _SEEDS = 5
 
 
 def recover(run: Run, truth_file: Path, settings: Settings) -> list[JsonObject]:
-    """Scores what discovery finds against the planted truth, beside k-means on plain vectors and on the coarse network.
+    """Scores discovered sub-genres against the planted ones, beside k-means on plain vectors and on the genre model.
 
     Args:
         run: A finished run.
         truth_file: CSV with trailer_id and subgenre.
-        settings: As the run was made: the clusterer, its `restarts` alike for all, and the first of five seeds, over
+        settings: As the run was made: the clusterer, and the first of five seeds, over
             which means and standard deviations are.
 
     Returns:
@@ -39,7 +39,7 @@ def recover(run: Run, truth_file: Path, settings: Settings) -> list[JsonObject]:
     planted = {row["trailer_id"]: row["subgenre"] for row in read_csv(truth_file)}
     truth = [planted[trailer_id] for trailer_id in data.trailer_ids]
     coarse, finetuned = load_model(run.coarse)[0], load_model(run.finetuned)[0]
-    plain, ours = kmeans_clusterer(settings.discover.restarts), make_clusterer(settings.discover)
+    plain, ours = kmeans_clusterer(RESTARTS), make_clusterer(settings.discover.clusterer)
     before = unit_rows(encode_all(coarse, data.arrays, data.everything).double().numpy())
     after = unit_rows(encode_all(finetuned, data.arrays, data.everything).double().numpy())
     n, k, seed = len(set(truth)), int(read_json(run.atlas)["k"]), settings.seed

@@ -5,31 +5,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cinegrain.cli.console import err, out, print_json, watcher
-from cinegrain.cli.options import SOME_FAILED, ConfigFile, JsonFlag, guarded, needs, with_settings
+from cinegrain.cli.console import note, out, print_json, watcher
+from cinegrain.cli.options import SOME_FAILED, ConfigFile, JsonFlag, guarded, needs, pairs, with_settings
 from cinegrain.config import load_settings
-from cinegrain.errors import ConfigError
 
 if TYPE_CHECKING:
     from cinegrain.readers.catalog.columns import Reading
 
 _MEANINGLESS, _ROUGH = 10, 50  # test films
-FOLDER_HELP = "Folder of videos, looked through to its depth; also s3://bucket/folder and its like."
+FOLDER_HELP = "Folder of videos (searched recursively), or a URL such as s3://bucket/folder."
 Videos = Annotated[str, typer.Argument(help=FOLDER_HELP, show_default=False)]
-CatalogFile = Annotated[
-    Path,
-    typer.Option(
-        "--catalog",
-        help="Table of films: CSV, TSV, JSON, JSON Lines (also .gz), .xlsx, .ods or Parquet with the columns file and "
-        "genres; optional trailer_id, title, year, any text.",
-        show_default=False,
-    ),
-]
+_CATALOG_HELP = (
+    "Table of films (CSV, TSV, JSON, .xlsx, .ods or Parquet) with the columns file and genres; optional: trailer_id, "
+    "title, year, text."
+)
+CatalogFile = Annotated[Path, typer.Option("--catalog", help=_CATALOG_HELP, show_default=False)]
 Columns = Annotated[
     list[str] | None,
     typer.Option(
         "--columns",
-        help="Columns of the catalogue by other names: file=Datei,genres=Genre,title=Titel,year=Jahr,trailer_id=Nr.",
+        help="Names of the catalogue's columns, such as file=Datei,genres=Genre,title=Titel.",
         show_default=False,
     ),
 ]
@@ -37,63 +32,64 @@ GenreMap = Annotated[
     Path | None,
     typer.Option(
         "--genre-map",
-        help="Table with the columns from and to: what genre names become; an empty `to` drops the genre.",
+        help="Table with the columns from and to that renames genres; an empty `to` drops one.",
         show_default=False,
     ),
 ]
-Out = Annotated[Path, typer.Option("--out", help="Run folder to make, or to go on with.", show_default=False)]
-RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try files again that failed before.")]
+Out = Annotated[Path, typer.Option("--out", help="Run folder to create or continue.", show_default=False)]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Retry files that failed before.")]
 
 
-@with_settings("seed", "extract", "media", "split", "model", "train", "finetune", "discover", "assign")
 @guarded
 @needs("train", "report")
+@with_settings("seed", "extract", "media", "split", "model", "train", "finetune", "discover", "assign")
 def run(
     out_folder: Out,
     flags: dict[str, Any],
     videos: Annotated[str | None, typer.Argument(help=FOLDER_HELP)] = None,
-    catalog: Annotated[
-        Path | None,
-        typer.Option(
-            "--catalog",
-            help="Table of films: CSV, TSV, JSON, JSON Lines (also .gz), .xlsx, .ods or Parquet with the columns file "
-            "(with --vectors: an id) and genres; optional trailer_id, title, year, any text.",
-        ),
-    ] = None,
+    catalog: Annotated[Path | None, typer.Option("--catalog", help=_CATALOG_HELP, show_default=False)] = None,
     columns: Columns = None,
     genre_map: GenreMap = None,
     vectors: Annotated[
         Path | None,
         typer.Option(
             "--vectors",
-            help="Instead of videos: vectors computed elsewhere (.npz, .parquet, .csv, .pkl, or a Zarr folder).",
+            help="Precomputed vectors instead of videos: .npz, .parquet, .csv, .pkl or a Zarr folder.",
+            show_default=False,
         ),
     ] = None,
     vectors_format: Annotated[
-        str, typer.Option("--vectors-format", help="auto, vectors, mmx, movienet or trailers12k.")
+        str, typer.Option("--vectors-format", help="auto, vectors, mmx or trailers12k.")
     ] = "auto",
     modality: Annotated[
         list[str] | None,
         typer.Option(
-            "--modality", help="Mode of a kind of vectors, as name=audio; name=none leaves it out. Repeatable."
+            "--modality",
+            help="Modality of a set of vectors, such as vggish=audio; none leaves it out. Repeatable.",
+            show_default=False,
         ),
     ] = None,
     remap: Annotated[
         list[str] | None,
-        typer.Option("--remap", help="Where tensors named in an MMX pickle are now, as OLD=NEW. Repeatable."),
+        typer.Option(
+            "--remap",
+            help="Path prefix of tensors in an MMX pickle to replace, as OLD=NEW. Repeatable.",
+            show_default=False,
+        ),
     ] = None,
     as_given: Annotated[
-        bool, typer.Option("--as-given", help="With --vectors: change no value; refuse missing or too large ones.")
+        bool,
+        typer.Option("--as-given", help="Refuse vectors with missing or too large values instead of repairing them."),
     ] = False,
     config: ConfigFile = None,
     retry_failed: RetryFailed = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Everything: look at the films, learn their genres, find sub-genres, write the report.
+    """Run all stages: extract, train, finetune, discover, report.
 
-    Interrupted, the same command goes on where it was; finished, it returns in seconds.
+    Run the same command again to continue an interrupted run.
     """
-    from cinegrain.pipeline.vectors import VectorOptions
+    from cinegrain.pipeline.import_vectors import VectorOptions
     from cinegrain.run import run_all_stages
 
     settings = load_settings(*([config] if config else []), flags=flags)
@@ -122,7 +118,7 @@ def run(
 
 
 def reading(columns: list[str] | None, genre_map: Path | None) -> "Reading":
-    """What --columns and --genre-map say.
+    """How the catalogue is read, from --columns and --genre-map.
 
     Raises:
         ConfigError: If a part of --columns is not ROLE=NAME, or there is no file at --genre-map.
@@ -133,30 +129,18 @@ def reading(columns: list[str] | None, genre_map: Path | None) -> "Reading":
     return make_reading(parse_columns(columns or []), genre_map)
 
 
-def pairs(given: list[str], flag: str) -> dict[str, str]:
-    """`name=value` flags as a dict.
-
-    Raises:
-        ConfigError: If one has no `=`.
-    """
-    for text in given:
-        if not all(text.partition("=")):
-            raise ConfigError(f"{flag} takes name=value; found {text!r}.")
-    return {text.partition("=")[0]: text.partition("=")[2] for text in given}
-
-
 def headline(folder: Path) -> dict[str, Any]:
-    """The few figures that everybody asks for."""
-    from cinegrain.pipeline.run import headline as figures
+    """The main figures of a run."""
+    from cinegrain.pipeline.stages import headline as figures
     from cinegrain.runs.layout import Run
 
     return figures(Run(folder))
 
 
 def show_summary(folder: Path, n_trailers: int, n_done: int, notes: list[str], n_failed: int) -> None:
-    """The end of a run for a person."""
-    for note in notes:
-        err.print(f"[yellow]note:[/] {note}", highlight=False, soft_wrap=True)
+    """Prints the outcome of a run."""
+    for text in notes:
+        note(text)
     figures = headline(folder)
     out.print(f"{n_done} of {n_trailers} films, {figures['genres']} genres, {len(figures['subgenres'])} sub-genres")
     if figures["test_map"] is not None:
@@ -164,7 +148,7 @@ def show_summary(folder: Path, n_trailers: int, n_done: int, notes: list[str], n
         interval = "" if low is None else f"95 % interval {low:.2f} to {high:.2f}; "
         few = ""
         if figures["test_films"] < _ROUGH:
-            few = " - far too few to mean much" if figures["test_films"] < _MEANINGLESS else " - a rough sign only"
+            few = " - too few to be meaningful" if figures["test_films"] < _MEANINGLESS else " - a rough estimate"
         out.print(
             f"genre mAP on {figures['test_films']} held-out films: {figures['test_map']:.2f} "
             f"({interval}chance {figures['chance_map']:.2f}){few}",

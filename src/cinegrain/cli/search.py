@@ -6,48 +6,55 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cinegrain.cli.console import err, out, print_json, watcher
+from cinegrain.cli.console import note, out, print_json, watcher
 from cinegrain.cli.options import JsonFlag, RunArgument, TopK, guarded, needs
 from cinegrain.search.criteria import CRITERIA, GENRES
 
-_EACH = "A film by id or title, or a video file or its address"
+_EACH = "Film of the run (id or title), or a video file or URL"
 
 
 def _film(help_: str, *names: str) -> Any:
-    return typer.Option(*names, help=help_, show_default=False, rich_help_panel="What for")
+    return typer.Option(*names, help=help_, show_default=False, rich_help_panel="Query")
 
 
 @guarded
 @needs("train")
 def search(
     run: RunArgument,
-    like: Annotated[list[str] | None, _film(f"{_EACH}, to be like on the whole; may be repeated.", "--like")] = None,
-    sounds_like: Annotated[list[str] | None, _film("... to sound like.", "--sounds-like")] = None,
-    looks_like: Annotated[list[str] | None, _film("... to look like.", "--looks-like")] = None,
-    moves_like: Annotated[list[str] | None, _film("... to move and be cut like.", "--moves-like")] = None,
-    set_like: Annotated[list[str] | None, _film("... to be set in places like.", "--set-like")] = None,
-    subgenre: Annotated[str | None, _film("Like the films of this sub-genre, by id or name.", "--subgenre")] = None,
-    words: Annotated[str | None, _film("Words that fit, such as 'helicopter, desert'.", "--words")] = None,
+    like: Annotated[
+        list[str] | None, _film(f"{_EACH}: similar overall. Repeatable, as the next four.", "--like")
+    ] = None,
+    sounds_like: Annotated[list[str] | None, _film("Similar sound.", "--sounds-like")] = None,
+    looks_like: Annotated[list[str] | None, _film("Similar pictures.", "--looks-like")] = None,
+    moves_like: Annotated[list[str] | None, _film("Similar motion and editing.", "--moves-like")] = None,
+    set_like: Annotated[list[str] | None, _film("Similar locations.", "--set-like")] = None,
+    subgenre: Annotated[str | None, _film("Similar to this sub-genre (id or name).", "--subgenre")] = None,
+    words: Annotated[
+        str | None, _film("Concepts and catalogue words, such as 'helicopter, desert'.", "--words")
+    ] = None,
     at_s: Annotated[
-        float | None, _film("Like one scene: that of the films named above at this moment, in seconds.", "--at")
+        float | None, _film("Compare with the scene of the named films at this time, in seconds.", "--at")
     ] = None,
     weights: Annotated[
         str | None,
         _film(
-            "For --like, --subgenre and --words, such as 'audio=2,genres=1,words=0.5'; what is not named: 0. "
-            "Without it every mode counts 1, genres 0.5, words 1.",
+            "Weights of --like, --subgenre and --words, such as audio=2,genres=1,words=0.5; all others are 0. "
+            "Default: 1 per modality, genres 0.5, words 1.",
             "--weights",
         ),
     ] = None,
-    scenes: Annotated[bool, typer.Option("--scenes", help="Find scenes, with their times, instead of films.")] = False,
+    scenes: Annotated[bool, typer.Option("--scenes", help="Search scenes instead of films.")] = False,
     top_k: TopK = 10,
     as_json: JsonFlag = False,
 ) -> None:
-    """Find films, or scenes, that sound like this one, look like that one, and show what these words say."""
+    """Search films or scenes by example, modality, sub-genre and words.
+
+    Compares the experts' raw vectors; `cinegrain similar` compares the learned embedding.
+    """
     from cinegrain.runs.layout import Run
     from cinegrain.search.find import search_films, search_scenes
     from cinegrain.search.library import open_library
-    from cinegrain.search.query import likes_of, make_query, split_weights
+    from cinegrain.search.query import check_query, likes_of, make_query, split_weights
 
     by_mode, word_weight = split_weights(_weights(weights or ""))
     wanted = likes_of(
@@ -61,6 +68,7 @@ def search(
         at_s=at_s,
     )
     asked = [word.strip() for word in (words or "").split(",") if word.strip()]
+    check_query(wanted, asked)
     library = open_library(Run.open(run), watcher())
     query = make_query(library, wanted, words=asked, word_weight=word_weight)
     if scenes:
@@ -71,13 +79,13 @@ def search(
     if as_json:
         print_json({"scenes" if scenes else "films": found, "notes": notes})
         return
-    for note in notes:
-        err.print(f"[yellow]note:[/] {escape(note)}", highlight=False)
+    for text in notes:
+        note(text)
     out.print(_table(found))
 
 
 def _weights(text: str) -> dict[str, float]:
-    """`audio=2,words=0.5` as a dict; what is no number is NaN."""
+    """`audio=2,words=0.5` as a dict; a value that is not a number becomes NaN."""
     found = {}
     for item in filter(None, text.split(",")):
         name, _, number = (part.strip() for part in item.partition("="))
@@ -89,7 +97,7 @@ def _weights(text: str) -> dict[str, float]:
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, padding=(0, 2))
+    table = Table(box=None, padding=(0, 2), title="Similarity of the experts' raw vectors")
     modes = [mode for mode in CRITERIA if rows and mode in rows[0]["modes"]]
     with_times, with_words = bool(rows) and "start_s" in rows[0], any(row["words"] for row in rows)
     for column in ("title", "genres"):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cinegrain.cli.console import err, out
+from cinegrain.cli.console import out, say
 from cinegrain.cli.options import RunArgument, guarded, needs
 
 
@@ -14,16 +14,18 @@ from cinegrain.cli.options import RunArgument, guarded, needs
 def serve(
     run: RunArgument,
     host: Annotated[
-        str, typer.Option("--host", help="Where to listen; beyond this machine visitors need a token.")
+        str, typer.Option("--host", help="Address to listen on; visitors from other machines need a token.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any free one.")] = 8765,
-    browser: Annotated[bool, typer.Option("--open", help="Open it in your browser.")] = False,
-    upload_mb: Annotated[int, typer.Option("--upload-mb", min=1, max=100_000, help="Largest video to take.")] = 2000,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes any free one.")] = 8765,
+    browser: Annotated[bool, typer.Option("--open", help="Open a browser.")] = False,
+    upload_mb: Annotated[
+        int, typer.Option("--upload-mb", min=1, max=100_000, help="Maximum size of an uploaded video, in MB.")
+    ] = 2000,
     upload_s: Annotated[
-        float, typer.Option("--upload-seconds", min=10, max=86_400, help="Longest that looking at one may take.")
+        float, typer.Option("--upload-seconds", min=10, max=86_400, help="Maximum time to process one, in seconds.")
     ] = 900.0,
 ) -> None:
-    """Explore a run in the browser: map, films, sub-genres to correct, new films to bring. Ends with Ctrl-C."""
+    """Explore and edit a run in the browser, until Ctrl-C."""
     from cinegrain.runs.layout import Run
     from cinegrain.web.server import serve as serve_run
     from cinegrain.web.uploads import Limits
@@ -31,7 +33,7 @@ def serve(
     def on_ready(address: str) -> None:
         out.print(f"Explorer: {address}", highlight=False, soft_wrap=True)
         if "token=" in address:
-            err.print("Whoever has this whole address may look and edit. Traffic is not encrypted.", highlight=False)
+            say("Anyone with this full address can view and edit. Traffic is not encrypted.")
         if browser:
             webbrowser.open(address)
 

@@ -12,10 +12,10 @@ from cinegrain.config import Settings, all_settings, to_toml
 
 @guarded
 def settings(
-    toml: Annotated[bool, typer.Option("--toml", help="As a settings file with every default.")] = False,
+    toml: Annotated[bool, typer.Option("--toml", help="Print a settings file with the defaults.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Every setting with its default: for --config files and for flags."""
+    """List all settings, for the command line and --config files."""
     if toml:
         typer.echo(to_toml(Settings()), nl=False)
         return
@@ -24,7 +24,7 @@ def settings(
         print_json([{"key": row.key, "default": row.default, "help": row.help} for row in rows])
         return
     table = Table(box=None, padding=(0, 2))
-    for column in ("setting", "default", "meaning"):
+    for column in ("setting", "default", "description"):
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(row.key, str(row.default), row.help)

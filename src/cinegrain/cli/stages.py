@@ -1,11 +1,11 @@
-"""`cinegrain extract`, `train`, `finetune`, `discover`, `report`: one stage each."""
+"""`cinegrain extract`, `train`, `finetune`, `discover`, `report`: single stages."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cinegrain.cli.console import err, out, print_json, watcher
+from cinegrain.cli.console import note, out, print_json, watcher
 from cinegrain.cli.options import SOME_FAILED, ConfigFile, JsonFlag, RunArgument, guarded, needs, with_settings
 from cinegrain.cli.run import CatalogFile, Columns, GenreMap, Out, RetryFailed, Videos, headline, reading
 from cinegrain.config import Settings, load_settings, save_settings
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from cinegrain.runs.layout import Run
 
 
-@with_settings("extract", "media")
 @guarded
+@with_settings("extract", "media")
 def extract(
     videos: Videos,
     catalog: CatalogFile,
@@ -28,7 +28,7 @@ def extract(
     retry_failed: RetryFailed = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Look at and listen to every film: scenes and experts into the embedding dataset."""
+    """Split films into scenes and compute the experts' vectors."""
     from cinegrain.media.remote import source
     from cinegrain.pipeline.extraction.extract import extract_folder
 
@@ -54,20 +54,20 @@ def extract(
             }
         )
     else:
-        for note in matched.notes:
-            err.print(f"[yellow]note:[/] {note}", highlight=False, soft_wrap=True)
+        for text in matched.notes:
+            note(text)
         out.print(f"{summary.n_done} of {len(matched.trailers)} films in {run.dataset} ({summary.n_new} new)")
     if summary.failures:
         raise typer.Exit(SOME_FAILED)
 
 
-@with_settings("seed", "split", "model", "train")
 @guarded
 @needs("train")
+@with_settings("seed", "split", "model", "train")
 def train(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None, as_json: JsonFlag = False) -> None:
-    """Train the coarse genre model on an extracted run.
+    """Train the genre model.
 
-    Several processes train together: accelerate launch --num_processes 2 -m cinegrain train RUN
+    On several devices: accelerate launch --num_processes 2 -m cinegrain train RUN
     """
     from cinegrain.pipeline.learning.train import train as train_stage
     from cinegrain.runs.progress import Silent
@@ -83,11 +83,11 @@ def train(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None, as
         _print_model(opened.coarse, as_json)
 
 
-@with_settings("seed", "finetune")
 @guarded
 @needs("train")
+@with_settings("seed", "finetune")
 def finetune(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None, as_json: JsonFlag = False) -> None:
-    """Fine-tune the genre model self-supervised, so that genres fall apart."""
+    """Learn the embedding in which sub-genres are sought."""
     from cinegrain.pipeline.learning.train import fine_tune
 
     opened, data, settings = _open(run, config, flags)
@@ -95,11 +95,11 @@ def finetune(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None,
     _print_model(opened.finetuned, as_json)
 
 
-@with_settings("seed", "discover")
 @guarded
 @needs("train")
+@with_settings("seed", "discover")
 def discover(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None, as_json: JsonFlag = False) -> None:
-    """Find and name sub-genres, and compute all figures."""
+    """Find and name sub-genres, and evaluate the models."""
     from cinegrain.pipeline.discover import discover as discover_stage
 
     opened, data, settings = _open(run, config, flags)
@@ -117,7 +117,7 @@ def discover(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None,
 @guarded
 @needs("train", "report")
 def report(run: RunArgument, as_json: JsonFlag = False) -> None:
-    """Write the run's report.html anew."""
+    """Write report.html."""
     from cinegrain.pipeline.report import make_report
     from cinegrain.runs.layout import Run
 
@@ -130,7 +130,7 @@ def report(run: RunArgument, as_json: JsonFlag = False) -> None:
 
 
 def _open(run: Path, config: Path | None, flags: dict[str, Any]) -> tuple["Run", "RunData", Settings]:
-    """A run, its data, and its settings with what the user now wants changed; the change is kept."""
+    """A run, its data, and its settings with the changes given now, which are saved."""
     from cinegrain.experts.registry import expert_names
     from cinegrain.pipeline.learning.train import load_data
     from cinegrain.runs.catalog import load_matched

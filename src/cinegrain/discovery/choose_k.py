@@ -8,12 +8,11 @@ import numpy as np
 from scipy.stats import t
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
-from cinegrain.auto import AUTO, chosen
 from cinegrain.discovery.clustering import Clusterer, canonical_order
 from cinegrain.discovery.null_films import NullFilms
-from cinegrain.discovery.settings import DiscoverSettings
 from cinegrain.discovery.side_by_side import side_by_side
 from cinegrain.errors import DataError
+from cinegrain.settings import AUTO, DiscoverSettings, chosen
 from cinegrain.types import Bool, Float64, Int64
 
 COMES_BACK = 0.75
@@ -99,13 +98,13 @@ def choose_k(
     n = len(encoded)
     if n < 3:
         raise DataError(f"Sub-genres need at least 3 trailers with embeddings; there are {n}.")
-    if settings.k != AUTO and settings.k > n:
-        raise DataError(f"discover.k is {settings.k}, but there are only {n} trailers.")
-    highest = chosen(settings.k_max, min(4 * max(labels.shape[1], 2), n // 3))
-    highest = max(min(highest, n - 1), settings.k_min if settings.k_min < n else 2)
+    if settings.n_clusters != AUTO and settings.n_clusters > n:
+        raise DataError(f"discover.n_clusters is {settings.n_clusters}, but there are only {n} trailers.")
+    highest = chosen(settings.max_clusters, min(4 * max(labels.shape[1], 2), n // 3))
+    highest = max(min(highest, n - 1), 2)
     sample = _sample(encoded, labels, seed)
     highest = min(highest, len(sample.points) - 1)
-    lowest = settings.k_min
+    lowest = 2
     if settings.clusterer == "genres":  # fewer would be genres merged, which come back and say nothing
         lowest = max(lowest, int(labels.any(axis=0).sum()))
     tried = _spread(min(lowest, highest), highest, _FIRST_TRIED)
@@ -118,8 +117,8 @@ def choose_k(
                 on_step(len(curve), total, f"k = {point.k}, silhouette {point.silhouette:.3f}")
         tried = _between(curve)
     points = tuple(curve[k] for k in sorted(curve))
-    if settings.k != AUTO:
-        return KChoice(settings.k, "asked for", points)
+    if settings.n_clusters != AUTO:
+        return KChoice(settings.n_clusters, "asked for", points)
     return best_number(points)
 
 

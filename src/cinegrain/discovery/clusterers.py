@@ -2,10 +2,9 @@
 
 from cinegrain.discovery.clustering import Clusterer
 from cinegrain.discovery.genres import under_genres
-from cinegrain.discovery.kmeans import kmeans_clusterer
-from cinegrain.discovery.settings import DiscoverSettings
+from cinegrain.discovery.kmeans import RESTARTS, kmeans_clusterer
 
 
-def make_clusterer(settings: DiscoverSettings) -> Clusterer:
-    """The clusterer that the settings name; `clusterer` and `restarts` count here."""
-    return under_genres if settings.clusterer == "genres" else kmeans_clusterer(settings.restarts)
+def make_clusterer(name: str, restarts: int = RESTARTS) -> Clusterer:
+    """The clusterer of a name; `restarts` counts for k-means."""
+    return under_genres if name == "genres" else kmeans_clusterer(restarts)

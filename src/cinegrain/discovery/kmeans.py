@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 from cinegrain.discovery.clustering import Clusterer, Clustering, around, check_k, sample_rows, unit_means
 from cinegrain.types import Bool, Float64
 
+RESTARTS = 10
 _MOST_FILMS = 50_000  # that the runs see, more where there are many clusters
 _FILMS_A_CLUSTER = 200
 

@@ -9,17 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cinegrain.errors import ConfigError, WeightsError
 from cinegrain.extras import require
+from cinegrain.settings import Engine, ExtractSettings, Precision
 from cinegrain.types import Float32
 
-Engine = Literal["onnxruntime", "openvino"]
-Precision = Literal["fp32", "int8"]
 Feed = Mapping[str, NDArray[np.generic]]
 
 # 2: products cannot overflow on any processor (see `rounding`). 1, which notes do not name, overflowed without VNNI.
@@ -56,9 +55,14 @@ class Runtime:
     def __post_init__(self) -> None:
         for value, known in ((self.engine, get_args(Engine)), (self.precision, get_args(Precision))):
             if value not in known:
-                raise ConfigError(f"{value!r} is none of {', '.join(known)}. Correct extract.inference or .precision.")
+                raise ConfigError(f"{value!r} is none of {', '.join(known)}. Correct extract.engine or .precision.")
         if self.engine == "openvino":
-            require("extract.inference openvino", "openvino")
+            require("extract.engine openvino", "openvino")
+
+    @classmethod
+    def of(cls, settings: ExtractSettings, threads: int = 1) -> "Runtime":
+        """The engine and precision that the settings name."""
+        return cls(threads, settings.engine, settings.precision)
 
     def open(self, path: Path, *, singly: bool = False) -> Session:
         """A session over a graph in the cache, or over its 8-bit version.
@@ -135,7 +139,7 @@ def _in_eight_bits(graph: Path) -> Path:
         )
         raise WeightsError(
             f"extract.precision int8 needs an 8-bit graph of {graph.stem}; found {found}. "
-            'Run `cinegrain experts quantise FILM...`, or set extract.precision to "fp32".'
+            'Run `cinegrain experts quantise NAMES FILM...`, or set extract.precision to "fp32".'
         )
     return eight_bit_path(graph) if known.kept else graph
 

@@ -32,7 +32,7 @@ class _Expert:
 
 
 @dataclass(frozen=True, eq=False)
-class Strangeness:
+class Novelty:
     """How strange n films are.
 
     Attributes:
@@ -55,7 +55,7 @@ class Familiarity:
     experts: Mapping[str, _Expert]
     threshold: float
 
-    def judge(self, means: Mapping[str, Float32]) -> Strangeness:
+    def judge(self, means: Mapping[str, Float32]) -> Novelty:
         """How strange films are.
 
         Args:
@@ -63,7 +63,7 @@ class Familiarity:
         """
         distances = np.column_stack([(_distance(m, means[k]) - m.usual) / m.spread for k, m in self.experts.items()])
         filled = np.where(np.isnan(distances), -np.inf, distances).max(axis=1)
-        return Strangeness(np.where(np.isneginf(filled), np.nan, filled), distances)
+        return Novelty(np.where(np.isneginf(filled), np.nan, filled), distances)
 
     def to_bytes(self) -> bytes:
         """As safetensors."""

@@ -9,6 +9,12 @@ import cv2
 
 from cinegrain.types import UInt8
 
+CUT_RATIO, CUT_FLOOR, CUT_NEIGHBOURS = 1.7, 6.0, 2
+"""Tuned; see `CutDetector`. The floor, in Y + U + V (0..765), keeps still films from splitting at every flicker."""
+CUT_WINDOW_S = 0.25
+"""A shorter flash is no cut."""
+BLACK_LEVEL = 24
+"""A picture without brighter pixels (0..255) is black."""
 _BLACK_SHARE = 0.002  # a stray bright pixel or two does not make a black picture visible
 _RETURN_SHARE = 0.5
 _TIME_SLACK_S = 1e-6
@@ -25,10 +31,10 @@ def picture_change(a: UInt8, b: UInt8) -> float:
     return total / (a.size / 3)
 
 
-def is_near_black(small: UInt8, black_level: int) -> bool:
-    """Whether all but a few pixels are at most `black_level` bright (0..255)."""
+def is_near_black(small: UInt8) -> bool:
+    """Whether all but a few pixels are at most BLACK_LEVEL bright."""
     luma: UInt8 = small[0]
-    n_visible = int(cv2.countNonZero(cv2.compare(luma, float(black_level), cv2.CMP_GT)))
+    n_visible = int(cv2.countNonZero(cv2.compare(luma, float(BLACK_LEVEL), cv2.CMP_GT)))
     return n_visible <= _BLACK_SHARE * luma.size
 
 
@@ -88,7 +94,14 @@ class CutDetector:
     floor inside the mean, the largest neighbours, the flashes and the fades are ours.
     """
 
-    def __init__(self, *, ratio: float, floor: float, n_neighbours: int, window_s: float) -> None:
+    def __init__(
+        self,
+        *,
+        ratio: float = CUT_RATIO,
+        floor: float = CUT_FLOOR,
+        n_neighbours: int = CUT_NEIGHBOURS,
+        window_s: float = CUT_WINDOW_S,
+    ) -> None:
         self._ratio = ratio
         self._floor = floor
         self._n_neighbours = n_neighbours

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from cinegrain.media.settings import AUTO
+from cinegrain.settings import AUTO
 
 FLAGS: Final = {
     "no_audio": "The file has no sound stream.",

@@ -7,8 +7,8 @@ import numpy as np
 
 from cinegrain.media.clock import Deadline
 from cinegrain.media.probe import choose_picture_stream, open_media
-from cinegrain.media.settings import AUTO
 from cinegrain.media.sound import SoundReader
+from cinegrain.settings import AUTO
 
 SILENCE_DBFS = -60.0
 

@@ -8,6 +8,7 @@ from cinegrain.media.pictures import Picture
 from cinegrain.types import CLIP_FRAMES, UInt8
 
 FIRST_SAMPLE_S = 0.3
+CLIP_FPS, CLIP_PERIOD_S, CLIP_LIMIT = 15.0, 4.0, 4  # of the clips that action networks take
 """The first colour picture is taken this long after the cut, when compression has recovered."""
 _TIME_SLACK_S = 1e-6
 MAX_REPEAT_S = 2.0
@@ -51,8 +52,8 @@ class SceneBuilder:
         min_scene_s: float,
         max_scene_s: float,
         cut_delay_s: float,
-        clip_fps: float = 15.0,
-        clip_period_s: float = 4.0,
+        clip_fps: float = CLIP_FPS,
+        clip_period_s: float = CLIP_PERIOD_S,
         clip_limit: int = 0,
     ) -> None:
         self._frame_fps = frame_fps

@@ -14,10 +14,11 @@ from cinegrain.media.audible import audible_part, levels_dbfs, quiet_limit_dbfs
 from cinegrain.media.clock import Deadline, StreamClock
 from cinegrain.media.decode import Tally, decode_sound
 from cinegrain.media.probe import open_media
-from cinegrain.media.settings import AUTO, MediaSettings
 from cinegrain.media.tracks import ChosenTracks, Track, choose_tracks, mixed, prepare
+from cinegrain.settings import AUTO
 from cinegrain.types import SOUND_RATE_HZ, Float32, Int16
 
+DIGITAL_SILENCE_DBFS = -80.0
 _FULL_SCALE = 32768.0
 _CONTIGUOUS_S = 0.040
 """Sound is moved to its time stamp once it is off by more; stamps in WebM are off by up to 0.02 s and back."""
@@ -45,7 +46,7 @@ class SoundReader:
         film_zero_s: float | None,
         deadline: Deadline,
         picture_index: int | None = None,
-        silence_dbfs: float = MediaSettings.silence_dbfs,
+        silence_dbfs: float = DIGITAL_SILENCE_DBFS,
         track: str = AUTO,
         language: str = AUTO,
     ) -> None:

@@ -20,7 +20,7 @@ from cinegrain.media.audible import QUIETEST_DBFS
 from cinegrain.media.clock import Deadline
 from cinegrain.media.decode import Tally, decode_sound
 from cinegrain.media.probe import decode_in_this_thread, open_media
-from cinegrain.media.settings import AUTO
+from cinegrain.settings import AUTO
 from cinegrain.types import Float64
 
 _N_SPOTS, _SPOT_S = 5, 0.6

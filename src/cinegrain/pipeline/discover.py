@@ -1,27 +1,27 @@
 """The discovery stage: sub-genres, and everything that is known of each trailer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 
 import numpy as np
 from safetensors.numpy import save
 
-from cinegrain.atlas.arrivals import read_arrivals
 from cinegrain.atlas.cards import Atlas, Films, build_atlas
 from cinegrain.atlas.edit_log import read_log
 from cinegrain.atlas.hierarchy import with_finer
 from cinegrain.atlas.identity import Carried, Known, carry_over
-from cinegrain.atlas.registry import read_known, write_known
+from cinegrain.atlas.known_ids import read_known, write_known
+from cinegrain.atlas.new_films import read_new_films
 from cinegrain.atlas.run_atlas import RunAtlas, join_atlas, write_table
 from cinegrain.atlas.trust import with_verdicts
-from cinegrain.config import Settings, to_plain
+from cinegrain.config import Settings, keyed
 from cinegrain.discovery.choose_k import KChoice, choose_k
 from cinegrain.discovery.clusterers import make_clusterer
 from cinegrain.discovery.clustering import Clusterer, Clustering, unit_rows
+from cinegrain.discovery.confounders import Values
 from cinegrain.discovery.kmeans import kmeans_clusterer
-from cinegrain.discovery.layout import map_layout, turned_to
-from cinegrain.discovery.nuisance import Values
+from cinegrain.discovery.map_layout import map_layout, turned_to
 from cinegrain.discovery.side_by_side import side_by_side
 from cinegrain.discovery.stability import Repeats, repeat_search, stability, with_calibrated_membership
 from cinegrain.discovery.structure import GenreStructure, genre_structures, said_of, said_of_all
@@ -29,11 +29,11 @@ from cinegrain.errors import StoreError
 from cinegrain.models.genre_model import GenreModel
 from cinegrain.naming.trailer_words import term_counts, trailer_concepts
 from cinegrain.pipeline.answers.assign import place_again
+from cinegrain.pipeline.confounders import confounder_values
 from cinegrain.pipeline.expert_blocks import ExpertBlocks
 from cinegrain.pipeline.learning.measure import measure
 from cinegrain.pipeline.learning.rows import Found, trailer_rows
 from cinegrain.pipeline.learning.train import RunData
-from cinegrain.pipeline.nuisances import nuisance_variables
 from cinegrain.runs.artifacts import is_current, key_of, rows_written, write_bytes, write_json
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import OnStep, Watcher
@@ -43,6 +43,7 @@ from cinegrain.training.checkpoint import load_model
 from cinegrain.training.infer import encode_all
 from cinegrain.types import Float64, JsonObject
 
+_SEEDS, _SUBSAMPLES = 10, 10  # repeats that a sub-genre's stability is measured over
 _QUICK = 3  # restarts on the curve, where many numbers are compared
 
 
@@ -73,12 +74,12 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
         carried = carry_over(searched.points, searched.clustering, data.trailer_ids, known)
         words = term_counts(data.trailers, concepts, settings.discover.text_columns)
         films = Films(encoded, tuple(data.trailer_ids), data.genres, data.labels, tuple(data.modes), words)
-        nuisances = nuisance_variables(
+        confounders = confounder_values(
             data.trailers,
             {record.trailer_id: record for record in dataset.trailers},
             settings.discover.nuisance_columns,
         )
-        atlas = _named(films, carried, searched, nuisances, settings.seed, on_step)
+        atlas = _named(films, carried, searched, confounders, settings.seed, on_step)
         spaces = searched.points, unit_rows(_encoded(coarse[0], data))
         layout, layout_before = side_by_side([partial(map_layout, points, seed=settings.seed) for points in spaces])
         on_step(3, 3, f"{len(data.trailers)} films placed")
@@ -98,8 +99,8 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
     )
     names = [subgenre.name for subgenre in atlas.subgenres]
     write_known(run, known, carried, names, data.trailer_ids, tuned[1]["key"])
-    content = {"key": key, **_atlas_json(atlas, searched, sorted(nuisances), data, settings.seed)}
-    joined = join_atlas(run, content, rows, read_arrivals(run), log)
+    content = {"key": key, **_atlas_json(atlas, searched, sorted(confounders), data, settings.seed)}
+    joined = join_atlas(run, content, rows, read_new_films(run), log)
     write_table(joined)
     for line in _losses(known, joined):
         watcher.say(line)
@@ -122,7 +123,7 @@ def _key(data: RunData, tuned_key: str, settings: Settings) -> str:
         data.key,
         tuned_key,
         settings.seed,
-        to_plain(settings.discover),
+        keyed(settings, "discover"),
         [(t.trailer_id, t.year, sorted(t.text.items())) for t in data.trailers],
     )
 
@@ -144,13 +145,11 @@ def _search(encoded: Float64, data: RunData, settings: Settings, watcher: Watche
     """Whether there is finer structure, how many sub-genres there are, which, and whether they come back."""
     discovery, seed = settings.discover, settings.seed
     points, blocks = unit_rows(encoded), ExpertBlocks(data.arrays)
-    cluster = make_clusterer(discovery)
+    cluster = make_clusterer(discovery.clusterer)
     with watcher.stage("Structure within genres") as on_step:
         structures = genre_structures(blocks, data.labels, data.genres, seed=seed, on_step=on_step)
-    with watcher.stage("How many sub-genres") as on_step:
-        few = replace(discovery, restarts=min(discovery.restarts, _QUICK))
-        quick = make_clusterer(few)
-        of_gap = kmeans_clusterer(few.restarts)
+    with watcher.stage("Number of sub-genres") as on_step:
+        quick, of_gap = make_clusterer(discovery.clusterer, _QUICK), kmeans_clusterer(_QUICK)
         choice = choose_k(encoded, data.labels, discovery, cluster=quick, quick=of_gap, seed=seed, on_step=on_step)
     with watcher.stage("Sub-genres") as on_step:
         clustering = cluster(points, choice.k, seed=seed, genres=data.labels)
@@ -159,8 +158,8 @@ def _search(encoded: Float64, data: RunData, settings: Settings, watcher: Watche
             len(clustering),
             cluster,
             seed=seed,
-            n_seeds=discovery.stability_seeds,
-            n_subsamples=discovery.stability_subsamples,
+            n_seeds=_SEEDS,
+            n_subsamples=_SUBSAMPLES,
             genres=data.labels,
             on_step=on_step,
         )
@@ -172,7 +171,7 @@ def _named(
     films: Films,
     carried: Carried,
     searched: _Searched,
-    nuisances: Mapping[str, Values],
+    confounders: Mapping[str, Values],
     seed: int,
     on_step: OnStep,
 ) -> Atlas:
@@ -180,7 +179,7 @@ def _named(
     trust = stability(carried.clustering.labels, searched.repeats)
     atlas = build_atlas(films, carried.clustering, ids=carried.ids, stability=trust)
     on_step(1, 3, f"{len(atlas.subgenres)} sub-genres named")
-    atlas = with_verdicts(atlas, films.labels, films.genres, searched.structures, nuisances, seed=seed)
+    atlas = with_verdicts(atlas, films.labels, films.genres, searched.structures, confounders, seed=seed)
     atlas = with_finer(atlas, films, searched.blocks, searched.cluster, seed=seed)
     on_step(2, 3, "verdicts given")
     return atlas

@@ -10,7 +10,7 @@ from cinegrain.readers.foreign import ForeignTrailer, ForeignVectors
 from cinegrain.readers.ids import join, read_id_catalog
 from cinegrain.types import Trailer
 
-FORMATS = ("auto", "vectors", "mmx", "movienet", "trailers12k")
+FORMATS = ("auto", "vectors", "mmx", "trailers12k")
 _PICKLES = (".pkl", ".pickle", ".p")
 
 
@@ -27,7 +27,7 @@ def open_vectors(
     Args:
         path: The file, or the folder of a Zarr store.
         catalog: Titles and genres by id; pickles bring their own labels and may do without.
-        form: One of FORMATS; auto goes by the ending and, for pickles, by what is inside.
+        form: One of FORMATS; auto goes by the ending.
         remap: For mmx: old beginnings of tensor paths and what they are now.
         reading: What the user says about the catalogue's columns and genres.
 
@@ -40,15 +40,18 @@ def open_vectors(
     if not path.exists():
         raise ConfigError(f"There is nothing at {path}. Give a file of vectors, or the folder of a Zarr store.")
     form = _form(path) if form == "auto" else form
-    if form in ("mmx", "movienet"):
-        return _pickled(path, catalog, form, remap, reading)
+    if form == "mmx":
+        from cinegrain.readers.mmx import MmxVectors
+
+        pickled = MmxVectors(path, remap)
+        return pickled if catalog is None else Relabelled(pickled, catalog, reading)
     if catalog is None:
         raise ConfigError(f"{path} holds no genres. Give a table with ids and genres by --catalog.")
     if form == "trailers12k":
         from cinegrain.readers.trailers12k import Trailers12kVectors
 
         return Trailers12kVectors(path, catalog, reading)
-    from cinegrain.readers.vectors import PlainVectors
+    from cinegrain.readers.plain_vectors import PlainVectors
 
     return PlainVectors(path, catalog, reading)
 
@@ -56,23 +59,7 @@ def open_vectors(
 def _form(path: Path) -> str:
     if path.is_dir():
         return "trailers12k"
-    if path.suffix.lower() not in _PICKLES:
-        return "vectors"
-    from cinegrain.untrusted.safe_pickle import pickles
-    from cinegrain.untrusted.safe_tensor import TENSOR_PICKLE_NAMES
-
-    _, first = next(pickles(path, TENSOR_PICKLE_NAMES))
-    return "movienet" if isinstance(first, dict) and "samples" in first else "mmx"
-
-
-def _pickled(
-    path: Path, catalog: Path | None, form: str, remap: Mapping[str, str] | None, reading: Reading
-) -> ForeignVectors:
-    from cinegrain.readers.mmx import MmxVectors
-    from cinegrain.readers.movienet import MovienetVectors
-
-    found: ForeignVectors = MmxVectors(path, remap) if form == "mmx" else MovienetVectors(path)
-    return found if catalog is None else Relabelled(found, catalog, reading)
+    return "mmx" if path.suffix.lower() in _PICKLES else "vectors"
 
 
 class Relabelled:

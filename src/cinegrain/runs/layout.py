@@ -8,6 +8,8 @@ from cinegrain.runs.artifacts import open_run, read_json, write_json
 from cinegrain.types import Source, Url
 
 SETTINGS_FILE = "settings.toml"
+EXPORT_FILE = "model.json"
+"""Marks the folder of an exported model, as run.json marks that of a run."""
 _POINTER = "dataset-place.json"
 
 
@@ -92,7 +94,7 @@ class Run:
         return self.folder / "edits.jsonl"
 
     @property
-    def arrivals(self) -> Path:
+    def new_films(self) -> Path:
         """Films that were put into the atlas after discovery."""
         return self.folder / "arrivals.safetensors"
 

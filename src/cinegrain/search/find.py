@@ -45,7 +45,7 @@ def search_scenes(library: Library, query: Query, watcher: Watcher, *, top_k: in
         raise ConfigError("Scenes have no genres of their own: name a mode, or words.")
     groups = Groups(library.dataset, experts=list(query.parts))
     best: list[JsonObject] = []
-    with watcher.stage("Looking through all scenes") as on_step:
+    with watcher.stage("Searching scenes") as on_step:
         for done, group in enumerate(groups, start=1):
             best += _scenes_of(library, query, group, top_k)
             best = sorted(best, key=lambda row: -float(row["score"]))[:top_k]

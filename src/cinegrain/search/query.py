@@ -7,12 +7,12 @@ import numpy as np
 
 from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.errors import ConfigError, StoreError
-from cinegrain.pipeline.answers.new_films import film_workers, new_job
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
+from cinegrain.pipeline.answers.film_workers import film_workers, new_job
 from cinegrain.search.criteria import ALIKE, CRITERIA
 from cinegrain.search.library import Library
 from cinegrain.search.spaces import Part
 from cinegrain.search.word_search import FoundWords, find_words
+from cinegrain.store.schema import EmbeddedTrailer
 from cinegrain.types import Float32, Int64
 
 WORDS = "words"
@@ -102,6 +102,16 @@ class Query:
     exclude: tuple[int, ...]
 
 
+def check_query(likes: Sequence[Like | LikeSubgenre], words: Sequence[str]) -> None:
+    """Refuses a query for nothing, which needs no library.
+
+    Raises:
+        ConfigError: If there is neither a film, a sub-genre nor a word.
+    """
+    if not likes and not words:
+        raise ConfigError("Name what to search for: a film, a sub-genre or words.")
+
+
 def make_query(
     library: Library,
     likes: Sequence[Like | LikeSubgenre],
@@ -122,8 +132,7 @@ def make_query(
         StoreError: If a film or sub-genre is not there, or has none of the modes.
         MediaError: If a file cannot be read.
     """
-    if not likes and not words:
-        raise ConfigError("Name a film to be like, a sub-genre, or words to look for.")
+    check_query(likes, words)
     for like in likes:
         unknown = sorted(set(like.weights) - set(CRITERIA))
         if unknown:

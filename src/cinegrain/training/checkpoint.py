@@ -8,8 +8,9 @@ from safetensors.torch import load_file, save
 
 from cinegrain.errors import ConfigError, StoreError
 from cinegrain.models.genre_model import GenreModel, ModelSpec
-from cinegrain.models.settings import ModelShape
+from cinegrain.models.shape import ModelShape
 from cinegrain.runs.artifacts import read_json, write_bytes, write_json
+from cinegrain.settings import current_section
 from cinegrain.types import JsonObject
 
 WEIGHTS_FILE, CARD_FILE = "model.safetensors", "model.json"
@@ -42,7 +43,7 @@ def load_model(folder: Path) -> tuple[GenreModel, JsonObject]:
                 spec["dimensions"],
                 spec["modalities"],
                 tuple(spec["genres"]),
-                ModelShape(**{name: value for name, value in spec["settings"].items() if name != "pooling"}),
+                ModelShape(**current_section("model", spec["settings"])),
             )
         )
         model.load_state_dict(load_file(folder / WEIGHTS_FILE))

@@ -7,19 +7,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cinegrain.auto import AUTO
 from cinegrain.metrics.multilabel import best_thresholds, macro_ap
 from cinegrain.models.genre_model import GenreModel, ModelSpec
-from cinegrain.models.settings import for_films
-from cinegrain.training.data import TrailerArrays
+from cinegrain.models.shape import for_films
+from cinegrain.settings import AUTO, TrainSettings
+from cinegrain.training.arrays import TrailerArrays
 from cinegrain.training.devices import ALONE, Devices
 from cinegrain.training.infer import predict_genres
-from cinegrain.training.settings import TrainingPlan, TrainSettings
-from cinegrain.training.share import choose_share
+from cinegrain.training.linear_weight import choose_weight
+from cinegrain.training.plan import TrainingPlan, plan_for
 from cinegrain.training.split import Split
 from cinegrain.training.step import Objective, Stepper, averaged_weights, choose_loss
 from cinegrain.training.threads import threads_for
 from cinegrain.types import Bool, Float64, Int64
+
+_MIN_EPOCHS = 20  # on few films an early epoch can score well by luck
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def train_coarse(
     """Trains on the genre loss, stopped early on the validation films' macro mAP.
 
     Each member of the network has its own loss, and so has the linear classifier. What is validated and kept is the
-    running mean of the weights. Unless the settings say it, the linear classifier's share is chosen on the validation
+    running mean of the weights. Unless the settings say it, the linear classifier's weight is chosen on the validation
     films; without patience nothing is chosen on them.
 
     Args:
@@ -70,7 +72,7 @@ def train_coarse(
         devices: The processes that train together; each calls this with the same, and gets the same.
     """
     with threads_for(len(split.train)):
-        plan = settings.for_films(len(split.train))
+        plan = plan_for(settings, len(split.train))
         return _train(arrays, labels, split, spec, plan, seed, on_epoch, devices)
 
 
@@ -89,7 +91,7 @@ def _train(
     model = GenreModel(replace(spec, settings=for_films(spec.settings, len(split.train))))
     model.set_statistics(arrays.statistics(split.train))
     model.set_prior(torch.from_numpy(labels[split.train].mean(axis=0)))
-    averaged = averaged_weights(model, settings.averaging)
+    averaged = averaged_weights(model, settings.ema_decay)
     kept = averaged.module
     assert isinstance(kept, GenreModel)
     optimiser: torch.optim.Optimizer = torch.optim.AdamW(
@@ -103,7 +105,7 @@ def _train(
     best: tuple[tuple[float, float], int, dict[str, Tensor]] | None = None
     for number in range(settings.epochs):
         films = split.train[torch.randperm(len(split.train), generator=order).numpy()]
-        batches = [films[start : start + settings.batch] for start in range(0, len(films), settings.batch)]
+        batches = [films[start : start + settings.batch_size] for start in range(0, len(films), settings.batch_size)]
         loss = stepper.epoch(arrays, target, batches)
         epoch = _validate(kept, arrays, labels, split.val, number, loss, devices)
         history.append(epoch)
@@ -111,8 +113,7 @@ def _train(
             shown = "n/a" if epoch.val_map is None else f"{epoch.val_map:.3f}"
             on_epoch(number + 1, settings.epochs, f"loss {epoch.train_loss:.3f}, validation mAP {shown}")
         score = (-1.0 if epoch.val_map is None else epoch.val_map, -epoch.val_loss)
-        # The first passes only leave chance behind; on few films one of them can score well by luck.
-        ripe = number + 1 >= min(settings.min_epochs, settings.epochs)
+        ripe = number + 1 >= min(_MIN_EPOCHS, settings.epochs)
         if ripe and (best is None or score > best[0] or not settings.patience):
             best = (score, number, {k: v.clone() for k, v in kept.state_dict().items()})
         elif best is not None and number - best[1] >= settings.patience:
@@ -120,8 +121,8 @@ def _train(
     assert best is not None
     model.load_state_dict(best[2])
     model.eval()
-    if model.linear is not None and spec.settings.linear_share == AUTO and settings.patience:
-        model.set_linear_share(choose_share(model, arrays, labels, split.val))
+    if model.linear is not None and spec.settings.linear_weight == AUTO and settings.patience:
+        model.set_linear_weight(choose_weight(model, arrays, labels, split.val))
     probabilities = predict_genres(model, arrays, split.val)
     return CoarseResult(model, best_thresholds(labels[split.val], probabilities), tuple(history), best[1])
 

@@ -9,12 +9,14 @@ from torch import Tensor, nn
 
 from cinegrain.losses.nt_xent import nt_xent
 from cinegrain.models.genre_model import GenreModel
+from cinegrain.settings import FinetuneSettings
+from cinegrain.training.arrays import TrailerArrays
 from cinegrain.training.augment import add_noise, disjoint_views, drop_modes
-from cinegrain.training.data import TrailerArrays
 from cinegrain.training.finetuned import Finetuned, FinetuneEpoch, NothingToContrastError, OnEpoch
-from cinegrain.training.settings import FinetuneSettings
 from cinegrain.types import Bool, Int64
 
+_PROJECTION_DIM, _WEIGHT_DECAY = 128, 0.01
+_MODALITY_DROPOUT, _NOISE = 0.2, 0.1  # of a view; noise in standard deviations
 _SAME_FILM = 0.98  # cosine of two films' standardised scene means above which they pass for one
 
 
@@ -24,7 +26,7 @@ def finetune_by_contrast(
     labels: Bool,
     labelled: Int64,
     settings: FinetuneSettings,
-    kin: Int64,
+    franchises: Int64,
     *,
     seed: int,
     on_epoch: OnEpoch | None = None,
@@ -37,7 +39,7 @@ def finetune_by_contrast(
         labels: Genres, shape (n, g).
         labelled: Films whose genres may be used (the training films).
         settings: How.
-        kin: Films that share a number never push each other away, shape (n,); nor do near-duplicates.
+        franchises: Films that share a number never push each other away, shape (n,); nor do near-duplicates.
         seed: Of views, noise and order.
         on_epoch: Called with (done, total, a line to show).
 
@@ -48,30 +50,30 @@ def finetune_by_contrast(
     chance = torch.Generator().manual_seed(seed)
     model = deepcopy(coarse)
     encoded = model.encoded_width * len(model.spec.experts)
-    hidden = max(settings.projection, encoded)
-    project = nn.Sequential(nn.Linear(encoded, hidden), nn.ReLU(), nn.Linear(hidden, settings.projection))
+    hidden = max(_PROJECTION_DIM, encoded)
+    project = nn.Sequential(nn.Linear(encoded, hidden), nn.ReLU(), nn.Linear(hidden, _PROJECTION_DIM))
     optimiser = torch.optim.AdamW(
         [*model.parameters(), *project.parameters()],
         lr=settings.learning_rate,
-        weight_decay=settings.weight_decay,
+        weight_decay=_WEIGHT_DECAY,
     )
     known = np.zeros_like(labels)
     known[labelled] = labels[labelled]
     target = torch.from_numpy(known.astype(np.float32))
     use_genres = torch.zeros(len(labels), dtype=torch.bool)
     use_genres[labelled] = True
-    family, plain = torch.from_numpy(kin), plain_vectors(model, arrays)
+    family, plain = torch.from_numpy(franchises), plain_vectors(model, arrays)
     history: list[FinetuneEpoch] = []
     for number in range(settings.epochs):
         model.train()
         sums, counts = np.zeros(2), np.zeros(2)
-        for rows in batches(torch.randperm(len(labels), generator=chance).numpy(), settings.batch):
-            a, b, both = two_views(model, arrays, rows, settings, chance)
+        for rows in batches(torch.randperm(len(labels), generator=chance).numpy(), settings.batch_size):
+            a, b, both = two_views(model, arrays, rows, chance)
             contrast, n_contrast = a.sum() * 0, 0
             if int(both.sum()) >= 2:
                 together = related(family[rows], plain[rows])[both][:, both]
                 z_a, z_b = project(a[both].flatten(1)), project(b[both].flatten(1))
-                contrast = nt_xent(z_a, z_b, temperature=settings.temperature, kin=together)
+                contrast = nt_xent(z_a, z_b, temperature=settings.temperature, related=together)
                 n_contrast = int(both.sum())
             genre, n_genre = genre_loss(model, (a, b, both), target[rows], use_genres[rows])
             if not n_contrast + n_genre:
@@ -99,15 +101,13 @@ def batches(order: Int64, size: int) -> list[Int64]:
 Views = tuple[Tensor, Tensor, Tensor]  # two encodings (n, e, d), and which trailers have both (n,)
 
 
-def two_views(
-    model: GenreModel, arrays: TrailerArrays, rows: Int64, settings: FinetuneSettings, chance: torch.Generator
-) -> Views:
+def two_views(model: GenreModel, arrays: TrailerArrays, rows: Int64, chance: torch.Generator) -> Views:
     """Two disjoint halves of each film's scenes, with modes dropped and noise added, through the network."""
     batch = arrays.batch(rows)
     first, second, both = disjoint_views(batch, chance)
     encoded = []
     for scenes in (first, second):
-        view = add_noise(drop_modes(batch.keep_scenes(scenes), settings.mode_dropout, chance), settings.noise, chance)
+        view = add_noise(drop_modes(batch.keep_scenes(scenes), _MODALITY_DROPOUT, chance), _NOISE, chance)
         encoded.append(model.encode(view))
     return encoded[0], encoded[1], both
 

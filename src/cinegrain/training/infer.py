@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from cinegrain.models.genre_model import GenreModel
-from cinegrain.training.data import TrailerArrays
+from cinegrain.training.arrays import TrailerArrays
 from cinegrain.types import Float64, Int64
 
 BATCH = 256

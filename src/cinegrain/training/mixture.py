@@ -9,18 +9,16 @@ import torch
 from scipy.linalg import eigh
 from sklearn.linear_model import LogisticRegression
 
-from cinegrain.auto import chosen
 from cinegrain.models.fusion import LinearFusion
 from cinegrain.models.genre_mixture import GenreMixture, components_by_genre, discriminant, fit_genre_mixture
 from cinegrain.models.genre_model import GenreModel, ModelSpec
 from cinegrain.models.genre_starts import fit_from_clusters, neighbour_clusters
-from cinegrain.models.settings import ModelSettings
-from cinegrain.training.data import TrailerArrays
+from cinegrain.settings import FinetuneSettings, ModelSettings, chosen
+from cinegrain.training.arrays import TrailerArrays
 from cinegrain.training.finetuned import COMPONENTS_A_GENRE, Finetuned, FinetuneEpoch, OnEpoch
-from cinegrain.training.settings import FinetuneSettings
 from cinegrain.types import Bool, Float64, Int64
 
-_STEPS = 10  # of expectation maximisation in a round
+_ROUNDS, _STEPS = 4, 10  # of the mixture and its map; of expectation maximisation in a round
 _VARIANCE, _MOST_AXES, _AXES_A_GENRE = 0.9, 64, 2
 _MOST_ASKED, _STEPS_APART, _MOST_AXES_APART = 20_000, 30, 256  # films, steps, axes of the look whether they fall apart
 _PROBE_STRENGTH = 0.1
@@ -50,7 +48,7 @@ def finetune_by_mixture(
         arrays: Vectors of n films.
         labels: Genres, shape (n, g).
         labelled: Films to fit on.
-        settings: `prototypes` and `rounds` count here.
+        settings: only `n_subgenres` counts here.
         seed: Of the mixture's start.
         on_epoch: Called with (done, total, a line to show).
 
@@ -58,7 +56,7 @@ def finetune_by_mixture(
     and K-means Clustering, with genres to explain away what is coarse.
     """
     genres = labels[labelled]
-    k = max(chosen(settings.prototypes, COMPONENTS_A_GENRE * len(coarse.spec.genres)), int(genres.any(axis=0).sum()))
+    k = max(chosen(settings.n_subgenres, COMPONENTS_A_GENRE * len(coarse.spec.genres)), int(genres.any(axis=0).sum()))
     apart = _fallen_apart(arrays, coarse.spec.experts, labelled, genres, k, seed)
     few = max(math.ceil(len(labelled) ** 0.5), _AXES_A_GENRE * genres.shape[1])
     most = _MOST_AXES if apart else min(_MOST_AXES, few)
@@ -67,9 +65,9 @@ def finetune_by_mixture(
         experts = [expert.turned(apart.memberships) for expert in experts]
         history = [FinetuneEpoch(0, {"moved": 1.0})]
         if on_epoch:
-            on_epoch(settings.rounds, settings.rounds, "films fall apart by themselves; one turn is enough")
+            on_epoch(_ROUNDS, _ROUNDS, "films fall apart by themselves; one turn is enough")
     else:
-        experts, history = _turned_in_rounds(experts, genres, k, settings.rounds, seed, on_epoch)
+        experts, history = _turned_in_rounds(experts, genres, k, seed, on_epoch)
     width = max(expert.map.shape[1] for expert in experts)
     model = _linear_model(coarse.spec, experts, width)
     blocks = [np.pad(expert.encoded, ((0, 0), (0, width - expert.encoded.shape[1]))) for expert in experts]
@@ -79,14 +77,14 @@ def finetune_by_mixture(
 
 
 def _turned_in_rounds(
-    experts: list["_Expert"], genres: Bool, k: int, rounds: int, seed: int, on_epoch: OnEpoch | None
+    experts: list["_Expert"], genres: Bool, k: int, seed: int, on_epoch: OnEpoch | None
 ) -> tuple[list["_Expert"], list[FinetuneEpoch]]:
     """The experts turned to a mixture in the turned space, and how many films changed their component by round."""
     points = np.concatenate([expert.reduced for expert in experts], axis=1)
     genre_of = components_by_genre(points, genres, k, seed=seed)
     found: GenreMixture | None = None
     history = []
-    for number in range(rounds):
+    for number in range(_ROUNDS):
         before = found
         found = fit_genre_mixture(
             points, genres, genre_of, seed=seed, steps=_STEPS, start=None if before is None else before.memberships
@@ -96,7 +94,7 @@ def _turned_in_rounds(
         moved = 1.0 if before is None else _moved(before, found)
         history.append(FinetuneEpoch(number, {"moved": moved}))
         if on_epoch:
-            on_epoch(number + 1, rounds, f"{moved:.1%} of films changed their component")
+            on_epoch(number + 1, _ROUNDS, f"{moved:.1%} of films changed their component")
     return experts, history
 
 
@@ -214,7 +212,7 @@ def _main_axes(standard: Float64, most: int) -> Float64:
 
 def _linear_model(spec: ModelSpec, experts: list[_Expert], width: int) -> GenreModel:
     """A network that does to any film what was done to the labelled ones."""
-    shape = ModelSettings(fusion="linear", width=width, members=1, dropout=0.0, linear_share=0.0)
+    shape = ModelSettings(fusion="linear", hidden_dim=width, ensemble_size=1, dropout=0.0, linear_weight=0.0)
     model = GenreModel(replace(spec, settings=shape))
     model.set_statistics({e.name: (torch.from_numpy(e.mean), torch.from_numpy(e.scale)) for e in experts})
     fusion = model.members[0]

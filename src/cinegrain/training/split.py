@@ -9,7 +9,7 @@ import numpy as np
 from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
 
 from cinegrain.errors import DataError
-from cinegrain.training.settings import SplitSettings
+from cinegrain.settings import SplitSettings
 from cinegrain.types import Bool, Int64
 
 MIN_TITLES = 5
@@ -44,8 +44,8 @@ def split_by_title(titles: Sequence[str], labels: Bool, settings: SplitSettings,
     group_labels = np.zeros((n_groups, labels.shape[1]), dtype=bool)
     np.logical_or.at(group_labels, group_of, labels)
     everything = np.arange(n_groups)
-    rest, test = _cut(everything, group_labels, settings.test, seed)
-    train, val = _cut(rest, group_labels, settings.val / (1 - settings.test), seed + 1)
+    rest, test = _cut(everything, group_labels, settings.test_fraction, seed)
+    train, val = _cut(rest, group_labels, settings.val_fraction / (1 - settings.test_fraction), seed + 1)
     parts = (np.flatnonzero(np.isin(group_of, part)).astype(np.int64) for part in (train, val, test))
     return Split(*parts)
 

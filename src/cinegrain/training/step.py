@@ -11,27 +11,27 @@ from torch.optim.swa_utils import AveragedModel
 
 from cinegrain.losses.class_balanced import class_balance, class_balanced_bce
 from cinegrain.models.genre_model import GenreModel
+from cinegrain.training.arrays import TrailerArrays
 from cinegrain.training.augment import drop_present
-from cinegrain.training.data import TrailerArrays
 from cinegrain.training.devices import Devices
 from cinegrain.training.infer import pool_films
-from cinegrain.training.settings import TrainingPlan
+from cinegrain.training.plan import TrainingPlan
 from cinegrain.types import Int64
 
 GenreLoss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 _WARM_UP = 10  # steps; the first ones are forgotten quickly, or the untrained start would weigh on the mean
 
 
-def averaged_weights(model: GenreModel, share: float) -> AveragedModel:
+def averaged_weights(model: GenreModel, decay: float) -> AveragedModel:
     """A running mean of a network's weights that starts as the first step's.
 
     Args:
         model: Whose weights; the mean is `module` of what is returned.
-        share: Of the mean that is kept at each step; it warms up.
+        decay: Weight of the mean that is kept at each step; it warms up.
     """
 
     def take_in(kept: Sequence[Tensor], new: Sequence[Tensor], steps: Tensor | int) -> None:
-        warm = min(share, (1 + int(steps)) / (_WARM_UP + int(steps)))
+        warm = min(decay, (1 + int(steps)) / (_WARM_UP + int(steps)))
         torch._foreach_lerp_(list(kept), list(new), 1 - warm)
 
     return AveragedModel(model, multi_avg_fn=take_in)
@@ -55,8 +55,8 @@ class Objective(nn.Module):
     def forward(self, arrays: TrailerArrays, rows: Int64, target: Tensor, chance: torch.Generator) -> Tensor:
         """The loss; target has shape (n, g)."""
         pooled, present = pool_films(self.model, arrays, rows)
-        present = drop_present(present, self.settings.mode_dropout, chance)
-        logits = self.model.answers(pooled, present)  # (m, n, g)
+        present = drop_present(present, self.settings.modality_dropout, chance)
+        logits = self.model.separate_logits(pooled, present)  # (m, n, g)
         loss = self.genre_loss(logits, target.expand_as(logits))
         if self.model.linear is not None:
             loss = loss + self.settings.ridge / len(logits) * self.model.linear.penalty()

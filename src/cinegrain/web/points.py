@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cinegrain.types import Float64, Int64, JsonObject
-from cinegrain.web.columns import MOST_VALUES, Columns, text_of
 from cinegrain.web.explorer import Explorer, State
+from cinegrain.web.film_columns import MOST_VALUES, Columns, text_of
 
 MOST_POINTS = 50_000
 """A browser gets no more at once; of a larger collection an even sample, more of a part when it is zoomed into."""

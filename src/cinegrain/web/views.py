@@ -17,8 +17,8 @@ from cinegrain.runs.artifacts import read_json
 from cinegrain.runs.layout import Run
 from cinegrain.store.schema import SceneRow, most_telling
 from cinegrain.types import Concept, JsonObject
-from cinegrain.web.columns import sureness
 from cinegrain.web.explorer import Explorer, State
+from cinegrain.web.film_columns import sureness
 
 _WORDS_A_SCENE = 3
 _N_NEAR = 8

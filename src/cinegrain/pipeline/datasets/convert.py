@@ -1,10 +1,9 @@
-"""A dataset in other people's formats: Parquet, safetensors with JSON, WebDataset, MMX-Trailer-20's pickles.
+"""A dataset in other people's formats: Parquet, safetensors with JSON, WebDataset.
 
 All are written some hundred films at a time, so that memory does not grow with the number of films.
 """
 
-import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.schema import TrailerRecord
 from cinegrain.types import JsonObject, Trailer
 
-FORMATS = ("parquet", "safetensors", "webdataset", "mmx")
+FORMATS = ("parquet", "safetensors", "webdataset")
 
 
 def convert(dataset: EmbeddingDataset, films: Mapping[str, Trailer], form: str, out: Path) -> list[Path]:
@@ -45,7 +44,7 @@ def convert(dataset: EmbeddingDataset, films: Mapping[str, Trailer], form: str, 
         raise StoreError(f"{out} exists and is not empty. Choose a new folder for --out.")
     info = out / "dataset.json"
     write_json(info, {**dataset.info, "converted_to": form})
-    writers = {"parquet": _parquet, "safetensors": _safetensors, "webdataset": write_shards, "mmx": _mmx}
+    writers = {"parquet": _parquet, "safetensors": _safetensors, "webdataset": write_shards}
     rows = {record.trailer_id: film_row(record, films) for record in dataset.trailers}
     return [*writers[form](out, Groups(dataset, trailers_at_once=TRAILERS_AT_ONCE), rows), info]
 
@@ -125,30 +124,3 @@ def _safetensors(out: Path, groups: Groups, rows: Mapping[str, JsonObject]) -> l
                 add({**rows[record.trailer_id], "scenes": times.tolist()})
             n_before += len(group.records)
     return [out / "vectors.safetensors", out / "trailers.json"]
-
-
-def _mmx(out: Path, groups: Groups, rows: Mapping[str, JsonObject]) -> list[Path]:
-    """A stream of movie records; beside the authors' keys each has trailer_id and title."""
-    with written_whole(out / "vectors.pkl") as file:
-        for group in groups:
-            for record, scenes in zip(group.records, _scene_by_scene(group), strict=True):
-                row = rows[record.trailer_id]
-                movie = {
-                    "label": (row["genres"], row["year"]),
-                    "path": record.path,
-                    "trailer_id": record.trailer_id,
-                    "title": row["title"],
-                    "scenes": {f"{scene:03d}": {"0": vectors} for scene, vectors in scenes.items()},
-                }
-                pickle.dump(movie, file, protocol=4)
-    return [out / "vectors.pkl"]
-
-
-def _scene_by_scene(group: Group) -> Iterator[dict[int, dict[str, np.ndarray]]]:
-    """For each trailer the vectors of each scene, by the names that the authors give experts."""
-    for i, times in enumerate(group.times_s):
-        scenes: dict[int, dict[str, np.ndarray]] = {scene: {} for scene in range(len(times))}
-        for name, found in group.vectors.items():
-            for row in range(found.offsets[i], found.offsets[i + 1]):
-                scenes[int(found.scenes[row])][f"{name}-embeddings"] = found.vectors[row]
-        yield scenes

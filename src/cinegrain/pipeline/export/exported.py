@@ -8,29 +8,29 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from cinegrain.config import ExtractSettings
 from cinegrain.errors import ConfigError, ShapeError, StoreError
 from cinegrain.experts.registry import expert_cards
-from cinegrain.experts.runtime import Session
+from cinegrain.experts.runtime import Runtime, Session
 from cinegrain.explain.familiarity import Familiarity
 from cinegrain.explain.shapley import MAX_PLAYERS, coalition_masks, shapley_values
 from cinegrain.media.files import file_sha256, plain_text
 from cinegrain.media.remote import source, source_name, source_text
-from cinegrain.media.settings import MediaSettings
-from cinegrain.pipeline.answers.new_films import new_job
+from cinegrain.pipeline.answers.film_workers import new_job
 from cinegrain.pipeline.answers.predict import Predictor
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
 from cinegrain.pipeline.extraction.jobs import WorkerSetup
 from cinegrain.pipeline.extraction.workers import WorkerPool, embedding_pool
 from cinegrain.pipeline.learning.sure import FAMILIARITY_FILE, make_prediction
-from cinegrain.places import cache_folder
 from cinegrain.results import Prediction, genre_answers
 from cinegrain.runs.artifacts import key_of, read_json
+from cinegrain.runs.layout import EXPORT_FILE
+from cinegrain.settings import ExtractSettings, MediaSettings, current_section
+from cinegrain.store.schema import EmbeddedTrailer
 from cinegrain.training.calibrate import Calibration
 from cinegrain.types import Bool, Float32, Float64, JsonObject, Source
+from cinegrain.urls import cache_folder
 
 EXPORT_FORMAT = 2
-GRAPH_FILE, EXPORT_FILE = "model.onnx", "model.json"
+GRAPH_FILE = "model.onnx"
 _MAX_GRAPH_BYTES = 1 << 30
 _OPERATORS = frozenset(
     (
@@ -74,7 +74,7 @@ class ExportedModel:
             self._dimensions = [int(expert["dimension"]) for expert in self.card["experts"]]
             self.thresholds = np.array(self.card["thresholds"], dtype=np.float64)
             self.calibration = Calibration.from_card(self.card, len(self.genres))
-            self.media = MediaSettings(**self.card["media"])
+            self.media = MediaSettings(**current_section("media", self.card["media"]))
             self._familiarity = Familiarity.from_bytes((folder / FAMILIARITY_FILE).read_bytes(), self.experts)
         except (KeyError, TypeError, ValueError, OSError, ShapeError) as error:
             raise StoreError(f"The exported model in {folder} is damaged: {error!r}. Export it again.") from error
@@ -114,7 +114,7 @@ class ExportedModel:
         self._check_experts()
         extract = ExtractSettings(precision=self.card["precision"])
         n_workers = max(1, min(extract.n_workers, n_films))
-        runtime = extract.runtime(threads=max(1, extract.n_workers // n_workers))
+        runtime = Runtime.of(extract, threads=max(1, extract.n_workers // n_workers))
         setup = WorkerSetup(self.experts, self.media, cache_folder(), runtime, extract.download_limit_bytes)
         return embedding_pool(setup, workers=n_workers)
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from cinegrain.config import load_settings
 from cinegrain.errors import StoreError
 from cinegrain.explain.familiarity import QUANTILE, fit_familiarity
-from cinegrain.pipeline.export.exported import EXPORT_FILE, EXPORT_FORMAT, GRAPH_FILE
+from cinegrain.pipeline.export.exported import EXPORT_FORMAT, GRAPH_FILE
 from cinegrain.pipeline.export.graph import save_graph
 from cinegrain.pipeline.export.model_card import model_card
 from cinegrain.pipeline.learning.evaluate import evaluation_figures
 from cinegrain.pipeline.learning.sure import FAMILIARITY_FILE
 from cinegrain.pipeline.learning.trained import load_trained
 from cinegrain.runs.artifacts import read_json, write_bytes, write_json, write_text
-from cinegrain.runs.layout import Run
+from cinegrain.runs.layout import EXPORT_FILE, Run
 from cinegrain.runs.progress import Watcher
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.types import JsonObject

@@ -14,7 +14,7 @@ def model_card(description: JsonObject) -> str:
         f"{count(len(description['experts']), 'frozen network')} see and hear in its scenes. Exported by Cinegrain "
         f"{description['provenance']['cinegrain']}.",
         "## Use",
-        "```sh\ncinegrain predict --model THIS_FOLDER film.mp4\n```",
+        "```sh\ncinegrain predict THIS_FOLDER film.mp4\n```",
         "PyTorch is not needed. `model.onnx` takes the mean scene vector of each expert and which are present, and "
         "gives logits; `model.json` holds genres, thresholds, calibration and the experts with their versions; "
         "`inputs.json` the mean and deviation of the vectors it learned from; `familiar.safetensors` vectors of "

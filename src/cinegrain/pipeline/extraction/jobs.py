@@ -13,8 +13,9 @@ from cinegrain.errors import CinegrainError
 from cinegrain.experts.registry import load_networks
 from cinegrain.experts.runtime import Runtime
 from cinegrain.media.files import plain_text
-from cinegrain.media.settings import MediaSettings
-from cinegrain.pipeline.extraction.embed import DOWNLOAD_LIMIT_BYTES, EmbeddedTrailer, Embedder, Job, load_cut_finder
+from cinegrain.pipeline.extraction.embed import DOWNLOAD_LIMIT_BYTES, Embedder, Job, load_cut_finder
+from cinegrain.settings import MediaSettings
+from cinegrain.store.schema import EmbeddedTrailer
 
 log = logging.getLogger(__name__)
 _MEMORY_SHARE = 0.8
@@ -74,11 +75,8 @@ class WorkerSetup:
 
 
 OnProgress: TypeAlias = Callable[[], None]
-WorkOf: TypeAlias = Callable[[Iterator[Job]], Iterator[Result | Failed]]
-"""Takes jobs as it is ready for them and gives one outcome for each, perhaps only when it has begun others."""
-
 Outcome: TypeAlias = EmbeddedTrailer | Failed
-Work: TypeAlias = WorkOf[EmbeddedTrailer]
+Work: TypeAlias = Callable[[Job], EmbeddedTrailer]
 
 
 @dataclass(frozen=True)
@@ -92,18 +90,6 @@ class Lost:
     def reason(self, how_often: str) -> str:
         """In plain words."""
         return f"{self.what} {how_often} ({self.details})"
-
-
-class Engine(Protocol):
-    """Where trailers are embedded: every job gives exactly one outcome, in any order, as it comes."""
-
-    def __call__(self, jobs: Sequence[Job], setup: WorkerSetup) -> Iterator[Outcome]:
-        """Embeds all jobs.
-
-        Raises:
-            CinegrainError: If no worker can start, for example because weights are missing.
-        """
-        ...
 
 
 def tried_twice(
@@ -135,42 +121,32 @@ def embedder(setup: WorkerSetup, on_progress: OnProgress) -> Work:
     Raises:
         WeightsError: If their weights cannot be had.
     """
-    ours = Embedder(
+    return Embedder(
         networks=load_networks(setup.experts, setup.cache, setup.runtime),
         experts=setup.experts,
         settings=setup.media,
         cut_finder=load_cut_finder(setup.media, setup.cache, setup.runtime),
         on_progress=on_progress,
         download_limit_bytes=setup.download_limit_bytes,
-    )
-    return lambda jobs: (outcome_of(job, found) for job, found in ours.each(jobs))
+    ).one
 
 
-def caller(function: Callable[[Job, OnProgress], Value], on_progress: OnProgress) -> WorkOf[Read[Value]]:
-    """Work that calls a function with each job; what it raises costs that job alone."""
-
-    def outcome(job: Job) -> Read[Value] | Failed:
-        try:
-            return Read(job, function(job, on_progress))
-        except Exception as error:
-            return failure_of(job, error)
-
-    return lambda jobs: map(outcome, jobs)
+def caller(function: Callable[[Job, OnProgress], Value], on_progress: OnProgress) -> Callable[[Job], Read[Value]]:
+    """Work that calls a function with each job."""
+    return lambda job: Read(job, function(job, on_progress))
 
 
-def outcome_of(job: Job, found: EmbeddedTrailer | Exception) -> Outcome:
-    """The result of a job, or in plain words what went wrong."""
-    return found if isinstance(found, EmbeddedTrailer) else failure_of(job, found)
-
-
-def failure_of(job: Job, error: Exception) -> Failed:
-    """What went wrong with a job, in plain words."""
-    if isinstance(error, CinegrainError):
+def outcome_of(work: Callable[[Job], Result], job: Job) -> Result | Failed:
+    """The result of a job, or in plain words what went wrong: no error of one film costs another."""
+    try:
+        return work(job)
+    except CinegrainError as error:
         return Failed(job, plain_text(str(error)))
-    if isinstance(error, MemoryError):
+    except MemoryError:
         return Failed(job, "not enough memory to read it")
-    log.error("unexpected error in %s", job.path, exc_info=error)
-    return Failed(job, plain_text(f"unexpected {type(error).__name__}: {error}"))
+    except Exception as error:
+        log.exception("unexpected error in %s", job.path)
+        return Failed(job, plain_text(f"unexpected {type(error).__name__}: {error}"))
 
 
 def bound_memory() -> None:

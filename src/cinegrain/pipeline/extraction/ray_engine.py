@@ -1,4 +1,4 @@
-"""The extraction stage on a Ray cluster: a task for a handful of trailers, retries counted here and not by Ray.
+"""The extraction stage on a Ray cluster: a task for each trailer, retries counted here and not by Ray.
 
 Nodes need the same version of cinegrain, see the films under the same paths or addresses, and keep pretrained weights
 in caches of their own.
@@ -14,7 +14,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -30,13 +30,13 @@ from cinegrain.pipeline.extraction.jobs import (
     WorkerSetup,
     bound_memory,
     embedder,
+    outcome_of,
     tried_twice,
 )
-from cinegrain.places import cache_folder
+from cinegrain.urls import cache_folder
 
 log = logging.getLogger(__name__)
 _TASKS_PER_CPU = 2  # one running and one ready to
-_MOST_TOGETHER = 8  # trailers a task; the last ones of a run go singly, so that no machine waits for another
 _MOST_NODES_LOST = 3
 _MOST_STARTS_IN_VAIN = 3
 _PATIENCE_S = 60.0
@@ -48,10 +48,8 @@ def embed_on_ray(
 ) -> Iterator[Outcome]:
     """Embeds trailers on a cluster and gives each result as it comes.
 
-    A task takes a handful of trailers, whose scenes fill batches together. If its process dies or hangs, nobody knows
-    at which of them: each then has a task of its own. A trailer whose own process is lost is tried once more when all
-    others are done, with no other beside it. A machine that dies costs the trailers on it nothing: they are done
-    elsewhere, until one has met three such deaths.
+    A trailer whose process dies or hangs is tried once more when all others are done, with no other beside it. A
+    machine that dies costs the trailers on it nothing: they are done elsewhere, until one has met three such deaths.
 
     Args:
         jobs: What to do.
@@ -72,88 +70,67 @@ def embed_on_ray(
         if work is None:
             _check_start(ray, lambda: start.remote(setup, silence_s, __version__))
 
-        def submit(handful: Sequence[Job]) -> Any:
-            return embed.remote(handful, setup, silence_s, work)
+        def submit(job: Job) -> Any:
+            return embed.remote(job, setup, silence_s, work)
 
         yield from tried_twice(
             jobs,
             together=lambda some: _run(ray, some, submit, at_once),
-            alone=lambda some: _run(ray, some, submit, 1, most_together=1),
+            alone=lambda some: _run(ray, some, submit, 1),
         )
 
 
-def _run(
-    ray: ModuleType,
-    jobs: Sequence[Job],
-    submit: Callable[[Sequence[Job]], Any],
-    at_once: int,
-    *,
-    most_together: int = _MOST_TOGETHER,
-) -> Iterator[Outcome | Lost]:
-    """Every job's outcome; those that a dead machine or a neighbour took along are handed out again, each by itself."""
+def _run(ray: ModuleType, jobs: Sequence[Job], submit: Callable[[Job], Any], at_once: int) -> Iterator[Outcome | Lost]:
+    """Every job's outcome; those on a machine that dies are handed out again."""
     queue = list(reversed(jobs))
-    flying: dict[Any, Sequence[Job]] = {}
-    apart: set[str] = set()
-    nodes_lost: Counter[str] = Counter()
+    running: dict[Any, Job] = {}
+    n_nodes_lost: Counter[str] = Counter()
     try:
-        while queue or flying:
+        while queue or running:
             n_cpus = int(ray.cluster_resources().get("CPU", 0))
-            most_flying = at_once or max(1, _TASKS_PER_CPU * n_cpus)
-            while queue and len(flying) < most_flying:
-                n = 1 if queue[-1].trailer_id in apart else min(most_together, 1 + len(queue) // (2 * most_flying))
-                handful: Sequence[Job] = [queue.pop() for _ in range(n)]
-                flying[submit(handful)] = handful
-            landed, _ = ray.wait(list(flying), num_returns=1, timeout=_PATIENCE_S)
-            if not landed and not n_cpus:
+            most_running = at_once or max(1, _TASKS_PER_CPU * n_cpus)
+            while queue and len(running) < most_running:
+                job = queue.pop()
+                running[submit(job)] = job
+            done, _ = ray.wait(list(running), num_returns=1, timeout=_PATIENCE_S)
+            if not done and not n_cpus:
                 log.warning("the Ray cluster has no processor left; waiting for one")
-            for ref in landed:
-                handful = flying.pop(ref)
-                found = _land(ray, ref)
-                if not isinstance(found, _Loss):
-                    yield from found
+            for ref in done:
+                job = running.pop(ref)
+                outcome = _outcome(ray, ref, job)
+                if outcome is not None:
+                    yield outcome
                     continue
-                for job in handful:
-                    nodes_lost[job.trailer_id] += found.of_machine
-                    blameless = nodes_lost[job.trailer_id] < _MOST_NODES_LOST if found.of_machine else len(handful) > 1
-                    if not blameless:
-                        yield Lost(job, found.what, found.details)
-                        continue
-                    log.warning("%s: %s; it is read elsewhere, by itself", job.trailer_id, found.what)
-                    apart.add(job.trailer_id)
+                n_nodes_lost[job.trailer_id] += 1
+                if n_nodes_lost[job.trailer_id] == _MOST_NODES_LOST:
+                    yield Lost(job, "the machine reading it died", f"{_MOST_NODES_LOST} in a row")
+                else:
+                    log.warning("%s: the machine reading it died; it is read elsewhere", job.trailer_id)
                     queue.append(job)
     finally:
-        for ref in flying:
+        for ref in running:
             ray.cancel(ref, force=True)
 
 
-@dataclass(frozen=True)
-class _Loss:
-    """A task that is gone, and whether its whole machine is."""
-
-    what: str
-    details: str
-    of_machine: bool = False
-
-
-def _land(ray: ModuleType, ref: Any) -> Sequence[Outcome] | _Loss:
-    """What became of a task.
+def _outcome(ray: ModuleType, ref: Any, job: Job) -> Outcome | Lost | None:
+    """What became of a task; None if its whole machine is gone.
 
     Raises:
         CinegrainError: If no task can run.
     """
     errors = ray.exceptions
     try:
-        outcomes: Sequence[Outcome] = ray.get(ref)
+        outcome: Outcome = ray.get(ref)
     except (errors.NodeDiedError, errors.LocalRayletDiedError, errors.ObjectLostError):
-        return _Loss("the machine reading it died", f"{_MOST_NODES_LOST} in a row", of_machine=True)
+        return None
     except (errors.WorkerCrashedError, errors.TaskCancelledError):
         details = "a crash, out of memory, or no sign of life for longer than media.time_limit_s"
-        return _Loss("the process reading it died", details)
+        return Lost(job, "the process reading it died", details)
     except errors.OutOfMemoryError:
-        return _Loss("the process reading it was stopped", "its machine was short of memory")
+        return Lost(job, "the process reading it was stopped", "its machine was short of memory")
     except errors.RayError as error:
         raise _no_start(errors, error) from error
-    return outcomes
+    return outcome
 
 
 def _check_start(ray: ModuleType, start: Callable[[], Any]) -> None:
@@ -200,17 +177,12 @@ def _start(setup: WorkerSetup, silence_s: float, version: str) -> None:
     _loaded(setup, silence_s)
 
 
-def _embed(handful: Sequence[Job], setup: WorkerSetup, silence_s: float, work: Work | None) -> list[Outcome]:
-    """One task: the outcomes of some trailers; the kernel ends the process where it shows no sign of life."""
+def _embed(job: Job, setup: WorkerSetup, silence_s: float, work: Work | None) -> Outcome:
+    """One task; the kernel ends the process where it shows no sign of life."""
     work = work or _loaded(setup, silence_s)
-
-    def jobs() -> Iterator[Job]:
-        for job in handful:
-            _allow(silence_s)
-            yield job
-
+    _allow(silence_s)
     try:
-        return list(work(jobs()))
+        return outcome_of(work, job)
     finally:
         _allow(0.0)
 

@@ -9,7 +9,7 @@ from cinegrain.config import Settings
 from cinegrain.errors import CinegrainError, MediaError
 from cinegrain.media.clock import Deadline
 from cinegrain.media.files import files_sha256, joined_stamp
-from cinegrain.media.remote import local_copy, remote_stamp, source
+from cinegrain.media.remote import local_copy, source, source_stamp
 from cinegrain.store.schema import TrailerRecord
 from cinegrain.types import Source
 
@@ -20,7 +20,7 @@ NO_FILE = (-1, -1)
 def stamp_of(*places: Source) -> tuple[int, int]:
     """Size in bytes and time of change in ns of a film's files; (-1, -1) if one of them is not to be had."""
     try:
-        return joined_stamp([_stamp(place) for place in places])
+        return joined_stamp([source_stamp(place) for place in places])
     except (OSError, MediaError):
         return NO_FILE
 
@@ -60,23 +60,11 @@ def _parts(record: TrailerRecord) -> list[str]:
     return list(found)
 
 
-def _stamp(place: Source) -> tuple[int, int]:
-    if not isinstance(place, Path):
-        return remote_stamp(place)
-    status = place.stat()
-    return status.st_size, status.st_mtime_ns
-
-
 def _sha256(places: Sequence[Source], settings: Settings) -> str:
-    limit_bytes, deadline = settings.extract.download_limit_bytes, Deadline(settings.media.time_limit_s)
+    limit_bytes, limit_s = settings.extract.download_limit_bytes, settings.media.time_limit_s
     with ExitStack() as copies:
-        return files_sha256(
-            [
-                place
-                if isinstance(place, Path)
-                else copies.enter_context(
-                    local_copy(place, limit_bytes=limit_bytes, deadline=deadline, on_progress=lambda: None)
-                )
-                for place in places
-            ]
-        )
+        here = [
+            copies.enter_context(local_copy(place, limit_bytes=limit_bytes, limit_s=limit_s, on_progress=lambda: None))
+            for place in places
+        ]
+        return files_sha256(here, Deadline(limit_s))

@@ -12,8 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from enum import Enum, auto
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -21,24 +19,23 @@ from types import ModuleType
 from typing import Generic, TypeAlias
 
 from cinegrain.errors import CinegrainError, MediaError
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
+from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import (
     HANG_MARGIN_S,
     Failed,
     Lost,
     OnProgress,
-    Outcome,
     Read,
     Result,
     Value,
-    Work,
     WorkerSetup,
-    WorkOf,
     bound_memory,
     caller,
     embedder,
+    outcome_of,
     tried_twice,
 )
+from cinegrain.store.schema import EmbeddedTrailer
 
 _PR_SET_PDEATHSIG = 1
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -46,17 +43,15 @@ _MOST_STARTS_IN_VAIN = 3
 _KILL_WAIT_S = 5.0
 _OOM_SCORE = 500  # of 1000
 
-Load: TypeAlias = Callable[[OnProgress], WorkOf[Result]]
+Load: TypeAlias = Callable[[OnProgress], Callable[[Job], Result]]
 """Called once in each worker: loads what it needs; it may call `on_progress` while it works as a sign of life."""
 
 
 class WorkerPool(Generic[Result]):
     """Worker processes that load once and stay until the pool is closed. Use it as a context manager, in one thread.
 
-    A worker asks for its next job when it has read the last film to its end, whose last scenes may still wait for a
-    batch to be filled. A film whose worker dies (killed, out of memory, a crash inside a decoder) or hangs is tried
-    once more when all others are done, with no other beside it, and so are those whose scenes waited there; if its
-    process is lost again, it is a failure.
+    A film whose worker dies (killed, out of memory, a crash inside a decoder) or hangs is tried once more when all
+    others are done, with no other beside it; if its process is lost again, it is a failure.
     """
 
     def __init__(self, load: "Load[Result]", *, n_workers: int, silence_s: float) -> None:
@@ -93,7 +88,7 @@ class WorkerPool(Generic[Result]):
         return tried_twice(
             jobs,
             together=lambda some: self._run(some, self._n_workers),
-            alone=lambda some: self._run(some, 1, mixed=False),
+            alone=lambda some: self._run(some, 1),
         )
 
     def one(self, job: Job) -> Result:
@@ -115,29 +110,24 @@ class WorkerPool(Generic[Result]):
             worker.stop()
         self._workers.clear()
 
-    def _run(self, jobs: Sequence[Job], n_workers: int, *, mixed: bool = True) -> Iterator[Result | Failed | Lost]:
-        """Every job's outcome; a worker that dies or falls silent is replaced, and what it has begun is lost.
-
-        Unless `mixed`, each job is done before the next is begun.
-        """
+    def _run(self, jobs: Sequence[Job], n_workers: int) -> Iterator[Result | Failed | Lost]:
+        """Every job's outcome; a worker that dies or falls silent is replaced, and its job is lost."""
         queue, crew, n_in_vain = list(reversed(jobs)), self._workers, 0
         while queue and len(crew) > n_workers:
             crew.pop().stop()
         try:
-            while queue or any(worker.begun for worker in crew):
-                self.start(min(n_workers, len(queue) + sum(bool(worker.begun) for worker in crew)))
+            while queue or any(worker.job for worker in crew):
+                self.start(min(n_workers, len(queue) + sum(worker.job is not None for worker in crew)))
                 for worker in crew:
-                    if worker.asks and queue and (mixed or not worker.begun):
+                    if queue and worker.started and worker.job is None:
                         worker.give(queue.pop())
-                    elif worker.asks and worker.begun:
-                        worker.give(None)
                 patience_s = min(worker.patience_s(self._silence_s) for worker in crew)
                 speaking = wait([w.pipe for w in crew], None if patience_s == float("inf") else max(patience_s, 0.0))
                 for worker in list(crew):
                     if worker.pipe in speaking:
-                        outcomes = worker.listen()
+                        outcome = worker.listen()
                     elif worker.patience_s(self._silence_s) <= 0:
-                        outcomes = worker.give_up(self._silence_s)
+                        outcome = worker.give_up(self._silence_s)
                     else:
                         continue
                     if worker.stopped:
@@ -145,23 +135,24 @@ class WorkerPool(Generic[Result]):
                         n_in_vain = 0 if worker.started else n_in_vain + 1
                         if n_in_vain >= _MOST_STARTS_IN_VAIN:
                             raise CinegrainError(_no_start(worker))
-                    yield from outcomes
+                    if outcome is not None:
+                        yield outcome
         finally:
-            for worker in [worker for worker in crew if worker.begun]:  # whoever asked does not wait for them any more
+            for worker in [worker for worker in crew if worker.job]:  # whoever asked does not wait for them any more
                 worker.stop()
                 crew.remove(worker)
 
 
-def embedding_pool(setup: WorkerSetup, *, workers: int, work: Work | None = None) -> WorkerPool[EmbeddedTrailer]:
+def embedding_pool(setup: WorkerSetup, *, workers: int) -> WorkerPool[EmbeddedTrailer]:
     """Workers that embed films.
 
     Args:
         setup: What they load.
         workers: Most processes at a time.
-        work: Done instead of embedding.
     """
-    load = functools.partial(embedder, setup) if work is None else _Given(work)
-    return WorkerPool(load, n_workers=workers, silence_s=setup.media.time_limit_s + HANG_MARGIN_S)
+    return WorkerPool(
+        functools.partial(embedder, setup), n_workers=workers, silence_s=setup.media.time_limit_s + HANG_MARGIN_S
+    )
 
 
 def calling_pool(
@@ -177,40 +168,6 @@ def calling_pool(
     return WorkerPool(functools.partial(caller, function), n_workers=workers, silence_s=limit_s + HANG_MARGIN_S)
 
 
-def embed_all(jobs: Sequence[Job], setup: WorkerSetup, *, workers: int, work: Work | None = None) -> Iterator[Outcome]:
-    """Embeds trailers in parallel and gives each result as it comes, as `WorkerPool.each` does.
-
-    Args:
-        jobs: What to do.
-        setup: What workers load.
-        workers: Processes.
-        work: Done in a worker; embeds trailers unless told otherwise.
-
-    Raises:
-        CinegrainError: If workers cannot start, for example because weights are missing.
-    """
-    with embedding_pool(setup, workers=workers, work=work) as pool:
-        yield from pool.each(jobs)
-
-
-@dataclass(frozen=True)
-class _Given(Generic[Result]):
-    """Work that needs nothing loaded."""
-
-    work: "WorkOf[Result]"
-
-    def __call__(self, on_progress: OnProgress) -> "WorkOf[Result]":
-        del on_progress
-        return self.work
-
-
-class _Sign(Enum):
-    """What a worker says beside results."""
-
-    ALIVE = auto()
-    NEXT = auto()  # it would begin another job, or, told that there is none, end those it has begun
-
-
 class _Worker(Generic[Result]):
     """The parent's end of one process: what it works on, and since when it has been silent."""
 
@@ -221,44 +178,40 @@ class _Worker(Generic[Result]):
         with _one_thread_each(), _deaf_to_ctrl_c(), _without_script():
             self.process.start()
         far_end.close()  # so that the pipe ends when the worker does
-        self.started, self.stopped, self.asks = False, False, False
-        self.begun: dict[str, Job] = {}
+        self.started, self.stopped = False, False
+        self.job: Job | None = None
         self._heard_s = time.monotonic()
 
-    def give(self, job: Job | None) -> None:
-        """Hand over the next job, or None: it ends what it has begun."""
-        self.asks, self._heard_s = False, time.monotonic()
-        if job is not None:
-            self.begun[job.trailer_id] = job
+    def give(self, job: Job) -> None:
+        """Hand over the next job."""
+        self.job, self._heard_s = job, time.monotonic()
         with suppress(OSError):  # it has just died, which listening to it will show
             self.pipe.send(job)
 
     def patience_s(self, silence_s: float) -> float:
         """How much longer it may be silent; without a job, or while it starts, for ever."""
-        return self._heard_s + silence_s - time.monotonic() if self.begun else float("inf")
+        return self._heard_s + silence_s - time.monotonic() if self.job else float("inf")
 
-    def listen(self) -> Sequence[Result | Failed | Lost]:
-        """What it has to say: a result, or its death, which ends all that it has begun; none for a sign of life.
+    def listen(self) -> Result | Failed | Lost | None:
+        """What it has to say: a result, or its death, which ends its job; None for a sign of life.
 
         Raises:
             CinegrainError: If that is what kept it from starting.
         """
         try:
-            said: Result | Failed | CinegrainError | _Sign = self.pipe.recv()
+            message: Result | Failed | CinegrainError | None = self.pipe.recv()
         except (EOFError, OSError):  # perhaps in the middle of a result
             self.stop()
             return self._lose("the process reading it died", f"{self.exit_reason()}: a crash, or out of memory")
-        if isinstance(said, CinegrainError):
-            raise said
+        if isinstance(message, CinegrainError):
+            raise message
         self.started, self._heard_s = True, time.monotonic()
-        if isinstance(said, _Sign):
-            self.asks = self.asks or said is _Sign.NEXT
-            return []
-        del self.begun[said.trailer_id]
-        return [said]
+        if message is not None:
+            self.job = None
+        return message
 
-    def give_up(self, silence_s: float) -> Sequence[Lost]:
-        """Stop it in the middle of its jobs."""
+    def give_up(self, silence_s: float) -> Lost | None:
+        """Stop it in the middle of its job."""
         self.stop()
         return self._lose(
             f"it took longer than {silence_s:g} s", "it hung and was stopped; media.time_limit_s sets this"
@@ -277,8 +230,9 @@ class _Worker(Generic[Result]):
         known = code is not None and -code in list(signal.Signals)
         return signal.Signals(-(code or 0)).name if known else f"exit code {code}"
 
-    def _lose(self, what: str, details: str) -> Sequence[Lost]:
-        return [Lost(job, what, details) for job in self.begun.values()]
+    def _lose(self, what: str, details: str) -> Lost | None:
+        job, self.job = self.job, None
+        return Lost(job, what, details) if job else None
 
 
 def _no_start(worker: "_Worker[Result]") -> str:
@@ -289,28 +243,20 @@ def _no_start(worker: "_Worker[Result]") -> str:
 
 
 def _serve(pipe: Connection, load: "Load[Result]", parent: int) -> None:
-    """A worker's life: load what it needs, then ask for jobs and give a result for each."""
+    """A worker's life: load what it needs, then answer each job with its outcome; None is a sign of life."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and stops us
     die_with_parent(parent)
     bound_memory()
     _go_first()
     try:
-        work = load(lambda: pipe.send(_Sign.ALIVE))
+        work = load(lambda: pipe.send(None))
     except CinegrainError as error:
         pipe.send(error)
         return
+    pipe.send(None)
     with suppress(EOFError):
         while True:
-            for outcome in work(_asked(pipe)):
-                pipe.send(outcome)
-
-
-def _asked(pipe: Connection) -> Iterator[Job]:
-    """Jobs as long as the parent has any."""
-    pipe.send(_Sign.NEXT)
-    while (job := pipe.recv()) is not None:
-        yield job
-        pipe.send(_Sign.NEXT)
+            pipe.send(outcome_of(work, pipe.recv()))
 
 
 @contextmanager

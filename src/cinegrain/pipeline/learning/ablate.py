@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cinegrain.config import Settings, load_settings, to_plain
+from cinegrain.config import Settings, keyed, load_settings
 from cinegrain.errors import CinegrainError, ConfigError
 from cinegrain.metrics.intervals import weighted_ap
 from cinegrain.models.genre_model import ModelSpec
@@ -46,7 +46,7 @@ class Cell:
         return f"{self.subset:02d}-{self.seed}.json"
 
 
-def ablate(run: Run, watcher: Watcher, *, n_seeds: int = 3, workers: int = 0) -> JsonObject:
+def ablate(run: Run, watcher: Watcher, *, n_seeds: int = 3, workers: int | None = None) -> JsonObject:
     """Trains every subset of experts with every seed on the run's own split, and writes RUN/ablation/.
 
     Each finished training is a file; stopped in any way, the same call goes on with those that are missing.
@@ -55,7 +55,7 @@ def ablate(run: Run, watcher: Watcher, *, n_seeds: int = 3, workers: int = 0) ->
         run: A trained run.
         watcher: Who watches.
         n_seeds: Trainings of each subset.
-        workers: Processes, each of one thread; 0 is as many as the run's settings say.
+        workers: Processes, each of one thread; by default those of the run's settings.
 
     Returns:
         What ablation.json holds.
@@ -92,7 +92,7 @@ def ablate(run: Run, watcher: Watcher, *, n_seeds: int = 3, workers: int = 0) ->
 
 def ablation_key(trained: Trained, settings: Settings) -> str:
     """Stands for everything that a training depends on but its subset and seed."""
-    parts = [to_plain(part) for part in (settings.model, settings.train)]
+    parts = [keyed(settings, section) for section in ("model", "train")]
     return key_of("ablation", trained.data.key, trained.card["split"], *parts)
 
 

@@ -9,8 +9,8 @@ from cinegrain.discovery.clustering import unit_rows
 from cinegrain.errors import DataError
 from cinegrain.explain.influence import Influence, influence_by_genre
 from cinegrain.metrics.calibration import reliability
+from cinegrain.metrics.linear_probe import linear_probe_map
 from cinegrain.metrics.multilabel import best_thresholds, multilabel_scores
-from cinegrain.metrics.probe import linear_probe_map
 from cinegrain.metrics.retrieval import retrieval_scores
 from cinegrain.models.genre_model import GenreModel
 from cinegrain.pipeline.learning.train import RunData

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cinegrain.config import Settings, to_plain
+from cinegrain.config import Settings, keyed
 from cinegrain.errors import DataError
 from cinegrain.explain.familiarity import films_to_compare, fit_familiarity
 from cinegrain.metrics.multilabel import best_thresholds
@@ -23,15 +23,15 @@ from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Watcher
 from cinegrain.runs.provenance import provenance
 from cinegrain.store.reader import EmbeddingDataset
+from cinegrain.training.arrays import TrailerArrays
 from cinegrain.training.calibrate import fit_calibration
 from cinegrain.training.checkpoint import CARD_FILE, load_model, save_model
 from cinegrain.training.coarse import train_coarse
-from cinegrain.training.data import TrailerArrays
 from cinegrain.training.devices import ALONE, Devices
 from cinegrain.training.finetune import finetune
 from cinegrain.training.finetuned import Finetuned, NothingToContrastError
 from cinegrain.training.infer import predict_genres
-from cinegrain.training.kin import franchises
+from cinegrain.training.same_franchise import franchises
 from cinegrain.training.split import split_by_title
 from cinegrain.types import Bool, Int64, Trailer
 
@@ -172,7 +172,7 @@ def train(run: Run, data: RunData, settings: Settings, watcher: Watcher, devices
     Raises:
         DataError: If there are too few films.
     """
-    parts = [to_plain(part) for part in (settings.split, settings.model, settings.train)]
+    parts = [keyed(settings, section) for section in ("split", "model", "train")]
     key = key_of("coarse, calibrated, familiar, held back", data.key, settings.seed, *parts)
     if is_current(run.coarse / CARD_FILE, key):
         return key
@@ -222,7 +222,7 @@ def fine_tune(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> 
         StoreError: If there is no coarse model.
     """
     coarse, card = load_model(run.coarse)
-    key = key_of("finetuned by method", card["key"], settings.seed, to_plain(settings.finetune))
+    key = key_of("finetuned by method", card["key"], settings.seed, keyed(settings, "finetune"))
     if is_current(run.finetuned / CARD_FILE, key):
         return key
     position = {trailer.trailer_id: i for i, trailer in enumerate(data.trailers)}
@@ -236,7 +236,7 @@ def fine_tune(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> 
                 labelled,
                 settings.finetune,
                 seed=settings.seed,
-                kin=franchises(data.trailers),
+                franchises=franchises(data.trailers),
                 on_epoch=on_step,
             )
         except NothingToContrastError as error:

@@ -6,26 +6,26 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from cinegrain.atlas.arrivals import Arrivals, read_arrivals
 from cinegrain.atlas.edits import Entry, subgenre_number
 from cinegrain.atlas.edits_check import next_subgenre
 from cinegrain.atlas.edits_replay import Base, replay, wishes
 from cinegrain.atlas.identity import NOTHING_KNOWN, Carried, Known
+from cinegrain.atlas.new_films import NewFilms, read_new_films
 from cinegrain.runs.artifacts import read_json, write_json
 from cinegrain.runs.layout import Run
 from cinegrain.types import Float64, JsonObject
 
 
-def as_base(subgenres: Sequence[JsonObject], arrivals: Arrivals) -> Base:
+def as_base(subgenres: Sequence[JsonObject], new_films: NewFilms) -> Base:
     """What discovery and the placing of later films found.
 
     Args:
         subgenres: Cards of discovery.
-        arrivals: Films that came later.
+        new_films: Films that came later.
     """
     home = {trailer: card["id"] for card in subgenres for trailer in card["members"]}
     names = {card["id"]: card["name"] for card in subgenres}
-    return Base({**{t: id_ for t, id_ in arrivals.home.items() if t not in home}, **home}, names, arrivals.otherwise)
+    return Base({**{t: id_ for t, id_ in new_films.home.items() if t not in home}, **home}, names, new_films.otherwise)
 
 
 def highest_ever(run: Run, subgenres: Sequence[JsonObject]) -> int:
@@ -51,7 +51,7 @@ def read_known(run: Run, entries: Sequence[Entry], space: str) -> Known:
     if not kept["subgenres"]:
         return NOTHING_KNOWN
     current = [{"id": id_, **about} for id_, about in kept["subgenres"].items() if about["found"]]
-    edited = replay(as_base(current, read_arrivals(run)), entries)
+    edited = replay(as_base(current, read_new_films(run)), entries)
     asked = wishes(entries)
     offspring: dict[str, list[str]] = {}
     for new, source in asked.parents.items():

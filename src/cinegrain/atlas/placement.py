@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.cluster.hierarchy import ClusterNode, linkage, to_tree
 
-from cinegrain.discovery.settings import AssignSettings
 from cinegrain.types import Bool, Float64, Int64
 
+NOWHERE, LOOSE = 0.99, 0.75  # quantiles of the distances of a sub-genre's own films, beyond which a film is so
 REASONABLE = 0.5
 """Mean silhouette from which a group counts as reasonable (Kaufman and Rousseeuw 1990, Finding Groups in Data)."""
 _MOST_AT_ONCE = 5000  # pairs of them are held in memory
@@ -55,7 +55,7 @@ class Gathering:
     apartness: float
 
 
-def learn_fit(points: Float64, labels: Int64, centroids: Float64, held_out: Bool, settings: AssignSettings) -> Fit:
+def learn_fit(points: Float64, labels: Int64, centroids: Float64, held_out: Bool) -> Fit:
     """Learns distances that are usual.
 
     A limit is the quantile of a sub-genre's own films, or that of films that no network was trained on to their
@@ -66,7 +66,6 @@ def learn_fit(points: Float64, labels: Int64, centroids: Float64, held_out: Bool
         labels: Sub-genre of each, shape (n,); -1 for none.
         centroids: Unit rows, shape (k, d).
         held_out: Which films trained nothing, shape (n,).
-        settings: The quantiles.
     """
     inside = labels >= 0
     own = np.full(len(points), np.nan)
@@ -83,7 +82,7 @@ def learn_fit(points: Float64, labels: Int64, centroids: Float64, held_out: Bool
         for k in range(len(centroids))
         if (labels == k).sum() > 1
     ]
-    return Fit(centroids, limits(settings.nowhere), limits(settings.loose), float(np.median(apart)) if apart else 1.0)
+    return Fit(centroids, limits(NOWHERE), limits(LOOSE), float(np.median(apart)) if apart else 1.0)
 
 
 def place(points: Float64, fit: Fit) -> Placed:
@@ -99,7 +98,7 @@ def place(points: Float64, fit: Fit) -> Placed:
     return Placed(nearest, distance, distance <= fit.nowhere[nearest], distance > fit.loose[nearest])
 
 
-def gather(points: Float64, fit: Fit, settings: AssignSettings) -> list[Gathering]:
+def gather(points: Float64, fit: Fit, min_films: int) -> list[Gathering]:
     """New sub-genres among new films.
 
     Films that fit loosely or nowhere are joined to a tree by average linkage. A branch is a new sub-genre if it is big
@@ -111,22 +110,22 @@ def gather(points: Float64, fit: Fit, settings: AssignSettings) -> list[Gatherin
     Args:
         points: Unit rows of the new films, shape (n, d).
         fit: What is usual.
-        settings: The least number of films.
+        min_films: The least number of films that make a sub-genre.
 
     Returns:
         Groups without a common film, biggest first.
     """
     placed = place(points, fit)
     astray = np.flatnonzero(placed.loosely | ~placed.fits)[-_MOST_AT_ONCE:]
-    if len(astray) < settings.min_films:
+    if len(astray) < min_films:
         return []
     least = min(fit.apartness, REASONABLE)
     tree = to_tree(linkage(points[astray], method="average", metric="cosine"))
-    kept = [astray[rows] for rows in _branches(tree, points[astray], fit.centroids, least, settings.min_films)]
+    kept = [astray[rows] for rows in _branches(tree, points[astray], fit.centroids, least, min_films)]
     if not kept:
         return []
     to_new = points @ np.stack([_unit(points[rows].sum(axis=0)) for rows in kept]).T
-    least_near = np.array([np.quantile(to_new[rows, i], 1 - settings.nowhere) for i, rows in enumerate(kept)])
+    least_near = np.array([np.quantile(to_new[rows, i], 1 - NOWHERE) for i, rows in enumerate(kept)])
     best, near = to_new.argmax(axis=1), to_new.max(axis=1)
     owner = np.where((near > 1 - placed.distance) & (near >= least_near[best]), best, -1)
     for i, rows in enumerate(kept):

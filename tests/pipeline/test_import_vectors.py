@@ -18,24 +18,22 @@ from cinegrain.cli.main import app
 from cinegrain.config import Settings, load_settings
 from cinegrain.errors import ConfigError, DataError, StoreError
 from cinegrain.metrics.multilabel import macro_ap
-from cinegrain.models.settings import ModelSettings
 from cinegrain.pipeline.datasets.dataset import card_text, dataset_info, merge_datasets, open_dataset, verify_dataset
 from cinegrain.pipeline.datasets.shards import write_shards
+from cinegrain.pipeline.import_vectors import VectorOptions, fill_dataset, guess_modality, training_films
+from cinegrain.pipeline.impute_and_clip import columns, fit_impute_and_clip
 from cinegrain.pipeline.learning.train import load_data, train
-from cinegrain.pipeline.mend import columns, fit_mending
-from cinegrain.pipeline.vectors import VectorOptions, fill_dataset, guess_modality, training_films
 from cinegrain.readers.choose import open_vectors
-from cinegrain.readers.mmx import MmxVectors
 from cinegrain.runs.artifacts import read_json
 from cinegrain.runs.catalog import load_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
+from cinegrain.settings import ModelSettings, TrainSettings
 from cinegrain.store.groups import Groups
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.training.checkpoint import load_model
 from cinegrain.training.infer import predict_genres
-from cinegrain.training.settings import TrainSettings
 
 pytestmark = pytest.mark.xdist_group("vectors")
 GENRES = ("Comedy", "Horror", "War")
@@ -107,7 +105,7 @@ def test_statistics_come_from_the_very_films_that_training_sees(tmp_path: Path) 
     vectors, catalog = planted(tmp_path)
     run, _ = filled(tmp_path / "run", vectors, catalog)
     settings = load_settings(run.settings)
-    settings = replace(settings, train=TrainSettings(epochs=1, min_epochs=1), model=ModelSettings(width=8))
+    settings = replace(settings, train=TrainSettings(epochs=1), model=ModelSettings(hidden_dim=8))
     source = open_vectors(vectors, catalog)
     data = load_data(run, load_matched(run.catalog).trailers, tuple(settings.extract.experts.split(",")))
     train(run, data, settings, Silent())
@@ -137,7 +135,7 @@ def test_mending_by_hand() -> None:
     """Twenty ordinary rows pass untouched; what is missing becomes the median, what is wild the moved-out quantile."""
     training = np.stack([np.arange(20.0), np.ones(20)], axis=1).astype(np.float32)
     training[5, 0] = np.nan
-    mending = fit_mending(training, "x")
+    mending = fit_impute_and_clip(training, "x")
     known = np.delete(np.arange(20.0), 5)
     low, high = np.quantile(known, 0.1), np.quantile(known, 0.9)  # two of twenty rows on each side
     rows = np.array([[3, 1], [np.nan, np.nan], [1e30, 1], [-np.inf, 1]], np.float32)
@@ -145,12 +143,12 @@ def test_mending_by_hand() -> None:
     np.testing.assert_allclose(mending(rows), expected, rtol=1e-6)
     assert not mending.standard_units
     np.testing.assert_array_equal(mending(training)[6:], training[6:])
-    large = fit_mending(training * 1e9, "x")
+    large = fit_impute_and_clip(training * 1e9, "x")
     assert large.standard_units
     assert abs(float(large(training * 1e9)[:, 0].std()) - 1) < 1e-3  # float32
     assert columns([0, 3, 4, 5, 9]) == "0, 3-5, 9"
     with pytest.raises(DataError, match="x: columns 1 have no value in any training film"):
-        fit_mending(np.array([[1, np.nan]], np.float32), "x")
+        fit_impute_and_clip(np.array([[1, np.nan]], np.float32), "x")
 
 
 def test_as_given_refuses_and_names_columns(tmp_path: Path) -> None:
@@ -206,7 +204,7 @@ def test_guesses() -> None:
     ]
 
 
-def test_scenes_from_pickles_reach_fine_tuning(tmp_path: Path, cinegrain: Cinegrain) -> None:
+def test_scenes_reach_fine_tuning_and_come_back_from_an_export(tmp_path: Path, cinegrain: Cinegrain) -> None:
     """An export of a dataset with scenes comes back equal, and trains with fine-tuning."""
     rng = np.random.default_rng(1)
     rows = [(f"f{i}", s) for i in range(24) for s in range(2 + i % 3)]
@@ -222,8 +220,8 @@ def test_scenes_from_pickles_reach_fine_tuning(tmp_path: Path, cinegrain: Cinegr
     first = cinegrain("run", "--vectors", tmp_path / "v.npz", *asked)
     assert first.code == 0, first.err
     assert len(read_json(out / "models" / "finetuned" / "model.json")["history"]) == 5
-    assert dataset_command("convert", out, "--to", "mmx", "--out", tmp_path / "mmx")[0] == 0
-    back = MmxVectors(tmp_path / "mmx" / "vectors.pkl")
+    assert dataset_command("convert", out, "--to", "parquet", "--out", tmp_path / "export")[0] == 0
+    back = open_vectors(tmp_path / "export" / "vectors.parquet", tmp_path / "export" / "trailers.parquet")
     dataset = EmbeddingDataset(out / "dataset")
     films = {film.trailer.trailer_id: film for film in back.read()}
     assert sorted(films) == [t.trailer_id for t in dataset.trailers]
@@ -234,7 +232,6 @@ def test_scenes_from_pickles_reach_fine_tuning(tmp_path: Path, cinegrain: Cinegr
         assert film.trailer.genres
         np.testing.assert_array_equal(film.experts["image"].vectors, kept.vectors.astype(np.float32))
         np.testing.assert_array_equal(film.experts["image"].scenes, kept.scenes)
-    assert back.notes == []
     again = Run.open(tmp_path / "again", create=True)
     fill_dataset(again, back, Settings(), Silent(), VectorOptions(as_given=True))
     kept = EmbeddingDataset(again.dataset).vectors("image", sorted(films))
@@ -316,7 +313,9 @@ def test_parquet_and_safetensors_hold_the_same(done: tuple[Path, dict[str, Any]]
     for i, film in enumerate(back.read()):
         np.testing.assert_array_equal(film.experts["avf"].vectors[0], wanted[i].astype(np.float32))
         assert film.trailer.genres
-    again = CliRunner().invoke(app, ["dataset", "convert", str(run), "--to", "mmx", "--out", str(tmp_path / "parquet")])
+    again = CliRunner().invoke(
+        app, ["dataset", "convert", str(run), "--to", "parquet", "--out", str(tmp_path / "parquet")]
+    )
     assert again.exit_code == 1
     bad = CliRunner().invoke(app, ["dataset", "convert", str(run), "--to", "hdf5", "--out", str(tmp_path / "n")])
     assert bad.exit_code == 2
@@ -391,7 +390,7 @@ def test_real_trailer_features_beat_chance(shared_data: Path, tmp_path: Path) ->
         writer.writerows(csv.DictReader(read))
     source = open_vectors(folder / "features.npz", catalog)
     run = Run.open(tmp_path / "run", create=True)
-    settings = Settings(train=TrainSettings(epochs=6, min_epochs=3, batch=64))
+    settings = Settings(train=TrainSettings(epochs=6, batch_size=64))
     summary, notes = fill_dataset(run, source, settings, Silent(), VectorOptions())
     assert summary.n_done == 1556
     assert any("13 missing values (columns 104-106)" in note for note in notes)

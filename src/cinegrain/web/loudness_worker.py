@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cinegrain.media.loudness import loudness
-from cinegrain.media.settings import AUTO
 from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import OnProgress
 from cinegrain.pipeline.extraction.workers import calling_pool
+from cinegrain.settings import AUTO
 
 STEP_S = 0.5
 _LIMIT_S, _LONGEST_FILM_S = 60.0, 4 * 3600.0
@@ -20,7 +20,7 @@ class _Listen(Job):
     track: str = AUTO
 
 
-class Ear:
+class LoudnessWorker:
     """One worker, warm from the first film on; safe to ask from many threads, which wait for their turn."""
 
     def __init__(self) -> None:

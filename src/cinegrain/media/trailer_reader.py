@@ -14,18 +14,18 @@ from av.video import VideoFrame, VideoStream
 
 from cinegrain.errors import MediaError
 from cinegrain.media.clock import Deadline, StreamClock
-from cinegrain.media.cuts import CutDetector, KnownCuts, is_near_black
+from cinegrain.media.cuts import CUT_WINDOW_S, CutDetector, KnownCuts, is_near_black
 from cinegrain.media.decode import Tally, decode_pictures
 from cinegrain.media.facts import FLAGS, MediaFacts
 from cinegrain.media.filters import filtered
 from cinegrain.media.layouts import SceneFitter
 from cinegrain.media.pictures import Geometry, Picture, Shrinker
 from cinegrain.media.probe import announced_duration_s, choose_picture_stream, open_media
-from cinegrain.media.scenes import SceneBuilder, SceneParts
-from cinegrain.media.settings import MediaSettings
+from cinegrain.media.scenes import CLIP_LIMIT, SceneBuilder, SceneParts
 from cinegrain.media.sound import SoundReader
 from cinegrain.media.survey import Survey, survey_pictures
 from cinegrain.media.tonemap import ToneMapper
+from cinegrain.settings import MediaSettings
 from cinegrain.types import (
     CLIP_FRAMES,
     CLIP_HEIGHT,
@@ -262,7 +262,7 @@ class TrailerReader:
 
     def _make_picture(self, shrinker: Shrinker, frame: VideoFrame, time_s: float) -> Picture:
         small = shrinker.small(frame)
-        is_black = is_near_black(small, self._settings.fade_black_level)
+        is_black = is_near_black(small)
         return Picture(time_s, small, is_black, lambda: shrinker.sample(frame), lambda: shrinker.clip(frame))
 
     def _make_scene(self, parts: SceneParts, deadline: Deadline) -> Scene:
@@ -305,7 +305,6 @@ class TrailerReader:
                 film_zero_s=None if apart else self._clock.zero_s,
                 deadline=deadline,
                 picture_index=None if apart else self._stream.index,
-                silence_dbfs=self._settings.silence_dbfs,
                 track=self._settings.audio_track,
                 language=self._settings.audio_language,
             )
@@ -318,22 +317,14 @@ class TrailerReader:
             flow_fps=settings.flow_fps,
             min_scene_s=settings.min_scene_s,
             max_scene_s=settings.max_scene_s,
-            cut_delay_s=settings.cut_window_s,
-            clip_fps=settings.clip_fps,
-            clip_period_s=settings.clip_period_s,
-            clip_limit=settings.clip_limit if self._with_clips else 0,
+            cut_delay_s=CUT_WINDOW_S,
+            clip_limit=CLIP_LIMIT if self._with_clips else 0,
         )
 
     def _make_detector(self) -> CutDetector | KnownCuts:
         if self._cuts_s is not None:
             return KnownCuts(self._cuts_s)
-        settings = self._settings
-        return CutDetector(
-            ratio=settings.cut_ratio,
-            floor=settings.cut_floor,
-            n_neighbours=settings.cut_neighbours,
-            window_s=settings.cut_window_s,
-        )
+        return CutDetector()
 
     def _make_facts(self, end_s: float) -> MediaFacts:
         geometry, sound, clock = self._geometry, self._sound, self._clock

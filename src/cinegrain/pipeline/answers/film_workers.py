@@ -4,16 +4,17 @@ from collections.abc import Sequence
 
 from cinegrain.config import Settings, load_settings
 from cinegrain.errors import ConfigError
+from cinegrain.experts.runtime import Runtime
 from cinegrain.media.remote import source_text
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
+from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import WorkerSetup
 from cinegrain.pipeline.extraction.workers import WorkerPool, embedding_pool
-from cinegrain.places import cache_folder
 from cinegrain.runs.artifacts import read_json
 from cinegrain.runs.layout import Run
 from cinegrain.store.reader import EmbeddingDataset
-from cinegrain.store.schema import is_outdated
+from cinegrain.store.schema import EmbeddedTrailer, is_outdated
 from cinegrain.types import Source
+from cinegrain.urls import cache_folder
 
 _MODEL_CARD = "model.json"
 
@@ -42,7 +43,7 @@ def film_workers(
 def setup_for(settings: Settings, experts: Sequence[str], n_films: int) -> WorkerSetup:
     """What the workers load that read so many films at a time."""
     extract = settings.extract
-    runtime = extract.runtime(threads=max(1, extract.n_workers // _n_workers(settings, n_films)))
+    runtime = Runtime.of(extract, threads=max(1, extract.n_workers // _n_workers(settings, n_films)))
     return WorkerSetup(tuple(experts), settings.media, cache_folder(), runtime, extract.download_limit_bytes)
 
 
@@ -69,7 +70,7 @@ def _check_films_can_be_read(run: Run, experts: Sequence[str]) -> None:
     if any(card["name"] in experts and card["needs"] == "vectors" for card in dataset.cards):
         raise ConfigError(
             "This run was made from vectors computed elsewhere, so nothing here can make them from a video. Ask "
-            "about the run's own films with `cinegrain explain`; for new films make a run from videos, or one "
+            "about the run's own films with `cinegrain predict RUN ID`; for new films make a run from videos, or one "
             "with the new films' vectors beside the old ones."
         )
     if is_outdated(dataset.info):
