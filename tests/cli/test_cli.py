@@ -256,6 +256,17 @@ def test_old_names_are_read_with_a_hint_but_not_in_what_a_run_wrote(
     assert not caplog.messages
 
 
+def test_a_run_trained_with_what_is_fixed_now_stays_readable(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "settings.toml"
+    (tmp_path / "run.json").touch()
+    path.write_text("[discover]\nrestarts = 3\n")
+    assert load_settings(path) == Settings()
+    assert "discover.restarts = 3" in caplog.text
+    path.write_text("[media]\nclip_fps = 7.5\n")  # its films would be read otherwise
+    with pytest.raises(ConfigError, match="clip_fps"):
+        load_settings(path)
+
+
 def test_keys_of_artifacts_have_the_first_names_and_what_is_fixed_since() -> None:
     """As the version before the renames had them, so that nothing is computed again."""
     assert keyed(Settings(), "discover") == {
