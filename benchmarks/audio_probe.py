@@ -22,8 +22,8 @@ from sklearn.preprocessing import StandardScaler
 
 from cinegrain.experts.registry import load_networks
 from cinegrain.experts.yamnet import log_mel_patches
-from cinegrain.places import cache_folder
 from cinegrain.types import SOUND_RATE_HZ, Float32, Scene
+from cinegrain.urls import cache_folder
 
 DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "data" / "esc10"
 STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)

@@ -16,7 +16,7 @@ from cinegrain.runs.layout import SETTINGS_FILE, Run
 from cinegrain.runs.progress import Silent
 from cinegrain.settings import SplitSettings
 from cinegrain.store.pool import pool_scenes
-from cinegrain.training.data import ExpertArray, TrailerArrays
+from cinegrain.training.arrays import ExpertArray, TrailerArrays
 from cinegrain.training.split import split_by_title
 from cinegrain.types import Bool, Float64, Int64
 from mmtf import FOLDER, load

@@ -10,8 +10,8 @@ from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 from cinegrain.metrics.multilabel import macro_ap
 from cinegrain.models.genre_model import ModelSpec
 from cinegrain.settings import AUTO, FIXED, Auto, ModelSettings, TrainSettings, current_section
+from cinegrain.training.arrays import TrailerArrays
 from cinegrain.training.coarse import CoarseResult, train_coarse
-from cinegrain.training.data import TrailerArrays
 from cinegrain.training.infer import predict_genres
 from cinegrain.training.linear_weight import WEIGHTS, weight_losses
 from cinegrain.training.split import Split

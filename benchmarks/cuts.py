@@ -22,11 +22,11 @@ import cv2
 import numpy as np
 
 from cinegrain.experts.runtime import Runtime
-from cinegrain.media.reader import TrailerReader
+from cinegrain.media.trailer_reader import TrailerReader
 from cinegrain.pipeline.extraction.embed import find_cuts, load_cut_finder
-from cinegrain.places import cache_folder
 from cinegrain.settings import CUTS_BY_CHANGE, CUTS_BY_NETWORK, MediaSettings
 from cinegrain.types import UInt8
+from cinegrain.urls import cache_folder
 from cinegrain_demo.camera import MOTION_STYLES
 from cinegrain_demo.film import _plan_cuts, film_frames
 from cinegrain_demo.inventory import SUBGENRES

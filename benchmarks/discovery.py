@@ -40,8 +40,8 @@ from sklearn.preprocessing import StandardScaler
 from cinegrain.discovery.clustering import Clusterer
 from cinegrain.discovery.genres import under_genres
 from cinegrain.discovery.kmeans import kmeans_clusterer
-from cinegrain.metrics.clustering import cluster_scores
-from cinegrain.metrics.probe import linear_probe_map
+from cinegrain.metrics.cluster_agreement import cluster_scores
+from cinegrain.metrics.linear_probe import linear_probe_map
 from cinegrain.models.genre_model import GenreModel, ModelSpec
 from cinegrain.runs.artifacts import write_text
 from cinegrain.search.criteria import ALIKE, GENRES

@@ -53,16 +53,17 @@ from cinegrain.experts.base import Network
 from cinegrain.experts.registry import PRESETS, expert_cards, load_networks
 from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.weights import FOLDER_VARIABLE
-from cinegrain.media.reader import TrailerReader
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Embedder, Job
+from cinegrain.media.trailer_reader import TrailerReader
+from cinegrain.pipeline.extraction.embed import Embedder, Job
 from cinegrain.pipeline.extraction.extract import extract
 from cinegrain.pipeline.extraction.quantise import quantise_experts
-from cinegrain.places import CACHE_VARIABLE, cache_folder
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import OnStep
 from cinegrain.settings import Engine, ExtractSettings, MediaSettings, Precision
+from cinegrain.store.schema import EmbeddedTrailer
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import Float32, Scene, SceneEmbedding, Trailer, UInt8
+from cinegrain.urls import CACHE_VARIABLE, cache_folder
 from cinegrain_demo.plan import CorpusSettings, plan_corpus
 from cinegrain_demo.render import render_film
 from paper_weights import write_checkpoints

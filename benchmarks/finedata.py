@@ -14,7 +14,7 @@ from scipy.ndimage import shift
 from sklearn.datasets import load_digits
 
 from cinegrain.settings import SplitSettings
-from cinegrain.training.data import ExpertArray, TrailerArrays
+from cinegrain.training.arrays import ExpertArray, TrailerArrays
 from cinegrain.training.split import Split, split_by_title
 from cinegrain.types import Bool, Float32, Float64, Int64
 from cinegrain_demo.inventory import GENRES, SUBGENRES
@@ -150,8 +150,8 @@ def esc10(folder: Path = SHARED / "esc10") -> FineData | None:
         return None
     from audio_probe import embed, find, read
     from cinegrain.experts.registry import load_networks
-    from cinegrain.places import cache_folder
     from cinegrain.types import SOUND_RATE_HZ
+    from cinegrain.urls import cache_folder
 
     with (folder / "meta.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

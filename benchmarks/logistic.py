@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from cinegrain.training.data import TrailerArrays
+from cinegrain.training.arrays import TrailerArrays
 from cinegrain.types import Bool, Float64, Int64
 
 _MAX_ITERATIONS = 2000

@@ -24,7 +24,7 @@ READ = """
 import json, sys, time
 from pathlib import Path
 from cinegrain.experts.registry import PRESETS, load_networks
-from cinegrain.places import cache_folder
+from cinegrain.urls import cache_folder
 from cinegrain.settings import MediaSettings
 from cinegrain.pipeline.extraction.embed import Embedder, Job
 

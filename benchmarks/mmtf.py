@@ -11,10 +11,10 @@ import numpy as np
 from sklearn.preprocessing import QuantileTransformer
 
 from cinegrain.experts.weights import WeightFile, fetch
-from cinegrain.places import cache_folder
 from cinegrain.runs.artifacts import key_of
-from cinegrain.training.data import ExpertArray, TrailerArrays
+from cinegrain.training.arrays import ExpertArray, TrailerArrays
 from cinegrain.types import Bool, Float32, Int64
+from cinegrain.urls import cache_folder
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data" / "mmtf_trailers"
 MIN_FILMS = 20

@@ -9,10 +9,10 @@ import torch
 from tests.experts import published
 from tests.experts.published import Weights
 
-from cinegrain.experts import resnet50, vggish, video_resnet, words
+from cinegrain.experts import class_names, resnet50, vggish, video_resnet
 from cinegrain.experts.weights import fetch
-from cinegrain.places import cache_folder
 from cinegrain.types import CLIP_FRAMES
+from cinegrain.urls import cache_folder
 
 _PICTURE, _CLIP, _PATCH = (1, 224, 224, 3), (1, CLIP_FRAMES, 112, 112, 3), (1, 1, 96, 64)
 _NETWORKS = (
@@ -38,8 +38,8 @@ def write_checkpoints(folder: Path, experts: Sequence[str]) -> dict[str, Weights
         w.state = {name: tensor.clone() for name, tensor in w.state.items()}
         save(w.state, folder / card.weights[0].published_name)
         made[card.name] = w
-    for list_of_words in (words.SYNSETS, words.LEMMAS, words.TORCHVISION_META):
+    for list_of_words in (class_names.SYNSETS, class_names.LEMMAS, class_names.TORCHVISION_META):
         shutil.copy(fetch(list_of_words, cache_folder()), folder / list_of_words.published_name)
     lines = [f"/p/place_{i} {i}\n" for i in range(365)]
-    (folder / words.PLACES_CATEGORIES.published_name).write_text("".join(lines))
+    (folder / class_names.PLACES_CATEGORIES.published_name).write_text("".join(lines))
     return made

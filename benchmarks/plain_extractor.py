@@ -14,7 +14,7 @@ import torch
 from av.video import VideoFrame
 from tests.experts import published
 
-from cinegrain.experts import pictures, resnet50, vggish, video_resnet
+from cinegrain.experts import picture_classifier, resnet50, vggish, video_resnet
 from cinegrain.media.clock import Deadline
 from cinegrain.media.pictures import Geometry, Shrinker
 from cinegrain.media.sound import SoundReader
@@ -40,7 +40,9 @@ def extract_plainly(
         name = model.card.name
         if name not in experts:
             continue
-        inputs = [pictures.prepare(p) for p in frames_at(film, [s.frame_times_s for s in scenes], Shrinker.sample)]
+        inputs = [
+            picture_classifier.prepare(p) for p in frames_at(film, [s.frame_times_s for s in scenes], Shrinker.sample)
+        ]
         features = run(published.resnet50(n_classes), weights[name], inputs, batch=8)
         found[name] = scene_means(features, [len(s.frame_times_s) for s in scenes])
     name = video_resnet.R2PLUS1D.card.name

@@ -188,8 +188,8 @@ def probe(jobs: Mapping[str, Any]) -> None:
     """In the checkout that is asked: each film's mean over its scenes' sound vectors."""
     from cinegrain.experts.registry import load_networks
     from cinegrain.pipeline.extraction.embed import Embedder, Job
-    from cinegrain.places import cache_folder
     from cinegrain.settings import MediaSettings
+    from cinegrain.urls import cache_folder
 
     embedder = Embedder(load_networks([EXPERT], cache_folder()), [EXPERT], MediaSettings())
     means: dict[str, Any] = {}

@@ -60,8 +60,8 @@ from cinegrain.runs.catalog import load_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
 from cinegrain.settings import ModelSettings, TrainSettings
+from cinegrain.training.arrays import ExpertArray, TrailerArrays
 from cinegrain.training.coarse import train_coarse
-from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.infer import BATCH as LOOK
 from cinegrain.training.infer import predict_genres
 from cinegrain.training.plan import plan_for

@@ -10,8 +10,8 @@ import pytest
 from cinegrain.experts.base import Network
 from cinegrain.experts.registry import PRESETS, load_networks
 from cinegrain.extras import EXTRAS, missing_package
-from cinegrain.places import cache_folder
 from cinegrain.types import CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, FLOW_HEIGHT, FLOW_WIDTH, Float32, Scene, UInt8
+from cinegrain.urls import cache_folder
 from tests.finished_run import cinegrain, cinegrain_here, corpus, finished
 
 __all__ = ["cinegrain", "cinegrain_here", "corpus", "finished"]  # fixtures
@@ -23,18 +23,19 @@ SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 _BY_PATH = {
     "train": (
         *("atlas", "benchmarks", "cinegrain_demo/test_corpus", "cinegrain_demo/test_sound", "discovery", "explain"),
-        *("experts/test_light", "experts/test_paper", "experts/test_plugins", "experts/test_strong"),
+        *("experts/test_light", "experts/test_musicnn", "experts/test_paper", "experts/test_strong"),
         *("experts/test_transnetv2", "losses", "metrics", "models", "naming", "pipeline/test_ablate"),
         *("pipeline/test_addresses", "pipeline/test_assign", "pipeline/test_atlas", "pipeline/test_devices"),
-        *("pipeline/test_duplicates", "pipeline/test_evaluate", "pipeline/test_export", "pipeline/test_guarded"),
-        *("pipeline/test_outdated", "pipeline/test_pooled", "pipeline/test_predict", "pipeline/test_run"),
-        *("pipeline/test_search", "pipeline/test_two_experts", "pipeline/test_vectors", "readers/test_foreign"),
+        *("pipeline/test_duplicates", "pipeline/test_embed", "pipeline/test_evaluate", "pipeline/test_export"),
+        *("pipeline/test_guarded", "pipeline/test_import_vectors", "pipeline/test_outdated", "pipeline/test_pooled"),
+        *("pipeline/test_predict", "pipeline/test_quantise", "pipeline/test_ray", "pipeline/test_remote_films"),
+        *("pipeline/test_run", "pipeline/test_search", "pipeline/test_two_experts", "readers/test_foreign"),
         *("report/test_stage", "test_front_door", "training", "untrusted", "web"),
     ),
     "web": ("pipeline/test_two_experts", "web", "test_front_door"),
     "report": (
         *("pipeline/test_ablate", "pipeline/test_assign", "pipeline/test_atlas", "pipeline/test_evaluate"),
-        *("pipeline/test_export", "pipeline/test_predict", "pipeline/test_two_experts", "pipeline/test_vectors"),
+        *("pipeline/test_export", "pipeline/test_predict", "pipeline/test_two_experts", "pipeline/test_import_vectors"),
         *("report", "web"),
     ),
     "strong": ("experts/test_musicnn", "experts/test_strong"),
@@ -48,7 +49,12 @@ _BY_PATH = {
         *("experts/test_light", "experts/test_musicnn", "experts/test_paper", "experts/test_transnetv2"),
         *("naming", "pipeline/test_quantise", "web/test_ui_build"),
     ),
-    "corpus": ("cinegrain_demo/test_corpus", "robust"),
+    "corpus": ("cinegrain_demo/test_corpus", "media/test_real_clips", "robust"),
+    "slow": (
+        *("benchmarks/test_simulate", "discovery/test_choose_k", "discovery/test_structure", "experts/test_strong"),
+        *("pipeline/test_ablate", "pipeline/test_assign", "pipeline/test_atlas", "pipeline/test_import_vectors"),
+        *("pipeline/test_predict", "training/test_fusion_training", "training/test_training"),
+    ),
     "shared_data": ("media/test_real_clips", "pipeline/test_real_clips"),
 }
 _BY_FIXTURE = {
@@ -58,7 +64,7 @@ _BY_FIXTURE = {
     "finished": ("corpus", "train", "report"),
     "demo_made": ("corpus",),
     "browser": ("browser",),
-    "shared_data": ("shared_data",),
+    "shared_data": ("shared_data", "corpus"),
 }
 _ALLOWED_SKIPS = ("the superuser may read everything", "no small disk can be mounted here")
 

@@ -1,6 +1,8 @@
 """Without an extra, what needs it says at once what to install, and everything else works."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +12,16 @@ from typer.testing import CliRunner
 
 from cinegrain.cli.main import app
 from cinegrain.errors import MissingExtraError
+from cinegrain.experts.registry import PRESETS, expert_cards
 from cinegrain.extras import EXTRAS, missing_package, require
+from cinegrain.urls import cache_folder
+from tests.media.conftest import texture, tone, write_film
 from tests.without_extras import WITHOUT_EXTRAS
 
 # Tries every command that takes an argument with arguments that mean nothing, and says how each ended.
 TRY_ALL = """
 import json
+import os
 import typer
 from typer.testing import CliRunner
 from cinegrain.cli.main import app
@@ -58,6 +64,26 @@ def test_every_command_works_or_says_which_extra_it_needs(tmp_path: Path) -> Non
     assert not working & asking
     assert set(ended) == working | asking, "no other command takes an argument"
     assert not list(tmp_path.iterdir()), "refused before any work"
+
+
+def test_a_film_is_embedded_without_them_from_published_weights(light_networks: object, tmp_path: Path) -> None:
+    """Published checkpoints are turned into graphs without PyTorch."""
+    film = write_film(tmp_path / "film.mp4", [texture(i // 25) for i in range(50)], sound=tone(440, 2))
+    cache = tmp_path / "cache"
+    shutil.copytree(cache_folder() / "weights", cache / "weights", copy_function=shutil.copy2)
+    script = """
+import cinegrain as cg
+print({name: vectors.shape[1] for name, vectors in cg.embed(sys.argv[1], progress=False).vectors.items()})
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_EXTRAS + script, str(film)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "CINEGRAIN_CACHE": str(cache)},
+        timeout=120,
+    )
+    assert done.stdout == f"{ {name: expert_cards()[name].dimension for name in PRESETS['light']} }\n", done.stderr
+    assert len(list((cache / "graphs").glob("*.onnx"))) == 2
 
 
 def test_doctor_says_how_to_install_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

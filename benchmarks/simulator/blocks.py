@@ -77,7 +77,7 @@ class BlockWriter:
                 raise StoreError(
                     f"{folder} holds a dataset that was made otherwise. Choose another folder for this one."
                 )
-        self._location.bury_stillborn()
+        self._location.drop_empty_tables()
         self._location.write_info(info)
         self.n_trailers = self._count()
         self._sweep()

@@ -81,7 +81,7 @@ def load_settings(*files: Path, flags: Mapping[str, Any] | None = None) -> Setti
     merged: dict[str, Any] = {}
     for file in files:
         by_run = file.with_name(RUN_FILE).is_file()  # written by an earlier version, not by a person
-        merged |= _current(dict(_flatten(_read_toml(file))), f" in {file}", hint=not by_run)
+        merged |= _current(dict(_flatten(_read_toml(file))), f" in {file}", of_run=by_run)
     merged |= _current(flags or {})
     nested: dict[str, Any] = {}
     for key, value in merged.items():
@@ -136,14 +136,14 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield f"{prefix}{key}", value
 
 
-def _current(values: Mapping[str, Any], where: str = "", *, hint: bool = True) -> dict[str, Any]:
-    """Values by today's keys; old names are accepted with a hint."""
+def _current(values: Mapping[str, Any], where: str = "", *, of_run: bool = False) -> dict[str, Any]:
+    """Values by today's keys; old names are accepted with a hint, in a run's own file without one."""
     known = [info.key for info in all_settings()]
-    found = current(values, where)
+    found = current(values, where, of_run=of_run)
     for key in (key for key in found if key not in known):
         near = difflib.get_close_matches(key, known, 1) or [k for k in known if k.endswith(key.rpartition(".")[2])]
         meant = f" Did you mean {near[0]}?" if near else ""
         raise ConfigError(f"Unknown setting {key!r}{where}.{meant} `cinegrain settings` lists them all.")
-    for key in RENAMED.keys() & values.keys() if hint else ():
+    for key in RENAMED.keys() & values.keys() if not of_run else ():
         log.warning("%s is now %s.", key, RENAMED[key])
     return found

@@ -16,20 +16,20 @@ from cinegrain.errors import ConfigError
 from cinegrain.experts.registry import expert_cards, resolve_experts
 from cinegrain.media.files import path_text
 from cinegrain.media.remote import films_at, source, source_name, source_text
-from cinegrain.pipeline.answers.new_films import new_job, setup_for
+from cinegrain.pipeline.answers.film_workers import new_job, setup_for
 from cinegrain.pipeline.datasets.dataset import Opened, dataset_info
-from cinegrain.pipeline.datasets.dataset import open_dataset as open_place
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, cut_weights
+from cinegrain.pipeline.datasets.dataset import open_dataset as open_url
+from cinegrain.pipeline.extraction.embed import cut_weights
 from cinegrain.pipeline.extraction.extract import install_weights
 from cinegrain.pipeline.extraction.jobs import Failed
 from cinegrain.pipeline.extraction.workers import embedding_pool
-from cinegrain.places import is_address
 from cinegrain.results import Failure, html_table
 from cinegrain.store.location import dataset_url
 from cinegrain.store.reader import SceneVectors
-from cinegrain.store.schema import SCENES
+from cinegrain.store.schema import SCENES, EmbeddedTrailer
 from cinegrain.terminal import watching
 from cinegrain.types import Concept, Float32, Float64, JsonObject, Source
+from cinegrain.urls import is_address
 
 Films = str | Path | Iterable[str | Path]
 
@@ -130,7 +130,7 @@ def embed(
         n_workers = min(chosen.extract.n_workers, len(places))
         with (
             embedding_pool(setup_for(chosen, found, len(places)), workers=n_workers) as workers,
-            watching(progress).stage("Looking and listening") as on_step,
+            watching(progress).stage("Embedding films") as on_step,
         ):
             for done, outcome in enumerate(workers.each([new_job(place) for place in places]), start=1):
                 on_step(done, len(places), source_name(source(outcome.trailer_id)))
@@ -267,4 +267,4 @@ def open_dataset(place: str | Path) -> Dataset:
         StoreError: If there is none, or it is damaged.
     """
     text = str(place)
-    return Dataset(open_place(dataset_url(text) if is_address(text) else Path(text)))
+    return Dataset(open_url(dataset_url(text) if is_address(text) else Path(text)))

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from cinegrain.curation import Atlas, SubGenre
     from cinegrain.pipeline.answers.answer import Answers
+    from cinegrain.pipeline.import_vectors import VectorOptions
     from cinegrain.pipeline.stages import RunSummary
-    from cinegrain.pipeline.vectors import VectorOptions
     from cinegrain.web.server import Server
 
 log = logging.getLogger(__name__)
@@ -83,8 +83,8 @@ def fit(
         CinegrainError: If anything else keeps the run from being finished, such as a full disk.
     """
     require("cinegrain.fit", "train", "report")
+    from cinegrain.pipeline.import_vectors import VectorOptions
     from cinegrain.pipeline.reading import make_reading
-    from cinegrain.pipeline.vectors import VectorOptions
 
     reading = make_reading(columns or {}, _path(genre_map))
     summary = run_all_stages(
@@ -122,7 +122,7 @@ def run_all_stages(
     if videos and vectors:
         raise ConfigError("Give a folder of videos or --vectors, not both.")
     if vectors:
-        from cinegrain.pipeline.vectors import run_vectors
+        from cinegrain.pipeline.import_vectors import run_vectors
 
         return run_vectors(vectors, catalog, out, settings, watcher, options)
     if not videos or not catalog:
@@ -436,7 +436,7 @@ def load_model(folder: str | Path) -> Model:
 def _predict(opened: _Opener, films: Films, progress: bool) -> Prediction | Iterator[Prediction | Failure]:
     if isinstance(films, str | Path):
         place = source(film_text(films))
-        with opened([place]) as predictor, watching(progress).stage("Looking and listening") as on_step:
+        with opened([place]) as predictor, watching(progress).stage("Embedding films") as on_step:
             found = predictor.one(place)
             on_step(1, 1, source_name(place))
         if isinstance(found, Failure):
@@ -445,7 +445,7 @@ def _predict(opened: _Opener, films: Films, progress: bool) -> Prediction | Iter
     places = places_of(films)
 
     def each() -> Iterator[Prediction | Failure]:
-        with opened(places) as predictor, watching(progress).stage("Looking and listening") as on_step:
+        with opened(places) as predictor, watching(progress).stage("Embedding films") as on_step:
             for done, found in enumerate(predictor.each(places), start=1):
                 on_step(done, len(places), source_name(source(found.path)))
                 yield found

@@ -1,5 +1,6 @@
 """Every setting of every stage, with its default, limits and help; and what earlier versions called them."""
 
+import logging
 import math
 import os
 import re
@@ -8,6 +9,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from cinegrain.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 Auto: TypeAlias = Literal["auto"]
 AUTO: Auto = "auto"
@@ -77,8 +80,14 @@ def chosen(value: _Number | Auto, usual: _Number) -> _Number:
     return usual if isinstance(value, str) else value
 
 
-def current(values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+def current(values: Mapping[str, Any], where: str = "", *, of_run: bool = False) -> dict[str, Any]:
     """Settings by dotted key, as this or an earlier version wrote them, under the names of this version.
+
+    Args:
+        values: As written.
+        where: For messages, for example " in FILE".
+        of_run: The settings of a finished run, which stays readable: removed settings of training are ignored with a
+            warning. Those of `media` are not, because films would be read otherwise than the run's own.
 
     Raises:
         ConfigError: If one no longer exists and has another value than the one that is fixed now.
@@ -89,7 +98,10 @@ def current(values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
         if key not in _GONE:
             found[RENAMED.get(key, key)] = value
         elif str(value) != str(_GONE[key]) and value != _GONE[key]:
-            raise ConfigError(f"{key} = {given}{where} is no longer a setting; it is always {_GONE[key]}. Remove it.")
+            gone = f"{key} = {given}{where} is no longer a setting; it is always {_GONE[key]}."
+            if not of_run or key.startswith("media."):
+                raise ConfigError(f"{gone} Remove it.")
+            log.warning("%s Training and discovery will use that.", gone)
     return found
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
 
-from cinegrain.discovery.nuisance import Nuisance, Values, measure_nuisances
+from cinegrain.discovery.confounders import Confounder, Values, measure_confounders
 from cinegrain.discovery.structure import GenreStructure
 from cinegrain.discovery.verdict import judge
-from cinegrain.pipeline.nuisances import nuisance_variables
+from cinegrain.pipeline.confounders import confounder_values
 from cinegrain.store.schema import TrailerRecord
 from cinegrain.types import Trailer
 
@@ -18,8 +18,8 @@ INSIDE = np.arange(N) < 60
 EVERY = np.ones(N, dtype=bool)
 
 
-def by_name(variables: Mapping[str, Values]) -> dict[str, Nuisance]:
-    (found,) = measure_nuisances([INSIDE], [EVERY], variables, seed=0)
+def by_name(variables: Mapping[str, Values]) -> dict[str, Confounder]:
+    (found,) = measure_confounders([INSIDE], [EVERY], variables, seed=0)
     return {nuisance.name: nuisance for nuisance in found}
 
 
@@ -28,7 +28,7 @@ def test_a_cluster_made_by_loudness_alone_is_an_artefact_and_one_made_by_content
     loudness, content = rng.normal(-20, 4, size=N), rng.normal(size=N)
     brightness = rng.normal(size=N) + 0.5 * content  # goes with the content, but does not make it
     by_loudness, by_content = loudness > np.quantile(loudness, 0.7), content > np.quantile(content, 0.7)
-    found = measure_nuisances(
+    found = measure_confounders(
         [by_loudness, by_content], [EVERY, EVERY], {"loudness": loudness, "brightness": brightness}, seed=0
     )
     verdicts = [
@@ -84,7 +84,7 @@ def test_no_variable_explains_random_clusters() -> None:
     rng = np.random.default_rng(3)
     variables: dict[str, Values] = {name: rng.normal(size=N) for name in ("year", "length", "loudness", "brightness")}
     groups = [rng.random(N) < 0.2 for _ in range(20)]
-    found = measure_nuisances(groups, [EVERY] * 20, variables, seed=0)
+    found = measure_confounders(groups, [EVERY] * 20, variables, seed=0)
     assert not any(nuisance.explains for group in found for nuisance in group)
     assert min(nuisance.p for group in found for nuisance in group) > 0.01
 
@@ -130,7 +130,7 @@ def test_what_a_run_knows_of_its_films() -> None:
         t.trailer_id: TrailerRecord(t.trailer_id, "", "", 0, 0, 60.0 + i, 1, (), (), fact)
         for i, (t, fact) in enumerate(zip(trailers, facts, strict=True))
     }
-    found = nuisance_variables(trailers, records, "studio,country")
+    found = confounder_values(trailers, records, "studio,country")
     assert set(found) == {"year", "length", "aspect", "studio"}, "one known value tells nothing"
     np.testing.assert_array_equal(found["year"], [1999, np.nan, 2001])
     np.testing.assert_allclose(np.asarray(found["aspect"], float), [16 / 9, np.nan, 4 / 3])

@@ -16,7 +16,8 @@ from cinegrain.cli.main import app
 from cinegrain.cli.options import CurrentCommand, guarded, with_settings
 from cinegrain.config import Settings, all_settings, keyed, load_settings, to_toml
 from cinegrain.errors import ConfigError
-from cinegrain.settings import DiscoverSettings, ModelSettings, TrainSettings
+from cinegrain.models.shape import ModelShape
+from cinegrain.settings import DiscoverSettings, ModelSettings, TrainSettings, current_section
 from cinegrain.terminal import notes
 
 COMMANDS = (
@@ -255,6 +256,17 @@ def test_old_names_are_read_with_a_hint_but_not_in_what_a_run_wrote(
     assert not caplog.messages
 
 
+def test_a_run_trained_with_what_is_fixed_now_stays_readable(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "settings.toml"
+    (tmp_path / "run.json").touch()
+    path.write_text("[discover]\nrestarts = 3\n")
+    assert load_settings(path) == Settings()
+    assert "discover.restarts = 3" in caplog.text
+    path.write_text("[media]\nclip_fps = 7.5\n")  # its films would be read otherwise
+    with pytest.raises(ConfigError, match="clip_fps"):
+        load_settings(path)
+
+
 def test_keys_of_artifacts_have_the_first_names_and_what_is_fixed_since() -> None:
     """As the version before the renames had them, so that nothing is computed again."""
     assert keyed(Settings(), "discover") == {
@@ -268,6 +280,14 @@ def test_keys_of_artifacts_have_the_first_names_and_what_is_fixed_since() -> Non
         "stability_seeds": 10,
         "stability_subsamples": 10,
     }
+
+
+def test_models_of_the_version_before_are_read() -> None:
+    """Their cards say what settings said: trained models and exported ones."""
+    card = {"fusion": "gating", "width": 8, "members": 2, "dropout": 0.1, "linear_share": 0.3, "pooling": "mean"}
+    assert ModelShape(**current_section("model", card)) == ModelShape(
+        fusion="gating", hidden_dim=8, ensemble_size=2, dropout=0.1, linear_weight=0.3
+    )
 
 
 def test_settings_are_few() -> None:

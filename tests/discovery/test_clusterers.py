@@ -8,7 +8,7 @@ from cinegrain.discovery.clusterers import make_clusterer
 from cinegrain.discovery.clustering import Clusterer, fitted_temperature
 from cinegrain.discovery.kmeans import spherical_kmeans
 from cinegrain.errors import ConfigError, DataError
-from cinegrain.metrics.clustering import cluster_scores
+from cinegrain.metrics.cluster_agreement import cluster_scores
 from cinegrain.settings import CLUSTERERS, DiscoverSettings
 
 D, K = 24, 6

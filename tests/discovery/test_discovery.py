@@ -2,14 +2,13 @@ import numpy as np
 import pytest
 
 from cinegrain.atlas.cards import Films, build_atlas
-from cinegrain.discovery import layout
 from cinegrain.discovery.choose_k import choose_k
 from cinegrain.discovery.clustering import unit_rows
 from cinegrain.discovery.kmeans import kmeans_clusterer, spherical_kmeans
-from cinegrain.discovery.layout import map_layout
+from cinegrain.discovery.map_layout import map_layout
 from cinegrain.discovery.stability import Stability
 from cinegrain.errors import DataError
-from cinegrain.metrics.clustering import cluster_scores
+from cinegrain.metrics.cluster_agreement import cluster_scores
 from cinegrain.naming.terms import Term, TermCounts, distinctive_terms, label_words
 from cinegrain.settings import DiscoverSettings
 
@@ -175,7 +174,7 @@ def test_a_map_of_very_many_lays_out_a_sample_and_places_the_rest_among_it(monke
     truth = rng.integers(0, 6, 900)
     points = rng.normal(size=(6, 20))[truth] + 0.4 * rng.normal(size=(900, 20))
     points /= np.linalg.norm(points, axis=1, keepdims=True)
-    monkeypatch.setattr(layout, "_MOST_FOR_TSNE", 300)
+    monkeypatch.setattr("cinegrain.discovery.map_layout._MOST_FOR_TSNE", 300)
     places = map_layout(points, seed=0)
     chosen = np.sort(np.random.default_rng(0).choice(900, 300, replace=False))
     np.testing.assert_array_equal(places[chosen], map_layout(points[chosen], seed=0))

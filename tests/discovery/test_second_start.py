@@ -6,10 +6,10 @@ from cinegrain.discovery import genres
 from cinegrain.models import genre_starts
 
 
-@pytest.mark.parametrize("asked", [3000, 100])  # all 400 films, a quarter of them
-def test_it_counts_where_films_fall_apart_and_only_there(asked: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(genre_starts, "_ASKED", asked)
-    monkeypatch.setattr(genre_starts, "_ASKED_A_CLUSTER", 5)
+@pytest.mark.parametrize("sample", [3000, 100])  # all 400 films, a quarter of them
+def test_only_films_in_clusters_start_a_mixture(sample: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(genre_starts, "_SAMPLE", sample)
+    monkeypatch.setattr(genre_starts, "_SAMPLE_PER_CLUSTER", 5)
     rng = np.random.default_rng(0)
     truth = rng.integers(8, size=400)
     noise = rng.normal(size=(400, 16))

@@ -16,13 +16,13 @@ from tests.conftest import make_scene
 from cinegrain.errors import ConfigError, WeightsError
 from cinegrain.experts import efficientnet_lite, motion_flow, yamnet
 from cinegrain.experts.base import Network, by_scene, mean_by_scene, top_concepts
-from cinegrain.experts.checkpoint import read_tensors
 from cinegrain.experts.graph import GraphBuilder, fold_batch_norm, open_graph, run_batched
 from cinegrain.experts.registry import PRESETS, expert_cards, families_for, resolve_experts
 from cinegrain.experts.runtime import Runtime
+from cinegrain.experts.state_dict import read_tensors
 from cinegrain.experts.weights import fetch
-from cinegrain.places import cache_folder
 from cinegrain.types import FLOW_HEIGHT, FLOW_WIDTH, SOUND_RATE_HZ, Float32, SceneEmbedding, UInt8
+from cinegrain.urls import cache_folder
 
 SECONDS = 4
 

@@ -12,15 +12,15 @@ from tests.conftest import make_scene
 from transformers.audio_utils import mel_filter_bank
 
 from cinegrain.errors import WeightsError
-from cinegrain.experts import music_mel, musicnn
-from cinegrain.experts.checkpoint import StateDict
+from cinegrain.experts import log_mel, musicnn
 from cinegrain.experts.graph import run_batched
 from cinegrain.experts.musicnn import CARD, TAGS, MusiCNN
 from cinegrain.experts.runtime import Runtime
+from cinegrain.experts.state_dict import StateDict
 from cinegrain.experts.tensor_bundle import read_tensor_bundle
 from cinegrain.experts.weights import fetch
-from cinegrain.places import cache_folder
 from cinegrain.types import SOUND_RATE_HZ, Float32, Float64, SceneEmbedding
+from cinegrain.urls import cache_folder
 from cinegrain_demo.sound.tones import SAMPLE_RATE_HZ as DEMO_RATE_HZ
 from cinegrain_demo.sound.track import STYLES
 
@@ -81,13 +81,13 @@ def test_music_between_other_scenes_keeps_its_place(network: MusiCNN) -> None:
 
 
 def test_the_gate_opens_at_its_threshold(network: MusiCNN, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Ear:
+    class LoudnessWorker:
         def scores(self, scenes: list[object], word: str) -> list[Float32]:
             assert word == "Music"
             means = (musicnn.MIN_MUSIC - 0.001, musicnn.MIN_MUSIC + 0.001, 1.0)
             return [np.array([mean - 0.1, mean + 0.1], np.float32) for mean in means]
 
-    monkeypatch.setattr(network, "_yamnet", Ear())
+    monkeypatch.setattr(network, "_yamnet", LoudnessWorker())
     found = heard(network, *[play("nature", 0, 4)] * 3)
     assert [one is not None for one in found] == [False, True, True]
 
@@ -127,7 +127,7 @@ def slow_network(v: Mapping[str, Float32], patch: Float64) -> tuple[Float64, Flo
 
 
 def test_graph_equals_plain_float64(network: MusiCNN, variables: Mapping[str, Float32]) -> None:
-    patches = np.concatenate([music_mel.log_mel_patches(play(style, 0, 4)) for style in ("melody", "synth")])
+    patches = np.concatenate([log_mel.music_patches(play(style, 0, 4)) for style in ("melody", "synth")])
     features, tags = run_batched(network._session, "patches", patches, batch=8)
     for i, patch in enumerate(patches):
         expected_features, expected_tags = slow_network(variables, patch.astype(np.float64))
@@ -138,12 +138,12 @@ def test_graph_equals_plain_float64(network: MusiCNN, variables: Mapping[str, Fl
 
 def test_mel_filters_are_those_of_a_well_known_library() -> None:
     expected = mel_filter_bank(257, BANDS, 0.0, 8000.0, SOUND_RATE_HZ, norm="slaney", mel_scale="slaney")
-    np.testing.assert_allclose(music_mel.slaney_matrix(), expected, atol=1e-7)
+    np.testing.assert_allclose(log_mel.slaney_matrix(), expected, atol=1e-7)
 
 
 def test_log_mel_equals_slow_loops() -> None:
     sound = play("melody", 0, 7)
-    patches = music_mel.log_mel_patches(sound)
+    patches = log_mel.music_patches(sound)
     assert patches.shape == (2, FRAMES, BANDS), "the last second fills no patch"
     centred = np.pad(sound.astype(np.float64), 256, mode="reflect")
     filters = mel_filter_bank(257, BANDS, 0.0, 8000.0, SOUND_RATE_HZ, norm="slaney", mel_scale="slaney")
@@ -157,9 +157,9 @@ def test_log_mel_equals_slow_loops() -> None:
 
 def test_short_sound_is_repeated() -> None:
     period = play("melody", 0, 1)[:256]
-    short, long = music_mel.log_mel_patches(np.tile(period, 5)), music_mel.log_mel_patches(np.tile(period, 200))
+    short, long = log_mel.music_patches(np.tile(period, 5)), log_mel.music_patches(np.tile(period, 200))
     np.testing.assert_allclose(short[:, :-1], long[:1, :-1], atol=1e-4)  # the last window looks beyond the end
-    assert music_mel.log_mel_patches(period[:1]).shape == (1, FRAMES, BANDS)
+    assert log_mel.music_patches(period[:1]).shape == (1, FRAMES, BANDS)
 
 
 def test_another_checkpoint_is_refused(variables: Mapping[str, Float32], tmp_path: Path) -> None:

@@ -16,16 +16,16 @@ from tests.experts.published import Weights
 from tests.media.conftest import texture, tone, write_film
 
 from cinegrain.errors import WeightsError
-from cinegrain.experts import densenet161, pictures, resnet50, vggish, video_resnet, words
+from cinegrain.experts import class_names, densenet161, picture_classifier, resnet50, vggish, video_resnet
 from cinegrain.experts.base import ExpertCard, Network
 from cinegrain.experts.graph import run_batched
 from cinegrain.experts.registry import PRESETS, expert_cards, load_networks, needs_clips
 from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.weights import content_key, fetch, is_cached
 from cinegrain.pipeline.extraction.embed import Embedder, Job
-from cinegrain.places import cache_folder
 from cinegrain.settings import MediaSettings
 from cinegrain.types import CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, SOUND_RATE_HZ
+from cinegrain.urls import cache_folder
 
 Eager = Callable[[Weights, torch.Tensor], list[torch.Tensor]]
 
@@ -97,10 +97,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Published]:
             made.outputs[name] = [out.numpy() for out in case.eager(w, torch.from_numpy(made.inputs[name]))]
         made.states[name] = w.state
         case.save(w.state, folder / case.file)
-    for list_of_words in (words.SYNSETS, words.LEMMAS, words.TORCHVISION_META):
+    for list_of_words in (class_names.SYNSETS, class_names.LEMMAS, class_names.TORCHVISION_META):
         shutil.copy(fetch(list_of_words, cache_folder()), folder / list_of_words.published_name)
     lines = [f"/p/place_{i}{'/indoor' if i % 2 else ''} {i}\n" for i in range(365)]
-    (folder / words.PLACES_CATEGORIES.published_name).write_text("".join(lines))
+    (folder / class_names.PLACES_CATEGORIES.published_name).write_text("".join(lines))
     yield made
     for path in (made.folder, made.cache):  # half a gigabyte that pytest would keep
         shutil.rmtree(path)
@@ -274,17 +274,17 @@ def test_without_files_the_message_says_which_to_put_where(
 
 
 def test_word_lists(own_folder: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    actions = words.kinetics_words(own_folder.cache)
+    actions = class_names.kinetics_words(own_folder.cache)
     assert (len(actions), actions[0], actions[-1]) == (400, "abseiling", "zumba")
-    objects = words.imagenet_words(own_folder.cache)
+    objects = class_names.imagenet_words(own_folder.cache)
     assert (len(objects), objects[0], objects[999]) == (1000, "tench", "toilet tissue")
-    places = words.places_words(own_folder.cache)
+    places = class_names.places_words(own_folder.cache)
     assert places[:2] == ("place 0", "place 1 (indoor)")
     monkeypatch.setenv("CINEGRAIN_WEIGHTS", str(tmp_path))
     for wrong in ("", "/a/airfield 0\n", "".join(f"/a/b {i + 1}\n" for i in range(365))):
         (tmp_path / "categories_places365.txt").write_text(wrong)
         with pytest.raises(WeightsError, match="not the list of 365 places"):
-            words.places_words(tmp_path / "cache")
+            class_names.places_words(tmp_path / "cache")
 
 
 @pytest.mark.parametrize("size", [(455, 256), (256, 256), (133, 100), (90, 300), (640, 480)])
@@ -295,7 +295,7 @@ def test_pictures_are_prepared_as_published(size: tuple[int, int]) -> None:
     resized = Image.fromarray(frame).resize((256 * width // short, 256 * height // short), Image.Resampling.BILINEAR)
     left, top = round((resized.width - 224) / 2), round((resized.height - 224) / 2)
     expected = np.asarray(resized.crop((left, top, left + 224, top + 224)))
-    np.testing.assert_array_equal(pictures.prepare(frame), expected)
+    np.testing.assert_array_equal(picture_classifier.prepare(frame), expected)
 
 
 def test_clips_are_cropped_in_the_middle() -> None:

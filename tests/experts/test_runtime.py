@@ -21,9 +21,9 @@ from cinegrain.experts.graph import GraphBuilder, open_graph, run_batched
 from cinegrain.experts.quantise import quantise_family
 from cinegrain.experts.runtime import Feed, Runtime, eight_bit_path, note_path, quantised_for, read_quantised
 from cinegrain.pipeline.extraction.extract import vectors_key
-from cinegrain.places import cache_folder
 from cinegrain.settings import Engine, ExtractSettings
 from cinegrain.types import Float32, Scene, SceneEmbedding
+from cinegrain.urls import cache_folder
 
 CARD = ExpertCard("image_toy", "image", 24, "frames", "Random layers.", None, (), "MIT", "none")
 SIDE = 16

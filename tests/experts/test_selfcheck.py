@@ -10,8 +10,8 @@ from cinegrain.errors import WeightsError
 from cinegrain.experts.base import Network
 from cinegrain.experts.registry import PRESETS, load_networks
 from cinegrain.experts.selfcheck import builtin_scene, check_experts
-from cinegrain.places import cache_folder
 from cinegrain.types import Scene, SceneEmbedding
+from cinegrain.urls import cache_folder
 
 
 def test_experts_are_the_ones_they_were(light_networks: list[Network]) -> None:

@@ -19,16 +19,16 @@ import torch.nn.functional as F
 from cinegrain.config import Settings
 from cinegrain.errors import ConfigError, WeightsError
 from cinegrain.experts import motion_flow, transnetv2
-from cinegrain.experts.checkpoint import StateDict
 from cinegrain.experts.runtime import Runtime
+from cinegrain.experts.state_dict import StateDict
 from cinegrain.experts.transnetv2 import TransNetV2
 from cinegrain.experts.weights import fetch
 from cinegrain.pipeline.extraction.embed import Embedder, Job, cut_weights, find_cuts, load_cut_finder
 from cinegrain.pipeline.extraction.extract import vectors_key
-from cinegrain.places import cache_folder
 from cinegrain.settings import MediaSettings
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.types import TINY_HEIGHT, TINY_WIDTH, UInt8
+from cinegrain.urls import cache_folder
 
 FPS = 25
 ON = MediaSettings(cut_detector="transnetv2")

@@ -9,14 +9,16 @@ from cinegrain.errors import ShapeError
 from cinegrain.losses.nt_xent import nt_xent
 
 
-def slow_nt_xent(z_a: np.ndarray, z_b: np.ndarray, temperature: float, kin: Collection[tuple[int, int]] = ()) -> float:
-    """Chen et al. 2020, eq. 1, one pair at a time; pairs of kin are left out of the sum."""
+def slow_nt_xent(
+    z_a: np.ndarray, z_b: np.ndarray, temperature: float, related: Collection[tuple[int, int]] = ()
+) -> float:
+    """Chen et al. 2020, eq. 1, one pair at a time; related pairs are left out of the sum."""
     z = np.concatenate([z_a, z_b])
     z = z / np.linalg.norm(z, axis=1, keepdims=True)
     n, total = len(z_a), 0.0
     for i in range(2 * n):
         j = (i + n) % (2 * n)
-        counted = [k for k in range(2 * n) if k != i and (k % n, i % n) not in kin]
+        counted = [k for k in range(2 * n) if k != i and (k % n, i % n) not in related]
         others = sum(math.exp(z[i] @ z[k] / temperature) for k in counted)
         total -= math.log(math.exp(z[i] @ z[j] / temperature) / others)
     return total / (2 * n)
@@ -33,9 +35,9 @@ def test_equals_the_paper(temperature: float) -> None:
 def test_kin_neither_attract_nor_push() -> None:
     rng = np.random.default_rng(1)
     a, b = torch.tensor(rng.normal(size=(2, 4, 3)), requires_grad=True)
-    kin = torch.eye(4, dtype=torch.bool)
-    kin[0, 2] = kin[2, 0] = True
-    loss = nt_xent(a, b, temperature=0.5, kin=kin)
+    related = torch.eye(4, dtype=torch.bool)
+    related[0, 2] = related[2, 0] = True
+    loss = nt_xent(a, b, temperature=0.5, related=related)
     slow = slow_nt_xent(a.detach().numpy(), b.detach().numpy(), 0.5, {(0, 2), (2, 0)})
     assert float(loss.detach()) == pytest.approx(slow, abs=1e-12)
     assert slow != pytest.approx(slow_nt_xent(a.detach().numpy(), b.detach().numpy(), 0.5), abs=1e-3)
@@ -43,7 +45,7 @@ def test_kin_neither_attract_nor_push() -> None:
 
 def test_all_kin_leave_nothing_to_push() -> None:
     a, b = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
-    assert float(nt_xent(a, b, temperature=0.5, kin=torch.ones(3, 3, dtype=torch.bool))) == 0.0
+    assert float(nt_xent(a, b, temperature=0.5, related=torch.ones(3, 3, dtype=torch.bool))) == 0.0
 
 
 def test_equal_rows_give_the_log_of_the_number_of_others() -> None:

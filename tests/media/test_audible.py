@@ -17,7 +17,7 @@ from cinegrain.media.audible import (
     levels_dbfs,
     quiet_limit_dbfs,
 )
-from cinegrain.media.reader import TrailerReader
+from cinegrain.media.trailer_reader import TrailerReader
 from cinegrain.types import SOUND_RATE_HZ, Float32, Scene
 
 LOUD = 0.3

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cinegrain.errors import MediaError
 from cinegrain.media.content import DEMUXERS
 from cinegrain.media.probe import open_media
-from cinegrain.media.reader import TrailerReader
+from cinegrain.media.trailer_reader import TrailerReader
 from cinegrain.settings import MediaSettings
 
 MakeFilm = Callable[..., Path]

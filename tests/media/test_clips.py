@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cinegrain.media.pictures import Picture as ScreenPicture
-from cinegrain.media.reader import TrailerReader
 from cinegrain.media.scenes import FIRST_SAMPLE_S, SceneBuilder, SceneParts
+from cinegrain.media.trailer_reader import TrailerReader
 from cinegrain.types import CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, Scene
 
 MakeFilm = Callable[..., Path]

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cinegrain.media.facts import MediaFacts
-from cinegrain.media.reader import TrailerReader
+from cinegrain.media.trailer_reader import TrailerReader
 from cinegrain.settings import MediaSettings
 from cinegrain.types import SOUND_RATE_HZ, Scene
 

@@ -23,9 +23,9 @@ from cinegrain.media.decode import Tally, decode_pictures
 from cinegrain.media.facts import MediaFacts
 from cinegrain.media.filters import filtered
 from cinegrain.media.probe import choose_picture_stream, open_media
-from cinegrain.media.reader import TrailerReader
 from cinegrain.media.survey import Survey, survey_pictures
 from cinegrain.media.tonemap import ToneMapper
+from cinegrain.media.trailer_reader import TrailerReader
 from cinegrain.settings import MediaSettings
 from cinegrain.types import Float64, Scene, UInt8
 

@@ -8,7 +8,7 @@ from tests.conftest import SHARED_DATA
 
 from cinegrain.media.facts import MediaFacts
 from cinegrain.media.files import find_videos
-from cinegrain.media.reader import TrailerReader
+from cinegrain.media.trailer_reader import TrailerReader
 
 CLIPS = SHARED_DATA / "clips"
 NAMES = [path.name for path in find_videos(CLIPS)]

@@ -13,7 +13,6 @@ import fsspec
 import pytest
 
 from cinegrain.errors import ConfigError, MediaError
-from cinegrain.media.clock import Deadline
 from cinegrain.media.remote import find_remote_videos, local_copy, source, source_name, source_stamp, source_text
 from cinegrain.types import Url
 
@@ -66,16 +65,15 @@ def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def read(url: str, limit_bytes: int = 10**9, deadline_s: float = 60.0) -> bytes:
-    deadline = Deadline(deadline_s)
-    with local_copy(Url(url), limit_bytes=limit_bytes, deadline=deadline, on_progress=lambda: None) as path:
+def read(url: str, limit_bytes: int = 10**9, limit_s: float = 60.0) -> bytes:
+    with local_copy(Url(url), limit_bytes=limit_bytes, limit_s=limit_s, on_progress=lambda: None) as path:
         return path.read_bytes()
 
 
 def test_a_copy_is_whole_and_has_no_name_that_a_kill_could_leave_behind(served: Served, copies: Path) -> None:
     signs: list[None] = []
     url = Url(f"{served.url}/film.mp4")
-    with local_copy(url, limit_bytes=10**9, deadline=Deadline(60), on_progress=lambda: signs.append(None)) as path:
+    with local_copy(url, limit_bytes=10**9, limit_s=60, on_progress=lambda: signs.append(None)) as path:
         assert path.read_bytes() == CONTENT
         assert path.read_bytes() == CONTENT, "it can be opened again"
         if sys.platform == "linux":
@@ -89,7 +87,7 @@ def test_what_is_too_large_late_or_gone_is_refused(served: Served, copies: Path)
     with pytest.raises(MediaError, match=r"download_limit_gb"):
         read(url, limit_bytes=1_000_000)
     with pytest.raises(MediaError, match=r"media\.time_limit_s"):
-        read(url, deadline_s=-1.0)
+        read(url, limit_s=-1.0)
     with pytest.raises(MediaError, match=rf"nothing at {served.url}/gone\.mp4"):
         read(f"{served.url}/gone.mp4")
     assert list(copies.iterdir()) == []
@@ -111,7 +109,7 @@ def test_errors_name_the_address_and_not_the_copy(served: Served, copies: Path) 
     url = Url(f"{served.url}/film.mp4")
     with (
         pytest.raises(MediaError, match=rf"^{url} is no film"),
-        local_copy(url, limit_bytes=10**9, deadline=Deadline(60), on_progress=lambda: None) as path,
+        local_copy(url, limit_bytes=10**9, limit_s=60, on_progress=lambda: None) as path,
     ):
         raise MediaError(f"{path} is no film")
 

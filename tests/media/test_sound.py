@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from cinegrain.media.clock import Deadline
 from cinegrain.media.facts import MediaFacts
-from cinegrain.media.reader import TrailerReader
 from cinegrain.media.sound import SoundReader
+from cinegrain.media.trailer_reader import TrailerReader
 from cinegrain.settings import MediaSettings
 from cinegrain.types import SOUND_RATE_HZ, Scene
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cinegrain.errors import ShapeError
-from cinegrain.metrics.clustering import cluster_scores, hungarian_accuracy
+from cinegrain.metrics.cluster_agreement import cluster_scores, hungarian_accuracy
 from cinegrain.metrics.multilabel import best_thresholds, macro_ap, multilabel_scores
 
 

@@ -180,7 +180,7 @@ def test_the_linear_classifier_leaves_the_embedding_alone(batch: SceneBatch) -> 
             parameter.mul_(-3)
     assert model.encode(batch).equal(before)
     model.zero_grad()
-    model.answers(model.pool(batch), batch.present(list(DIMENSIONS)))[-1].sum().backward()  # type: ignore[no-untyped-call]
+    model.separate_logits(model.pool(batch), batch.present(list(DIMENSIONS)))[-1].sum().backward()  # type: ignore[no-untyped-call]
     assert all(p.grad is None or not p.grad.any() for p in model.members.parameters())
 
 

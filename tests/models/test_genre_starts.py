@@ -23,9 +23,9 @@ def arcs(seed: int = 0) -> tuple[Float64, Int64]:
     return points / np.linalg.norm(points, axis=1, keepdims=True), truth
 
 
-@pytest.mark.parametrize("asked", [3000, 500])  # all films, half of them
-def test_films_that_fall_apart_in_long_shapes_are_found(asked: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(genre_starts, "_ASKED", asked)
+@pytest.mark.parametrize("sample", [3000, 500])  # all films, half of them
+def test_long_clusters_are_recovered(sample: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(genre_starts, "_SAMPLE", sample)
     points, truth = arcs()
     round_ones = KMeans(K, n_init=10, random_state=0).fit(points).labels_
     found = neighbour_clusters(points, K, seed=0)
@@ -35,13 +35,15 @@ def test_films_that_fall_apart_in_long_shapes_are_found(asked: int, monkeypatch:
 
 
 @pytest.mark.parametrize("n_parts", [1, 3, 9])
-def test_the_graph_s_vibrations_are_those_of_the_whole_matrix_however_many_parts_it_has(n_parts: int) -> None:
+def test_leading_eigenvectors_are_those_of_the_dense_matrix_however_many_components_the_graph_has(n_parts: int) -> None:
     rng = np.random.default_rng(0)
     points = rng.normal(size=(360, 10)) + 50 * np.eye(10)[np.arange(360) % n_parts]
     graph = kneighbors_graph(points, 10, include_self=False).toarray()
     whole = np.eye(360) - laplacian((graph + graph.T) / 2, normed=True)
     _, known = eigh(whole, subset_by_index=[351, 359])
-    np.testing.assert_allclose(np.linalg.svd(known.T @ genre_starts._vibrations(points, 9, 0))[1], 1, atol=1e-9)
+    np.testing.assert_allclose(
+        np.linalg.svd(known.T @ genre_starts._leading_eigenvectors(points, 9, 0))[1], 1, atol=1e-9
+    )
 
 
 def test_in_a_cloud_there_are_none() -> None:

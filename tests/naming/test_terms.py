@@ -6,14 +6,14 @@ import itertools
 import pytest
 
 from cinegrain.atlas.cards import Parent, main_genre, name_key, unique_name
+from cinegrain.experts.class_names import imagenet_words
 from cinegrain.experts.weights import fetch
-from cinegrain.experts.words import imagenet_words
 from cinegrain.experts.yamnet import CLASS_MAP
 from cinegrain.naming.plain_words import _lines, head, plain_word, plain_words, stems
 from cinegrain.naming.terms import Term, label_words
 from cinegrain.naming.trailer_words import term_counts
-from cinegrain.places import cache_folder
 from cinegrain.types import Trailer
+from cinegrain.urls import cache_folder
 
 
 def terms(*words: str) -> list[Term]:

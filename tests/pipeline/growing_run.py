@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cinegrain.atlas.arrivals import Arrival, Arrivals, Limit, read_arrivals, write_arrivals
+from cinegrain.atlas.new_films import Arrival, Limit, NewFilms, read_new_films, write_new_films
 from cinegrain.config import Settings, load_settings, save_settings
 from cinegrain.pipeline.answers.assign import place_again
 from cinegrain.pipeline.discover import discover
+from cinegrain.pipeline.import_vectors import VectorOptions, fill_dataset
 from cinegrain.pipeline.learning.train import fine_tune, load_data, train
-from cinegrain.pipeline.vectors import VectorOptions, fill_dataset
 from cinegrain.readers.choose import open_vectors
 from cinegrain.runs.catalog import Matched, load_matched, save_matched
 from cinegrain.runs.layout import Run
@@ -77,7 +77,7 @@ def growing_run(folder: Path) -> Run:
 def assign_stored(run: Run, trailer_ids: Sequence[str]) -> tuple[Arrival, ...]:
     """Puts films that the dataset holds and the catalogue does not name into the atlas, as `assign` does videos."""
     records = {record.trailer_id: record for record in EmbeddingDataset(run.dataset).trailers}
-    old = read_arrivals(run).rows
+    old = read_new_films(run).rows
     rows = tuple(
         Arrival(
             trailer_id=id_,
@@ -101,6 +101,6 @@ def assign_stored(run: Run, trailer_ids: Sequence[str]) -> tuple[Arrival, ...]:
         )
         for id_ in trailer_ids
     )
-    write_arrivals(run, Arrivals((*old, *rows), np.zeros((len(old) + len(rows), 1, 1), np.float32), placed_for=""))
+    write_new_films(run, NewFilms((*old, *rows), np.zeros((len(old) + len(rows), 1, 1), np.float32), placed_for=""))
     place_again(run, Silent())
-    return read_arrivals(run).rows[len(old) :]
+    return read_new_films(run).rows[len(old) :]

@@ -13,11 +13,11 @@ import numpy as np
 from cinegrain.experts.registry import PRESETS
 from cinegrain.experts.runtime import Runtime
 from cinegrain.media import film
-from cinegrain.media.reader import TrailerReader
+from cinegrain.media.trailer_reader import TrailerReader
 from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import OnProgress, Work, WorkerSetup, embedder
-from cinegrain.places import cache_folder
 from cinegrain.settings import MediaSettings
+from cinegrain.urls import cache_folder
 
 HARM = {
     "crash.mp4": "SIGABRT",

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from cinegrain.config import Settings, load_settings, save_settings
+from cinegrain.pipeline.import_vectors import VectorOptions, fill_dataset
 from cinegrain.pipeline.learning.train import load_data, train
-from cinegrain.pipeline.vectors import VectorOptions, fill_dataset
 from cinegrain.readers.choose import open_vectors
 from cinegrain.runs.catalog import load_matched
 from cinegrain.runs.layout import Run

@@ -11,8 +11,8 @@ import pytest
 from tests.pipeline.conftest import Cinegrain
 from tests.pipeline.growing_run import N_NEW, N_OLD, N_STRANGE, NEW, STRANGE, assign_stored, growing_run, rediscover
 
-from cinegrain.atlas.arrivals import read_arrivals
 from cinegrain.atlas.edit import Editor
+from cinegrain.atlas.new_films import read_new_films
 from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.errors import EditError, StoreError
 from cinegrain.pipeline.answers.answer import Answers
@@ -131,7 +131,7 @@ def test_films_that_came_later_are_placed_again_by_a_new_discovery(run: Run) -> 
     save_matched(run.catalog, load_matched(run.folder / "all.json"))  # now the catalogue has them
     rediscover(run, seed=3)
     joined = open_atlas(run)
-    assert read_arrivals(run).rows == ()
+    assert read_new_films(run).rows == ()
     assert len(joined.rows) == N_OLD + N_NEW + N_STRANGE
     assert members <= set(joined.edited.by_id["S07"].members)
 
@@ -141,13 +141,13 @@ def test_a_film_in_a_split_off_part_goes_back_when_the_split_is_undone(run: Run)
     split = Editor(run, "anna").split(source, open_atlas(run).halves(source)[1])
     answers = Answers(run)
     inside = open_atlas(run).edited.by_id[split.operation.new].members[0]  # type: ignore[union-attr]
-    arrivals = assign_stored(run, [NEW[0]])
+    new_films = assign_stored(run, [NEW[0]])
     home = NearSubGenre(split.operation.new, "", 0.1)  # type: ignore[union-attr]
-    row = replace(arrivals[0], sub_genre=home, otherwise=source)
-    from cinegrain.atlas.arrivals import Arrivals, write_arrivals
+    row = replace(new_films[0], sub_genre=home, otherwise=source)
+    from cinegrain.atlas.new_films import NewFilms, write_new_films
 
-    old = read_arrivals(run)
-    write_arrivals(run, Arrivals((row,), old.encoded, old.placed_for))
+    old = read_new_films(run)
+    write_new_films(run, NewFilms((row,), old.encoded, old.placed_for))
     assert answers.atlas.version == 1
     assert open_atlas(run).edited.group_of[NEW[0]] == split.operation.new  # type: ignore[union-attr]
     Editor(run, "anna").undo()
@@ -155,7 +155,7 @@ def test_a_film_in_a_split_off_part_goes_back_when_the_split_is_undone(run: Run)
 
 
 def test_damaged_arrivals_are_refused(run: Run) -> None:
-    run.arrivals.write_bytes(b"damaged")
+    run.new_films.write_bytes(b"damaged")
     with pytest.raises(StoreError, match="cannot be read"):
         open_atlas(run)
 

@@ -8,10 +8,10 @@ import pytest
 from safetensors.numpy import load_file
 
 from cinegrain.pipeline.datasets.convert import convert
-from cinegrain.store.bulk import BulkWriter, StoredTrailer
 from cinegrain.store.groups import Groups
 from cinegrain.store.reader import EmbeddingDataset
-from cinegrain.store.schema import SceneRow, TrailerRecord
+from cinegrain.store.schema import EmbeddedTrailer, SceneRow, TrailerRecord
+from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import JsonObject, SceneEmbedding
 
 CARDS: list[JsonObject] = [
@@ -21,7 +21,7 @@ CARDS: list[JsonObject] = [
 N = 23
 
 
-def stored(number: int) -> StoredTrailer:
+def stored(number: int) -> EmbeddedTrailer:
     rng = np.random.default_rng(number)
     n = int(rng.integers(0, 5))
     scenes = [SceneRow(i, 1.5 * i, 1.5 * i + 1.5) for i in range(n)]
@@ -32,7 +32,7 @@ def stored(number: int) -> StoredTrailer:
         ]
 
     record = TrailerRecord(f"film {number:02d}", "nowhere", "0" * 64, 5, 0, 1.5 * n, n, (), ("a",))
-    return StoredTrailer(record, scenes, {"a": column(4, 1.0), "b": column(3, 0.6)})
+    return EmbeddedTrailer(record, scenes, {"a": column(4, 1.0), "b": column(3, 0.6)})
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +40,10 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> EmbeddingDataset:
     """Trailers written in no order, one expert after the other, with some taken out again."""
     folder = tmp_path_factory.mktemp("set")
     trailers = [stored(int(i)) for i in np.random.default_rng(0).permutation(N + 4)]
-    writer = BulkWriter(folder, cards=CARDS, settings={})
+    writer = DatasetWriter(folder, cards=CARDS, settings={})
     for start in range(0, len(trailers), 10):
         some = trailers[start : start + 10]
-        writer.append_many([StoredTrailer(t.record, t.scenes, {"a": t.embeddings["a"]}) for t in some])
+        writer.append_many([EmbeddedTrailer(t.record, t.scenes, {"a": t.embeddings["a"]}) for t in some])
     for trailer in reversed(trailers):
         writer.extend(trailer.record.trailer_id, trailer.scenes, {"b": trailer.embeddings["b"]})
     writer.remove([f"film {i:02d}" for i in (3, 11, 12, 25)])

@@ -13,9 +13,10 @@ import pytest
 from cinegrain.config import Settings
 from cinegrain.experts.base import Network
 from cinegrain.experts.registry import PRESETS
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Embedder, Job
+from cinegrain.pipeline.extraction.embed import Embedder, Job
 from cinegrain.pipeline.extraction.sources import is_unchanged, verified
 from cinegrain.settings import MediaSettings
+from cinegrain.store.schema import EmbeddedTrailer
 from cinegrain.types import Scene, SceneEmbedding
 from cinegrain_demo.corpus import CorpusFiles
 

@@ -19,14 +19,14 @@ from tests.pipeline.conftest import Cinegrain
 from tests.pipeline.harmful import HARM, harmful_embedder, heavy_modules, pid_of
 
 from cinegrain.atlas.run_atlas import open_atlas
-from cinegrain.pipeline.answers import new_films
 from cinegrain.pipeline.answers.answer_file import AnswerFile
 from cinegrain.pipeline.answers.predict import run_predictor, watch_folder
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
+from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import Read, WorkerSetup
 from cinegrain.pipeline.extraction.workers import WorkerPool, calling_pool
 from cinegrain.results import Failure
 from cinegrain.runs.layout import Run
+from cinegrain.store.schema import EmbeddedTrailer
 from cinegrain_demo.corpus import CorpusFiles
 
 pytestmark = [pytest.mark.xdist_group("run"), pytest.mark.timeout(280)]
@@ -40,7 +40,7 @@ def harmful(monkeypatch: pytest.MonkeyPatch) -> None:
     def pool(setup: WorkerSetup, *, workers: int) -> WorkerPool[EmbeddedTrailer]:
         return WorkerPool(functools.partial(harmful_embedder, setup), n_workers=workers, silence_s=SILENCE_S)
 
-    monkeypatch.setattr(new_films, "embedding_pool", pool)
+    monkeypatch.setattr("cinegrain.pipeline.answers.film_workers.embedding_pool", pool)
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cinegrain.errors import DataError
-from cinegrain.pipeline.catalog import match_catalog
 from cinegrain.pipeline.find_files import FileIndex, shown
+from cinegrain.pipeline.match_catalog import match_catalog
 from cinegrain.pipeline.matching import Matching, match_rows
 from cinegrain.readers.catalog.read import CatalogRow
 from cinegrain.runs.catalog import load_matched, save_matched

@@ -37,7 +37,7 @@ def answer(path: Path) -> Prediction | Failure:
     return some_answer(path, some_genre("War", 0.75, decided=True), some_genre("Horror", 0.25, decided=False))
 
 
-class Arrivals:
+class NewFilms:
     """Stands for the time that passes: each look at the folder does the next thing."""
 
     def __init__(self, *things: Any) -> None:
@@ -55,7 +55,7 @@ def seen(folder: Path, out: Path | None, *things: Any) -> list[Any]:
     found: list[Any] = []
     kept = None if out is None else AnswerFile(out, "m")
     with pytest.raises(KeyboardInterrupt):
-        found.extend(found.append(x) for x in watch_folder(folder, answer, kept, sleep=Arrivals(*things)))  # type: ignore[func-returns-value]
+        found.extend(found.append(x) for x in watch_folder(folder, answer, kept, sleep=NewFilms(*things)))  # type: ignore[func-returns-value]
     return [x for x in found if x is not None]
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from tests.pipeline.conftest import Cinegrain
 
-from cinegrain.experts import efficientnet_lite, words
+from cinegrain.experts import class_names, efficientnet_lite
 from cinegrain.experts.weights import fetch
-from cinegrain.places import cache_folder
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.types import Float32
+from cinegrain.urls import cache_folder
 from cinegrain_demo.corpus import CorpusFiles
 
 EXPERT = efficientnet_lite.IMAGE.name
@@ -23,7 +23,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache with the weights and no graphs, so that other tests keep theirs."""
     cache = tmp_path / "cache"
     (cache / "weights").mkdir(parents=True)
-    for file in (efficientnet_lite.CHECKPOINT, words.SYNSETS, words.LEMMAS):
+    for file in (efficientnet_lite.CHECKPOINT, class_names.SYNSETS, class_names.LEMMAS):
         found = fetch(file, cache_folder())
         shutil.copy(found, cache / "weights" / found.name)
     monkeypatch.setenv("CINEGRAIN_CACHE", str(cache))

@@ -21,11 +21,11 @@ from tests.pipeline.conftest import Cinegrain
 from cinegrain.errors import CinegrainError, ConfigError
 from cinegrain.experts.runtime import Runtime
 from cinegrain.pipeline.extraction import ray_engine
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
+from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import Failed, Lost, Work, WorkerSetup
 from cinegrain.pipeline.extraction.ray_engine import embed_on_ray
 from cinegrain.settings import MediaSettings
-from cinegrain.store.schema import EMBEDDINGS, SCENES, TRAILERS, TrailerRecord, table_path
+from cinegrain.store.schema import EMBEDDINGS, SCENES, TRAILERS, EmbeddedTrailer, TrailerRecord, table_path
 from cinegrain_demo.corpus import CorpusFiles
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.skipif(sys.platform != "linux", reason="starts and kills nodes")]

@@ -5,7 +5,7 @@ import pytest
 from tests.pipeline.conftest import Cinegrain
 
 from cinegrain.errors import ConfigError
-from cinegrain.pipeline.catalog import match_catalog
+from cinegrain.pipeline.match_catalog import match_catalog
 from cinegrain.pipeline.reading import keep_reading, or_kept
 from cinegrain.readers.catalog.columns import AS_FOUND, Reading
 from cinegrain.runs.layout import Run

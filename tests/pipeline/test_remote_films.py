@@ -20,7 +20,7 @@ from tests.pipeline.conftest import Cinegrain
 
 from cinegrain.errors import ConfigError
 from cinegrain.media.remote import source_stamp
-from cinegrain.pipeline.catalog import match_catalog
+from cinegrain.pipeline.match_catalog import match_catalog
 from cinegrain.runs.layout import Run
 from cinegrain.store.location import Location, dataset_url
 from cinegrain.store.reader import EmbeddingDataset

@@ -166,7 +166,7 @@ def test_a_sub_genre_finds_its_own_films_first(library: Library) -> None:
 def test_what_cannot_be_asked_is_said(library: Library) -> None:
     name = library.films[0].trailer_id
     for likes, error, words in (
-        ([], ConfigError, "Name a film"),
+        ([], ConfigError, "Name what to search for"),
         ([Like(name, {"smell": 1.0})], ConfigError, "found smell"),
         ([Like(name, ALL, at_s=1e6)], ConfigError, "no scene at"),
         ([Like("nothing", ALL)], NotFoundError, "There is no film 'nothing' in this run and no file"),

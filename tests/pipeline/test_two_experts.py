@@ -25,7 +25,6 @@ from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.errors import StoreError
 from cinegrain.pipeline.answers.answer import Answers
 from cinegrain.pipeline.export.exported import ExportedModel
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
 from cinegrain.pipeline.learning.ablation_figures import ablation_figures
 from cinegrain.pipeline.learning.trained import load_trained
 from cinegrain.pipeline.report import make_report
@@ -34,7 +33,7 @@ from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
 from cinegrain.search.library import open_library
 from cinegrain.search.word_search import find_words
-from cinegrain.store.schema import SceneRow, TrailerRecord
+from cinegrain.store.schema import EmbeddedTrailer, SceneRow, TrailerRecord
 from cinegrain.web.server import make_app
 
 MODALITIES = ["audio", "image"]

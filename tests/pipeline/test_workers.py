@@ -5,10 +5,10 @@ import signal
 import time
 from pathlib import Path
 
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
+from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import Failed, OnProgress, Work
 from cinegrain.pipeline.extraction.workers import WorkerPool
-from cinegrain.store.schema import TrailerRecord
+from cinegrain.store.schema import EmbeddedTrailer, TrailerRecord
 
 
 def embedded(job: Job) -> EmbeddedTrailer:

@@ -13,8 +13,8 @@ from cinegrain.runs.catalog import Matched, load_matched, save_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
 from cinegrain.settings import DiscoverSettings, FinetuneSettings, ModelSettings, TrainSettings
-from cinegrain.store.bulk import BulkWriter, StoredTrailer
-from cinegrain.store.schema import SceneRow, TrailerRecord
+from cinegrain.store.schema import EmbeddedTrailer, SceneRow, TrailerRecord
+from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import Concept, JsonObject, SceneEmbedding, Trailer
 
 MODALITY_OF = {"ears": "audio", "eyes": "image", "more_ears": "audio", "more_eyes": "image"}
@@ -45,7 +45,7 @@ def two_experts_run(folder: Path) -> Run:
         scenes = [SceneRow(number, float(number), number + 1.0) for number in range(N_SCENES)]
         absent = {DEAF: ("ears", "more_ears"), HALF_DEAF: ("more_ears",)}.get(id_, ())
         seen = {name: vectors[name][i] for name in MODALITY_OF if name not in absent}
-        stored.append(StoredTrailer(record, scenes, embeddings(seen, kind)))
+        stored.append(EmbeddedTrailer(record, scenes, embeddings(seen, kind)))
     cards: list[JsonObject] = [
         {
             "name": name,
@@ -64,7 +64,7 @@ def two_experts_run(folder: Path) -> Run:
         }
         for name, d in DIMENSIONS.items()
     ]
-    writer = BulkWriter(run.dataset, cards=cards, settings={}, keys={name: name for name in DIMENSIONS})
+    writer = DatasetWriter(run.dataset, cards=cards, settings={}, keys={name: name for name in DIMENSIONS})
     writer.append_many(stored)
     save_matched(run.catalog, Matched(tuple(sorted(trailers, key=lambda t: t.trailer_id)), ()))
     settings = Settings()

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from cinegrain.errors import CinegrainError
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
+from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import Failed, OnProgress, Work
 from cinegrain.pipeline.extraction.workers import WorkerPool
-from cinegrain.store.schema import SceneRow, TrailerRecord
+from cinegrain.store.schema import EmbeddedTrailer, SceneRow, TrailerRecord
 
 pytestmark = [pytest.mark.timeout(120)]
 NAMES = [f"film {i}" for i in range(6)]

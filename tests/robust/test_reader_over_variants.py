@@ -13,7 +13,7 @@ from tests.robust.variants import FILMS, N_FRAMES, Variant, all_variants
 
 from cinegrain.errors import MediaError
 from cinegrain.media.facts import FLAGS, MediaFacts
-from cinegrain.media.reader import TrailerReader
+from cinegrain.media.trailer_reader import TrailerReader
 from cinegrain.settings import MediaSettings
 from cinegrain.types import FLOW_HEIGHT, FLOW_WIDTH, SOUND_RATE_HZ, Scene
 

@@ -10,11 +10,19 @@ import pytest
 
 from cinegrain.errors import StoreError
 from cinegrain.runs.artifacts import read_json, write_json
-from cinegrain.store.bulk import BulkWriter, StoredTrailer
-from cinegrain.store.merge import CopyingWriter
 from cinegrain.store.reader import EmbeddingDataset
-from cinegrain.store.schema import EMBEDDINGS, SCENES, SCHEMAS, TRAILERS, SceneRow, TrailerRecord, table_path
+from cinegrain.store.schema import (
+    EMBEDDINGS,
+    SCENES,
+    SCHEMAS,
+    TRAILERS,
+    EmbeddedTrailer,
+    SceneRow,
+    TrailerRecord,
+    table_path,
+)
 from cinegrain.store.verify import verify
+from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import Concept, JsonObject, SceneEmbedding
 
 CARDS: list[JsonObject] = [
@@ -23,7 +31,7 @@ CARDS: list[JsonObject] = [
 ]
 
 
-def stored(trailer_id: str, source: Path, n: int = 2) -> StoredTrailer:
+def stored(trailer_id: str, source: Path, n: int = 2) -> EmbeddedTrailer:
     rng = np.random.default_rng(len(trailer_id))
     scenes = [SceneRow(i, 1.5 * i, 1.5 * i + 1.5) for i in range(n)]
     embeddings: dict[str, list[SceneEmbedding | None]] = {
@@ -31,7 +39,7 @@ def stored(trailer_id: str, source: Path, n: int = 2) -> StoredTrailer:
         "b": [SceneEmbedding(rng.normal(size=3).astype(np.float32)), *([None] * (n - 1))],
     }
     sha = "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5"  # of b"12345"
-    return StoredTrailer(
+    return EmbeddedTrailer(
         TrailerRecord(trailer_id, str(source), sha, 5, 0, 1.5 * n, n, (), ("a", "b")), scenes, embeddings
     )
 
@@ -44,7 +52,7 @@ def same_bytes(record: TrailerRecord) -> bool | None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "film").write_bytes(b"12345")
-    writer = BulkWriter(tmp_path / "d", cards=CARDS, settings={})
+    writer = DatasetWriter(tmp_path / "d", cards=CARDS, settings={})
     writer.append_many([stored("x", tmp_path / "film"), stored("it's", tmp_path / "film", 3)])
     writer.append_many([stored("gone", tmp_path / "nowhere", 1)])
     return tmp_path / "d"
@@ -120,7 +128,7 @@ def test_no_dataset_is_an_error_and_no_fault(tmp_path: Path) -> None:
 
 
 def test_ids_stay_unique_in_bulk_and_in_copies(folder: Path, tmp_path: Path) -> None:
-    writer = CopyingWriter(tmp_path / "e", cards=CARDS, settings={})
+    writer = DatasetWriter(tmp_path / "e", cards=CARDS, settings={})
     with pytest.raises(StoreError, match="unique"):
         writer.append_many([stored("y", tmp_path), stored("y", tmp_path)])
     writer.copy(folder, ["x", "it's"])

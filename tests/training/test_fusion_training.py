@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from cinegrain.errors import ConfigError
-from cinegrain.explain.influence import Influence, expert_influence, telling_influence
+from cinegrain.explain.influence import Influence, discriminative_influence, expert_influence
 from cinegrain.metrics.multilabel import macro_ap
 from cinegrain.models.genre_model import ModelSpec
 from cinegrain.models.shape import LINEAR_WEIGHT
 from cinegrain.settings import FUSIONS, LOSSES, ModelSettings, TrainSettings
+from cinegrain.training.arrays import ExpertArray, TrailerArrays
 from cinegrain.training.coarse import CoarseResult, train_coarse
-from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.infer import predict_genres
 from cinegrain.training.linear_weight import WEIGHTS, weight_losses
 from cinegrain.training.plan import RIDGE, plan_for
@@ -91,7 +91,7 @@ def test_a_hundred_films_are_learned_and_shuffled_genres_are_not(name: str) -> N
     assert macro_ap(labels[SPLIT.test], judged.probabilities) > 0.8
     # What noise moves is nothing to do with the genres of films that did not train. One expert and genre in twenty
     # would stray beyond its 95 % interval by chance; none of some sixty beyond twice that.
-    found = telling_influence(judged.influence, labels[SPLIT.test], n_bootstrap=400)
+    found = discriminative_influence(judged.influence, labels[SPLIT.test], n_bootstrap=400)
     reach = (found.high - found.low) / 2
     experts = list(arrays.experts)
     noise, most = found.values[experts.index("noise")], 2 * reach[experts.index("noise")]
@@ -162,7 +162,7 @@ def test_the_linear_classifier_is_trained_to_ridge_logistic_regression() -> None
     assert model.linear is not None
     batch = arrays.batch(SPLIT.train)
     pooled, present = model.pool(batch), batch.present(list(arrays.experts))
-    error = torch.from_numpy(labels[SPLIT.train]).float() - torch.sigmoid(model.answers(pooled, present)[-1])
+    error = torch.from_numpy(labels[SPLIT.train]).float() - torch.sigmoid(model.separate_logits(pooled, present)[-1])
     for i, name in enumerate(arrays.experts):
         x = torch.where(present[:, i : i + 1], pooled[name], 0.0)
         weight = model.state_dict()[f"linear.maps.{name}.weight"]

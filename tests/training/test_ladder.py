@@ -8,9 +8,9 @@ from sklearn.metrics import adjusted_rand_score
 from cinegrain.discovery.genres import under_genres
 from cinegrain.models.genre_model import GenreModel, ModelSpec
 from cinegrain.settings import FINETUNING, FinetuneSettings, ModelSettings
+from cinegrain.training.arrays import ExpertArray, TrailerArrays
 from cinegrain.training.checkpoint import load_model, save_model
 from cinegrain.training.contrast import plain_vectors, related
-from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.finetune import finetune
 from cinegrain.training.finetuned import Finetuned
 from cinegrain.training.infer import encode_all, predict_genres

@@ -18,7 +18,7 @@ from cinegrain.atlas.edits import (
 )
 from cinegrain.atlas.edits_check import new_entry, next_subgenre
 from cinegrain.atlas.edits_replay import Edited, standing
-from cinegrain.atlas.registry import highest_ever
+from cinegrain.atlas.known_ids import highest_ever
 from cinegrain.atlas.run_atlas import RunAtlas, open_atlas, write_table
 from cinegrain.errors import EditError
 from cinegrain.runs.layout import Run

@@ -49,7 +49,7 @@ def read_log(path: Path) -> EditLog:
             raise StoreError(f"{path} is larger than 1 GiB, which no log of edits is. Put back the right file.")
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror or error}. Mend its permissions.") from error
+        raise StoreError(f"{path} cannot be read: {error.strerror or error}. Correct its permissions.") from error
     entries: list[Entry] = []
     damage: list[str] = []
     for number, line in enumerate(lines, start=1):

@@ -121,9 +121,9 @@ def _check(operation: Operation, before: Edited, entries: Sequence[Entry]) -> st
 
 
 def _check_split(group: Group, new: str, trailers: Sequence[str], name: str, before: Edited) -> str:
-    strangers = sorted(set(trailers) - set(group.members))
-    if strangers:
-        raise EditError(f"{counted(strangers)} is not in {named(group)}; a split takes films out of one sub-genre.")
+    outside = sorted(set(trailers) - set(group.members))
+    if outside:
+        raise EditError(f"{counted(outside)} is not in {named(group)}; a split takes films out of one sub-genre.")
     if not trailers or len(trailers) == len(group.members):
         raise EditError(f"A split leaves some films in {named(group)} and takes some out. Name the films to take out.")
     if name:

@@ -172,9 +172,9 @@ def _add(asked: Wishes, entry: Entry) -> None:
                     asked.into[other] = (into, entry)
         case Split(subgenre, new, trailers, name):
             asked.parents[new] = subgenre
-            _bear(asked, new, trailers, name, entry)
+            _create(asked, new, trailers, name, entry)
         case Accept(new, trailers, name):
-            _bear(asked, new, trailers, name, entry)
+            _create(asked, new, trailers, name, entry)
         case Move(trailers, to):
             asked.places.update(dict.fromkeys(trailers, (to, entry)))
         case Lock(subgenre, _):
@@ -183,7 +183,7 @@ def _add(asked: Wishes, entry: Entry) -> None:
             pass  # `standing` has dealt with it
 
 
-def _bear(asked: Wishes, new: str, trailers: Iterable[str], name: str, entry: Entry) -> None:
+def _create(asked: Wishes, new: str, trailers: Iterable[str], name: str, entry: Entry) -> None:
     asked.born[new] = entry
     asked.places.update(dict.fromkeys(trailers, (new, entry)))
     if name:

@@ -9,8 +9,8 @@ from cinegrain.atlas.edits import counted, same_name
 from cinegrain.errors import NotFoundError
 from cinegrain.media.files import text_path
 from cinegrain.media.remote import source
-from cinegrain.places import is_address
 from cinegrain.types import Source
+from cinegrain.urls import is_address
 
 _COMPARED = 20_000  # names that a misspelt one is compared with: a second or less
 

@@ -169,9 +169,9 @@ def _heirs(now: Edited, wanted: Mapping[str, str]) -> dict[str, str]:
 
 
 def _check_known(now: Edited, sheet: Sheet, where: Mapping[str, str]) -> None:
-    strangers = [trailer for trailer in sheet.place if trailer not in where]
-    if strangers:
-        raise EditError(f"The file names films that this run does not have: {counted(strangers)}. Remove their lines.")
+    unknown = [trailer for trailer in sheet.place if trailer not in where]
+    if unknown:
+        raise EditError(f"The file names films that this run does not have: {counted(unknown)}. Remove their lines.")
     unknown = [key for key in sheet.groups if not key.startswith("=") and key not in now.by_id]
     if unknown:
         raise EditError(

@@ -8,14 +8,14 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from cinegrain.atlas.arrivals import NO_ARRIVALS, Arrivals, read_arrivals
 from cinegrain.atlas.cards import Card, Discovered, Films, SubGenre, describe, name_key, unique_name
 from cinegrain.atlas.edit_log import EditLog, read_log
 from cinegrain.atlas.edits import same_name
 from cinegrain.atlas.edits_replay import Base, Edited, Group, replay, wishes
 from cinegrain.atlas.film_names import FilmNames
-from cinegrain.atlas.newcomers import Fit, Gathering, gather, learn_fit
-from cinegrain.atlas.registry import as_base
+from cinegrain.atlas.known_ids import as_base
+from cinegrain.atlas.new_films import NO_NEW_FILMS, NewFilms, read_new_films
+from cinegrain.atlas.placement import Fit, Gathering, gather, learn_fit
 from cinegrain.config import Settings, load_settings
 from cinegrain.discovery.clustering import unit_rows
 from cinegrain.discovery.kmeans import spherical_kmeans
@@ -62,7 +62,7 @@ class RunAtlas:
         run: Whose.
         found: atlas.json, as discovery wrote it.
         found_rows: trailers.json.
-        arrivals: Films that came later.
+        new_films: Films that came later.
         log: The edits.
         base: What the edits start from.
         edited: What they make of it.
@@ -72,7 +72,7 @@ class RunAtlas:
     run: Run
     found: Discovered
     found_rows: Sequence[Film]
-    arrivals: Arrivals
+    new_films: NewFilms
     log: EditLog
     base: Base
     edited: Edited
@@ -95,11 +95,11 @@ class RunAtlas:
         cards = []
         for group in self.edited.groups:
             as_found = group.id not in self._put_together
-            card = _with_arrivals(self._found[group.id], group) if as_found else self._describe(group)
+            card = _with_new_films(self._found[group.id], group) if as_found else self._describe(group)
             name = group.name or unique_name(card.parents, card.terms, taken)
             taken.add(name_key(name))
             about = {"name": name, "edited": bool(group.named_by) or not as_found, "locked": group.locked}
-            arrived = len(set(group.members) & set(self.arrivals.home))
+            arrived = len(set(group.members) & set(self.new_films.home))
             cards.append(Card(**vars(card) | about, former=group.former, arrived=arrived))
         return cards
 
@@ -121,25 +121,25 @@ class RunAtlas:
     @cached_property
     def trailer_ids(self) -> tuple[str, ...]:
         """Of all films: those of discovery, then those that came later."""
-        return tuple(row.trailer_id for row in (*self.found_rows, *self.arrivals.rows))
+        return tuple(row.trailer_id for row in (*self.found_rows, *self.new_films.rows))
 
     @cached_property
     def names(self) -> FilmNames:
         """What films are called, in the order of `trailer_ids`."""
-        return FilmNames(self.trailer_ids, [row.title for row in (*self.found_rows, *self.arrivals.rows)])
+        return FilmNames(self.trailer_ids, [row.title for row in (*self.found_rows, *self.new_films.rows)])
 
     @cached_property
     def encoded(self) -> Float64:
         """Gated vectors, shape (n, e, d), in the order of `trailer_ids`."""
         found = self._arrays["encoded"].astype(np.float64)
-        return np.concatenate([found, self.arrivals.encoded]) if self.arrivals.rows else found
+        return np.concatenate([found, self.new_films.encoded]) if self.new_films.rows else found
 
     @cached_property
     def rows(self) -> list[Film]:
         """All films with the sub-genres as people want them, in the order of `trailer_ids`."""
         of, place = self.edited.group_of, {card.id: i for i, card in enumerate(self.cards)}
         rows: list[Film] = []
-        for i, row in enumerate([*self.found_rows, *self.arrivals.rows]):
+        for i, row in enumerate([*self.found_rows, *self.new_films.rows]):
             group, old = of.get(row.trailer_id), row.sub_genre
             sub_genre = None
             if group is not None:
@@ -229,7 +229,7 @@ class RunAtlas:
         rows = np.array(
             [
                 n_found + i
-                for i, row in enumerate(self.arrivals.rows)
+                for i, row in enumerate(self.new_films.rows)
                 if row.trailer_id not in placed and of.get(row.trailer_id, "") in open_
             ],
             dtype=np.int64,
@@ -289,7 +289,7 @@ class RunAtlas:
     @cached_property
     def _films(self) -> Films:
         known = {trailer.trailer_id: trailer for trailer in load_matched(self.run.catalog).trailers}
-        rows = [*self.found_rows, *self.arrivals.rows]
+        rows = [*self.found_rows, *self.new_films.rows]
         trailers = [known.get(r.trailer_id, Trailer(r.trailer_id, self.run.folder, r.title)) for r in rows]
         concepts = {
             row.trailer_id: {mode: {w.name: w.score for w in words} for mode, words in row.concepts.items()}
@@ -314,27 +314,27 @@ def open_atlas(run: Run) -> RunAtlas:
         StoreError: If discovery has not been run, or something is damaged.
     """
     found, rows = read_as(run.atlas, Discovered), read_as(run.trailers, list[Film])
-    return join_atlas(run, found, rows, read_arrivals(run), read_log(run.edits))
+    return join_atlas(run, found, rows, read_new_films(run), read_log(run.edits))
 
 
-def join_atlas(run: Run, found: Discovered, found_rows: Sequence[Film], arrivals: Arrivals, log: EditLog) -> RunAtlas:
+def join_atlas(run: Run, found: Discovered, found_rows: Sequence[Film], new_films: NewFilms, log: EditLog) -> RunAtlas:
     """Puts the parts of an atlas together.
 
     Args:
         run: Whose; its vectors are read when they are needed.
         found: As atlas.json.
         found_rows: As trailers.json.
-        arrivals: Films that came later; those that discovery knows by now are left out.
+        new_films: Films that came later; those that discovery knows by now are left out.
         log: The edits.
     """
-    later = arrivals.without([row.trailer_id for row in found_rows])
+    later = new_films.without([row.trailer_id for row in found_rows])
     left_out: tuple[str, ...] = ()
     if later.rows and later.placed_for != found.key:
         left_out = (
             f"{len(later.rows)} films came after an earlier discovery and have no place in this one yet. "
             "Place them with `cinegrain assign RUN`, without any file.",
         )
-        later = NO_ARRIVALS
+        later = NO_NEW_FILMS
     base = as_base({s.id: s.members for s in found.subgenres}, {s.id: s.name for s in found.subgenres}, later)
     return RunAtlas(run, found, found_rows, later, log, base, replay(base, log.entries), left_out)
 
@@ -362,7 +362,7 @@ def _table_row(film: Film) -> dict[str, str]:
     }
 
 
-def _with_arrivals(card: SubGenre, group: Group) -> SubGenre:
+def _with_new_films(card: SubGenre, group: Group) -> SubGenre:
     """Films that came later stand after the others and are no exemplars."""
     had = set(card.members)
     members = (*card.members, *(trailer for trailer in group.members if trailer not in had))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from cinegrain.atlas.cards import Atlas, SubGenre, background
-from cinegrain.discovery.nuisance import Values, measure_nuisances
+from cinegrain.discovery.confounders import Values, measure_confounders
 from cinegrain.discovery.structure import GenreStructure
 from cinegrain.discovery.verdict import judge
 from cinegrain.types import Bool
@@ -19,7 +19,7 @@ def with_verdicts(
     labels: Bool,
     genres: Sequence[str],
     structures: Sequence[GenreStructure],
-    nuisances: Mapping[str, Values],
+    confounders: Mapping[str, Values],
     *,
     seed: int,
 ) -> Atlas:
@@ -30,14 +30,14 @@ def with_verdicts(
         labels: Genres, shape (n, g).
         genres: Names, length g.
         structures: What was found inside each genre.
-        nuisances: Variables that should not make a sub-genre, of n films each.
+        confounders: Variables that should not make a sub-genre, of n films each.
         seed: Of the tests.
     """
     groups = [atlas.clustering.labels == i for i in range(len(atlas.subgenres))]
     beside = [
         background(inside, labels, genres, card.parents) for inside, card in zip(groups, atlas.subgenres, strict=True)
     ]
-    tested = measure_nuisances(groups, beside, nuisances, seed=seed)
+    tested = measure_confounders(groups, beside, confounders, seed=seed)
     structure_of = {structure.genre: structure for structure in structures}
     column = {genre: j for j, genre in enumerate(genres)}
     cards = []

@@ -12,10 +12,10 @@ from cinegrain.cli.console import Interrupt, out, print_json, say, show_failure,
 from cinegrain.cli.options import FAILED, FILMS_HELP, SOME_FAILED, JsonFlag, RunArgument, TopK, guarded, needs, renamed
 from cinegrain.errors import ConfigError
 from cinegrain.extras import require
-from cinegrain.places import is_address
 from cinegrain.results import Failure, Prediction
 from cinegrain.runs.layout import EXPORT_FILE
 from cinegrain.types import MODALITIES
+from cinegrain.urls import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,7 +121,7 @@ def _predict(films: "Sequence[Source]", predictor: "Predictor", answers: "Answer
     found: dict[str, Prediction] = {}
     failed: list[Failure] = []
     if to_do:
-        with watcher().stage("Looking and listening") as on_step:
+        with watcher().stage("Embedding films") as on_step:
             for done, one in enumerate(predictor.each(to_do), start=1):
                 if answers is not None:
                     answers.put(one)

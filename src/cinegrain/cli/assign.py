@@ -10,7 +10,7 @@ from cinegrain.cli.options import FAILED, FILMS_HELP, SOME_FAILED, JsonFlag, Run
 from cinegrain.config import load_settings, save_settings
 
 if TYPE_CHECKING:
-    from cinegrain.atlas.arrivals import Arrival
+    from cinegrain.atlas.new_films import Arrival
     from cinegrain.atlas.run_atlas import RunAtlas
 
 

@@ -286,7 +286,7 @@ def _show_one(atlas: "RunAtlas", card: "Card") -> None:
 @needs("train")
 def export(
     run: RunArgument,
-    old_file: Annotated[Path | None, typer.Argument(hidden=True)] = None,
+    old_file: Annotated[Path | None, typer.Argument(metavar="FILE", hidden=True)] = None,
     out_file: Annotated[
         Path | None,
         typer.Option("--out", help="File to write: .csv, .json, or SKOS (.ttl, .rdf, .jsonld).", show_default=False),

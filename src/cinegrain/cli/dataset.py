@@ -23,8 +23,8 @@ NewFolder = Annotated[Path, typer.Option("--out", help="Folder to create.", show
 
 
 def _place(text: str) -> "Source":
-    from cinegrain.places import is_address
     from cinegrain.store.location import dataset_url
+    from cinegrain.urls import is_address
 
     return dataset_url(text) if is_address(text) else Path(text)
 

@@ -38,7 +38,7 @@ Check = tuple[str, bool, str]
 
 
 def _machine() -> list[Check]:
-    from cinegrain.places import cache_folder
+    from cinegrain.urls import cache_folder
 
     cache = cache_folder()
     nearest = next(folder for folder in (cache, *cache.parents) if folder.exists())
@@ -88,7 +88,7 @@ def _codecs() -> list[Check]:
 def _weights() -> list[Check]:
     from cinegrain.experts.registry import PRESETS, expert_cards
     from cinegrain.experts.weights import is_cached
-    from cinegrain.places import cache_folder
+    from cinegrain.urls import cache_folder
 
     cards, cache = expert_cards(), cache_folder()
     return [

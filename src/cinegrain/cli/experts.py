@@ -27,7 +27,7 @@ def list_experts(as_json: JsonFlag = False) -> None:
     """List all experts, and whether their weights are installed."""
     from cinegrain.experts.registry import PRESETS, broken_plugins, expert_cards
     from cinegrain.experts.weights import is_cached
-    from cinegrain.places import cache_folder
+    from cinegrain.urls import cache_folder
 
     cache = cache_folder()
     rows = [
@@ -65,7 +65,7 @@ def install(
     """Download weights, for offline use."""
     from cinegrain.experts.registry import load_networks, resolve_experts
     from cinegrain.pipeline.extraction.extract import install_weights
-    from cinegrain.places import cache_folder
+    from cinegrain.urls import cache_folder
 
     experts = resolve_experts(names)
     paths = install_weights(experts, watcher())
@@ -82,7 +82,7 @@ def check(names: Names = "light", as_json: JsonFlag = False) -> None:
     """Run experts on a built-in sample, compare with stored vectors, and time them."""
     from cinegrain.experts.registry import load_networks, resolve_experts
     from cinegrain.experts.selfcheck import check_experts
-    from cinegrain.places import cache_folder
+    from cinegrain.urls import cache_folder
 
     experts = resolve_experts(names)
     results = check_experts(experts, load_networks(experts, cache_folder()))

@@ -1,5 +1,7 @@
 """The `cinegrain` command."""
 
+import inspect
+import re
 from typing import Annotated
 
 import typer
@@ -52,6 +54,7 @@ app.add_typer(dataset.app, name="dataset", rich_help_panel=_MAINTENANCE)
 for group in (app, atlas.app, experts.app, dataset.app):
     for one in group.registered_commands:
         one.cls = CurrentCommand
+        one.help = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(one.callback) or "")  # else shown line by line
 
 
 def _version(wanted: bool) -> None:

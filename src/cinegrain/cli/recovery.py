@@ -10,7 +10,7 @@ from cinegrain.discovery.clusterers import make_clusterer
 from cinegrain.discovery.clustering import Clusterer, unit_rows
 from cinegrain.discovery.kmeans import RESTARTS, kmeans_clusterer
 from cinegrain.experts.registry import expert_names
-from cinegrain.metrics.clustering import cluster_scores
+from cinegrain.metrics.cluster_agreement import cluster_scores
 from cinegrain.metrics.retrieval import retrieval_scores
 from cinegrain.pipeline.learning.train import RunData, load_data
 from cinegrain.runs.artifacts import read_csv, read_json, write_json

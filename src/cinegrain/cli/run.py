@@ -89,7 +89,7 @@ def run(
 
     Run the same command again to continue an interrupted run.
     """
-    from cinegrain.pipeline.vectors import VectorOptions
+    from cinegrain.pipeline.import_vectors import VectorOptions
     from cinegrain.run import run_all_stages
 
     settings = load_settings(*([config] if config else []), flags=flags)

@@ -7,7 +7,7 @@ from threadpoolctl import threadpool_limits
 from cinegrain.discovery.clustering import Clustering, around, check_k, merged, ordered, sample_rows, unit_means
 from cinegrain.discovery.kmeans import spherical_kmeans
 from cinegrain.models.genre_mixture import GenreMixture, components_by_genre, fit_genre_mixture, linear_scores
-from cinegrain.models.genre_starts import even_share, fit_from_clusters, neighbour_clusters
+from cinegrain.models.genre_starts import fit_from_clusters, neighbour_clusters, thin_out
 from cinegrain.types import Bool, Float64, Int64
 
 _MOST_FILMS = 50_000
@@ -82,7 +82,7 @@ def _all_clusters(points: Float64, k: int, seed: int) -> Int64 | None:
     studios; but then they hang on the seed, and there are none. Of many films an even share is asked: their order
     means nothing.
     """
-    some = even_share(points, k)
+    some = thin_out(points, k)
     one, again = (spherical_kmeans(some, k, seed=s, restarts=_RESTARTS).labels for s in (seed, seed + 1))
     if adjusted_rand_score(one, again) < _COMES_BACK:
         return None

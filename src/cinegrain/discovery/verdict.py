@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from cinegrain.discovery.nuisance import Nuisance
+from cinegrain.discovery.confounders import Confounder
 from cinegrain.discovery.structure import GenreStructure, said_of
 
 STABLE = 0.75
@@ -33,7 +33,7 @@ class Verdict:
 
     kind: Kind
     said: str
-    nuisances: tuple[Nuisance, ...] = ()
+    nuisances: tuple[Confounder, ...] = ()
 
 
 def judge(
@@ -41,7 +41,7 @@ def judge(
     size: int,
     seeds: float,
     subsamples: float,
-    nuisances: Sequence[Nuisance],
+    nuisances: Sequence[Confounder],
     genre: str,
     overlap: float,
     structure: GenreStructure | None,
@@ -63,9 +63,9 @@ def judge(
     rest = f"the rest of {genre}" if genre else "all other films"
     if size < _SMALL:
         return Verdict("small", f"Too small to judge: under {_SMALL} films.", tested)
-    explaining = [nuisance for nuisance in tested if nuisance.explains]
+    explaining = [confounder for confounder in tested if confounder.explains]
     if explaining:
-        names = " and ".join(nuisance.name for nuisance in explaining[:2])
+        names = " and ".join(confounder.name for confounder in explaining[:2])
         return Verdict("artefact", f"May be an artefact of {names}: {_told(explaining[0], rest)}.", tested)
     back = f"{seeds:.2f} with other seeds, {subsamples:.2f} with four in five films (1: always the same films)"
     if min(seeds, subsamples) < STABLE:
@@ -75,11 +75,12 @@ def judge(
     return Verdict("stable", f"Stable: it comes back, {back}.", tested)
 
 
-def _told(nuisance: Nuisance, rest: str) -> str:
-    if nuisance.higher is None:
-        return f"{nuisance.name} “{nuisance.value}” tells its films from {rest} in {_of_100(nuisance.auc)} pairs"
-    more = _MORE.get(nuisance.name, (f"of higher {nuisance.name}", f"of lower {nuisance.name}"))
-    return f"a film of it is {more[0 if nuisance.higher else 1]} than one of {rest} in {_of_100(nuisance.auc)} pairs"
+def _told(confounder: Confounder, rest: str) -> str:
+    if confounder.higher is None:
+        return f"{confounder.name} “{confounder.value}” tells its films from {rest} in {_of_100(confounder.auc)} pairs"
+    more = _MORE.get(confounder.name, (f"of higher {confounder.name}", f"of lower {confounder.name}"))
+    compared = more[0 if confounder.higher else 1]
+    return f"a film of it is {compared} than one of {rest} in {_of_100(confounder.auc)} pairs"
 
 
 def _of_100(auc: float) -> str:

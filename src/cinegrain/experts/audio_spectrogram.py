@@ -14,12 +14,10 @@ from cinegrain.experts.hub import (
     HubModel,
     fetch_model,
     network_values,
-    number,
-    refused,
-    whole_number,
+    refusing,
     words_of,
 )
-from cinegrain.experts.kaldi_fbank import kaldi_fbank, n_samples
+from cinegrain.experts.log_mel import kaldi_fbank, n_samples
 from cinegrain.experts.pretrained import export_graph, load_pretrained
 from cinegrain.experts.runtime import Runtime
 from cinegrain.experts.weights import WeightFile
@@ -131,35 +129,28 @@ def read_values(files: HubFiles) -> AudioSpectrogramValues:
     """The two JSON files, checked.
 
     Raises:
-        WeightsError: If a value is out of range, or pictures or vectors would have another size than promised.
+        WeightsError: If a value is wrong, or pictures or vectors would have another size than promised.
     """
     words = words_of(files)
-    try:
-        values = network_values(files.config)
-        width = values.get("hidden_size", CARD.dimension)
-        if width != CARD.dimension:
-            raise ValueError(f"it gives vectors of {width} numbers, but {CARD.name} promises {CARD.dimension}")
-    except ValueError as error:
-        raise refused(files.model, files.config_path, error) from error
-    try:
+    with refusing(files.model, files.config_path):
+        values = network_values(files.config, CARD)
+    with refusing(files.model, files.preprocessor_path):
         processor = _read_processor({**_DEFAULTS, **files.preprocessor}, values)
-    except ValueError as error:
-        raise refused(files.model, files.preprocessor_path, error) from error
     return AudioSpectrogramValues(values | {"id2label": dict(enumerate(words))}, words, processor)
 
 
 def _read_processor(asked: Mapping[str, Any], values: Mapping[str, Any]) -> LogMelProcessor:
-    whole_number(asked, "sampling_rate", SOUND_RATE_HZ, SOUND_RATE_HZ)
-    sides = {}
-    for name in ("max_length", "num_mel_bins"):
-        wanted = values.get(name, _DEFAULTS[name])
-        sides[name] = whole_number(asked, name, wanted, wanted)
+    wanted = {"sampling_rate": SOUND_RATE_HZ}
+    wanted |= {name: values.get(name, _DEFAULTS[name]) for name in ("max_length", "num_mel_bins")}
+    for name, value in wanted.items():
+        if asked[name] != value:
+            raise ValueError(f"{name} is {asked[name]!r}, but the network takes {value}")
     standardise = asked.get("do_normalize", True)
     return LogMelProcessor(
-        n_frames=sides["max_length"],
-        n_bands=sides["num_mel_bins"],
-        mean=number(asked, "mean", -100.0, 100.0) if standardise else 0.0,
-        deviation=number(asked, "std", 1e-3, 100.0) if standardise else 0.5,
+        n_frames=wanted["max_length"],
+        n_bands=wanted["num_mel_bins"],
+        mean=float(asked["mean"]) if standardise else 0.0,
+        deviation=float(asked["std"]) if standardise else 0.5,
     )
 
 

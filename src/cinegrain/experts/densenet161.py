@@ -3,10 +3,10 @@
 import re
 
 from cinegrain.experts.base import ExpertCard
-from cinegrain.experts.checkpoint import TorchLayers
-from cinegrain.experts.pictures import PictureModel
+from cinegrain.experts.class_names import PLACES_CATEGORIES, places_words
+from cinegrain.experts.picture_classifier import PictureModel
+from cinegrain.experts.state_dict import TorchLayers
 from cinegrain.experts.weights import WeightFile
-from cinegrain.experts.words import PLACES_CATEGORIES, places_words
 
 _BLOCKS = (6, 12, 36, 24)
 _GROWTH, _FIRST_WIDTH, _BOTTLENECK = 48, 96, 4

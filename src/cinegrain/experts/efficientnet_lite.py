@@ -13,11 +13,11 @@ from onnx import TensorProto
 
 from cinegrain.errors import WeightsError
 from cinegrain.experts.base import ExpertCard, Family, Network, described_scenes, mean_by_scene
-from cinegrain.experts.checkpoint import read_tensors
+from cinegrain.experts.class_names import LEMMAS, SYNSETS, imagenet_words
 from cinegrain.experts.graph import GraphBuilder, fold_batch_norm, open_graph, run_batched
 from cinegrain.experts.runtime import Runtime
+from cinegrain.experts.state_dict import read_tensors
 from cinegrain.experts.weights import WeightFile, fetch
-from cinegrain.experts.words import LEMMAS, SYNSETS, imagenet_words
 from cinegrain.types import Float32, Scene, SceneEmbedding, UInt8
 
 _NETWORK = "EfficientNet-Lite0"

@@ -1,43 +1,29 @@
 """Networks as the Hugging Face hub publishes them: small JSON files that describe one, and safetensors.
 
-Nothing here runs what a repository holds: JSON is parsed and checked value by value, and values that are not known here
-go no further. It needs neither PyTorch nor transformers.
+Nothing here runs what a repository holds. It needs neither PyTorch nor transformers.
 """
 
 import hashlib
 import json
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cinegrain.errors import WeightsError
+from cinegrain.experts.base import ExpertCard
 from cinegrain.experts.weights import WeightFile, content_key, fetch
 
 _MAX_JSON_BYTES = 1 << 20
 _MAX_WORD = 200
-_ACTIVATIONS = ("gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "quick_gelu", "relu", "silu")
-_SWITCHES = ("qkv_bias", "use_mean_pooling", "vision_use_head")
-# Values that shape a network, and what is still a network and not an attempt to fill the memory.
-_RANGES: Mapping[str, tuple[int, int]] = {
-    "hidden_size": (1, 4096),
-    "intermediate_size": (1, 16384),
-    "projection_size": (1, 4096),
-    "num_hidden_layers": (1, 64),
-    "num_attention_heads": (1, 64),
-    "image_size": (16, 512),
-    "patch_size": (8, 64),
-    "num_channels": (3, 3),
-    "vocab_size": (1, 1_000_000),
-    "max_position_embeddings": (1, 512),
-    "tubelet_size": (1, 16),
-    "num_frames": (1, 64),
-    "num_mel_bins": (16, 256),
-    "max_length": (16, 4096),
-    "frequency_stride": (1, 64),
-    "time_stride": (1, 64),
-}
+# What shapes a network. Nothing else of a config.json reaches the library: other keys can name code and other files.
+_SHAPE = (
+    *("hidden_size", "intermediate_size", "projection_size", "num_hidden_layers", "num_attention_heads", "hidden_act"),
+    *("layer_norm_eps", "image_size", "patch_size", "num_channels", "vocab_size", "max_position_embeddings"),
+    *("tubelet_size", "num_frames", "num_mel_bins", "max_length", "frequency_stride", "time_stride"),
+    *("qkv_bias", "use_mean_pooling", "vision_use_head"),
+)
 
 
 @dataclass(frozen=True)
@@ -135,26 +121,25 @@ def read_json(path: Path) -> Mapping[str, Any]:
     return document
 
 
-def network_values(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What shapes the network, out of a config.json; everything else stays behind.
+@contextmanager
+def refusing(model: HubModel, path: Path) -> Iterator[None]:
+    """Values of a JSON file that are missing or wrong become the error that it is not the published one."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise refused(model, path, error) from error
+
+
+def network_values(config: Mapping[str, Any], card: ExpertCard) -> dict[str, Any]:
+    """What shapes the network, out of a config.json.
 
     Raises:
-        ValueError: If a value is out of range.
+        ValueError: If its vectors are not as long as the card says.
     """
-    values: dict[str, Any] = {
-        name: whole_number(config, name, low, high) for name, (low, high) in _RANGES.items() if name in config
-    }
-    if "layer_norm_eps" in config:
-        values["layer_norm_eps"] = number(config, "layer_norm_eps", 0.0, 0.1)
-    if "hidden_act" in config:
-        if config["hidden_act"] not in _ACTIVATIONS:
-            raise ValueError(f"hidden_act should be one of {', '.join(_ACTIVATIONS)}, not {config['hidden_act']!r}")
-        values["hidden_act"] = config["hidden_act"]
-    for name in _SWITCHES:
-        if name in config:
-            if not isinstance(config[name], bool):
-                raise ValueError(f"{name} should be true or false, not {config[name]!r}")
-            values[name] = config[name]
+    values = {name: config[name] for name in _SHAPE if name in config}
+    width = values.get("hidden_size", card.dimension)
+    if width != card.dimension:
+        raise ValueError(f"it gives vectors of {width} numbers, but {card.name} promises {card.dimension}")
     return values
 
 
@@ -170,29 +155,3 @@ def words_of(files: HubFiles) -> tuple[str, ...]:
         if all(isinstance(word, str) and 0 < len(word) <= _MAX_WORD for word in words):
             return words
     raise refused(files.model, files.config_path, "id2label should name every output, numbered from 0")
-
-
-def whole_number(values: Mapping[str, Any], name: str, low: int, high: int) -> int:
-    """A checked value.
-
-    Raises:
-        ValueError: If it is no whole number from `low` to `high`.
-    """
-    value = values.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ValueError(f"{name} should be a whole number from {low} to {high}, not {value!r}")
-    return value
-
-
-def number(values: Mapping[str, Any], name: str, low: float, high: float) -> float:
-    """A checked value.
-
-    Raises:
-        ValueError: If it is no number from `low` to `high`.
-    """
-    value = values.get(name)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise ValueError(f"{name} should be a number, not {value!r}")
-    if not low <= value <= high:
-        raise ValueError(f"{name} should be from {low:g} to {high:g}, not {value!r}")
-    return float(value)

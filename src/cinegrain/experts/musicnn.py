@@ -10,10 +10,10 @@ import numpy as np
 from onnx import TensorProto
 
 from cinegrain.experts.base import ExpertCard, Family, Network, described_scenes
-from cinegrain.experts.checkpoint import StateDict
 from cinegrain.experts.graph import GraphBuilder, open_graph, run_batched
-from cinegrain.experts.music_mel import N_BANDS, PATCH_FRAMES, log_mel_patches
+from cinegrain.experts.log_mel import MUSIC_BANDS, MUSIC_FRAMES, music_patches
 from cinegrain.experts.runtime import Runtime
+from cinegrain.experts.state_dict import StateDict
 from cinegrain.experts.tensor_bundle import read_tensor_bundle
 from cinegrain.experts.weights import WeightFile, fetch
 from cinegrain.experts.yamnet import CARD as YAMNET
@@ -84,7 +84,7 @@ class MusiCNN(Network):
         """The means over a scene's patches of 3 s; None for a scene without sound or with too little music in it."""
         music = [len(heard) > 0 and heard.mean() >= MIN_MUSIC for heard in self._yamnet.scores(scenes, _MUSIC)]
         patches = [
-            log_mel_patches(scene.sound)
+            music_patches(scene.sound)
             for scene, is_music in zip(scenes, music, strict=True)
             if is_music and scene.sound is not None
         ]
@@ -138,7 +138,7 @@ def build_graph(state: StateDict, path: Path) -> None:
     g.save(
         path,
         name="musicnn",
-        inputs=[("patches", TensorProto.FLOAT, ("n", PATCH_FRAMES, N_BANDS))],
+        inputs=[("patches", TensorProto.FLOAT, ("n", MUSIC_FRAMES, MUSIC_BANDS))],
         outputs=[("features", ("n", CARD.dimension)), ("tags", ("n", len(TAGS)))],
     )
 

@@ -1,16 +1,13 @@
 """Pictures made ready as a published `preprocessor_config.json` asks: resized, cropped, scaled, standardised."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from cinegrain.experts.hub import number, whole_number
 from cinegrain.types import UInt8
-
-_MIN_PX, _MAX_PX = 16, 512
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ def read_processor(document: Mapping[str, Any], defaults: Mapping[str, Any], *, 
         size_px: Side of the square that the network takes.
 
     Raises:
-        ValueError: If a value is out of range, or the result is another square.
+        ValueError: If the result is another square.
     """
     asked = {**defaults, **document}
     size = _size(asked["size"]) if asked.get("do_resize", True) else None
@@ -78,25 +75,23 @@ def read_processor(document: Mapping[str, Any], defaults: Mapping[str, Any], *, 
     standardise = asked.get("do_normalize", True)
     return PictureProcessor(
         size_px=size,
-        resample=Image.Resampling(whole_number(asked, "resample", 0, 5)),
+        resample=Image.Resampling(asked["resample"]),
         crop_px=crop,
-        scale=number(asked, "rescale_factor", 1e-6, 1.0) if asked.get("do_rescale", True) else 1.0,
+        scale=float(asked["rescale_factor"]) if asked.get("do_rescale", True) else 1.0,
         mean=_by_channel(asked["image_mean"]) if standardise else (0.0, 0.0, 0.0),
-        deviation=_by_channel(asked["image_std"], low=1e-6) if standardise else (1.0, 1.0, 1.0),
+        deviation=_by_channel(asked["image_std"]) if standardise else (1.0, 1.0, 1.0),
     )
 
 
-def _size(value: object) -> tuple[int, int] | int:
+def _size(value: Any) -> tuple[int, int] | int:
     """A size as old and new files write it: a number or {shortest_edge} or {height, width}."""
     if not isinstance(value, Mapping):
-        return whole_number({"size": value}, "size", _MIN_PX, _MAX_PX)
+        return int(value)
     if "shortest_edge" in value:
-        return whole_number(value, "shortest_edge", _MIN_PX, _MAX_PX)
-    return whole_number(value, "height", _MIN_PX, _MAX_PX), whole_number(value, "width", _MIN_PX, _MAX_PX)
+        return int(value["shortest_edge"])
+    return int(value["height"]), int(value["width"])
 
 
-def _by_channel(values: object, *, low: float = -1e3) -> tuple[float, float, float]:
-    if not isinstance(values, list | tuple) or len(values) != 3:
-        raise ValueError(f"it should have three numbers, one a channel, but has {values!r}")
-    red, green, blue = (number({"channel": value}, "channel", low, 1e3) for value in values)
+def _by_channel(values: Sequence[float]) -> tuple[float, float, float]:
+    red, green, blue = map(float, values)
     return red, green, blue

@@ -1,10 +1,10 @@
 """ResNet-50, trained on ImageNet-1k (what is in the picture) and on Places365 (what the place is)."""
 
 from cinegrain.experts.base import ExpertCard
-from cinegrain.experts.checkpoint import TorchLayers
-from cinegrain.experts.pictures import PictureModel
+from cinegrain.experts.class_names import LEMMAS, PLACES_CATEGORIES, SYNSETS, imagenet_words, places_words
+from cinegrain.experts.picture_classifier import PictureModel
+from cinegrain.experts.state_dict import TorchLayers
 from cinegrain.experts.weights import WeightFile
-from cinegrain.experts.words import LEMMAS, PLACES_CATEGORIES, SYNSETS, imagenet_words, places_words
 
 _STAGES = ((3, 64, 1), (4, 128, 2), (6, 256, 2), (3, 512, 2))  # blocks, inner width, stride of the first
 _EXPANSION = 4

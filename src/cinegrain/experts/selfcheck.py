@@ -14,7 +14,6 @@ import numpy as np
 
 from cinegrain.experts.base import Network
 from cinegrain.experts.registry import load_networks
-from cinegrain.places import cache_folder
 from cinegrain.types import (
     CLIP_FRAMES,
     CLIP_HEIGHT,
@@ -27,6 +26,7 @@ from cinegrain.types import (
     SceneEmbedding,
     UInt8,
 )
+from cinegrain.urls import cache_folder
 
 REFERENCE = Path(__file__).with_name("selfcheck.npz")
 MIN_COSINE = 0.999  # other processors add in another order

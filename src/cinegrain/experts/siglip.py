@@ -9,7 +9,7 @@ import numpy as np
 
 from cinegrain.experts.base import ExpertCard, Family, Network, described_scenes, mean_by_scene
 from cinegrain.experts.graph import open_graph, run_batched
-from cinegrain.experts.hub import HubFiles, HubModel, fetch_model, network_values, refused, whole_number
+from cinegrain.experts.hub import HubFiles, HubModel, fetch_model, network_values, refused, refusing
 from cinegrain.experts.picture_processor import PictureProcessor, read_processor
 from cinegrain.experts.place_names import PLACES, prompts
 from cinegrain.experts.pretrained import check_transformers, export_graph, load_pretrained, standardise
@@ -112,28 +112,18 @@ def read_values(files: HubFiles) -> SiglipValues:
     """The two JSON files, checked.
 
     Raises:
-        WeightsError: If a value is out of range, or the vectors would have another length than the card says.
+        WeightsError: If a value is wrong, or the vectors would have another length than the card says.
     """
-    try:
-        sides = {}
-        for side in ("vision_config", "text_config"):
-            asked = files.config.get(side, {})
-            if not isinstance(asked, dict):
-                raise ValueError(f"{side} should be an object")
-            sides[side] = network_values(asked)
+    with refusing(files.model, files.config_path):
+        sides = {side: network_values(files.config.get(side, {}), IMAGE) for side in ("vision_config", "text_config")}
         vision, text = sides["vision_config"], sides["text_config"]
-        width = vision.get("hidden_size", IMAGE.dimension)
-        if width != IMAGE.dimension or not vision.get("vision_use_head", True):
-            raise ValueError(f"it gives vectors of {width} numbers, but {IMAGE.name} promises {IMAGE.dimension}")
-        if text.get("projection_size", text.get("hidden_size", IMAGE.dimension)) != width:
+        if not vision.get("vision_use_head", True):
+            raise ValueError("its picture side has no head, so pictures and text cannot be compared")
+        if text.get("projection_size", IMAGE.dimension) != IMAGE.dimension:
             raise ValueError("its text side and its picture side give vectors of different lengths")
-    except ValueError as error:
-        raise refused(files.model, files.config_path, error) from error
     size_px = vision.get("image_size", _DEFAULT_SIZE_PX)
-    try:
+    with refusing(files.model, files.preprocessor_path):
         processor = read_processor(files.preprocessor, _DEFAULTS, size_px=size_px)
-    except (ValueError, KeyError) as error:
-        raise refused(files.model, files.preprocessor_path, error) from error
     return SiglipValues(
         values=sides,
         processor=processor,
@@ -202,8 +192,10 @@ def _tokens(files: HubFiles, known: SiglipValues, sentences: Sequence[str]) -> l
         tokenizer.no_padding()
         tokenizer.no_truncation()
         rows = [tokenizer.encode(sentence).ids[: known.n_tokens] for sentence in sentences]
-        end = whole_number({_END: tokenizer.token_to_id(_END)}, _END, 0, known.vocabulary - 1)
-        if max(max(row, default=0) for row in rows) >= known.vocabulary:
+        end = tokenizer.token_to_id(_END)
+        if end is None:
+            raise ValueError(f"it does not know {_END}")
+        if max(end, *(max(row, default=0) for row in rows)) >= known.vocabulary:
             raise ValueError(f"it knows more tokens than the network's {known.vocabulary}")
     except Exception as error:  # the library raises plain Exception
         raise refused(files.model, files.tokenizer, error) from error

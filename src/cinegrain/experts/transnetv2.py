@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto
 
-from cinegrain.experts.checkpoint import StateDict, read_state_dict
 from cinegrain.experts.graph import GraphBuilder, fold_batch_norm, open_graph
 from cinegrain.experts.runtime import Runtime
+from cinegrain.experts.state_dict import StateDict, read_state_dict
 from cinegrain.experts.weights import WeightFile, content_key, fetch
 from cinegrain.types import TINY_HEIGHT, TINY_WIDTH, UInt8
 

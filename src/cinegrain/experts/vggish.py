@@ -11,10 +11,10 @@ import numpy as np
 from onnx import TensorProto
 
 from cinegrain.experts.base import ExpertCard, Family, Network, mean_by_scene
-from cinegrain.experts.checkpoint import StateDict, TorchLayers, read_state_dict
 from cinegrain.experts.graph import open_graph, run_batched
 from cinegrain.experts.log_mel import N_BANDS, PATCH_FRAMES, log_mel_patches
 from cinegrain.experts.runtime import Runtime
+from cinegrain.experts.state_dict import StateDict, TorchLayers, read_state_dict
 from cinegrain.experts.weights import WeightFile, content_key, fetch
 from cinegrain.types import Float32, Scene, SceneEmbedding
 

@@ -8,11 +8,11 @@ import numpy as np
 from onnx import TensorProto
 
 from cinegrain.experts.base import ExpertCard, Family, Network, described_scenes
-from cinegrain.experts.checkpoint import StateDict, TorchLayers, read_state_dict
+from cinegrain.experts.class_names import TORCHVISION_META, kinetics_words
 from cinegrain.experts.graph import open_graph, run_batched
 from cinegrain.experts.runtime import Runtime
+from cinegrain.experts.state_dict import StateDict, TorchLayers, read_state_dict
 from cinegrain.experts.weights import WeightFile, content_key, fetch
-from cinegrain.experts.words import TORCHVISION_META, kinetics_words
 from cinegrain.types import CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, Scene, SceneEmbedding, UInt8
 
 SIZE_PX = 112

@@ -9,7 +9,7 @@ import numpy as np
 
 from cinegrain.experts.base import ExpertCard, Family, Network, described_scenes
 from cinegrain.experts.graph import open_graph, run_batched
-from cinegrain.experts.hub import HubFiles, HubModel, fetch_model, network_values, refused, words_of
+from cinegrain.experts.hub import HubFiles, HubModel, fetch_model, network_values, refusing, words_of
 from cinegrain.experts.picture_processor import PictureProcessor, read_processor
 from cinegrain.experts.pretrained import export_graph, load_pretrained, standardise
 from cinegrain.experts.runtime import Runtime
@@ -98,23 +98,16 @@ def read_values(files: HubFiles) -> VideoMAEValues:
     """The two JSON files, checked.
 
     Raises:
-        WeightsError: If a value is out of range, or clips or vectors would have another length than promised.
+        WeightsError: If a value is wrong, or clips or vectors would have another length than promised.
     """
     words = words_of(files)
-    try:
-        values = network_values(files.config)
+    with refusing(files.model, files.config_path):
+        values = network_values(files.config, CARD)
         if values.get("num_frames", CLIP_FRAMES) != CLIP_FRAMES:
             raise ValueError(f"it takes clips of {values['num_frames']} frames; here they have {CLIP_FRAMES}")
-        width = values.get("hidden_size", CARD.dimension)
-        if width != CARD.dimension:
-            raise ValueError(f"it gives vectors of {width} numbers, but {CARD.name} promises {CARD.dimension}")
-    except ValueError as error:
-        raise refused(files.model, files.config_path, error) from error
     size_px = values.get("image_size", _DEFAULT_SIZE_PX)
-    try:
+    with refusing(files.model, files.preprocessor_path):
         processor = read_processor(files.preprocessor, _DEFAULTS, size_px=size_px)
-    except (ValueError, KeyError) as error:
-        raise refused(files.model, files.preprocessor_path, error) from error
     return VideoMAEValues(values | {"id2label": dict(enumerate(words))}, words, processor, size_px)
 
 

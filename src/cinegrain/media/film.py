@@ -9,7 +9,7 @@ from types import TracebackType
 from cinegrain.errors import MediaError
 from cinegrain.media.facts import FLAGS, MediaFacts
 from cinegrain.media.probe import has_pictures
-from cinegrain.media.reader import TrailerReader
+from cinegrain.media.trailer_reader import TrailerReader
 from cinegrain.settings import MediaSettings
 from cinegrain.types import Scene
 

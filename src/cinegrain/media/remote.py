@@ -15,8 +15,8 @@ from cinegrain.errors import ConfigError, MediaError
 from cinegrain.media.clock import Deadline
 from cinegrain.media.content import HEAD_BYTES, holds_film, may_be_film
 from cinegrain.media.files import find_videos, is_open_name, is_video_name, path_text, text_path
-from cinegrain.places import is_address, open_place, url_of, why
 from cinegrain.types import Source, Url
+from cinegrain.urls import is_address, open_url, url_of, why
 
 _BLOCK_BYTES = 4 << 20
 _KEPT_FREE_BYTES = 1 << 30
@@ -52,7 +52,7 @@ def find_remote_videos(folder: Url) -> list[Url]:
         ConfigError: If it cannot be listed; the message says what is missing.
     """
     try:
-        files, inside = open_place(folder)
+        files, inside = open_url(folder)
         files.invalidate_cache()
         names = files.find(inside)
     except ConfigError:
@@ -74,7 +74,7 @@ def _holds_film(url: Url) -> bool:
     if not name or not is_open_name(name):
         return False
     try:
-        files, inside = open_place(url)
+        files, inside = open_url(url)
         if not may_be_film(files.cat_file(inside, start=0, end=HEAD_BYTES)[:HEAD_BYTES]):
             return False
         with files.open(inside, "rb") as file:
@@ -122,55 +122,41 @@ def source_stamp(place: Source) -> tuple[int, int]:
         status = place.stat()
         return status.st_size, status.st_mtime_ns
     with _as_media_error(place):
-        files, inside = open_place(place)
+        files, inside = open_url(place)
         return _stamp(files.info(inside))
 
 
 @contextmanager
-def local_copy(url: Url, *, limit_bytes: int, deadline: Deadline, on_progress: Callable[[], None]) -> Iterator[Path]:
-    """A film as a file of this machine, which is gone afterwards, on Linux even if the process is killed.
+def local_copy(place: Source, *, limit_bytes: int, limit_s: float, on_progress: Callable[[], None]) -> Iterator[Path]:
+    """A film as a file of this machine: itself, or a copy that is gone afterwards, on Linux even after `kill -9`.
 
     Args:
-        url: Where it is.
+        place: Where it is.
         limit_bytes: What is larger is refused.
-        deadline: For bringing it here.
+        limit_s: For bringing it here.
         on_progress: Called after each block.
 
     Raises:
         MediaError: If it cannot be had, changes meanwhile, is too large, or there is no room for it; and where
             reading it raises one, then with its address instead of the copy's path.
     """
+    if isinstance(place, Path):
+        yield place
+        return
     # A file without a name on Linux: the kernel takes it away with the process.
     make = tempfile.TemporaryFile if sys.platform == "linux" else tempfile.NamedTemporaryFile
     with make() as copy:
-        with _as_media_error(url):
-            _fetch(url, copy, limit_bytes, deadline, on_progress)
+        with _as_media_error(place):
+            _fetch(place, copy, limit_bytes, Deadline(limit_s), on_progress)
         path = Path(f"/proc/self/fd/{copy.fileno()}") if sys.platform == "linux" else Path(copy.name)
         try:
             yield path
         except MediaError as error:
-            raise MediaError(str(error).replace(str(path), url)) from error
-
-
-@contextmanager
-def on_this_machine(
-    place: Source, *, limit_bytes: int, limit_s: float, on_progress: Callable[[], None]
-) -> Iterator[Path]:
-    """A film as a file of this machine: itself, or as by `local_copy`, which may take `limit_s` seconds.
-
-    Raises:
-        MediaError: As `local_copy` does.
-    """
-    if isinstance(place, Path):
-        yield place
-        return
-    with local_copy(place, limit_bytes=limit_bytes, deadline=Deadline(limit_s), on_progress=on_progress) as copy:
-        on_progress()
-        yield copy
+            raise MediaError(str(error).replace(str(path), place)) from error
 
 
 def _fetch(url: Url, copy: Any, limit_bytes: int, deadline: Deadline, on_progress: Callable[[], None]) -> None:
-    files, inside = open_place(url)
+    files, inside = open_url(url)
     info = files.info(inside)
     _check_room(url, int(info.get("size") or 0), limit_bytes)
     n_bytes = 0

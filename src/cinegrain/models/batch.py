@@ -1,4 +1,4 @@
-"""What every fusion model takes: padded scene vectors with masks, by expert."""
+"""Padded scene vectors and masks by expert, the input of every fusion."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ class SceneBatch:
     """Scene vectors of n trailers.
 
     Attributes:
-        vectors: By expert name, shape (n, s, d_e), float32. What stands in masked places does not matter.
-        masks: By expert name, shape (n, s), True where the scene has that expert's vector.
+        vectors: By expert name, shape (n, s, d_e), float32; masked values are ignored.
+        masks: By expert name, shape (n, s), True where the expert has a vector for the scene.
     """
 
     vectors: Mapping[str, Tensor]
     masks: Mapping[str, Tensor]
 
     def keep_scenes(self, keep: Tensor) -> "SceneBatch":
-        """The same batch with only some scenes; `keep` has shape (n, s)."""
+        """Mask all scenes but those in `keep`, shape (n, s)."""
         return SceneBatch(self.vectors, {name: mask & keep for name, mask in self.masks.items()})
 
     def keep_experts(self, keep: Mapping[str, Tensor]) -> "SceneBatch":
-        """The same batch with experts taken away; `keep` holds shape (n,) by expert name."""
+        """Mask experts of some trailers; `keep` has shape (n,) by expert name."""
         masks = {name: mask & keep[name][:, None] for name, mask in self.masks.items()}
         return SceneBatch(self.vectors, masks)
 

@@ -1,4 +1,4 @@
-"""What every way of joining modes has in common, and the choice between them."""
+"""Fusion of the experts' vectors: the interface, linear, concatenation and late fusion."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class Fusion(nn.Module, ABC):
-    """Joins the pooled vectors of e experts: `forward` gives one vector an expert, `readout` what a head reads.
+    """Fusion of the pooled vectors of e experts: `forward` encodes each expert, `readout` gives the head's features.
 
     Attributes:
         experts: Names in the order of the columns.
@@ -21,44 +21,44 @@ class Fusion(nn.Module, ABC):
 
     @abstractmethod
     def __init__(self, dimensions: Mapping[str, int], *, width: int, dropout: float) -> None:
-        """Makes the layers.
+        """Create the layers.
 
         Args:
-            dimensions: Length of the pooled vector by expert name; its order is the order of the outputs.
+            dimensions: Input length d_e by expert name, in the order of the outputs.
             width: Length of each encoding.
-            dropout: Share of input values dropped in training.
+            dropout: Dropout rate of the inputs.
         """
         super().__init__()
 
     @abstractmethod
     def forward(self, pooled: Mapping[str, Tensor], present: Tensor) -> Tensor:
-        """Encodes every expert.
+        """Encode every expert.
 
         Args:
-            pooled: By expert name, shape (n, d_e); what stands for an absent expert does not matter.
-            present: Shape (n, e), True = present, columns in the order of `experts`.
+            pooled: By expert name, shape (n, d_e); values of absent experts are ignored.
+            present: Shape (n, e), columns in the order of `experts`.
 
         Returns:
             Shape (n, e, width); exactly zero where the expert is absent.
         """
 
     def readout(self, encoded: Tensor) -> Tensor:
-        """What the linear head reads, shape (n, n_features), from `forward`'s output; zero without any expert."""
+        """Features for the linear head, shape (n, n_features), from `forward`'s output; zero without any expert."""
         return encoded.flatten(1)
 
 
 def unit_rows(x: Tensor, present: Tensor) -> Tensor:
-    """Rows of (n, e, d) at unit length, exactly zero where not present (n, e)."""
+    """Normalise the rows of (n, e, d) to unit length; exactly zero where not present (n, e)."""
     return F.normalize(_only(x, present), dim=2)
 
 
 def _only(x: Tensor, present: Tensor) -> Tensor:
-    """The rows of (n, e, d) that are present, zero elsewhere, whatever stood there."""
+    """Zero the rows of (n, e, d) that are not present, NaN included."""
     return torch.where(present[..., None], x, torch.zeros((), dtype=x.dtype, device=x.device))
 
 
 class Projection(nn.Module):
-    """One linear map an expert to a shared width, with dropout on what goes in."""
+    """A linear map per expert to a shared width, with dropout on the inputs."""
 
     def __init__(self, dimensions: Mapping[str, int], *, width: int, dropout: float) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class Projection(nn.Module):
 
 
 class LinearFusion(Fusion):
-    """Every expert through a linear map of its own and nothing else: what the experts tell apart stays apart."""
+    """A linear map per expert and nothing else."""
 
     def __init__(self, dimensions: Mapping[str, int], *, width: int, dropout: float) -> None:
         super().__init__(dimensions, width=width, dropout=dropout)
@@ -85,10 +85,10 @@ class LinearFusion(Fusion):
 
 
 class ConcatFusion(Fusion):
-    """Concatenation and an MLP of one hidden layer.
+    """Concatenation and an MLP with one hidden layer.
 
-    A linear layer on a concatenation is a sum of linear layers, so each expert's encoding is its part of the hidden
-    layer before the nonlinearity, and an absent expert adds nothing.
+    A linear layer on a concatenation is a sum of linear layers. Each expert's encoding is its term of that sum, before
+    the nonlinearity.
     """
 
     def __init__(self, dimensions: Mapping[str, int], *, width: int, dropout: float) -> None:
@@ -109,7 +109,7 @@ class ConcatFusion(Fusion):
 
 
 class LateFusion(Fusion):
-    """A classifier for each expert, averaged over the experts that are there with learned weights."""
+    """A classifier per expert; their logits are averaged over the present experts with learned weights."""
 
     def __init__(self, dimensions: Mapping[str, int], *, width: int, dropout: float) -> None:
         super().__init__(dimensions, width=width, dropout=dropout)
@@ -122,8 +122,8 @@ class LateFusion(Fusion):
         return unit_rows(self.project(pooled, present), present)
 
     def readout(self, encoded: Tensor) -> Tensor:
-        """Encodings times their expert's share among those present; the head's blocks are the experts' classifiers."""
-        there = (encoded != 0).any(dim=2)  # (n, e)
-        weight = torch.exp(self.weights) * there
-        share = weight / weight.sum(dim=1, keepdim=True).clamp(min=1e-12)
-        return (encoded * share[..., None]).flatten(1)
+        """Encodings times their expert's weight, which sums to 1 over the present experts."""
+        present = (encoded != 0).any(dim=2)  # (n, e)
+        weight = torch.exp(self.weights) * present
+        weight = weight / weight.sum(dim=1, keepdim=True).clamp(min=1e-12)
+        return (encoded * weight[..., None]).flatten(1)

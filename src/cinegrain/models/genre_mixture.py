@@ -1,8 +1,7 @@
-"""A mixture of normal distributions whose components hang under genres.
+"""Gaussian mixture whose components belong to genres.
 
-A film lies where its genres put it (a sum over its genres), plus where one component of one of its genres puts it,
-plus noise that is alike for all. Genres explain away what is coarse; a component can only gather what repeats over
-many films of its genre.
+A film's vector is the sum of its genres' effects, the offset of one component of one of its genres, and noise with a
+shared covariance. The genre effects absorb coarse differences; components capture what repeats within a genre.
 """
 
 from dataclasses import dataclass
@@ -14,20 +13,20 @@ from sklearn.cluster import KMeans
 from cinegrain.errors import DataError
 from cinegrain.types import Bool, Float64, Int64
 
-_FEWEST = 3.0  # films for a component
-_FLOOR = 0.1  # of variance between components, in variances within; to that comes what few films leave open
-_TRY = 6  # steps after which starts are compared
-_LOOK = 10  # steps after which a genre is judged
-_RIDGE = 20.0  # films' worth of doubt in every genre effect
+_MIN_FILMS = 3.0  # per component
+_FLOOR = 0.1  # lower bound of the variance between components, in units of the variance within
+_TRIAL_STEPS = 6  # EM steps before initialisations are compared
+_GAIN_STEPS = 10  # EM steps before a further component is assessed
+_RIDGE = 20.0  # penalty of the genre effects, in films
 
 
 @dataclass(frozen=True, eq=False)
 class GenreMixture:
-    """What was found in n films.
+    """A mixture fitted to n films.
 
     Attributes:
-        genre_of: The genre of each component, shape (k,).
-        memberships: Chance of each component, shape (n, k); 0 where its genre is none of the film's.
+        genre_of: Genre of each component, shape (k,).
+        memberships: Posterior of each component, shape (n, k); 0 where the film does not have its genre.
         log_likelihood: Mean over films, in nats, up to a constant.
     """
 
@@ -37,19 +36,19 @@ class GenreMixture:
 
 
 def components_by_genre(points: Float64, genres: Bool, k: int, *, seed: int) -> Int64:
-    """Shares k components out evenly; what is left goes to the genres whose films fall apart most.
+    """Distribute k components evenly over genres; the remainder goes to the genres that gain most.
 
-    A genre whose films would be fewer than three a component passes on to the others. A film with several genres
-    counts for a part in each.
+    A genre with fewer than three films per component gets no more while others have room. A film with several genres
+    counts as a fraction in each.
 
     Args:
         points: Shape (n, d).
         genres: Shape (n, g).
-        k: How many, at least one for each genre that has a film.
-        seed: Of the k-means that says how much one more component would explain.
+        k: Number of components, at least one for each genre that has a film.
+        seed: Random seed of the k-means that measures the gain.
 
     Returns:
-        The genre of each component, sorted, shape (k,).
+        Genre of each component, sorted, shape (k,).
 
     Raises:
         DataError: If k is too small.
@@ -57,15 +56,15 @@ def components_by_genre(points: Float64, genres: Bool, k: int, *, seed: int) -> 
     films = (genres / np.maximum(genres.sum(axis=1, keepdims=True), 1)).sum(axis=0)  # (g,)
     counts = (films > 0).astype(np.int64)
     if k < counts.sum():
-        raise DataError(f"Each of {counts.sum()} genres needs a component of its own; found k = {k}.")
+        raise DataError(f"Each of {counts.sum()} genres needs at least one component; found k = {k}.")
     while counts.sum() < k:
-        roomy = films >= _FEWEST * (counts + 1)
-        open_to = np.flatnonzero((films > 0) & (roomy | ~roomy.any()))
-        left = k - int(counts.sum())
-        if len(open_to) > left:
-            gains = _gains(points, genres, np.repeat(np.arange(len(counts)), counts), open_to, seed)
-            open_to = open_to[np.argsort(-gains, kind="stable")[:left]]
-        counts[open_to] += 1
+        has_room = films >= _MIN_FILMS * (counts + 1)
+        candidates = np.flatnonzero((films > 0) & (has_room | ~has_room.any()))
+        remainder = k - int(counts.sum())
+        if len(candidates) > remainder:
+            gains = _gains(points, genres, np.repeat(np.arange(len(counts)), counts), candidates, seed)
+            candidates = candidates[np.argsort(-gains, kind="stable")[:remainder]]
+        counts[candidates] += 1
     return np.repeat(np.arange(len(counts)), counts)
 
 
@@ -79,23 +78,22 @@ def fit_genre_mixture(
     start: Float64 | None = None,
     starts: int = 4,
 ) -> GenreMixture:
-    """Expectation maximisation with one covariance for all components.
+    """Fit the mixture by expectation maximisation (EM) with one covariance for all components.
 
         x = mean + sum over the film's genres of effect_g + offset_z + noise,   z a component of one of its genres
 
-    Within a genre all components are equally likely beforehand, so that none starves; genres are as likely as they
-    turn out to be.
+    Components of one genre have equal prior probabilities, so that none dies out; genre priors are estimated.
 
     Args:
-        points: Shape (n, d); what is missing is 0, the mean.
-        genres: Shape (n, g); a film without any may belong to every component.
+        points: Shape (n, d); 0 (the mean) where values are missing.
+        genres: Shape (n, g); a film without genres may belong to every component.
         genre_of: From `components_by_genre`, shape (k,).
-        seed: Of the starts.
-        steps: How many.
-        start: Memberships to go on from, shape (n, k); found within each genre when left out.
-        starts: How many are tried for a few steps when none is given; the likeliest goes on.
+        seed: Random seed of the initialisation.
+        steps: Number of EM steps.
+        start: Initial memberships, shape (n, k); by default from k-means within each genre.
+        starts: Number of k-means initialisations to compare after a few steps; the likeliest is continued.
 
-    Source: for the short trials Biernacki, Celeux and Govaert 2003, Choosing starting values for the EM algorithm.
+    Source: Biernacki, Celeux and Govaert 2003, Choosing starting values for the EM algorithm (the short trials).
     """
     allowed = genres[:, genre_of] | ~genres.any(axis=1, keepdims=True)
     centred = points - points.mean(axis=0)
@@ -106,56 +104,56 @@ def fit_genre_mixture(
         memberships = _start(centred - genres @ effects, genres, genre_of, seed)
     else:
         seeds = [seed, *np.random.SeedSequence(seed).generate_state(starts - 1).tolist()]
-        tries = [fit_genre_mixture(points, genres, genre_of, seed=s, steps=_TRY, starts=1) for s in seeds]
-        memberships = max(tries, key=lambda found: found.log_likelihood).memberships
+        trials = [fit_genre_mixture(points, genres, genre_of, seed=s, steps=_TRIAL_STEPS, starts=1) for s in seeds]
+        memberships = max(trials, key=lambda trial: trial.log_likelihood).memberships
     log_likelihood = -np.inf
     for step in range(steps):
-        rest = centred - genres @ effects
+        residuals = centred - genres @ effects
         sizes = memberships.sum(axis=0)
-        offsets = memberships.T @ rest / (sizes[:, None] + 1e-3)
-        covariance = _shrunk((rest.T @ rest - (sizes[:, None] * offsets).T @ offsets) / len(rest), len(rest))
-        logits = _logits(rest, offsets, covariance) + _log_prior(sizes, genre_of)
+        offsets = memberships.T @ residuals / (sizes[:, None] + 1e-3)
+        scatter = residuals.T @ residuals - (sizes[:, None] * offsets).T @ offsets
+        covariance = _shrink(scatter / len(residuals), len(residuals))
+        logits = _logits(residuals, offsets, covariance) + _log_prior(sizes, genre_of)
         memberships, log_likelihood = _softmax(np.where(allowed, logits, -np.inf))
-        if step == steps - 1:  # it takes a third of a step, and nobody asks before the end
-            log_likelihood -= _length(rest, covariance)
+        if step == steps - 1:  # a third of a step's time, and only the last value is used
+            log_likelihood -= _common_term(residuals, covariance)
         effects = _regression(centred - memberships @ offsets, genres)
     return GenreMixture(genre_of, memberships, log_likelihood)
 
 
 def discriminant(points: Float64, memberships: Float64) -> Float64:
-    """Linear map after which directions that tell components apart count, and noise is alike in all of them.
+    """Linear discriminant analysis with soft classes: whiten within components, weight axes by how well they separate.
 
-    In the space where the covariance within components is the identity, let r be the variance between components
-    along an axis; that axis is scaled by sqrt((r + f) / (1 + r + f)), the share of its variance that they explain, as a
-    standard deviation. The floor f keeps some of what tells no component apart from another, genres beside the first
-    among it.
+    Where the covariance within components is the identity, let r be the variance between components along an axis. The
+    axis is scaled by sqrt((r + f) / (1 + r + f)), the square root of the fraction of variance that components explain.
+    The floor f keeps some of the axes that do not separate components, such as a film's further genres.
 
     Args:
         points: Shape (n, d).
         memberships: Shape (n, k).
 
     Returns:
-        Shape (d, d); `points @ map` has its most telling axis first.
+        Shape (d, d); axes of `points @ map` are in descending order of separation.
 
-    Source: Fisher's discriminant with soft classes; the weights are those of the posterior mean of a probabilistic
-    linear discriminant analysis (Ioffe 2006), by their square root.
+    Source: Fisher's discriminant; the weights are the square roots of those in the posterior mean of probabilistic
+    linear discriminant analysis (Ioffe 2006).
     """
     centred = points - points.mean(axis=0)
     sizes = memberships.sum(axis=0) + 1e-9
     means = memberships.T @ centred / sizes[:, None]
     between = (sizes[:, None] * means).T @ means / len(points)
-    within = _shrunk(centred.T @ centred / len(points) - between, len(points))
-    chance = len(sizes) / len(points)  # what means of so few films show without any difference
+    within = _shrink(centred.T @ centred / len(points) - between, len(points))
+    chance = len(sizes) / len(points)  # expected ratio without any difference between components
     between -= chance * within
     values, axes = np.linalg.eigh(within)
     whiten = axes / np.sqrt(values)
-    ratios, turn = np.linalg.eigh(whiten.T @ between @ whiten)
+    ratios, rotation = np.linalg.eigh(whiten.T @ between @ whiten)
     ratios = np.maximum(ratios[::-1], 0.0) + _FLOOR + chance
-    return np.asarray(whiten @ turn[:, ::-1] * np.sqrt(ratios / (1 + ratios)))
+    return np.asarray(whiten @ rotation[:, ::-1] * np.sqrt(ratios / (1 + ratios)))
 
 
 def linear_scores(points: Float64, memberships: Float64) -> tuple[Float64, Float64]:
-    """Log posteriors of components for films whose genres nobody knows, up to a constant: linear in the point.
+    """Linear discriminant functions: log posteriors of components without knowledge of genres, up to a constant.
 
     Args:
         points: Shape (n, d).
@@ -165,108 +163,106 @@ def linear_scores(points: Float64, memberships: Float64) -> tuple[Float64, Float
         Weights (k, d) and biases (k,); `points @ weights.T + biases` ranks components.
     """
     sizes = memberships.sum(axis=0) + 1e-9
-    middle = points.mean(axis=0)
-    means = memberships.T @ (points - middle) / sizes[:, None]
-    total = (points - middle).T @ (points - middle)
-    within = _shrunk((total - (sizes[:, None] * means).T @ means) / len(points), len(points))
+    mean = points.mean(axis=0)
+    means = memberships.T @ (points - mean) / sizes[:, None]
+    total = (points - mean).T @ (points - mean)
+    within = _shrink((total - (sizes[:, None] * means).T @ means) / len(points), len(points))
     weights = cho_solve(cho_factor(within), means.T).T
-    biases = np.log(sizes / sizes.sum()) - 0.5 * (weights * means).sum(axis=1) - weights @ middle
+    biases = np.log(sizes / sizes.sum()) - 0.5 * (weights * means).sum(axis=1) - weights @ mean
     return weights, biases
 
 
 def _regression(points: Float64, genres: Bool) -> Float64:
-    """Ridge regression on genres, shape (g, d)."""
+    """Genre effects by ridge regression, shape (g, d)."""
     design = genres - genres.mean(axis=0)
     gram = design.T @ design + _RIDGE * np.eye(design.shape[1])
     return np.asarray(np.linalg.solve(gram, design.T @ points))
 
 
-def _gains(points: Float64, genres: Bool, genre_of: Int64, asked: Int64, seed: int) -> Float64:
-    """How much of the spread one more component of each genre asked about would explain, shape (a,).
+def _gains(points: Float64, genres: Bool, genre_of: Int64, candidates: Int64, seed: int) -> Float64:
+    """Decrease of the inertia by one more component in each candidate genre, shape (c,).
 
-    Films that are at home in another of their genres are left out of it; a mixture with the components so far says
-    which those are.
+    A film counts in the genre to whose components it mostly belongs, in a mixture with the components so far.
     """
-    found = fit_genre_mixture(points, genres, genre_of, seed=seed, steps=_LOOK, starts=1)
+    mixture = fit_genre_mixture(points, genres, genre_of, seed=seed, steps=_GAIN_STEPS, starts=1)
     centred = points - points.mean(axis=0)
-    rest = centred - genres @ _regression(centred, genres)
+    residuals = centred - genres @ _regression(centred, genres)
     gains = []
-    for genre in asked:
+    for genre in candidates:
         count = int((genre_of == genre).sum())
-        weights = found.memberships[:, genre_of == genre].sum(axis=1)
+        weights = mixture.memberships[:, genre_of == genre].sum(axis=1)
         films = np.flatnonzero(weights > 1 / 2)
         if len(films) <= count + 1:
             gains.append(0.0)
             continue
-        few, more = (
-            _clusters(rest[films], weights[films], c, max(2, count), seed).inertia_ for c in (count, count + 1)
+        before, after = (
+            _clusters(residuals[films], weights[films], c, max(2, count), seed).inertia_ for c in (count, count + 1)
         )
-        gains.append(float(few - more))
+        gains.append(float(before - after))
     return np.array(gains)
 
 
-def _start(rest: Float64, genres: Bool, genre_of: Int64, seed: int) -> Float64:
-    """Memberships by k-means within each genre; a film of several genres counts for a part in each."""
-    memberships = np.zeros((len(rest), len(genre_of)))
-    shares = 1 / np.maximum(genres.sum(axis=1), 1)
+def _start(residuals: Float64, genres: Bool, genre_of: Int64, seed: int) -> Float64:
+    """Memberships by k-means within each genre; a film of several genres counts as a fraction in each."""
+    memberships = np.zeros((len(residuals), len(genre_of)))
+    weights = 1 / np.maximum(genres.sum(axis=1), 1)
     for genre in np.unique(genre_of):
         columns = np.flatnonzero(genre_of == genre)
         films = np.flatnonzero(genres[:, genre])
         if len(columns) == 1 or len(films) <= len(columns):
             labels = np.arange(len(films)) % len(columns)
         else:
-            labels = _clusters(rest[films], shares[films], len(columns), max(2, len(columns) - 1), seed).labels_
-        memberships[films, columns[labels]] = shares[films]
+            labels = _clusters(residuals[films], weights[films], len(columns), max(2, len(columns) - 1), seed).labels_
+        memberships[films, columns[labels]] = weights[films]
     return memberships
 
 
-def _clusters(places: Float64, weights: Float64, count: int, n_axes: int, seed: int) -> KMeans:
-    """k-means along the main axes of some films.
+def _clusters(points: Float64, weights: Float64, k: int, n_axes: int, seed: int) -> KMeans:
+    """Weighted k-means in the first principal components.
 
-    Source: Kannan and Vempala 2009, Spectral Algorithms, on why the main axes hold the centres.
+    Source: Kannan and Vempala 2009, Spectral Algorithms.
     """
-    own = places - np.average(places, axis=0, weights=weights)
-    _, axes = np.linalg.eigh((own * weights[:, None]).T @ own)
-    main = own @ axes[:, ::-1][:, :n_axes]
-    return KMeans(count, n_init=3, random_state=seed).fit(main, sample_weight=weights)
+    centred = points - np.average(points, axis=0, weights=weights)
+    _, axes = np.linalg.eigh((centred * weights[:, None]).T @ centred)
+    projected = centred @ axes[:, ::-1][:, :n_axes]
+    return KMeans(k, n_init=3, random_state=seed).fit(projected, sample_weight=weights)
 
 
-def _shrunk(covariance: Float64, n: int) -> Float64:
-    """Half way towards a multiple of the identity, further where there are fewer films than dimensions.
+def _shrink(covariance: Float64, n: int) -> Float64:
+    """Shrink a covariance halfway to a multiple of the identity, further if there are fewer films than dimensions.
 
-    Noise alike in all directions is a strong guess, and what it costs in fit it more than gains in components that do
-    not follow the accidents of a few films.
+    The bias costs less than the components that would otherwise fit the noise of a few films.
     """
     d = len(covariance)
-    share = max(0.5, d / (d + n))
+    weight = max(0.5, d / (d + n))
     level = max(float(np.trace(covariance)) / d, 1e-9)
-    return np.asarray((1 - share) * covariance + share * level * np.eye(d))
+    return np.asarray((1 - weight) * covariance + weight * level * np.eye(d))
 
 
-def _logits(rest: Float64, offsets: Float64, covariance: Float64) -> Float64:
-    """Log densities of normal distributions at `offsets`, less what is alike for all of them, shape (n, k)."""
+def _logits(residuals: Float64, offsets: Float64, covariance: Float64) -> Float64:
+    """Log densities of normal distributions at `offsets` without their common term, shape (n, k)."""
     solved = cho_solve(cho_factor(covariance), offsets.T)  # (d, k)
-    return np.asarray(rest @ solved - 0.5 * np.einsum("kd,dk->k", offsets, solved))
+    return np.asarray(residuals @ solved - 0.5 * np.einsum("kd,dk->k", offsets, solved))
 
 
-def _length(rest: Float64, covariance: Float64) -> float:
-    """Half the mean squared length in the noise's own scale, and half its log determinant."""
+def _common_term(residuals: Float64, covariance: Float64) -> float:
+    """Half the mean squared Mahalanobis norm plus half the log determinant."""
     factor = cho_factor(covariance)
-    determinant = float(np.log(np.diag(factor[0])).sum())
-    moment = rest.T @ rest / len(rest)
-    return 0.5 * float(np.trace(cho_solve(factor, moment))) + determinant
+    log_determinant = float(np.log(np.diag(factor[0])).sum())
+    moment = residuals.T @ residuals / len(residuals)
+    return 0.5 * float(np.trace(cho_solve(factor, moment))) + log_determinant
 
 
 def _log_prior(sizes: Float64, genre_of: Int64) -> Float64:
-    """As the genre's share, divided evenly among its components, shape (k,)."""
+    """Log prior of each component: the genre's, divided evenly among its components, shape (k,)."""
     counts = np.bincount(genre_of)
-    share = np.bincount(genre_of, sizes) / np.maximum(counts, 1)
-    return np.asarray(np.log((share[genre_of] + 1) / (sizes.sum() + len(sizes))))
+    mean_size = np.bincount(genre_of, sizes) / np.maximum(counts, 1)
+    return np.asarray(np.log((mean_size[genre_of] + 1) / (sizes.sum() + len(sizes))))
 
 
 def _softmax(logits: Float64) -> tuple[Float64, float]:
-    """Rows as chances, and the mean log of their sums."""
+    """Softmax of each row, and the mean log-sum-exp."""
     top = logits.max(axis=1, keepdims=True)
-    chances = np.exp(logits - top)
-    sums = chances.sum(axis=1, keepdims=True)
-    return chances / sums, float((top + np.log(sums)).mean())
+    exponentials = np.exp(logits - top)
+    sums = exponentials.sum(axis=1, keepdims=True)
+    return exponentials / sums, float((top + np.log(sums)).mean())

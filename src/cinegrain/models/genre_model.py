@@ -1,4 +1,4 @@
-"""The coarse genre network: scene vectors of all experts to genre logits and to a trailer embedding."""
+"""The genre model: genre logits and a trailer embedding from the scene vectors of all experts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -26,13 +26,13 @@ _TYPICAL_FILMS = 1_000
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Everything needed to build the network again.
+    """What is needed to rebuild a genre model.
 
     Attributes:
         dimensions: Input length by expert name, in order.
-        modalities: Mode of each expert.
+        modalities: Modality of each expert.
         genres: Names of the outputs, in order.
-        settings: Shape of the network.
+        settings: Architecture.
     """
 
     dimensions: Mapping[str, int]
@@ -52,19 +52,14 @@ class ModelSpec:
 
 
 class GenreModel(nn.Module):
-    """Standardise, pool over scenes, fuse, classify; m networks side by side, whose logits are averaged.
+    """Ensemble of m networks: standardise, pool over scenes, fuse, classify; logits are averaged.
 
-    `encode` gives what the heads see: for each expert the vectors of all members, end to end. The trailer embedding is
-    their concatenation at unit length. A linear classifier on the pooled vectors has its share of the answer, not of
-    the embedding.
+    `encode` concatenates the members' vectors for each expert. The trailer embedding is that output, flattened and
+    scaled to unit length. A linear classifier on the pooled vectors contributes to the logits, not to the embedding.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
-        """Makes the layers.
-
-        Args:
-            spec: What to build; what is `auto` in its settings becomes what suits `_TYPICAL_FILMS`.
-        """
+        """Create the layers; `auto` settings are resolved for `_TYPICAL_FILMS` films."""
         super().__init__()
         shape = self.shape = for_films(spec.settings, _TYPICAL_FILMS)
         self.spec = replace(spec, settings=shape)
@@ -81,70 +76,66 @@ class GenreModel(nn.Module):
 
     @property
     def encoded_width(self) -> int:
-        """Length of an expert's part of `encode`'s output."""
+        """Length of an expert's vector in the output of `encode`."""
         return self.shape.hidden_dim * self.shape.ensemble_size
 
     def set_statistics(self, statistics: Mapping[str, tuple[Tensor, Tensor]]) -> None:
-        """Fixes the input scaling.
-
-        Args:
-            statistics: Mean and standard deviation by expert, each of shape (d_e,), from training trailers only.
-        """
+        """Set the input scaling from the training films' mean and standard deviation by expert, each (d_e,)."""
         for name, (mean, deviation) in statistics.items():
             self.get_buffer(f"mean_{name}").copy_(mean)
             self.get_buffer(f"scale_{name}").copy_(1 / deviation.clamp(min=1e-3))
 
-    def set_prior(self, shares: Tensor) -> None:
-        """Lets the network start from how frequent each genre is among the training films; shape (g,), within 0..1.
+    def set_prior(self, frequencies: Tensor) -> None:
+        """Initialise the bias from the genres' frequencies in the training films, shape (g,), 0..1.
 
         Source: Lin et al. 2017, Focal Loss for Dense Object Detection, section 4.1.
         """
         with torch.no_grad():
-            self.head.bias.copy_(torch.logit(shares, eps=1e-2))
+            self.head.bias.copy_(torch.logit(frequencies, eps=1e-2))
 
     def set_linear_weight(self, weight: float) -> None:
-        """Sets the linear classifier's weight in the prediction, above 0 and below 1."""
+        """Set the weight of the linear classifier in the logits, above 0 and below 1."""
         self.shape = replace(self.shape, linear_weight=weight)
         self.spec = replace(self.spec, settings=self.shape)
 
     def standardise(self, name: str, values: Tensor) -> Tensor:
-        """One expert's vectors (..., d_e) in the scale of the training films."""
+        """Standardise an expert's vectors (..., d_e) with the training films' statistics."""
         return (values - self.get_buffer(f"mean_{name}")).mul_(self.get_buffer(f"scale_{name}"))
 
     def pool(self, batch: SceneBatch) -> dict[str, Tensor]:
-        """Scaled scene means x_e by expert, shape (n, d_e); what stands for an absent expert is finite."""
+        """Standardised scene means by expert, shape (n, d_e); finite even where the expert is absent."""
         return {
             name: self.standardise(name, masked_mean(batch.vectors[name], batch.masks[name]))
             for name in self.spec.experts
         }
 
     def encode_pooled(self, pooled: Mapping[str, Tensor], present: Tensor) -> Tensor:
-        """`encode` from `pool`'s output and a mask of shape (n, e), columns in the order of the spec."""
+        """`encode` from the output of `pool` and a mask of shape (n, e), columns in the order of the spec."""
         return torch.cat([member(pooled, present) for member in self.members], dim=2)
 
     def encode(self, batch: SceneBatch) -> Tensor:
         """Vectors of all members, shape (n, e, encoded_width); zero where the expert is absent.
 
-        With gating and late fusion, each member's part has unit length where the expert is present.
+        With gating and late fusion each member's vector has unit length.
         """
         return self.encode_pooled(self.pool(batch), batch.present(self.spec.experts))
 
     def classify_members(self, encoded: Tensor) -> Tensor:
-        """Genre logits of every member, shape (m, n, g), from `encode`'s output."""
+        """Genre logits of every member, shape (m, n, g), from the output of `encode`."""
         parts = encoded.chunk(len(self.members), dim=2)
         readouts = [member.readout(part) for member, part in zip(self.members, parts, strict=True)]  # type: ignore[operator]
         logits: Tensor = self.head(torch.stack(readouts))
         return logits
 
     def classify(self, encoded: Tensor) -> Tensor:
-        """Genre logits of the gated networks alone, shape (n, g), from `encode`'s output: the members' mean."""
+        """Mean genre logits of the members without the linear classifier, shape (n, g), from the output of `encode`."""
         return self.classify_members(encoded).mean(dim=0)
 
-    def answers(self, pooled: Mapping[str, Tensor], present: Tensor) -> Tensor:
-        """Logits of every member, then of the linear classifier if there is one; training judges each on its own.
+    def separate_logits(self, pooled: Mapping[str, Tensor], present: Tensor) -> Tensor:
+        """Logits of every member, then of the linear classifier if there is one; each has its own training loss.
 
         Args:
-            pooled: `pool`'s output.
+            pooled: Output of `pool`.
             present: Shape (n, e), columns in the order of the spec.
 
         Returns:
@@ -156,11 +147,11 @@ class GenreModel(nn.Module):
         return torch.cat([members, (self.linear(pooled, present) + self.head.bias)[None]])
 
     def logits(self, pooled: Mapping[str, Tensor], present: Tensor) -> Tensor:
-        """Genre logits, shape (n, g): the members' mean, and the linear classifier with its share."""
-        answers = self.answers(pooled, present)
+        """Genre logits, shape (n, g): weighted mean of the members and the linear classifier."""
+        logits = self.separate_logits(pooled, present)
         weight = self.shape.linear_weight
-        members = answers[: len(self.members)].mean(dim=0)
-        return members if self.linear is None else (1 - weight) * members + weight * answers[-1]
+        members = logits[: len(self.members)].mean(dim=0)
+        return members if self.linear is None else (1 - weight) * members + weight * logits[-1]
 
     def forward(self, batch: SceneBatch) -> Tensor:
         """Genre logits, shape (n, g)."""

@@ -1,21 +1,21 @@
-"""Linear genre classifiers, one for each network that is trained side by side."""
+"""Linear genre classifiers of an ensemble."""
 
 import torch
 from torch import Tensor, nn
 
 
 class MemberHead(nn.Module):
-    """One weight matrix a member and one common bias, the genres' prior.
+    """A weight matrix per member and a shared bias.
 
     Attributes:
         weight: Shape (m, g, f).
         bias: Shape (g,).
     """
 
-    def __init__(self, members: int, n_features: int, n_genres: int) -> None:
+    def __init__(self, ensemble_size: int, n_features: int, n_genres: int) -> None:
         super().__init__()
         bound = n_features**-0.5
-        self.weight = nn.Parameter(torch.empty(members, n_genres, n_features).uniform_(-bound, bound))
+        self.weight = nn.Parameter(torch.empty(ensemble_size, n_genres, n_features).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.zeros(n_genres))
 
     def forward(self, readouts: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A linear genre classifier on all modes' pooled vectors, beside the gated networks."""
+"""Linear genre classifier on the pooled vectors of all experts."""
 
 from collections.abc import Mapping
 
@@ -7,16 +7,16 @@ from torch import Tensor, nn
 
 
 class LinearPath(nn.Module):
-    """Sum over the experts that are there of V_e x_e; an absent expert adds exactly nothing.
+    """Sum of V_e x_e over the present experts.
 
-    It starts at zero, and a ridge penalty draws it back there: with that it is logistic regression.
+    Initialised at zero and trained with a ridge penalty, it is logistic regression.
     """
 
     def __init__(self, dimensions: Mapping[str, int], n_genres: int) -> None:
-        """Makes the maps.
+        """Create the maps.
 
         Args:
-            dimensions: Length of the pooled vector by expert name; its order is the order of the mask's columns.
+            dimensions: Input length d_e by expert name, in the order of the mask's columns.
             n_genres: Number of logits.
         """
         super().__init__()
@@ -34,7 +34,7 @@ class LinearPath(nn.Module):
         return total
 
     def penalty(self) -> Tensor:
-        """Half the sum of squared weights, the mean over genres."""
+        """Half the sum of squared weights, mean over genres."""
         weights = list(self.parameters())
         squares: Tensor = torch.stack([w.square().sum() for w in weights]).sum()
         return squares / (2 * len(weights[0]))

@@ -1,4 +1,4 @@
-"""The shape of a network for a number of films: what `auto` in its settings becomes."""
+"""Architecture of the genre model by number of training films."""
 
 from dataclasses import dataclass
 
@@ -16,12 +16,12 @@ class ModelShape(ModelSettings):
 
 
 LINEAR_WEIGHT = 0.3
-"""The linear classifier's, while training and where no validation films choose it."""
+"""Weight of the linear classifier during training, and afterwards unless it is chosen on validation films."""
 
 
 @dataclass(frozen=True)
 class SizeDefaults:
-    """What suits up to `films` training films."""
+    """Defaults for up to `films` training films."""
 
     films: float
     hidden_dim: int
@@ -46,7 +46,7 @@ def size_defaults(n_films: int) -> SizeDefaults:
 
 
 def for_films(settings: ModelSettings, n_films: int) -> ModelShape:
-    """The settings with `auto` resolved for this number of training films."""
+    """Resolve `auto` for this number of training films."""
     usual = size_defaults(n_films)
     return ModelShape(
         fusion=settings.fusion,

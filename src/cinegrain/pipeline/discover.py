@@ -7,7 +7,6 @@ from functools import partial
 import numpy as np
 from safetensors.numpy import save
 
-from cinegrain.atlas.arrivals import read_arrivals
 from cinegrain.atlas.cards import (
     Atlas,
     Discovered,
@@ -20,16 +19,17 @@ from cinegrain.atlas.cards import (
 from cinegrain.atlas.edit_log import read_log
 from cinegrain.atlas.hierarchy import with_finer
 from cinegrain.atlas.identity import Carried, Known, carry_over
-from cinegrain.atlas.registry import read_known, write_known
+from cinegrain.atlas.known_ids import read_known, write_known
+from cinegrain.atlas.new_films import read_new_films
 from cinegrain.atlas.run_atlas import RunAtlas, join_atlas, write_table
 from cinegrain.atlas.trust import with_verdicts
 from cinegrain.config import Settings, keyed
 from cinegrain.discovery.choose_k import KChoice, choose_k
 from cinegrain.discovery.clusterers import make_clusterer
 from cinegrain.discovery.clustering import Clusterer, Clustering, unit_rows
+from cinegrain.discovery.confounders import Values
 from cinegrain.discovery.kmeans import kmeans_clusterer
-from cinegrain.discovery.layout import map_layout, turned_to
-from cinegrain.discovery.nuisance import Values
+from cinegrain.discovery.map_layout import map_layout, turned_to
 from cinegrain.discovery.side_by_side import side_by_side
 from cinegrain.discovery.stability import Repeats, repeat_search, stability, with_calibrated_membership
 from cinegrain.discovery.structure import GenreStructure, genre_structures, said_of, said_of_all
@@ -37,11 +37,11 @@ from cinegrain.errors import StoreError
 from cinegrain.models.genre_model import GenreModel
 from cinegrain.naming.trailer_words import term_counts, trailer_concepts
 from cinegrain.pipeline.answers.assign import place_again
+from cinegrain.pipeline.confounders import confounder_values
 from cinegrain.pipeline.expert_blocks import ExpertBlocks
 from cinegrain.pipeline.learning.measure import measure
 from cinegrain.pipeline.learning.rows import Found, trailer_rows
 from cinegrain.pipeline.learning.train import RunData
-from cinegrain.pipeline.nuisances import nuisance_variables
 from cinegrain.runs.artifacts import is_current, key_of, rows_written, write_bytes, write_json
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import OnStep, Watcher
@@ -82,12 +82,12 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
         carried = carry_over(searched.points, searched.clustering, data.trailer_ids, known)
         words = term_counts(data.trailers, concepts, settings.discover.text_columns)
         films = Films(encoded, tuple(data.trailer_ids), data.genres, data.labels, tuple(data.modes), words)
-        nuisances = nuisance_variables(
+        confounders = confounder_values(
             data.trailers,
             {record.trailer_id: record for record in dataset.trailers},
             settings.discover.nuisance_columns,
         )
-        atlas = _named(films, carried, searched, nuisances, settings.seed, on_step)
+        atlas = _named(films, carried, searched, confounders, settings.seed, on_step)
         spaces = searched.points, unit_rows(_encoded(coarse[0], data))
         layout, layout_before = side_by_side([partial(map_layout, points, seed=settings.seed) for points in spaces])
         on_step(3, 3, f"{len(data.trailers)} films placed")
@@ -105,8 +105,8 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
     write_json(run.metrics, metrics)
     names = [subgenre.name for subgenre in atlas.subgenres]
     write_known(run, known, carried, names, data.trailer_ids, tuned[1]["key"])
-    content = _discovered(key, atlas, searched, sorted(nuisances), data, settings.seed)
-    joined = join_atlas(run, content, rows, read_arrivals(run), log)
+    content = _discovered(key, atlas, searched, sorted(confounders), data, settings.seed)
+    joined = join_atlas(run, content, rows, read_new_films(run), log)
     write_table(joined)
     for line in _losses(known, joined):
         watcher.say(line)
@@ -154,7 +154,7 @@ def _search(encoded: Float64, data: RunData, settings: Settings, watcher: Watche
     cluster = make_clusterer(discovery.clusterer)
     with watcher.stage("Structure within genres") as on_step:
         structures = genre_structures(blocks, data.labels, data.genres, seed=seed, on_step=on_step)
-    with watcher.stage("How many sub-genres") as on_step:
+    with watcher.stage("Number of sub-genres") as on_step:
         quick, of_gap = make_clusterer(discovery.clusterer, _QUICK), kmeans_clusterer(_QUICK)
         choice = choose_k(encoded, data.labels, discovery, cluster=quick, quick=of_gap, seed=seed, on_step=on_step)
     with watcher.stage("Sub-genres") as on_step:
@@ -177,7 +177,7 @@ def _named(
     films: Films,
     carried: Carried,
     searched: _Searched,
-    nuisances: Mapping[str, Values],
+    confounders: Mapping[str, Values],
     seed: int,
     on_step: OnStep,
 ) -> Atlas:
@@ -185,7 +185,7 @@ def _named(
     trust = stability(carried.clustering.labels, searched.repeats)
     atlas = build_atlas(films, carried.clustering, ids=carried.ids, stability=trust)
     on_step(1, 3, f"{len(atlas.subgenres)} sub-genres named")
-    atlas = with_verdicts(atlas, films.labels, films.genres, searched.structures, nuisances, seed=seed)
+    atlas = with_verdicts(atlas, films.labels, films.genres, searched.structures, confounders, seed=seed)
     atlas = with_finer(atlas, films, searched.blocks, searched.cluster, seed=seed)
     on_step(2, 3, "verdicts given")
     return atlas

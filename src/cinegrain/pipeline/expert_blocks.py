@@ -3,7 +3,7 @@
 import numpy as np
 
 from cinegrain.discovery.clustering import unit_rows
-from cinegrain.training.data import TrailerArrays
+from cinegrain.training.arrays import TrailerArrays
 from cinegrain.types import Float64, Int64
 
 _MOST_FILMS = 5000

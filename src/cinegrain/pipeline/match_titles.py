@@ -26,16 +26,7 @@ _ARTICLES = frozenset(
     )
 )
 _ROMAN = {
-    "i": "1",
-    "ii": "2",
-    "iii": "3",
-    "iv": "4",
-    "v": "5",
-    "vi": "6",
-    "vii": "7",
-    "viii": "8",
-    "ix": "9",
-    "x": "10",
+    roman: str(i) for i, roman in enumerate(["i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x"], start=1)
 }
 _TRAILING_ARTICLE = re.compile(r"^(?P<rest>[^,]+), (?P<article>\w+|l')(?=$| *[(\[:])", re.IGNORECASE)
 _YEAR_AT_END = re.compile(r"\s*[(\[](\d{4})[)\]]\s*$")

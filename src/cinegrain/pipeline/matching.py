@@ -11,9 +11,9 @@ from cinegrain.media.files import text_path
 from cinegrain.media.remote import source
 from cinegrain.pipeline.find_files import BY_ITS_END, HOW, SURE, FileIndex, shown
 from cinegrain.pipeline.match_titles import DOUBTFUL_BELOW, film_of, match_titles, parts_in_order
-from cinegrain.places import is_address
 from cinegrain.readers.catalog.read import CatalogRow
 from cinegrain.types import Source
+from cinegrain.urls import is_address
 
 _MOST_HINTS, _MOST_NAMED = 20, 3
 PART_MARK: Final = "|"

@@ -51,7 +51,7 @@ def open_vectors(
         from cinegrain.readers.trailers12k import Trailers12kVectors
 
         return Trailers12kVectors(path, catalog, reading)
-    from cinegrain.readers.vectors import PlainVectors
+    from cinegrain.readers.plain_vectors import PlainVectors
 
     return PlainVectors(path, catalog, reading)
 

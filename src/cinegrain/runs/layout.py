@@ -94,7 +94,7 @@ class Run:
         return self.folder / "edits.jsonl"
 
     @property
-    def arrivals(self) -> Path:
+    def new_films(self) -> Path:
         """Films that were put into the atlas after discovery."""
         return self.folder / "arrivals.safetensors"
 

@@ -46,7 +46,7 @@ def search_scenes(library: Library, query: Query, watcher: Watcher, *, top_k: in
         raise ConfigError("Scenes have no genres of their own: name a mode, or words.")
     groups = Groups(library.dataset, experts=list(query.parts))
     best: list[Match] = []
-    with watcher.stage("Looking through all scenes") as on_step:
+    with watcher.stage("Searching scenes") as on_step:
         for done, group in enumerate(groups, start=1):
             best += _scenes_of(library, query, group, top_k)
             best = sorted(best, key=lambda match: -match.score)[:top_k]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cinegrain.atlas.arrivals import Arrival, read_arrivals
 from cinegrain.atlas.film_names import FilmNames
+from cinegrain.atlas.new_films import Arrival, read_new_films
 from cinegrain.config import Settings, load_settings
 from cinegrain.errors import StoreError
 from cinegrain.experts.registry import expert_names
@@ -19,7 +19,7 @@ from cinegrain.runs.progress import Watcher
 from cinegrain.search.criteria import GENRES
 from cinegrain.search.spaces import ExpertSpace
 from cinegrain.store.reader import EmbeddingDataset
-from cinegrain.training.data import TrailerArrays
+from cinegrain.training.arrays import TrailerArrays
 from cinegrain.types import Float32, Source, Trailer
 
 
@@ -122,7 +122,7 @@ def _later(
     run: Run, dataset: EmbeddingDataset, experts: Sequence[str], known: Collection[str]
 ) -> tuple[list[Trailer], list[Arrival]]:
     """Films that came after discovery and that all experts have seen, and all that is known of them."""
-    rows = [row for row in read_arrivals(run).rows if row.trailer_id not in known]
+    rows = [row for row in read_new_films(run).rows if row.trailer_id not in known]
     seen = set(dataset.seen_by(experts)["trailer_id"].to_pylist()) if rows else set()
     rows = [row for row in rows if row.trailer_id in seen]
     return [Trailer(row.trailer_id, source(row.path), row.title) for row in rows], rows

@@ -7,12 +7,12 @@ import numpy as np
 
 from cinegrain.atlas.run_atlas import open_atlas
 from cinegrain.errors import ConfigError, StoreError
-from cinegrain.pipeline.answers.new_films import film_workers, new_job
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
+from cinegrain.pipeline.answers.film_workers import film_workers, new_job
 from cinegrain.search.criteria import ALIKE, CRITERIA
 from cinegrain.search.library import Library
 from cinegrain.search.spaces import Part
 from cinegrain.search.word_search import FoundWords, find_words
+from cinegrain.store.schema import EmbeddedTrailer
 from cinegrain.types import Float32, Int64
 
 WORDS = "words"

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from cinegrain.errors import CinegrainError, ConfigError, StoreError
-from cinegrain.places import open_place, url_of, why
 from cinegrain.runs.artifacts import read_json, write_json
 from cinegrain.store.schema import INFO_FILE, SCHEMAS, table_path
 from cinegrain.types import JsonObject, Source, Url
+from cinegrain.urls import open_url, url_of, why
 
 _OF_LANCE = ("s3://", "gs://", "az://")
 
@@ -110,7 +110,7 @@ class Location:
             return sum(path.stat().st_size for path in self.place.rglob("*") if path.is_file())
         return sum(int(info["size"] or 0) for info in self._ask("find", "", detail=True).values())
 
-    def bury_stillborn(self) -> None:
+    def drop_empty_tables(self) -> None:
         """Takes away tables whose very first write was cut off: without any version, they cannot be opened.
 
         On an object store they are not found at all, and the next write takes their place.
@@ -130,7 +130,7 @@ class Location:
         """
         url = Url(f"{self.place}/{name}".rstrip("/"))
         try:
-            files, inside = open_place(url)
+            files, inside = open_url(url)
             files.invalidate_cache()
             return getattr(files, what)(inside, *args, **kwargs)
         except CinegrainError:

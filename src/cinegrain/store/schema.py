@@ -6,14 +6,14 @@ embeddings.lance   one row for each trailer, scene and expert
 dataset.json       format, expert cards with the key of what their vectors depend on, settings
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 
 from cinegrain.errors import StoreError
-from cinegrain.types import JsonObject, Source
+from cinegrain.types import JsonObject, SceneEmbedding, Source
 
 FORMAT = 2
 """2: sound without its pauses, pictures without bars, combs and flat HDR. 1 is read as it is, and extracted again."""
@@ -97,6 +97,26 @@ class SceneRow:
     start_s: float
     end_s: float
     thumbnail: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedTrailer:
+    """Everything the dataset keeps of one trailer.
+
+    Attributes:
+        record: Its own row.
+        scenes: Its scenes in order.
+        embeddings: For each expert one embedding a scene; None where the expert had nothing to go by.
+    """
+
+    record: TrailerRecord
+    scenes: Sequence[SceneRow]
+    embeddings: Mapping[str, Sequence[SceneEmbedding | None]]
+
+    @property
+    def trailer_id(self) -> str:
+        """Of its record."""
+        return self.record.trailer_id
 
 
 def most_telling(scenes: Iterable[SceneRow]) -> bytes | None:

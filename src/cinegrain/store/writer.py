@@ -18,6 +18,7 @@ from cinegrain.store.schema import (
     SCENES,
     SCHEMAS,
     TRAILERS,
+    EmbeddedTrailer,
     SceneRow,
     TrailerRecord,
     check_format,
@@ -26,7 +27,8 @@ from cinegrain.store.schema import (
 from cinegrain.types import JsonObject, SceneEmbedding, Source
 
 log = logging.getLogger(__name__)
-_COMPACT_EVERY = 200
+_COMPACT_EVERY = 200  # writes
+_COPIED_AT_ONCE = 100
 
 
 class DatasetWriter:
@@ -67,7 +69,7 @@ class DatasetWriter:
         if self._location.has_info():
             found = self._location.read_info()
             check_format(found, folder)
-        self._location.bury_stillborn()
+        self._location.drop_empty_tables()
         self._records = {record.trailer_id: record for record in read_trailers(folder)}
         self._sweep()
         had = {card["name"]: card for card in found["experts"]}
@@ -90,23 +92,42 @@ class DatasetWriter:
         scenes: Sequence[SceneRow],
         embeddings: Mapping[str, Sequence[SceneEmbedding | None]],
     ) -> None:
-        """Adds one trailer; when this returns it is on disk.
+        """Adds one trailer, as `append_many` does."""
+        self.append_many([EmbeddedTrailer(record, scenes, embeddings)])
 
-        Args:
-            record: The trailer; its id must be new.
-            scenes: Its scenes in order.
-            embeddings: For each expert one embedding a scene; None where the expert had nothing to go by.
+    def append_many(self, trailers: Sequence[EmbeddedTrailer]) -> None:
+        """Adds new trailers; when this returns they are on disk, and a kill in between leaves none of them.
 
         Raises:
-            StoreError: If the id is taken, a vector is not finite, or the disk is full.
+            StoreError: If an id is taken, a vector is not finite, or the disk is full.
         """
-        if record.trailer_id in self._records:
-            raise StoreError(f"Trailer {record.trailer_id!r} is in the dataset already; ids must be unique.")
-        rows = embedding_rows(record.trailer_id, scenes, embeddings)
-        self._write(SCENES, [{"trailer_id": record.trailer_id, **asdict(scene)} for scene in scenes])
-        self._write(EMBEDDINGS, rows)
-        self._write(TRAILERS, [asdict(record)])
-        self._count(record)
+        self._check_new([trailer.trailer_id for trailer in trailers])
+        embeddings = [row for t in trailers for row in embedding_rows(t.trailer_id, t.scenes, t.embeddings)]
+        self._write(SCENES, [{"trailer_id": t.trailer_id, **asdict(s)} for t in trailers for s in t.scenes])
+        self._write(EMBEDDINGS, embeddings)
+        self._write(TRAILERS, [asdict(trailer.record) for trailer in trailers])
+        self._count([trailer.record for trailer in trailers])
+
+    def copy(self, folder: Source, trailer_ids: Sequence[str]) -> None:
+        """Copies whole trailers from another dataset as they are.
+
+        Args:
+            folder: The other dataset.
+            trailer_ids: Which; none of them may be here already.
+
+        Raises:
+            StoreError: If one is here already, or the disk is full.
+        """
+        self._check_new(trailer_ids)
+        other = Location(folder)
+        records = {record.trailer_id: record for record in read_trailers(folder)}
+        for start in range(0, len(trailer_ids), _COPIED_AT_ONCE):
+            ids = trailer_ids[start : start + _COPIED_AT_ONCE]
+            for table in (SCENES, EMBEDDINGS, TRAILERS):  # the trailers' own rows last: they mark the others as whole
+                if other.has_table(table):
+                    rows = lance.dataset(other.table(table)).to_table(filter=f"trailer_id IN ({quoted(ids)})")
+                    self._append(table, rows)
+            self._records.update({trailer_id: records[trailer_id] for trailer_id in ids})
 
     def extend(
         self,
@@ -134,7 +155,7 @@ class DatasetWriter:
         self._write(EMBEDDINGS, embedding_rows(trailer_id, scenes, embeddings))
         grown = replace(record, experts=(*record.experts, *embeddings))
         self._replace([grown])
-        self._count(grown)
+        self._count([grown])
 
     def remove(self, trailer_ids: Sequence[str]) -> None:
         """Takes trailers out, for example because their files have changed."""
@@ -158,8 +179,13 @@ class DatasetWriter:
                 except StoreError as error:  # for want of space; what is written is whole without it
                     log.warning("%s could not be made smaller: %s", self._location.table(table), error)
 
-    def _count(self, record: TrailerRecord) -> None:
-        self._records[record.trailer_id] = record
+    def _check_new(self, trailer_ids: Sequence[str]) -> None:
+        taken = sorted({i for i in trailer_ids if i in self._records or trailer_ids.count(i) > 1})
+        if taken:
+            raise StoreError(f"Trailers {', '.join(taken[:3])} are in the dataset already; ids must be unique.")
+
+    def _count(self, records: Sequence[TrailerRecord]) -> None:
+        self._records.update({record.trailer_id: record for record in records})
         self._since_compaction += 1
         if self._since_compaction >= _COMPACT_EVERY:
             self.compact()

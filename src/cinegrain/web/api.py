@@ -25,9 +25,9 @@ from cinegrain.search.find import search_films
 from cinegrain.search.query import Like, LikeSubgenre, make_query
 from cinegrain.types import JsonObject
 from cinegrain.web import views
-from cinegrain.web.ear import STEP_S, Ear
 from cinegrain.web.explorer import Explorer
 from cinegrain.web.guard import REPORT_POLICY
+from cinegrain.web.loudness_worker import STEP_S, LoudnessWorker
 from cinegrain.web.points import MOST_POINTS, Filter, points
 from cinegrain.web.replies import (
     Comparison,
@@ -45,7 +45,7 @@ from cinegrain.web.replies import (
     SubGenreView,
     UploadView,
 )
-from cinegrain.web.schema import EditRequest, Message, SearchRequest
+from cinegrain.web.requests import EditRequest, Message, SearchRequest
 from cinegrain.web.uploads import Uploads
 
 _Text = Annotated[str, Query(max_length=500)]
@@ -57,7 +57,7 @@ _SAID: dict[int | str, dict[str, Any]] = {
 }
 
 
-def make_api(explorer: Explorer, uploads: Uploads, ear: Ear) -> APIRouter:
+def make_api(explorer: Explorer, uploads: Uploads, ear: LoudnessWorker) -> APIRouter:
     """The routes of one run."""
     api = APIRouter(prefix="/api/v1", responses=_SAID)
     _add_run(api, explorer)
@@ -138,7 +138,7 @@ def _add_run(api: APIRouter, explorer: Explorer) -> None:
         return _reply(Edited(explorer.state().atlas.version, entries))
 
 
-def _add_films(api: APIRouter, explorer: Explorer, ear: Ear) -> None:
+def _add_films(api: APIRouter, explorer: Explorer, ear: LoudnessWorker) -> None:
     @api.get("/film", response_model=FilmView)
     def film(request: Request, id: _Film) -> Response:  # noqa: A002 (the parameter's public name)
         """A film: genres with reasons, sub-genre and runner-up, words, and the films most like it."""

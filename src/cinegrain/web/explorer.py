@@ -8,9 +8,9 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cinegrain.atlas.arrivals import NO_ARRIVALS, Arrivals, read_arrivals
 from cinegrain.atlas.cards import Card, Discovered
 from cinegrain.atlas.edit_log import read_log
+from cinegrain.atlas.new_films import NO_NEW_FILMS, NewFilms, read_new_films
 from cinegrain.atlas.run_atlas import RunAtlas, join_atlas
 from cinegrain.errors import NotFoundError
 from cinegrain.media.files import text_path
@@ -23,7 +23,7 @@ from cinegrain.search.library import Library, open_library
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.schema import SceneRow, TrailerRecord
 from cinegrain.types import Trailer
-from cinegrain.web.columns import Columns, make_columns, text_columns, with_edits
+from cinegrain.web.film_columns import Columns, make_columns, text_columns, with_edits
 
 if TYPE_CHECKING:
     from cinegrain.search.library import Library
@@ -97,7 +97,7 @@ class Explorer:
         self.run = run
         self._lock = threading.RLock()
         self._found: tuple[Discovered, list[Film]] | None = None
-        self._arrivals: Arrivals = NO_ARRIVALS
+        self._new_films: NewFilms = NO_NEW_FILMS
         self._stamps: tuple[_Stamp, ...] = ()
         self._state: State | None = None
         self._made: dict[str, tuple[object, Any]] = {}
@@ -112,15 +112,15 @@ class Explorer:
         Raises:
             StoreError: If something is damaged.
         """
-        stamps = tuple(map(_stamp, (self.run.atlas, self.run.arrivals, self.run.edits)))
+        stamps = tuple(map(_stamp, (self.run.atlas, self.run.new_films, self.run.edits)))
         with self._lock:
             if self._state is None or stamps != self._stamps:
                 if self._found is None or stamps[0] != self._stamps[0]:
                     self._found = read_as(self.run.atlas, Discovered), read_as(self.run.trailers, list[Film])
-                    self._arrivals = read_arrivals(self.run)
+                    self._new_films = read_new_films(self.run)
                 elif stamps[1] != self._stamps[1]:
-                    self._arrivals = read_arrivals(self.run)
-                atlas = join_atlas(self.run, *self._found, self._arrivals, read_log(self.run.edits))
+                    self._new_films = read_new_films(self.run)
+                atlas = join_atlas(self.run, *self._found, self._new_films, read_log(self.run.edits))
                 state = State(atlas, "-".join(f"{part:x}" for stamp in stamps for part in stamp))
                 _ = atlas.rows, state.row, state.card  # computed here, under the lock, and not in each thread
                 self._state, self._stamps = state, stamps
@@ -195,7 +195,7 @@ class Explorer:
         return made
 
     def _films_stamp(self) -> object:
-        return _stamp(self.run.arrivals), _stamp(self.run.atlas)
+        return _stamp(self.run.new_films), _stamp(self.run.atlas)
 
     def _kept(self, what: str, stamp: object, make: Callable[[], T]) -> T:
         """What was made for the same stamp, or made now."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cinegrain.types import Float64, Int64
-from cinegrain.web.columns import MOST_VALUES, Columns, text_of
 from cinegrain.web.explorer import Explorer, State
+from cinegrain.web.film_columns import MOST_VALUES, Columns, text_of
 from cinegrain.web.replies import Points, Values
 
 MOST_POINTS = 50_000

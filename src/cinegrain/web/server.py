@@ -29,9 +29,9 @@ from cinegrain.errors import (
 )
 from cinegrain.runs.layout import Run
 from cinegrain.web.api import make_api
-from cinegrain.web.ear import Ear
 from cinegrain.web.explorer import Explorer
 from cinegrain.web.guard import Guard
+from cinegrain.web.loudness_worker import LoudnessWorker
 from cinegrain.web.uploads import Limits, RefusedError, Uploads
 
 STATIC = Path(__file__).parent / "static"
@@ -63,7 +63,7 @@ def make_app(run: Run, *, token: str = "", limits: Limits | None = None, hosts: 
     if not (STATIC / "index.html").is_file():
         raise ConfigError("The explorer's pages are not built. In a checkout: `make ui`, which needs Node.js.")
     explorer = Explorer(run)
-    uploads, ear = Uploads(run, limits or Limits(), explorer.videos()), Ear()
+    uploads, ear = Uploads(run, limits or Limits(), explorer.videos()), LoudnessWorker()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

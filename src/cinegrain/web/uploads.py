@@ -346,7 +346,7 @@ class Uploads:
         """The process that answers: the one that answered last, unless it is gone."""
         if self._looking is None or self._looking.poll() is not None:
             self._end_process()
-            args = [sys.executable, "-m", "cinegrain.web.look", str(self._run.folder), str(os.getpid())]
+            args = [sys.executable, "-m", "cinegrain.web.film_worker", str(self._run.folder), str(os.getpid())]
             self._looking = subprocess.Popen(
                 args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             )

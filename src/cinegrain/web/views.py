@@ -21,8 +21,8 @@ from cinegrain.runs import artifacts
 from cinegrain.runs.layout import Run
 from cinegrain.store.schema import SceneRow, most_telling
 from cinegrain.types import Concept, JsonObject
-from cinegrain.web.columns import sureness
 from cinegrain.web.explorer import Explorer, State
+from cinegrain.web.film_columns import sureness
 from cinegrain.web.replies import (
     AblationView,
     CommonWord,

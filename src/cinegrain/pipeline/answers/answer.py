@@ -15,18 +15,18 @@ from cinegrain.explain.neighbours import expert_contributions
 from cinegrain.media.files import plain_text
 from cinegrain.media.remote import source, source_name, source_text
 from cinegrain.naming.trailer_words import best_words, word_strengths
-from cinegrain.pipeline.answers.new_films import film_workers, new_job
+from cinegrain.pipeline.answers.film_workers import film_workers, new_job
 from cinegrain.pipeline.answers.similar import similar_films
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
 from cinegrain.pipeline.learning.rows import N_WORDS, calibrated_influence
 from cinegrain.pipeline.learning.sure import FAMILIARITY_FILE, make_prediction
 from cinegrain.results import NearSubGenre, Neighbour, Prediction, SubGenreAnswer, by_modality, genre_answers
 from cinegrain.runs.artifacts import key_of
 from cinegrain.runs.layout import Run
 from cinegrain.store.reader import EmbeddingDataset
+from cinegrain.store.schema import EmbeddedTrailer
+from cinegrain.training.arrays import ExpertArray, TrailerArrays
 from cinegrain.training.calibrate import Calibration
 from cinegrain.training.checkpoint import load_model
-from cinegrain.training.data import ExpertArray, TrailerArrays
 from cinegrain.training.infer import encode_all, predict_genres
 from cinegrain.types import Concept, Float64, Source
 

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from cinegrain.atlas.arrivals import Arrival, Arrivals, Limit, read_arrivals, write_arrivals
 from cinegrain.atlas.edit_log import locked, now
-from cinegrain.atlas.newcomers import place
+from cinegrain.atlas.new_films import Arrival, Limit, NewFilms, read_new_films, write_new_films
+from cinegrain.atlas.placement import place
 from cinegrain.atlas.run_atlas import open_atlas, write_table
 from cinegrain.discovery.clustering import unit_rows
 from cinegrain.media.files import plain_text
 from cinegrain.media.remote import source, source_name, source_text
 from cinegrain.pipeline.answers.answer import Answers, ReadFilm
-from cinegrain.pipeline.answers.new_films import film_workers
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
+from cinegrain.pipeline.answers.film_workers import film_workers
+from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import Failed
 from cinegrain.pipeline.extraction.sources import stamp_of
 from cinegrain.pipeline.extraction.workers import WorkerPool
@@ -24,8 +24,9 @@ from cinegrain.results import Failure, NearFilm, NearSubGenre
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Watcher
 from cinegrain.store.reader import EmbeddingDataset
+from cinegrain.store.schema import EmbeddedTrailer
 from cinegrain.store.writer import DatasetWriter
-from cinegrain.training.data import ExpertArray, TrailerArrays
+from cinegrain.training.arrays import ExpertArray, TrailerArrays
 from cinegrain.training.infer import encode_all
 from cinegrain.types import Float32, Source
 
@@ -67,7 +68,7 @@ def assign(run: Run, places: Sequence[Source], watcher: Watcher) -> Assigned:
         StoreError: If the run is not finished, or cannot be written.
     """
     with locked(run.folder, _LOCK):
-        if read_arrivals(run).rows and open_atlas(run).left_out:
+        if read_new_films(run).rows and open_atlas(run).left_out:
             place_again(run, watcher)
         answers = Answers(run)
         desk = _Desk(answers)
@@ -88,7 +89,7 @@ def _take_all(
 ) -> None:
     """Reads films and takes each in; notes those that are there under another name, and those that failed."""
     n_known = len(there)
-    with watcher.stage("Looking and listening") as on_step, desk.workers(len(jobs)) as workers:
+    with watcher.stage("Embedding films") as on_step, desk.workers(len(jobs)) as workers:
         for done, outcome in enumerate(workers.each(jobs), start=1 + n_known):
             if isinstance(outcome, Failed):
                 failed.append(Failure(source_text(outcome.job.path), outcome.reason))
@@ -105,7 +106,7 @@ def place_again(run: Run, watcher: Watcher) -> None:
     Raises:
         StoreError: If the run is not finished, or cannot be written.
     """
-    old = read_arrivals(run)
+    old = read_new_films(run)
     if not old.rows:
         return
     answers = Answers(run)
@@ -113,7 +114,7 @@ def place_again(run: Run, watcher: Watcher) -> None:
     old = old.without([row.trailer_id for row in old.rows if row.trailer_id in known])
     films = _stored_films(answers, old.rows)
     if not films:
-        run.arrivals.unlink()
+        run.new_films.unlink()
         write_table(answers.atlas)
         return
     rows = []
@@ -122,7 +123,7 @@ def place_again(run: Run, watcher: Watcher) -> None:
         if not film.encoded.any():
             watcher.say(f"{film.name} has no vectors of the experts that this run asks for; it fits nowhere for now")
     with locked(run.folder):
-        write_arrivals(run, Arrivals(tuple(rows), _stack(films), answers.atlas.found.key))
+        write_new_films(run, NewFilms(tuple(rows), _stack(films), answers.atlas.found.key))
     write_table(open_atlas(run))
 
 
@@ -206,7 +207,7 @@ def _open_writer(run: Run, dataset: EmbeddingDataset) -> DatasetWriter:
 def _row(answers: Answers, film: ReadFilm, path: str, at: str) -> Arrival:
     """All that is known of a film, and where it fits."""
     joined = answers.atlas
-    answer = answers.predict(film, top_k=_N_NEAR + len(joined.arrivals.rows))
+    answer = answers.predict(film, top_k=_N_NEAR + len(joined.new_films.rows))
     point = unit_rows(film.encoded[None])
     placed = place(point, joined.fit)
     k = int(placed.nearest[0])
@@ -284,7 +285,7 @@ def _keep(run: Run, answers: Answers, rows: Sequence[Arrival], films: Sequence[R
         return
     key = answers.atlas.found.key
     with locked(run.folder):
-        old = read_arrivals(run)
+        old = read_new_films(run)
         encoded = np.concatenate([old.encoded, _stack(films)]) if old.rows else _stack(films)
-        write_arrivals(run, Arrivals((*old.rows, *rows), encoded, key))
+        write_new_films(run, NewFilms((*old.rows, *rows), encoded, key))
     write_table(open_atlas(run))

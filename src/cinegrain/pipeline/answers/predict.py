@@ -12,13 +12,13 @@ from cinegrain.errors import CinegrainError, ConfigError, NotFoundError, StoreEr
 from cinegrain.media.files import find_videos, plain_text
 from cinegrain.media.remote import source_text
 from cinegrain.pipeline.answers.answer_file import AnswerFile
-from cinegrain.pipeline.answers.new_films import film_workers, new_job
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
+from cinegrain.pipeline.answers.film_workers import film_workers, new_job
 from cinegrain.pipeline.extraction.jobs import Failed
 from cinegrain.pipeline.extraction.sources import stamp_of
 from cinegrain.pipeline.extraction.workers import WorkerPool
 from cinegrain.results import Failure, Prediction
 from cinegrain.runs.layout import Run
+from cinegrain.store.schema import EmbeddedTrailer
 from cinegrain.types import Source
 
 Answer: TypeAlias = Callable[[EmbeddedTrailer], Prediction]

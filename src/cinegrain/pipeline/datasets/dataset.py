@@ -14,10 +14,10 @@ from cinegrain.runs.artifacts import RUN_FILE, write_text
 from cinegrain.runs.catalog import Matched, load_matched, save_matched
 from cinegrain.runs.layout import Run
 from cinegrain.store.location import Location
-from cinegrain.store.merge import CopyingWriter
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.schema import INFO_FILE, is_outdated
 from cinegrain.store.verify import Verified, verify
+from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import JsonObject, Source, Trailer
 
 CARD_FILE = "README.md"
@@ -184,7 +184,7 @@ def merge_datasets(first: Opened, second: Opened, out: Path) -> Merged:
     run = Run.open(out, create=True)
     cards = first.dataset.cards
     keys = {card["name"]: card["key"] for card in cards}
-    writer = CopyingWriter(run.dataset, cards=cards, settings=first.dataset.info["settings"], keys=keys)
+    writer = DatasetWriter(run.dataset, cards=cards, settings=first.dataset.info["settings"], keys=keys)
     ids = {record.trailer_id for record in first.dataset.trailers}
     others = [record.trailer_id for record in second.dataset.trailers]
     writer.copy(first.folder, sorted(ids))

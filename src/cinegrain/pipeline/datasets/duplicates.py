@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from cinegrain.errors import ConfigError, StoreError
-from cinegrain.media.reader import TrailerReader
-from cinegrain.media.remote import on_this_machine, source
+from cinegrain.media.remote import local_copy, source
+from cinegrain.media.trailer_reader import TrailerReader
 from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import OnProgress, Read
 from cinegrain.pipeline.extraction.workers import calling_pool
@@ -181,7 +181,7 @@ def _hear(paths: Mapping[str, str], watcher: Watcher) -> dict[str, Float64 | Non
 def _envelope_of(job: Job, on_progress: OnProgress) -> Float64 | None:
     """Loudness over time of a film; None if it has no sound."""
     limit_bytes, limit_s = ExtractSettings().download_limit_bytes, MediaSettings().time_limit_s
-    with on_this_machine(job.path, limit_bytes=limit_bytes, limit_s=limit_s, on_progress=on_progress) as path:
+    with local_copy(job.path, limit_bytes=limit_bytes, limit_s=limit_s, on_progress=on_progress) as path:
         return _heard(path)
 
 

@@ -15,19 +15,19 @@ from cinegrain.explain.familiarity import Familiarity
 from cinegrain.explain.shapley import MAX_PLAYERS, coalition_masks, shapley_values
 from cinegrain.media.files import file_sha256, plain_text
 from cinegrain.media.remote import source, source_name, source_text
-from cinegrain.pipeline.answers.new_films import new_job
+from cinegrain.pipeline.answers.film_workers import new_job
 from cinegrain.pipeline.answers.predict import Predictor
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer
 from cinegrain.pipeline.extraction.jobs import WorkerSetup
 from cinegrain.pipeline.extraction.workers import WorkerPool, embedding_pool
 from cinegrain.pipeline.learning.sure import FAMILIARITY_FILE, make_prediction
-from cinegrain.places import cache_folder
 from cinegrain.results import Prediction, genre_answers
 from cinegrain.runs.artifacts import key_of, read_json
 from cinegrain.runs.layout import EXPORT_FILE
 from cinegrain.settings import ExtractSettings, MediaSettings, current_section
+from cinegrain.store.schema import EmbeddedTrailer
 from cinegrain.training.calibrate import Calibration
 from cinegrain.types import Bool, Float32, Float64, JsonObject, Source
+from cinegrain.urls import cache_folder
 
 EXPORT_FORMAT = 2
 GRAPH_FILE = "model.onnx"

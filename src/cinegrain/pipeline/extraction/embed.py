@@ -20,11 +20,11 @@ from cinegrain.media.cuts import CutFinder
 from cinegrain.media.facts import MediaFacts
 from cinegrain.media.files import check_regular_file, files_sha256, joined_stamp
 from cinegrain.media.film import FilmReader
-from cinegrain.media.reader import TrailerReader
-from cinegrain.media.remote import on_this_machine, source_stamp, source_text
+from cinegrain.media.remote import local_copy, source_stamp, source_text
+from cinegrain.media.trailer_reader import TrailerReader
 from cinegrain.pipeline.extraction.plain_measures import PlainMeasures
 from cinegrain.settings import CUTS_BY_CHANGE, MediaSettings
-from cinegrain.store.schema import SceneRow, TrailerRecord
+from cinegrain.store.schema import EmbeddedTrailer, SceneRow, TrailerRecord
 from cinegrain.types import Scene, SceneEmbedding, Source, UInt8
 
 DOWNLOAD_LIMIT_BYTES = 20 * 10**9
@@ -46,20 +46,6 @@ class Job:
     def files(self) -> tuple[Source, ...]:
         """All of its files."""
         return (self.path, *self.parts)
-
-
-@dataclass(frozen=True, eq=False)
-class EmbeddedTrailer:
-    """Everything the dataset keeps of one trailer."""
-
-    record: TrailerRecord
-    scenes: tuple[SceneRow, ...]
-    embeddings: dict[str, list[SceneEmbedding | None]]
-
-    @property
-    def trailer_id(self) -> str:
-        """Of its job."""
-        return self.record.trailer_id
 
 
 @dataclass(frozen=True)
@@ -102,7 +88,7 @@ class Embedder:
             stamps = [source_stamp(place) for place in job.files]
             files = [
                 copies.enter_context(
-                    on_this_machine(
+                    local_copy(
                         place,
                         limit_bytes=self.download_limit_bytes,
                         limit_s=settings.time_limit_s,

@@ -1,6 +1,5 @@
 """The extraction stage: every trailer of the catalogue into the embedding dataset."""
 
-import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,24 +13,24 @@ from cinegrain.experts.runtime import Runtime, quantised_for
 from cinegrain.experts.weights import WeightFile, fetch
 from cinegrain.extras import require
 from cinegrain.media.remote import source_text
-from cinegrain.pipeline.catalog import match_catalog
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job, cut_weights, load_cut_finder
-from cinegrain.pipeline.extraction.jobs import Engine, Failed, Outcome, WorkerSetup
+from cinegrain.pipeline.extraction.embed import Job, cut_weights, load_cut_finder
+from cinegrain.pipeline.extraction.jobs import Failed, Outcome, WorkerSetup
 from cinegrain.pipeline.extraction.ray_engine import embed_on_ray
 from cinegrain.pipeline.extraction.sources import is_unchanged, stamp_of
 from cinegrain.pipeline.extraction.workers import embedding_pool
+from cinegrain.pipeline.match_catalog import match_catalog
 from cinegrain.pipeline.reading import keep_reading, or_kept
-from cinegrain.places import cache_folder
 from cinegrain.readers.catalog.columns import AS_FOUND, Reading
 from cinegrain.runs.artifacts import check_run_folder, key_of, read_csv, write_csv
 from cinegrain.runs.catalog import Matched, save_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Watcher
-from cinegrain.settings import ExtractSettings, chosen
+from cinegrain.settings import chosen
 from cinegrain.store.location import Location, dataset_url
 from cinegrain.store.schema import is_outdated
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import Source, Trailer
+from cinegrain.urls import cache_folder
 
 # Settings that only experts with one kind of need depend on, by how their names begin.
 _OWN_SETTINGS = {"frames": ("frame_",), "flow": ("flow_",), "sound": ("silence_", "audio_"), "clips": ("clip_",)}
@@ -168,7 +167,7 @@ def extract(
     if jobs:
         load_networks(sorted({name for names in work for name in names}), cache_folder(), runtime)  # builds graphs once
         load_cut_finder(settings.media, cache_folder(), runtime)
-        with watcher.stage("Looking and listening") as on_step:
+        with watcher.stage("Embedding films") as on_step:
             started = time.monotonic()
             for done, outcome in enumerate(_embed_groups(work, settings), start=1):
                 name = outcome.trailer_id
@@ -220,28 +219,16 @@ def vectors_key(card: ExpertCard, settings: Settings) -> str:
     return key_of(*parts)
 
 
-def _embed_groups(
-    work: Mapping[tuple[str, ...], Sequence[Job]], settings: Settings
-) -> Iterator[EmbeddedTrailer | Failed]:
-    """Group by group, so that only the networks that are missing run."""
-    engine = _engine(settings.extract)
+def _embed_groups(work: Mapping[tuple[str, ...], Sequence[Job]], settings: Settings) -> Iterator[Outcome]:
+    """Group by group, so that only the networks that are missing run: on a Ray cluster if the settings name one."""
+    asked = settings.extract
     for experts, jobs in work.items():
-        limit = settings.extract.download_limit_bytes
-        yield from engine(
-            jobs, WorkerSetup(experts, settings.media, cache_folder(), Runtime.of(settings.extract), limit)
-        )
-
-
-def _engine(settings: ExtractSettings) -> Engine:
-    """A Ray cluster if the settings name one, else processes on this machine."""
-    if settings.ray:
-        return functools.partial(embed_on_ray, address=settings.ray, at_once=chosen(settings.workers, 0))
-
-    def local(jobs: Sequence[Job], setup: WorkerSetup) -> Iterator[Outcome]:
-        with embedding_pool(setup, workers=min(settings.n_workers, len(jobs))) as pool:
-            yield from pool.each(jobs)
-
-    return local
+        setup = WorkerSetup(experts, settings.media, cache_folder(), Runtime.of(asked), asked.download_limit_bytes)
+        if asked.ray:
+            yield from embed_on_ray(jobs, setup, address=asked.ray, at_once=chosen(asked.workers, 0))
+        else:
+            with embedding_pool(setup, workers=min(asked.n_workers, len(jobs))) as pool:
+                yield from pool.each(jobs)
 
 
 def install_weights(experts: Sequence[str], watcher: Watcher, *, also: Sequence[WeightFile] = ()) -> list[Path]:

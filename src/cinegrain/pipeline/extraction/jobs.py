@@ -13,8 +13,9 @@ from cinegrain.errors import CinegrainError
 from cinegrain.experts.registry import load_networks
 from cinegrain.experts.runtime import Runtime
 from cinegrain.media.files import plain_text
-from cinegrain.pipeline.extraction.embed import DOWNLOAD_LIMIT_BYTES, EmbeddedTrailer, Embedder, Job, load_cut_finder
+from cinegrain.pipeline.extraction.embed import DOWNLOAD_LIMIT_BYTES, Embedder, Job, load_cut_finder
 from cinegrain.settings import MediaSettings
+from cinegrain.store.schema import EmbeddedTrailer
 
 log = logging.getLogger(__name__)
 _MEMORY_SHARE = 0.8
@@ -89,18 +90,6 @@ class Lost:
     def reason(self, how_often: str) -> str:
         """In plain words."""
         return f"{self.what} {how_often} ({self.details})"
-
-
-class Engine(Protocol):
-    """Where trailers are embedded: every job gives exactly one outcome, in any order, as it comes."""
-
-    def __call__(self, jobs: Sequence[Job], setup: WorkerSetup) -> Iterator[Outcome]:
-        """Embeds all jobs.
-
-        Raises:
-            CinegrainError: If no worker can start, for example because weights are missing.
-        """
-        ...
 
 
 def tried_twice(

@@ -10,15 +10,15 @@ from cinegrain.experts.base import Family
 from cinegrain.experts.quantise import quantise_family
 from cinegrain.experts.registry import families_for, needs_clips
 from cinegrain.experts.runtime import QuantisedGraph
-from cinegrain.media.reader import TrailerReader
-from cinegrain.media.remote import on_this_machine, source_name, source_text
+from cinegrain.media.remote import local_copy, source_name, source_text
+from cinegrain.media.trailer_reader import TrailerReader
 from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import Failed, OnProgress
 from cinegrain.pipeline.extraction.workers import calling_pool
-from cinegrain.places import cache_folder
 from cinegrain.runs.progress import Watcher
 from cinegrain.settings import ExtractSettings, MediaSettings
 from cinegrain.types import Scene, Source
+from cinegrain.urls import cache_folder
 
 _SCENES_A_FILM = 12
 _FRAMES_A_SCENE = 6
@@ -75,7 +75,7 @@ def quantise_experts(
         raise DataError(f"The films give {len(scenes)} scenes; at least {MIN_SCENES} are needed. Name more films.{why}")
     families: list[Family] = families_for(experts)
     notes: list[QuantisedGraph] = []
-    with watcher.stage("Making and measuring 8-bit graphs") as on_step:
+    with watcher.stage("Quantising") as on_step:
         for done, family in enumerate(families, start=1):
             notes += quantise_family(family, cache_folder(), [[s] for s in scenes[::2]], [[s] for s in scenes[1::2]])
             on_step(done, len(families), ", ".join(card.name for card in family.cards))
@@ -86,7 +86,7 @@ def _some_scenes(job: Job, on_progress: OnProgress, *, settings: MediaSettings, 
     """The first scenes of a film, with no more pictures than are needed."""
     limit_bytes, limit_s = ExtractSettings().download_limit_bytes, settings.time_limit_s
     with (
-        on_this_machine(job.path, limit_bytes=limit_bytes, limit_s=limit_s, on_progress=on_progress) as path,
+        local_copy(job.path, limit_bytes=limit_bytes, limit_s=limit_s, on_progress=on_progress) as path,
         TrailerReader(path, settings, with_clips=with_clips) as reader,
     ):
         return [_thinned(scene.as_heard()) for scene in itertools.islice(reader.scenes(), _SCENES_A_FILM)]

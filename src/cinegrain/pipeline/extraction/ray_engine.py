@@ -33,7 +33,7 @@ from cinegrain.pipeline.extraction.jobs import (
     outcome_of,
     tried_twice,
 )
-from cinegrain.places import cache_folder
+from cinegrain.urls import cache_folder
 
 log = logging.getLogger(__name__)
 _TASKS_PER_CPU = 2  # one running and one ready to

@@ -9,7 +9,7 @@ from cinegrain.config import Settings
 from cinegrain.errors import CinegrainError, MediaError
 from cinegrain.media.clock import Deadline
 from cinegrain.media.files import files_sha256, joined_stamp
-from cinegrain.media.remote import on_this_machine, source, source_stamp
+from cinegrain.media.remote import local_copy, source, source_stamp
 from cinegrain.store.schema import TrailerRecord
 from cinegrain.types import Source
 
@@ -64,9 +64,7 @@ def _sha256(places: Sequence[Source], settings: Settings) -> str:
     limit_bytes, limit_s = settings.extract.download_limit_bytes, settings.media.time_limit_s
     with ExitStack() as copies:
         here = [
-            copies.enter_context(
-                on_this_machine(place, limit_bytes=limit_bytes, limit_s=limit_s, on_progress=lambda: None)
-            )
+            copies.enter_context(local_copy(place, limit_bytes=limit_bytes, limit_s=limit_s, on_progress=lambda: None))
             for place in places
         ]
         return files_sha256(here, Deadline(limit_s))

@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Generic, TypeAlias
 
 from cinegrain.errors import CinegrainError, MediaError
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
+from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import (
     HANG_MARGIN_S,
     Failed,
@@ -35,6 +35,7 @@ from cinegrain.pipeline.extraction.jobs import (
     outcome_of,
     tried_twice,
 )
+from cinegrain.store.schema import EmbeddedTrailer
 
 _PR_SET_PDEATHSIG = 1
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

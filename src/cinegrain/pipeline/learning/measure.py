@@ -11,8 +11,8 @@ from cinegrain.discovery.clustering import unit_rows
 from cinegrain.errors import DataError
 from cinegrain.explain.influence import Influence, influence_by_genre
 from cinegrain.metrics.calibration import reliability
+from cinegrain.metrics.linear_probe import linear_probe_map
 from cinegrain.metrics.multilabel import MultilabelScores, best_thresholds, multilabel_scores
-from cinegrain.metrics.probe import linear_probe_map
 from cinegrain.metrics.retrieval import RetrievalScores, retrieval_scores
 from cinegrain.models.genre_model import GenreModel
 from cinegrain.pipeline.learning.train import RunData
@@ -163,7 +163,7 @@ def _scores(model: GenreModel, data: RunData, parts: Parts) -> ModelScores:
         ece=said["calibrated"].ece,
         ece_uncalibrated=said["the network's own"].ece,
         reliability={
-            name: SaidAndTrue(*(tuple(bins[found.counts > 0].tolist()) for bins in (found.said, found.true)))
+            name: SaidAndTrue(*(tuple(bins[found.counts > 0].tolist()) for bins in (found.predicted, found.observed)))
             for name, found in said.items()
         },
     )

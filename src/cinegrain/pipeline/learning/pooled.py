@@ -11,7 +11,7 @@ from cinegrain.runs.layout import Run
 from cinegrain.store.location import Location
 from cinegrain.store.pool import pool_scenes
 from cinegrain.store.reader import EmbeddingDataset
-from cinegrain.training.data import ExpertArray, TrailerArrays
+from cinegrain.training.arrays import ExpertArray, TrailerArrays
 from cinegrain.types import Trailer
 
 

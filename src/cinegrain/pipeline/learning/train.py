@@ -23,15 +23,15 @@ from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Watcher
 from cinegrain.runs.provenance import provenance
 from cinegrain.store.reader import EmbeddingDataset
+from cinegrain.training.arrays import TrailerArrays
 from cinegrain.training.calibrate import fit_calibration
 from cinegrain.training.checkpoint import CARD_FILE, load_model, save_model
 from cinegrain.training.coarse import train_coarse
-from cinegrain.training.data import TrailerArrays
 from cinegrain.training.devices import ALONE, Devices
 from cinegrain.training.finetune import finetune
 from cinegrain.training.finetuned import Finetuned, NothingToContrastError
 from cinegrain.training.infer import predict_genres
-from cinegrain.training.kin import franchises
+from cinegrain.training.same_franchise import franchises
 from cinegrain.training.split import split_by_title
 from cinegrain.types import Bool, Int64, Trailer
 
@@ -236,7 +236,7 @@ def fine_tune(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> 
                 labelled,
                 settings.finetune,
                 seed=settings.seed,
-                kin=franchises(data.trailers),
+                franchises=franchises(data.trailers),
                 on_epoch=on_step,
             )
         except NothingToContrastError as error:

@@ -10,9 +10,9 @@ from PIL import Image
 
 from cinegrain.errors import WeightsError
 from cinegrain.experts.base import ExpertCard, Family, Network, described_scenes
-from cinegrain.experts.checkpoint import StateDict, TorchLayers, read_state_dict
 from cinegrain.experts.graph import open_graph, run_batched
 from cinegrain.experts.runtime import Runtime
+from cinegrain.experts.state_dict import StateDict, TorchLayers, read_state_dict
 from cinegrain.experts.weights import WeightFile, content_key, fetch
 from cinegrain.types import Scene, SceneEmbedding, UInt8
 

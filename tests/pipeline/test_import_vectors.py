@@ -20,9 +20,9 @@ from cinegrain.errors import ConfigError, DataError, StoreError
 from cinegrain.metrics.multilabel import macro_ap
 from cinegrain.pipeline.datasets.dataset import card_text, dataset_info, merge_datasets, open_dataset, verify_dataset
 from cinegrain.pipeline.datasets.shards import write_shards
+from cinegrain.pipeline.import_vectors import VectorOptions, fill_dataset, guess_modality, training_films
+from cinegrain.pipeline.impute_and_clip import columns, fit_impute_and_clip
 from cinegrain.pipeline.learning.train import load_data, train
-from cinegrain.pipeline.mend import columns, fit_mending
-from cinegrain.pipeline.vectors import VectorOptions, fill_dataset, guess_modality, training_films
 from cinegrain.readers.choose import open_vectors
 from cinegrain.runs.artifacts import read_json
 from cinegrain.runs.catalog import load_matched
@@ -135,7 +135,7 @@ def test_mending_by_hand() -> None:
     """Twenty ordinary rows pass untouched; what is missing becomes the median, what is wild the moved-out quantile."""
     training = np.stack([np.arange(20.0), np.ones(20)], axis=1).astype(np.float32)
     training[5, 0] = np.nan
-    mending = fit_mending(training, "x")
+    mending = fit_impute_and_clip(training, "x")
     known = np.delete(np.arange(20.0), 5)
     low, high = np.quantile(known, 0.1), np.quantile(known, 0.9)  # two of twenty rows on each side
     rows = np.array([[3, 1], [np.nan, np.nan], [1e30, 1], [-np.inf, 1]], np.float32)
@@ -143,12 +143,12 @@ def test_mending_by_hand() -> None:
     np.testing.assert_allclose(mending(rows), expected, rtol=1e-6)
     assert not mending.standard_units
     np.testing.assert_array_equal(mending(training)[6:], training[6:])
-    large = fit_mending(training * 1e9, "x")
+    large = fit_impute_and_clip(training * 1e9, "x")
     assert large.standard_units
     assert abs(float(large(training * 1e9)[:, 0].std()) - 1) < 1e-3  # float32
     assert columns([0, 3, 4, 5, 9]) == "0, 3-5, 9"
     with pytest.raises(DataError, match="x: columns 1 have no value in any training film"):
-        fit_mending(np.array([[1, np.nan]], np.float32), "x")
+        fit_impute_and_clip(np.array([[1, np.nan]], np.float32), "x")
 
 
 def test_as_given_refuses_and_names_columns(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ class _Listen(Job):
     track: str = AUTO
 
 
-class Ear:
+class LoudnessWorker:
     """One worker, warm from the first film on; safe to ask from many threads, which wait for their turn."""
 
     def __init__(self) -> None:

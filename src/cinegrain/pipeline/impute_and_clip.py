@@ -14,7 +14,7 @@ _SMALLEST_SPREAD = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class Mending:
+class ImputeAndClip:
     """What is done to one expert's values, column by column.
 
     Attributes:
@@ -34,12 +34,12 @@ class Mending:
     standard_units: bool
 
     def __call__(self, vectors: Float32) -> Float32:
-        """The mended vectors, shape (r, d); finite, and within what the dataset can hold."""
+        """The vectors imputed and clipped, shape (r, d); finite, and within what the dataset can hold."""
         values = np.where(np.isnan(vectors), self.middle, vectors.astype(np.float64))
         return ((np.clip(values, self.low, self.high) - self.centre) / self.spread).astype(np.float32)
 
 
-def fit_mending(training: Float32, name: str) -> Mending:
+def fit_impute_and_clip(training: Float32, name: str) -> ImputeAndClip:
     """Learns medians, bounds and, where the numbers are too large or too small to keep, units.
 
     The bounds are the outer quantiles of the training values, each moved out by the distance between them, so that
@@ -69,28 +69,28 @@ def fit_mending(training: Float32, name: str) -> Mending:
     standard = bool(np.abs(tame).max() > MAX_PLAIN or (spread[spread > 0] < _SMALLEST_SPREAD).any())
     ones, zeros = np.ones(len(middle)), np.zeros(len(middle))
     if not standard:
-        return Mending(middle, low, high, zeros, ones, standard)
-    return Mending(middle, low, high, tame.mean(axis=0), np.where(spread > 0, spread, 1.0), standard)
+        return ImputeAndClip(middle, low, high, zeros, ones, standard)
+    return ImputeAndClip(middle, low, high, tame.mean(axis=0), np.where(spread > 0, spread, 1.0), standard)
 
 
 @dataclass
 class Tally:
-    """What mending an expert changed, counted as films go by."""
+    """What imputing and clipping an expert's vectors changed, counted as films go by."""
 
     missing: int = 0
     clipped: int = 0
     columns: frozenset[int] = frozenset()
 
-    def count(self, vectors: Float32, mending: Mending) -> None:
-        """Counts the values of some rows that mending changes."""
+    def count(self, vectors: Float32, fitted: ImputeAndClip) -> None:
+        """Counts the values of some rows that this changes."""
         missing = np.isnan(vectors)
         with np.errstate(invalid="ignore"):
-            clipped = (vectors < mending.low) | (vectors > mending.high)
+            clipped = (vectors < fitted.low) | (vectors > fitted.high)
         self.missing += int(missing.sum())
         self.clipped += int(clipped.sum())
         self.columns |= frozenset(np.flatnonzero(missing.any(axis=0)).tolist())
 
-    def sentence(self, name: str, mending: Mending) -> str | None:
+    def sentence(self, name: str, fitted: ImputeAndClip) -> str | None:
         """What was done, for the notes; None if nothing was."""
         done = []
         if self.missing:
@@ -98,7 +98,7 @@ class Tally:
             done.append(f"{self.missing} missing values (columns {shown}) became the training films' medians")
         if self.clipped:
             done.append(f"{self.clipped} wild values were held at the training films' outer quantiles")
-        if mending.standard_units:
+        if fitted.standard_units:
             done.append("its columns were brought to the training films' mean 0 and deviation 1")
         return f"{name}: {'; '.join(done)}" if done else None
 
@@ -114,7 +114,7 @@ def refuse_unfit(vectors: Mapping[str, Float32], where: str) -> None:
             bad = np.flatnonzero((~np.isfinite(values) | (np.abs(values) > np.finfo(np.float16).max)).any(axis=0))
         if len(bad):
             raise DataError(
-                f"{where}: {name} has missing or too large values in columns {columns(bad)}. Mend the file, or leave "
+                f"{where}: {name} has missing or too large values in columns {columns(bad)}. Correct it, or leave "
                 "out --as-given: then they are replaced and held back with what the training films tell."
             )
 

@@ -6,26 +6,26 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from cinegrain.atlas.arrivals import Arrivals, read_arrivals
 from cinegrain.atlas.edits import Entry, subgenre_number
 from cinegrain.atlas.edits_check import next_subgenre
 from cinegrain.atlas.edits_replay import Base, replay, wishes
 from cinegrain.atlas.identity import NOTHING_KNOWN, Carried, Known
+from cinegrain.atlas.new_films import NewFilms, read_new_films
 from cinegrain.runs.artifacts import read_json, write_json
 from cinegrain.runs.layout import Run
 from cinegrain.types import Float64, JsonObject
 
 
-def as_base(members: Mapping[str, Sequence[str]], names: Mapping[str, str], arrivals: Arrivals) -> Base:
+def as_base(members: Mapping[str, Sequence[str]], names: Mapping[str, str], new_films: NewFilms) -> Base:
     """What discovery and the placing of later films found.
 
     Args:
         members: Of discovery's sub-genres, by id.
         names: Of these.
-        arrivals: Films that came later.
+        new_films: Films that came later.
     """
     home = {trailer: id_ for id_, trailers in members.items() for trailer in trailers}
-    return Base({**{t: id_ for t, id_ in arrivals.home.items() if t not in home}, **home}, names, arrivals.otherwise)
+    return Base({**{t: id_ for t, id_ in new_films.home.items() if t not in home}, **home}, names, new_films.otherwise)
 
 
 def highest_ever(run: Run, subgenres: Iterable[str]) -> int:
@@ -52,7 +52,7 @@ def read_known(run: Run, entries: Sequence[Entry], space: str) -> Known:
         return NOTHING_KNOWN
     current = {id_: about for id_, about in kept["subgenres"].items() if about["found"]}
     members, names = ({id_: about[key] for id_, about in current.items()} for key in ("members", "name"))
-    edited = replay(as_base(members, names, read_arrivals(run)), entries)
+    edited = replay(as_base(members, names, read_new_films(run)), entries)
     asked = wishes(entries)
     offspring: dict[str, list[str]] = {}
     for new, source in asked.parents.items():

@@ -18,7 +18,7 @@ Values = Float64 | Sequence[str]
 
 
 @dataclass(frozen=True)
-class Nuisance:
+class Confounder:
     """How well one plain variable tells a sub-genre from the rest of its genre.
 
     Attributes:
@@ -38,9 +38,9 @@ class Nuisance:
     explains: bool = False
 
 
-def measure_nuisances(
+def measure_confounders(
     groups: Sequence[Bool], backgrounds: Sequence[Bool], variables: Mapping[str, Values], *, seed: int
-) -> list[tuple[Nuisance, ...]]:
+) -> list[tuple[Confounder, ...]]:
     """Tests every variable on every group against its background; the most telling first.
 
     A number is held against membership as it stands. A word is scored by how frequent members are among other films
@@ -54,11 +54,11 @@ def measure_nuisances(
 
     Source: Mann and Whitney 1947; Holm 1979.
     """
-    found: list[list[Nuisance]] = []
+    found: list[list[Confounder]] = []
     for inside, background in zip(groups, backgrounds, strict=True):
         outside = background & ~inside
         one = [_test(name, values, inside, outside, seed) for name, values in variables.items()]
-        found.append([nuisance for nuisance in one if nuisance is not None])
+        found.append([confounder for confounder in one if confounder is not None])
     every = sorted((n.p, g, i) for g, group in enumerate(found) for i, n in enumerate(group))
     worst = 0.0
     for rank, (p, g, i) in enumerate(every):
@@ -68,7 +68,7 @@ def measure_nuisances(
     return [tuple(sorted(group, key=lambda n: (-n.auc, n.name))) for group in found]
 
 
-def _test(name: str, values: Values, inside: Bool, outside: Bool, seed: int) -> Nuisance | None:
+def _test(name: str, values: Values, inside: Bool, outside: Bool, seed: int) -> Confounder | None:
     if isinstance(values, np.ndarray):
         known = ~np.isnan(values)
         scores = values
@@ -81,10 +81,10 @@ def _test(name: str, values: Values, inside: Bool, outside: Bool, seed: int) -> 
     if isinstance(values, np.ndarray):
         test = mannwhitneyu(a, b)
         auc = float(test.statistic) / (len(a) * len(b))
-        return Nuisance(name, max(auc, 1 - auc), auc > 0.5, float(test.pvalue))
+        return Confounder(name, max(auc, 1 - auc), auc > 0.5, float(test.pvalue))
     test = mannwhitneyu(a, b, alternative="greater")
     auc = float(test.statistic) / (len(a) * len(b))
-    return Nuisance(name, auc, None, float(test.pvalue), _most_in_excess(values, inside & known, outside & known))
+    return Confounder(name, auc, None, float(test.pvalue), _most_in_excess(values, inside & known, outside & known))
 
 
 def _word_scores(words: Sequence[str], inside: Bool, rows: Bool, seed: int) -> Float64:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cinegrain.errors import MediaError
 from cinegrain.media.decode import decode_pictures
 from cinegrain.media.facts import FLAGS, MediaFacts
-from cinegrain.media.reader import TrailerReader
+from cinegrain.media.trailer_reader import TrailerReader
 from cinegrain.settings import MediaSettings
 from cinegrain.types import FLOW_HEIGHT, FLOW_WIDTH, SOUND_RATE_HZ, TINY_HEIGHT, TINY_WIDTH, Scene
 

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from cinegrain.discovery.nuisance import Values
+from cinegrain.discovery.confounders import Values
 from cinegrain.store.schema import TrailerRecord
 from cinegrain.types import Trailer
 
 _FEWEST_SHARED = 2
 
 
-def nuisance_variables(
+def confounder_values(
     trailers: Sequence[Trailer], records: Mapping[str, TrailerRecord], columns: str
 ) -> dict[str, Values]:
     """Year, length, aspect, brightness and loudness, as far as they are known, and words of some catalogue columns.

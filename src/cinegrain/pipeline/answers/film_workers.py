@@ -6,15 +6,15 @@ from cinegrain.config import Settings, load_settings
 from cinegrain.errors import ConfigError
 from cinegrain.experts.runtime import Runtime
 from cinegrain.media.remote import source_text
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
+from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import WorkerSetup
 from cinegrain.pipeline.extraction.workers import WorkerPool, embedding_pool
-from cinegrain.places import cache_folder
 from cinegrain.runs.artifacts import read_json
 from cinegrain.runs.layout import Run
 from cinegrain.store.reader import EmbeddingDataset
-from cinegrain.store.schema import is_outdated
+from cinegrain.store.schema import EmbeddedTrailer, is_outdated
 from cinegrain.types import Source
+from cinegrain.urls import cache_folder
 
 _MODEL_CARD = "model.json"
 

@@ -51,7 +51,7 @@ def url_of(text: str) -> Url:
     return Url(text)
 
 
-def open_place(url: Url) -> tuple[Any, str]:
+def open_url(url: Url) -> tuple[Any, str]:
     """The file system of an address (credentials and endpoints as its own library finds them), and the path in it.
 
     Raises:
@@ -73,5 +73,5 @@ def why(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "there is nothing. Check the address"
     if isinstance(error, PermissionError) or "credential" in text.lower():
-        return f"access is refused ({text}). Set the store's credentials, for S3 AWS_ACCESS_KEY_ID and its kin"
+        return f"access is refused ({text}). Set the store's credentials, for S3 AWS_ACCESS_KEY_ID and the like"
     return f"{type(error).__name__}: {text}"

@@ -12,8 +12,8 @@ from cinegrain.config import Settings, load_settings, save_settings
 from cinegrain.errors import ConfigError, DataError, StoreError
 from cinegrain.experts.registry import PRESETS
 from cinegrain.pipeline.extraction.extract import ExtractSummary
+from cinegrain.pipeline.impute_and_clip import ImputeAndClip, Tally, fit_impute_and_clip, refuse_unfit
 from cinegrain.pipeline.learning.train import learnable_genres
-from cinegrain.pipeline.mend import Mending, Tally, fit_mending, refuse_unfit
 from cinegrain.pipeline.reading import keep_reading, or_kept
 from cinegrain.pipeline.stages import RunSummary, model_films
 from cinegrain.readers.catalog.columns import AS_FOUND, Reading
@@ -23,9 +23,9 @@ from cinegrain.runs.artifacts import key_of
 from cinegrain.runs.catalog import Matched, save_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import OnStep, Watcher
-from cinegrain.store.bulk import BulkWriter, StoredTrailer
 from cinegrain.store.location import Location
-from cinegrain.store.schema import SceneRow, TrailerRecord
+from cinegrain.store.schema import EmbeddedTrailer, SceneRow, TrailerRecord
+from cinegrain.store.writer import DatasetWriter
 from cinegrain.training.split import split_by_title
 from cinegrain.types import MODALITIES, Float32, JsonObject, Modality, SceneEmbedding, Trailer
 
@@ -99,7 +99,7 @@ def fill_dataset(
     with watcher.stage("Reading vectors") as on_step:
         sample = _sample(source, train, on_step)
         groups = _group(sample.dimensions, options.modality or {})
-        parts = {name: group.mending(sample, source.path, options.as_given) for name, group in groups.items()}
+        parts = {name: group.fitted(sample, source.path, options.as_given) for name, group in groups.items()}
     digest, size, modified = _stamp(source.path)
     cards = [group.card(name, source) for name, group in groups.items()]
     writer = _open_writer(run, cards, digest, key_of(source.kind, options.as_given, train, sorted(groups)))
@@ -109,19 +109,19 @@ def fill_dataset(
     writer.remove(stale)
     tallies = {name: Tally() for name in groups}
     n_new, empty = 0, []
-    batch: list[StoredTrailer] = []
+    batch: list[EmbeddedTrailer] = []
     with watcher.stage("Storing vectors") as on_step:
         for done, film in enumerate(source.read(), start=1):
             joined = {name: group.rows(film) for name, group in groups.items()}
             if options.as_given:
                 refuse_unfit({n: v for n, (_, v) in joined.items()}, f"{source.path}: {film.trailer.trailer_id!r}")
-            mended = {}
+            cleaned = {}
             for name, (scenes, values) in joined.items():
                 if len(scenes):
-                    mending = parts[name]
-                    tallies[name].count(values, mending)
-                    mended[name] = (scenes, values if options.as_given else mending(values))
-            if not mended:
+                    fitted = parts[name]
+                    tallies[name].count(values, fitted)
+                    cleaned[name] = (scenes, values if options.as_given else fitted(values))
+            if not cleaned:
                 empty.append(film.trailer.trailer_id)
             elif film.trailer.trailer_id not in writer.records:
                 record = TrailerRecord(
@@ -135,7 +135,7 @@ def fill_dataset(
                     (NO_TIMES,),
                     tuple(groups),
                 )
-                batch.append(StoredTrailer(record, _scene_rows(film.n_scenes), _embeddings(mended, film.n_scenes)))
+                batch.append(EmbeddedTrailer(record, _scene_rows(film.n_scenes), _embeddings(cleaned, film.n_scenes)))
                 n_new += 1
                 if len(batch) >= _FILMS_AT_ONCE:
                     writer.append_many(batch)
@@ -167,7 +167,7 @@ def training_films(trailers: Sequence[Trailer], settings: Settings) -> list[str]
     return [films[i].trailer_id for i in split.train]
 
 
-def _open_writer(run: Run, cards: Sequence[JsonObject], digest: str, key: str) -> BulkWriter:
+def _open_writer(run: Run, cards: Sequence[JsonObject], digest: str, key: str) -> DatasetWriter:
     """The dataset, which must hold these kinds of vectors and no others; changed vectors are taken out of it.
 
     Raises:
@@ -180,7 +180,7 @@ def _open_writer(run: Run, cards: Sequence[JsonObject], digest: str, key: str) -
         if others:
             raise StoreError(f"{run.folder} holds vectors of {', '.join(others)}. Choose another --out for these.")
     keys = {name: key_of(digest, key) for name in names}
-    return BulkWriter(run.dataset, cards=cards, settings={"vectors": digest, "key": key}, keys=keys)
+    return DatasetWriter(run.dataset, cards=cards, settings={"vectors": digest, "key": key}, keys=keys)
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,7 +229,7 @@ class _Group:
             start += d
         return scenes, values
 
-    def mending(self, sample: _Sample, path: Path, as_given: bool) -> Mending:
+    def fitted(self, sample: _Sample, path: Path, as_given: bool) -> ImputeAndClip:
         """What the training films tell of each kind, side by side."""
         whole = []
         for kind, d in zip(self.kinds, self.dimensions, strict=True):
@@ -238,10 +238,10 @@ class _Group:
             if as_given:
                 refuse_unfit({kind: values}, str(path))
                 values = np.zeros((1, d), np.float32)
-            whole.append(fit_mending(values, f"{path}: {kind}"))
+            whole.append(fit_impute_and_clip(values, f"{path}: {kind}"))
         names = ("middle", "low", "high", "centre", "spread")
         joined = {name: np.concatenate([getattr(part, name) for part in whole]) for name in names}
-        return Mending(**joined, standard_units=any(part.standard_units for part in whole))
+        return ImputeAndClip(**joined, standard_units=any(part.standard_units for part in whole))
 
     def card(self, name: str, source: ForeignVectors) -> JsonObject:
         """The expert's card: vectors as given, no weights."""
@@ -312,10 +312,10 @@ def _scene_rows(n: int) -> list[SceneRow]:
 
 
 def _embeddings(
-    mended: Mapping[str, tuple[np.ndarray, Float32]], n_scenes: int
+    cleaned: Mapping[str, tuple[np.ndarray, Float32]], n_scenes: int
 ) -> dict[str, list[SceneEmbedding | None]]:
     result: dict[str, list[SceneEmbedding | None]] = {}
-    for name, (scenes, vectors) in mended.items():
+    for name, (scenes, vectors) in cleaned.items():
         column: list[SceneEmbedding | None] = [None] * n_scenes
         for scene, vector in zip(scenes.tolist(), vectors, strict=True):
             column[scene] = SceneEmbedding(vector)

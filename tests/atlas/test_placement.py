@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cinegrain.atlas.newcomers import Fit, apartness, gather, learn_fit, place
+from cinegrain.atlas.placement import Fit, apartness, gather, learn_fit, place
 from cinegrain.discovery.kmeans import spherical_kmeans
 from cinegrain.errors import ConfigError
 from cinegrain.settings import AssignSettings

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cinegrain.training.kin import franchises, same
+from cinegrain.training.same_franchise import franchises, same
 from cinegrain.types import Trailer
 
 

@@ -1,4 +1,4 @@
-"""A process that answers for the explorer about films that people bring: `python -m cinegrain.web.look RUN PARENT`.
+"""A process that predicts uploaded films for the explorer: `python -m cinegrain.web.film_worker RUN PARENT`.
 
 It takes `{"command": "predict" or "assign", "file": ...}`, a line each, and says what it does in lines of JSON: any
 number of `{"stage": ...}`, then `{"answer": ...}` or `{"reason": ...}`. It stays until its input ends, and so does the
@@ -15,13 +15,14 @@ from pathlib import Path
 
 from cinegrain.config import load_settings
 from cinegrain.errors import CinegrainError, MediaError
-from cinegrain.pipeline.answers.new_films import film_workers, model_experts, setup_for
-from cinegrain.pipeline.extraction.embed import EmbeddedTrailer, Job
+from cinegrain.pipeline.answers.film_workers import film_workers, model_experts, setup_for
+from cinegrain.pipeline.extraction.embed import Job
 from cinegrain.pipeline.extraction.jobs import WorkerSetup, bound_memory
 from cinegrain.pipeline.extraction.workers import WorkerPool, die_with_parent
 from cinegrain.results import scene_words, to_json
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
+from cinegrain.store.schema import EmbeddedTrailer
 from cinegrain.web.replies import SceneView, UploadAnswer
 
 _WORDS_A_SCENE = 3

@@ -42,7 +42,7 @@ class Arrival(Film):
 
 
 @dataclass(frozen=True, eq=False)
-class Arrivals:
+class NewFilms:
     """Films put into the atlas after discovery, in the order they came.
 
     Attributes:
@@ -65,43 +65,43 @@ class Arrivals:
         """The nearest sub-genre of discovery's, for films whose home people made."""
         return {row.trailer_id: row.otherwise for row in self.rows if row.sub_genre}
 
-    def without(self, trailer_ids: Sequence[str]) -> "Arrivals":
+    def without(self, trailer_ids: Sequence[str]) -> "NewFilms":
         """Those that are not among the given ones."""
         gone = set(trailer_ids)
         keep = [i for i, row in enumerate(self.rows) if row.trailer_id not in gone]
-        return Arrivals(tuple(self.rows[i] for i in keep), self.encoded[keep], self.placed_for)
+        return NewFilms(tuple(self.rows[i] for i in keep), self.encoded[keep], self.placed_for)
 
 
-NO_ARRIVALS = Arrivals((), np.zeros((0, 0, 0), dtype=np.float32), "")
+NO_NEW_FILMS = NewFilms((), np.zeros((0, 0, 0), dtype=np.float32), "")
 
 
-def read_arrivals(run: Run) -> Arrivals:
+def read_new_films(run: Run) -> NewFilms:
     """The films that came later; none if there is no file.
 
     Raises:
         StoreError: If the file is damaged.
     """
-    if not run.arrivals.is_file():
-        return NO_ARRIVALS
+    if not run.new_films.is_file():
+        return NO_NEW_FILMS
     try:
-        with safe_open(run.arrivals, framework="numpy") as file:
+        with safe_open(run.new_films, framework="numpy") as file:
             about = file.metadata() or {}
             encoded = file.get_tensor("encoded")
         rows = from_json(tuple[Arrival, ...], json.loads(about["rows"]))
         if len(rows) != len(encoded):
             raise ValueError(f"{len(rows)} rows for {len(encoded)} vectors")
-        return Arrivals(rows, np.asarray(encoded, dtype=np.float32), about["placed_for"])
+        return NewFilms(rows, np.asarray(encoded, dtype=np.float32), about["placed_for"])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise StoreError(
-            f"{run.arrivals} cannot be read: {error}. Put it back from a backup, or delete it and assign its films."
+            f"{run.new_films} cannot be read: {error}. Put it back from a backup, or delete it and assign its films."
         ) from error
 
 
-def write_arrivals(run: Run, arrivals: Arrivals) -> None:
+def write_new_films(run: Run, new_films: NewFilms) -> None:
     """Keeps them, whole or not at all.
 
     Raises:
         StoreError: If the file cannot be written.
     """
-    about = {"rows": json.dumps(to_json(arrivals.rows), ensure_ascii=False), "placed_for": arrivals.placed_for}
-    write_bytes(run.arrivals, save({"encoded": np.ascontiguousarray(arrivals.encoded)}, metadata=about))
+    about = {"rows": json.dumps(to_json(new_films.rows), ensure_ascii=False), "placed_for": new_films.placed_for}
+    write_bytes(run.new_films, save({"encoded": np.ascontiguousarray(new_films.encoded)}, metadata=about))
