@@ -42,7 +42,7 @@ def scores(data: RunData, left_out: int, epochs: int) -> tuple[dict[str, Float64
     result = train_coarse(data.arrays, labels, split, spec, TrainSettings(epochs=epochs), seed=0)
     p = predict_genres(result.model, data.arrays, data.everything)
     means = {name: data.arrays.means(name) for name in data.arrays.experts}
-    judged = fit_familiarity(means, split.train, split.val).judge(means)
+    judged = fit_familiarity(means, split.train, split.val).novelty(means)
     # log(1 + exp(logit)) = -log(1 - p): the joint energy of Wang et al. 2021, arXiv:2109.14162
     energy = np.log1p(-np.clip(p, 0, 1 - 1e-7)).sum(axis=1)
     return {"strangeness": judged.score, "energy": energy, "no likely genre": -p.max(axis=1)}, split

@@ -1,7 +1,7 @@
 """`import cinegrain`: every name that it exports, on the small finished run."""
 
-import doctest
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 import cinegrain as cg
-from cinegrain.atlas import film_names
 from cinegrain.atlas.film_names import FilmNames
 from cinegrain.errors import ConfigError, ConflictError, EditError, MediaError, NotFoundError, StoreError
 from cinegrain_demo.corpus import CorpusFiles
@@ -61,10 +60,6 @@ def test_every_exported_name_is_there_and_no_other() -> None:
         assert name in dir(cg)
     with pytest.raises(AttributeError, match="no attribute 'fitt'"):
         _ = cg.fitt  # type: ignore[attr-defined]
-
-
-def test_the_examples_of_the_look_up() -> None:
-    assert doctest.testmod(film_names).failed == 0
 
 
 def test_a_film_is_named_by_id_then_title_then_title_in_any_case() -> None:
@@ -314,6 +309,35 @@ def test_results_show_no_markup_of_others(run: cg.FittedRun, films: list[Path]) 
     shown = run.search(run.films["title"].to_pylist()[0])._repr_html_() + run._repr_html_()
     assert "<script" not in shown
     assert "<table" in shown
+
+
+def test_the_examples_of_the_documentation_run(
+    finished: Path, corpus: CorpusFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder that has what they name; only titles, and the one genre, are the run's own."""
+    monkeypatch.chdir(tmp_path)
+    one, other, *_ = sorted(corpus.videos.glob("*.mp4"))
+    shutil.copytree(finished, "runs/mine")
+    Path("videos").symlink_to(corpus.videos)
+    Path("films.csv").symlink_to(corpus.catalog)
+    Path("folder").mkdir()
+    for name in ("new.mp4", "a.mp4", "x.mp4", "folder/c.mp4"):
+        shutil.copy(one, name)
+    shutil.copy(other, "b.mp4")
+    own = cg.open("runs/mine")
+    title = next(film["title"] for film in own.films.to_pylist() if film["sub_genre_id"] != "S03")
+    genre = own.predict("new.mp4").genres[0].name
+    page = (Path(__file__).parents[1] / "docs" / "api.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) > 8
+    names: dict[str, Any] = {}
+    for block in blocks:
+        text = block.replace('"Some Title"', repr(title)).replace('"Horror"', repr(genre))
+        text = text.replace('settings={"train.epochs": 50}', f"settings={SETTINGS}")
+        text = text.replace('out="runs/mine")', f'out="runs/mine", settings={SETTINGS})')
+        exec(compile(text, block, "exec"), names)
+    assert names["run"].atlas["S03"].name == "Desert wars"
+    assert isinstance(names["model"], cg.Model)
 
 
 def test_the_tour_of_all_this_runs_and_leaves_the_run_as_it_was(finished: Path) -> None:

@@ -1,6 +1,5 @@
 """Typed answers: sums over the experts of a modality, JSON, and tables for notebooks."""
 
-import doctest
 import json
 import subprocess
 import sys
@@ -9,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cinegrain import results
 from cinegrain.results import (
     Failure,
     GenreAnswer,
@@ -55,7 +53,6 @@ def test_experts_of_a_modality_add_up() -> None:
     assert (war.decided, other.decided) == (True, False)
     assert prediction().decided == (war,)
     assert by_modality([], []) == {}
-    assert doctest.testmod(results).failed == 0
     with pytest.raises(ValueError, match="zip"):
         by_modality(["audio"], [1.0, 2.0])
     assert missing_modalities(["audio", "image", "audio"], [False, False, True]) == ("image",)

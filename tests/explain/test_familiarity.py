@@ -32,7 +32,7 @@ def test_a_kind_left_out_of_training_is_strange_and_the_mode_is_named() -> None:
     means, kind = kinds()
     train, val, held, strange = parts(kind)
     found = fit_familiarity(means, train, val)
-    judged = found.judge(means)
+    judged = found.novelty(means)
     truth = np.r_[np.ones(len(strange)), np.zeros(len(held))]
     assert roc_auc_score(truth, np.r_[judged.score[strange], judged.score[held]]) > 0.95
     assert (judged.score[held] > found.threshold).mean() == pytest.approx(1 - QUANTILE, abs=0.09)
@@ -46,12 +46,12 @@ def test_what_is_absent_is_not_judged() -> None:
     means["image"][train[::3]] = np.nan
     found = fit_familiarity(means, train, val)
     means["sound"][strange] = np.nan
-    judged = found.judge(means)
+    judged = found.novelty(means)
     assert np.isnan(judged.by_expert[strange, 0]).all()
     assert (judged.score[strange] > found.threshold).mean() < 0.3
     means["image"][strange] = np.nan
-    assert np.isnan(found.judge(means).score[strange]).all()
-    assert not np.isnan(found.judge(means).score[held]).any()
+    assert np.isnan(found.novelty(means).score[strange]).all()
+    assert not np.isnan(found.novelty(means).score[held]).any()
 
 
 def test_distance_by_plain_loops() -> None:
@@ -68,7 +68,7 @@ def test_distance_by_plain_loops() -> None:
     usual = [distance(i) for i in val]
     expected = [(distance(i) - np.mean(usual)) / np.std(usual) for i in strange[:5]]
     # Training films are kept as float16: three digits.
-    np.testing.assert_allclose(found.judge(means).by_expert[strange[:5], 0], expected, atol=0.02)
+    np.testing.assert_allclose(found.novelty(means).by_expert[strange[:5], 0], expected, atol=0.02)
 
 
 def test_round_trip_and_damage() -> None:
@@ -76,7 +76,7 @@ def test_round_trip_and_damage() -> None:
     train, val, _, _ = parts(kind)
     found = fit_familiarity(means, train, val)
     again = Familiarity.from_bytes(found.to_bytes(), ("sound", "image"))
-    np.testing.assert_array_equal(again.judge(means).by_expert, found.judge(means).by_expert)
+    np.testing.assert_array_equal(again.novelty(means).by_expert, found.novelty(means).by_expert)
     assert again.threshold == found.threshold
     for content, experts in ((found.to_bytes()[:-5], ("sound",)), (found.to_bytes(), ("smell",)), (b"", ("sound",))):
         with pytest.raises(StoreError):

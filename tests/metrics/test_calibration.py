@@ -30,6 +30,6 @@ def test_error_equals_plain_loops() -> None:
 def test_by_hand_and_empty_bins() -> None:
     found = reliability(np.array([True, False, True, True]), np.array([0.25, 0.25, 0.95, 1.0]))
     assert found.ece == pytest.approx(0.5 * 0.25 + 0.5 * 0.025)
-    assert np.isnan(found.said).sum() == 8
+    assert np.isnan(found.predicted).sum() == 8
     with pytest.raises(ShapeError):
         reliability(np.array([True]), np.array([0.5, 0.5]))

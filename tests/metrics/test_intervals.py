@@ -57,8 +57,8 @@ def test_many_films_are_resampled_less_often_in_parts(monkeypatch: pytest.Monkey
     rng = np.random.default_rng(3)
     truth, scores = rng.random((50, 2)) < 0.4, rng.random((50, 2))
     whole = mean_intervals(truth, scores, scores > 0.5, n_bootstrap=200)
-    monkeypatch.setattr(intervals, "_CELLS", 700)
-    monkeypatch.setattr(intervals, "_MOST_CELLS", 10)
+    monkeypatch.setattr(intervals, "_BLOCK_CELLS", 700)
+    monkeypatch.setattr(intervals, "_MAX_CELLS", 10)
     found = mean_intervals(truth, scores, scores > 0.5)
     for name, interval in whole.items():
         assert found[name] == pytest.approx(interval)
@@ -70,5 +70,5 @@ def test_confusion_by_hand() -> None:
     found = confusion(truth, decided)
     assert found.counts.tolist() == [[0, 2, 0], [0, 0, 0], [0, 0, 0]], "film 4 is no miss, though one is wrongly given"
     assert found.missed.tolist() == [2, 0, 0]
-    assert found.shares[0, 1] == 1
-    assert found.together[0] == pytest.approx([1, 0, 1 / 3])
+    assert found.rates[0, 1] == 1
+    assert found.cooccurrence[0] == pytest.approx([1, 0, 1 / 3])

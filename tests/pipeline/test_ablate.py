@@ -11,7 +11,7 @@ import pytest
 from tests.pipeline.planted_run import NOISE, planted_run
 
 from cinegrain.errors import ConfigError
-from cinegrain.explain.influence import expert_influence, telling_influence
+from cinegrain.explain.influence import discriminative_influence, expert_influence
 from cinegrain.pipeline.learning import ablate as stage
 from cinegrain.pipeline.learning.ablate import ablate
 from cinegrain.pipeline.learning.ablation_figures import agreement
@@ -69,7 +69,7 @@ def test_killed_without_orphans_and_gone_on_with(run: Run) -> None:
 def test_influence_of_noise_is_zero_within_its_interval(run: Run) -> None:
     trained = load_trained(run)
     test = trained.split.test
-    found = telling_influence(
+    found = discriminative_influence(
         expert_influence(trained.model, trained.data.arrays.batch(test)), trained.data.labels[test]
     )
     noise = trained.data.modes.index(NOISE)

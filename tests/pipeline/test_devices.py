@@ -86,11 +86,11 @@ def test_shares_of_a_batch_are_disjoint_and_whole() -> None:
     for rank in range(3):
         devices = Third()
         devices.rank = rank
-        parts.append(devices.share(rows))
+        parts.append(devices.shard(rows))
     assert np.concatenate(parts).tolist() == rows.tolist()
     assert all(len(part) for part in parts)
-    assert Third().share(rows[:2]).tolist() == [7, 3], "with fewer films than processes each takes all"
-    assert Devices().share(rows).tolist() == rows.tolist()
+    assert Third().shard(rows[:2]).tolist() == [7, 3], "with fewer films than processes each takes all"
+    assert Devices().shard(rows).tolist() == rows.tolist()
 
 
 def test_processes_draw_differently_and_one_alone_draws_as_it_says() -> None:

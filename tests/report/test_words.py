@@ -1,15 +1,4 @@
-import doctest
-
-import pytest
-
 from cinegrain.report import palette, words
-
-
-@pytest.mark.parametrize("module", [words, palette])
-def test_examples_in_the_docstrings_hold(module: object) -> None:
-    found = doctest.testmod(module)  # type: ignore[arg-type]
-    assert found.attempted > 0
-    assert found.failed == 0
 
 
 def test_marks_differ_until_the_112th() -> None:

@@ -6,7 +6,7 @@ from scipy.special import expit
 
 from cinegrain.errors import ShapeError
 from cinegrain.metrics.calibration import reliability
-from cinegrain.training.calibrate import Calibration, fit_calibration, hold_back, uncalibrated
+from cinegrain.training.calibrate import Calibration, fit_calibration, shrink_to_frequency, uncalibrated
 from cinegrain.types import Bool, Float64
 
 
@@ -68,7 +68,7 @@ def test_the_more_films_the_more_is_believed() -> None:
     trained_on = np.zeros((1000, 4), dtype=bool)
     for j, n in enumerate((0, 1, 30, 500)):
         trained_on[:n, j] = True
-    found = hold_back(trained_on)
+    found = shrink_to_frequency(trained_on)
     assert (np.diff(found.slopes) > 0).all()
     assert 0 < found.slopes[0] < 0.1
     assert found.slopes[3] > 0.98

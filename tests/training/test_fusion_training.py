@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from cinegrain.errors import ConfigError
-from cinegrain.explain.influence import Influence, expert_influence, telling_influence
+from cinegrain.explain.influence import Influence, discriminative_influence, expert_influence
 from cinegrain.metrics.multilabel import macro_ap
 from cinegrain.models.genre_model import ModelSpec
 from cinegrain.models.shape import LINEAR_WEIGHT
@@ -91,7 +91,7 @@ def test_a_hundred_films_are_learned_and_shuffled_genres_are_not(name: str) -> N
     assert macro_ap(labels[SPLIT.test], judged.probabilities) > 0.8
     # What noise moves is nothing to do with the genres of films that did not train. One expert and genre in twenty
     # would stray beyond its 95 % interval by chance; none of some sixty beyond twice that.
-    found = telling_influence(judged.influence, labels[SPLIT.test], n_bootstrap=400)
+    found = discriminative_influence(judged.influence, labels[SPLIT.test], n_bootstrap=400)
     reach = (found.high - found.low) / 2
     experts = list(arrays.experts)
     noise, most = found.values[experts.index("noise")], 2 * reach[experts.index("noise")]

@@ -11,7 +11,7 @@ from cinegrain.models.batch import SceneBatch
 from cinegrain.models.genre_model import GenreModel, ModelSpec
 from cinegrain.settings import FinetuneSettings, ModelSettings, SplitSettings, TrainSettings
 from cinegrain.training.arrays import ExpertArray, TrailerArrays
-from cinegrain.training.augment import add_noise, disjoint_views, drop_modes
+from cinegrain.training.augment import add_noise, disjoint_views, drop_experts
 from cinegrain.training.checkpoint import load_model, save_model
 from cinegrain.training.coarse import train_coarse
 from cinegrain.training.finetune import finetune
@@ -197,11 +197,11 @@ def test_mode_dropout_never_takes_the_last_mode() -> None:
     batch = arrays.batch(np.arange(60))
     names = list(batch.masks)
     before = batch.present(names)
-    after = drop_modes(batch, 0.9, torch.Generator().manual_seed(0)).present(names)
+    after = drop_experts(batch, 0.9, torch.Generator().manual_seed(0)).present(names)
     assert after.any(dim=1).equal(before.any(dim=1))
     assert not (after & ~before).any()
     assert after.sum() < before.sum()
-    assert drop_modes(batch, 0.0, torch.Generator()).present(names).equal(before)
+    assert drop_experts(batch, 0.0, torch.Generator()).present(names).equal(before)
 
 
 def test_noise_is_as_large_as_stated() -> None:

@@ -134,7 +134,7 @@ def test_a_lasso_lists_the_films_inside_and_stays_in_the_address(one: Visit, bas
     shared.go(page.url.removeprefix(f"{base}/"))
     expect(shared.page.get_by_role("complementary")).to_contain_text("inside the lasso")
     assert set(shared.page.get_by_test_id("films").locator("a").all_text_contents()) == listed
-    page.get_by_role("button", name="Drop the lasso").click()
+    page.get_by_role("button", name="Clear the lasso").click()
     expect(page.get_by_role("complementary")).not_to_contain_text("inside the lasso")
 
 
@@ -155,9 +155,9 @@ def test_every_view_follows_the_filter(one: Visit) -> None:
     page.get_by_role("button", name="All films").click()
     expect(page.get_by_test_id("cards").locator("li")).to_have_count(len(run["subgenres"]))
     page.get_by_placeholder("Title or text").fill("no film is called like this")
-    expect(page.get_by_text("No sub-genre has a film that passes this filter.")).to_be_visible()
+    expect(page.get_by_text("No sub-genre has a film that matches this filter.")).to_be_visible()
     page.get_by_role("navigation").get_by_role("link", name="Map").click()
-    expect(page.get_by_text("No film passes this filter.", exact=False)).to_be_visible()
+    expect(page.get_by_text("No films match this filter.", exact=False)).to_be_visible()
 
 
 def test_a_map_on_its_way_is_sent_elsewhere_and_arrives(one: Visit) -> None:
@@ -223,7 +223,7 @@ def test_the_page_of_a_film_plays_seeks_and_gives_reasons(one: Visit) -> None:
     player.evaluate("video => video.pause()")
     best = film["predicted"][0]
     assert page.locator(".side summary .what").first.text_content() == best["name"]
-    bars = page.get_by_label(f"Influence of each mode on {best['name']}").locator(".n").all_text_contents()
+    bars = page.get_by_label(f"Influence of each modality on {best['name']}").locator(".n").all_text_contents()
     assert [float(bar.replace("−", "-")) for bar in bars] == pytest.approx(list(best["influence"].values()), abs=0.0051)
     expect(page.locator(".side")).to_contain_text(film["subgenre"]["name"])
     expect(page.locator(".side")).to_contain_text(film["runner_up"]["name"])
@@ -234,7 +234,7 @@ def test_similar_films_by_all_and_by_one_mode_and_why(one: Visit) -> None:
     page = one.go(f"#/film?id={id_}")
     names = page.get_by_test_id("similar").locator("li > div > a:first-child")
     expect(names).to_have_text([near["title"] for near in one.api("/film/similar", id=id_)])
-    page.get_by_label("Alike by").select_option("audio")
+    page.get_by_label("Similar by").select_option("audio")
     by_sound = [near["title"] for near in one.api("/film/similar", id=id_, mode="audio")]
     expect(names).to_have_text(by_sound)
     page.get_by_role("button", name="Why these two?").first.click()
@@ -270,8 +270,8 @@ def test_search_by_a_film_by_what_counts_and_by_words(one: Visit) -> None:
     expect(page.get_by_test_id("like")).to_have_value(title)
     shows(film=id_, weights={"audio": 1.0})
     page.get_by_role("slider", name="audio").fill("0")
-    expect(page.get_by_text("Nothing counts")).to_be_visible()
-    page.get_by_role("button", name="As usual").click()
+    expect(page.get_by_text("All weights are 0")).to_be_visible()
+    page.get_by_role("button", name="Reset").click()
     word = run["genres"][0]["name"]
     page.get_by_test_id("words").fill(f"{word}, notthere")
     page.get_by_test_id("words").press("Enter")
@@ -373,12 +373,12 @@ def test_a_subgenre_is_renamed_merged_split_moved_locked_and_all_of_it_undone(on
     assert one.api("/history")[0]["by"] == "Ada"
     assert one.api("/history")[0]["why"] == "a better name"
 
-    page.get_by_label("Take in").select_option(second)
+    page.get_by_label("Merge with").select_option(second)
     page.get_by_role("button", name="Merge").click()
     expect(page.get_by_test_id("members").locator("tbody tr")).to_have_count(before[first][1] + before[second][1])
 
     page.get_by_test_id("members").get_by_role("checkbox").last.check()
-    page.get_by_label("Name of a new sub-genre").fill("One of its own")
+    page.get_by_label("Name of the new sub-genre").fill("One of its own")
     page.get_by_role("button", name="Split 1 film off").click()
     expect(page.get_by_test_id("members").locator("tbody tr")).to_have_count(before[first][1] + before[second][1] - 1)
     page.get_by_test_id("members").get_by_role("checkbox").last.check()
@@ -433,14 +433,14 @@ def test_a_film_is_brought_answered_and_joins_the_atlas(one: Visit, new_film: by
         {"name": "a new film.mp4", "mimeType": "video/mp4", "buffer": new_film}
     )
     section = page.get_by_test_id("upload-page")
-    expect(section.get_by_text("Genres, and why")).to_be_visible(timeout=120_000)
+    expect(section.get_by_text("Genres and reasons")).to_be_visible(timeout=120_000)
     upload = one.api("/uploads")[0]
     assert section.locator("summary .what").first.text_content() == upload["answer"]["genres"][0]["name"]
     expect(section.locator(".line tbody tr")).to_have_count(len(upload["answer"]["timeline"]))
     page.wait_for_function("v => v.readyState > 0", arg=section.locator("video").element_handle())
     one.shot("upload")
     section.get_by_role("button", name="Join the atlas").click()
-    section.get_by_role("link", name="In the atlas: open its page").click(timeout=120_000)
+    section.get_by_role("link", name="In the atlas: open page").click(timeout=120_000)
     expect(page.get_by_role("heading", level=1)).to_have_text("a new film")
     assert one.api("/run")["n_films"] == n + 1
     page.get_by_role("navigation").get_by_role("link", name="Map").click()
@@ -517,7 +517,7 @@ def test_everything_can_be_done_from_the_keyboard(one: Visit) -> None:
     page = one.go("")
     drawn(page)
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="To the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("main")).to_be_focused()
     seen = set()

@@ -1,1 +1,1 @@
-"""Reasons: a trained model's answers go in, influence of modes, neighbours and words come out. It trains nothing."""
+"""Explanations: a trained model and vectors go in; influence, neighbours and novelty come out."""

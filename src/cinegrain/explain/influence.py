@@ -1,4 +1,4 @@
-"""How much each expert counts for a genre: Shapley values of the logits over all coalitions of experts."""
+"""Influence of experts on genres: Shapley values of the logits over all coalitions of experts."""
 
 from dataclasses import dataclass
 
@@ -16,10 +16,9 @@ class Influence:
     """Influence of e experts on g genres for n trailers.
 
     Attributes:
-        values: Shape (n, e, g), in logits; over experts they add up to `full - empty`. Exactly 0 for an expert that
-            has nothing of the trailer.
-        full: Logits with all experts there are, shape (n, g).
-        empty: Logits without any, shape (g,).
+        values: In logits, shape (n, e, g); their sum over experts is `full - empty`. Exactly 0 where absent.
+        full: Logits with all present experts, shape (n, g).
+        empty: Logits without experts, shape (g,).
     """
 
     values: Float64
@@ -29,12 +28,7 @@ class Influence:
 
 @torch.inference_mode()
 def expert_influence(model: GenreModel, batch: SceneBatch) -> Influence:
-    """Exact Shapley values; all coalitions run in one pass through the mask.
-
-    Args:
-        model: A trained network.
-        batch: n trailers.
-    """
+    """Exact Shapley values of n trailers; all coalitions are masks in one forward pass."""
     model.eval()
     pooled = model.pool(batch)
     present = batch.present(model.spec.experts)  # (n, e)
@@ -45,16 +39,16 @@ def expert_influence(model: GenreModel, batch: SceneBatch) -> Influence:
     logits = model.logits(tiled, masks)
     values = logits.reshape(len(coalitions), n, -1).double().numpy()  # (c, n, g)
     phi = shapley_values(values)  # (e, n, g)
-    # A product of matrices may round a row differently in another place, so that an expert without a say gets 1e-9.
+    # Matrix products round a row differently by its position, which would give absent experts about 1e-9.
     phi = np.where(present.T[..., None].numpy(), phi, 0.0)
     return Influence(np.moveaxis(phi, 0, 1), values[-1], values[0, 0] if n else np.zeros(values.shape[2]))
 
 
 @dataclass(frozen=True, eq=False)
-class TellingInfluence:
-    """How far each expert moves films of a genre above other films, logits, shape (e, g); with 95 % intervals.
+class DiscriminativeInfluence:
+    """Difference of mean influence between films with and without a genre, in logits, with 95 % intervals.
 
-    NaN for a genre that all or none of the films have.
+    Shape (e, g); NaN for a genre that all or no films have.
     """
 
     values: Float64
@@ -62,45 +56,42 @@ class TellingInfluence:
     high: Float64
 
 
-def telling_influence(
+def discriminative_influence(
     influence: Influence, labels: Bool, *, n_bootstrap: int = 1000, seed: int = 0
-) -> TellingInfluence:
-    """Mean influence of each expert on films that have a genre, less that on films that have it not.
+) -> DiscriminativeInfluence:
+    """Mean influence of each expert on films with a genre minus that on films without it.
 
-    An expert that says nothing of a genre may still move all films alike; here it gets 0.
+    An expert that moves all films by the same amount gets 0.
 
     Args:
-        influence: Of n trailers.
+        influence: Influence for n trailers.
         labels: Shape (n, g).
-        n_bootstrap: Resamples of films.
-        seed: Of the resampling.
+        n_bootstrap: Number of resamples of films.
+        seed: Random seed.
     """
     n = len(labels)
     counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), n_bootstrap)
-    drawn = np.concatenate([np.ones((1, n)), counts])  # the films themselves, then the resamples; (1 + b, n)
-    has, lacks = labels.astype(np.float64), (~labels).astype(np.float64)
+    weights = np.concatenate([np.ones((1, n)), counts])  # all films, then the resamples; (1 + b, n)
+
+    def mean(films: Bool) -> Float64:
+        total = np.einsum("bn,neg,ng->beg", weights, influence.values, films.astype(np.float64), optimize=True)
+        return np.asarray(total / (weights @ films)[:, None])
+
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean_with = np.einsum("bn,neg,ng->beg", drawn, influence.values, has, optimize=True) / (drawn @ has)[:, None]
-        mean_without = (
-            np.einsum("bn,neg,ng->beg", drawn, influence.values, lacks, optimize=True) / (drawn @ lacks)[:, None]
-        )
-    found = mean_with - mean_without
+        difference = mean(labels) - mean(~labels)
     some = labels.any(axis=0) & ~labels.all(axis=0)
-    low, high = np.full(found.shape[1:], np.nan), np.full(found.shape[1:], np.nan)
+    low, high = np.full(difference.shape[1:], np.nan), np.full(difference.shape[1:], np.nan)
     if some.any():
-        low[:, some], high[:, some] = np.nanpercentile(found[1:][..., some], [2.5, 97.5], axis=0)
-    return TellingInfluence(found[0], low, high)
+        low[:, some], high[:, some] = np.nanpercentile(difference[1:][..., some], [2.5, 97.5], axis=0)
+    return DiscriminativeInfluence(difference[0], low, high)
 
 
 def influence_by_genre(influence: Influence, labels: Bool) -> Float64:
-    """Mean influence of each expert on a genre over the films that have it.
+    """Mean influence of each expert on a genre over the films with it, in logits, shape (e, g); 0 without any.
 
     Args:
-        influence: Of n trailers.
+        influence: Influence for n trailers.
         labels: Shape (n, g).
-
-    Returns:
-        Shape (e, g), logits; 0 for a genre that none of the films has.
     """
     counts = labels.sum(axis=0)
     sums = np.einsum("neg,ng->eg", influence.values, labels.astype(np.float64))

@@ -1,4 +1,4 @@
-"""Which trailers are alike, and through which expert."""
+"""Nearest trailers, and each expert's contribution to their similarity."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ import numpy as np
 
 from cinegrain.types import Float64, Int64
 
-_AT_ONCE = 2**25  # similarities in memory
-_MOST_ROWS, _SPARE = 1024, 8
+_BLOCK_CELLS = 2**25  # similarities in memory
+_BLOCK_ROWS, _EXTRA_CANDIDATES = 1024, 8
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A near trailer: `score` is the cosine similarity, -1..1; `parts` says how much of it each expert brings."""
+    """A near trailer: `score` is the cosine similarity, -1..1; `parts` are the experts' contributions to it."""
 
     row: int
     score: float
@@ -21,13 +21,13 @@ class Neighbour:
 
 
 def nearest(query: Float64, corpus: Float64, *, top_k: int, exclude: Sequence[int] = ()) -> list[Neighbour]:
-    """The nearest trailers by cosine similarity, exact.
+    """Nearest trailers by cosine similarity, exact.
 
     Args:
-        query: Gated vectors of one trailer, shape (e, d).
-        corpus: Gated vectors of n trailers, shape (n, e, d).
-        top_k: How many at most.
-        exclude: Rows that may not come back, for example the trailer itself.
+        query: Encoding of one trailer, shape (e, d).
+        corpus: Encodings of n trailers, shape (n, e, d).
+        top_k: Maximum number of neighbours.
+        exclude: Rows to exclude, such as the query itself.
     """
     parts = expert_contributions(query, corpus)
     scores = parts.sum(axis=1)
@@ -37,39 +37,39 @@ def nearest(query: Float64, corpus: Float64, *, top_k: int, exclude: Sequence[in
 
 
 def nearest_of_each(points: Float64, *, top_k: int) -> tuple[Int64, Float64]:
-    """The nearest other rows of every row by cosine similarity, exact; the earlier one of two that are as near.
+    """Nearest other rows of every row by cosine similarity, exact; ties in the order of rows.
 
-    Candidates are found with float32 matrix products, part by part, and compared again in full precision.
+    Candidates come from float32 products and are ranked in full precision.
 
     Args:
         points: Unit rows, shape (n, d).
-        top_k: How many at most.
+        top_k: Maximum number of neighbours.
 
     Returns:
-        Rows and scores, shape (n, min(top_k, n - 1)), the nearest first.
+        Rows and scores, shape (n, min(top_k, n - 1)), nearest first.
     """
     n = len(points)
     k = max(min(top_k, n - 1), 0)
     rows, scores = np.empty((n, k), dtype=np.int64), np.empty((n, k))
     if not k:
         return rows, scores
-    several = min(k + _SPARE, n - 1)
-    short = points.astype(np.float32)
-    step = min(max(_AT_ONCE // n, 1), _MOST_ROWS)
+    n_candidates = min(k + _EXTRA_CANDIDATES, n - 1)
+    single = points.astype(np.float32)
+    step = min(max(_BLOCK_CELLS // n, 1), _BLOCK_ROWS)
     for start in range(0, n, step):
-        own = np.arange(start, min(start + step, n))
-        alike = short[own] @ short.T
-        alike[own - start, own] = -np.inf
-        near = np.sort(np.argpartition(alike, n - several, axis=1)[:, n - several :], axis=1)
-        exact = np.einsum("bd,bkd->bk", points[own], points[near])
+        block = np.arange(start, min(start + step, n))
+        similarity = single[block] @ single.T
+        similarity[block - start, block] = -np.inf
+        near = np.sort(np.argpartition(similarity, n - n_candidates, axis=1)[:, n - n_candidates :], axis=1)
+        exact = np.einsum("bd,bkd->bk", points[block], points[near])
         order = np.argsort(-exact, axis=1, kind="stable")[:, :k]
-        rows[own] = np.take_along_axis(near, order, axis=1)
-        scores[own] = np.take_along_axis(exact, order, axis=1)
+        rows[block] = np.take_along_axis(near, order, axis=1)
+        scores[block] = np.take_along_axis(exact, order, axis=1)
     return rows, scores
 
 
 def expert_contributions(query: Float64, corpus: Float64) -> Float64:
-    """Each expert's part of the cosine similarity between trailer embeddings; parts add up to it.
+    """Each expert's contribution to the cosine similarity of trailer embeddings, which is their sum.
 
     Args:
         query: Shape (e, d).

@@ -14,15 +14,15 @@ def coalition_masks(n_players: int) -> Bool:
     """All subsets, shape (2**n, n): row c holds the bits of c, player 0 first. Row 0 is empty, the last is full.
 
     Raises:
-        ShapeError: If there are more than MAX_PLAYERS players, for whom 2**n passes are too many.
+        ShapeError: If there are more than MAX_PLAYERS players.
     """
     if not 1 <= n_players <= MAX_PLAYERS:
-        raise ShapeError(f"Exact Shapley values are made for 1 to {MAX_PLAYERS} modes; found {n_players}.")
+        raise ShapeError(f"Exact Shapley values need 1 to {MAX_PLAYERS} experts; found {n_players}.")
     return np.asarray((np.arange(2**n_players)[:, None] >> np.arange(n_players)) & 1 == 1)
 
 
 def shapley_values(values: Float64) -> Float64:
-    """Each player's fair share of what the full coalition has over the empty one.
+    """Shapley value of each player.
 
         phi_i = sum over S without i of |S|! (n - |S| - 1)! / n! * (v(S + i) - v(S))
 
@@ -33,13 +33,13 @@ def shapley_values(values: Float64) -> Float64:
         Shape (n, ...); the sum over players is v(full) - v(empty).
 
     Raises:
-        ShapeError: If the first size is not a power of two.
+        ShapeError: If the first dimension is not a power of two.
 
     Source: Shapley 1953, A Value for n-Person Games.
     """
     n = int(values.shape[0]).bit_length() - 1
     if values.shape[0] != 2**n:
-        raise ShapeError(f"One value for each of 2**n coalitions is needed; found {values.shape[0]}.")
+        raise ShapeError(f"Expected a value for each of 2**n coalitions; found {values.shape[0]}.")
     masks = coalition_masks(n)
     sizes = masks.sum(axis=1)
     result = np.zeros((n, *values.shape[1:]))

@@ -1,1 +1,1 @@
-"""Losses, one file each: tensors go in, a scalar comes out. They own no parameters."""
+"""Losses: tensors go in, a scalar comes out. They have no parameters."""

@@ -1,4 +1,4 @@
-"""Class-balanced cross-entropy: rare genres count more."""
+"""Class-balanced binary cross-entropy."""
 
 import torch
 import torch.nn.functional as F
@@ -8,13 +8,13 @@ from cinegrain.errors import ShapeError
 
 
 def class_balance(counts: Tensor, *, beta: float = 0.99) -> Tensor:
-    """Weight of each genre by its effective number of films.
+    """Weight of each genre by the inverse of its effective number of films.
 
         w_g = (1 - beta) / (1 - beta ** n_g), scaled to a mean of 1
 
     Args:
-        counts: Positive films of each genre, shape (g,); a genre without any counts like one with one.
-        beta: 0 weighs all alike; towards 1 the weights go towards 1 / n_g.
+        counts: Positive films of each genre, shape (g,); 0 is treated as 1.
+        beta: 0 gives equal weights; towards 1 the weights approach 1 / n_g.
 
     Returns:
         Shape (g,).
@@ -26,23 +26,23 @@ def class_balance(counts: Tensor, *, beta: float = 0.99) -> Tensor:
 
 
 def class_balanced_bce(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Binary cross-entropy with each genre's positives weighed.
+    """Binary cross-entropy with weighted positives.
 
     Args:
         logits: Shape (..., g).
         targets: Same shape, 0 to 1.
-        weights: Of positives, shape (g,), from `class_balance`. Negatives weigh 1: weighing a genre's both sides
-            alike would only change its learning rate, since no genre competes with another here.
+        weights: Weights of positives, shape (g,), from `class_balance`. Negatives have weight 1: genres do not compete,
+            so weighting both would only change a genre's learning rate.
 
     Returns:
-        Mean over all entries, nats, scalar.
+        Mean loss in nats, scalar.
 
     Raises:
-        ShapeError: If the shapes do not fit.
+        ShapeError: If the shapes do not agree.
     """
     if logits.shape != targets.shape or weights.shape != logits.shape[-1:]:
         raise ShapeError(
-            f"logits {tuple(logits.shape)} and targets {tuple(targets.shape)} must have one shape that ends in "
-            f"the weights' {tuple(weights.shape)}."
+            f"logits {tuple(logits.shape)} and targets {tuple(targets.shape)} must have the same shape, "
+            f"and its last dimension must match weights {tuple(weights.shape)}."
         )
     return F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weights)

@@ -1,1 +1,1 @@
-"""Metrics: arrays go in, numbers come out. They know no model and no file."""
+"""Metrics: arrays go in, numbers come out."""

@@ -1,4 +1,4 @@
-"""How well clusters agree with a known truth."""
+"""Agreement of clusters with known classes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sklearn.metrics.cluster import contingency_matrix
 
 @dataclass(frozen=True)
 class ClusterScores:
-    """Agreement of a clustering with the truth: `ari` (chance 0), `nmi`, `accuracy` (Hungarian), all at most 1."""
+    """Adjusted Rand index (chance: 0), normalised mutual information and Hungarian accuracy, all at most 1."""
 
     n_clusters: int
     ari: float
@@ -20,7 +20,7 @@ class ClusterScores:
 
 
 def cluster_scores(truth: Sequence[object], clusters: Sequence[int]) -> ClusterScores:
-    """Scores two labellings of the same n items against each other."""
+    """Compare two labellings of the same n items."""
     return ClusterScores(
         n_clusters=len(set(clusters)),
         ari=float(adjusted_rand_score(truth, clusters)),
@@ -30,7 +30,7 @@ def cluster_scores(truth: Sequence[object], clusters: Sequence[int]) -> ClusterS
 
 
 def hungarian_accuracy(truth: Sequence[object], clusters: Sequence[int]) -> float:
-    """Share of items that are right when each cluster is given at most one true class in the best way."""
+    """Accuracy under the best one-to-one assignment of clusters to classes."""
     table = np.asarray(contingency_matrix(truth, clusters))
     rows, columns = linear_sum_assignment(-table)
     return float(table[rows, columns].sum() / table.sum())

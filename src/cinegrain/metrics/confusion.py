@@ -1,4 +1,4 @@
-"""Which genre is predicted where which one is missing."""
+"""Confusion of genres in multi-label predictions."""
 
 from dataclasses import dataclass
 
@@ -10,35 +10,31 @@ from cinegrain.types import Bool, Float64, Int64
 
 @dataclass(frozen=True, eq=False)
 class Confusion:
-    """Row: a genre that a film has and was not given; column: one that it was given and does not have.
+    """Rows are genres that were missed (false negatives), columns genres predicted instead (false positives).
 
     Attributes:
         counts: Films, shape (g, g); the diagonal is 0.
-        missed: Films whose genre was missed, shape (g,).
-        shares: counts / missed, shape (g, g); 0 where nothing was missed.
-        together: Share of the films of a genre (row) that also have the other (column), by the truth; shape (g, g).
+        missed: False negatives of each genre, shape (g,).
+        rates: counts / missed, shape (g, g); 0 where nothing was missed.
+        cooccurrence: Fraction of a genre's films (row) that also have the other (column), shape (g, g).
     """
 
     counts: Int64
     missed: Int64
-    shares: Float64
-    together: Float64
+    rates: Float64
+    cooccurrence: Float64
 
 
-def confusion(truth: Bool, decided: Bool) -> Confusion:
-    """Confusion of genres that may stand together.
-
-    Args:
-        truth: Shape (n, g).
-        decided: Shape (n, g).
+def confusion(truth: Bool, predicted: Bool) -> Confusion:
+    """Confusion of genres, both arguments of shape (n, g).
 
     Raises:
         ShapeError: If the shapes differ.
     """
-    if truth.shape != decided.shape or truth.ndim != 2:
-        raise ShapeError(f"truth {truth.shape} and decisions {decided.shape} must be one (n, g).")
-    lost, invented = (truth & ~decided).astype(np.int64), (decided & ~truth).astype(np.int64)
-    counts, missed = lost.T @ invented, lost.sum(axis=0)
-    has = truth.astype(np.int64)
-    together = (has.T @ has) / np.maximum(has.sum(axis=0), 1)[:, None]
-    return Confusion(counts, missed, counts / np.maximum(missed, 1)[:, None], together)
+    if truth.shape != predicted.shape or truth.ndim != 2:
+        raise ShapeError(f"truth {truth.shape} and predicted {predicted.shape} must have the same shape (n, g).")
+    misses, false_alarms = (truth & ~predicted).astype(np.int64), (predicted & ~truth).astype(np.int64)
+    counts, missed = misses.T @ false_alarms, misses.sum(axis=0)
+    positive = truth.astype(np.int64)
+    cooccurrence = (positive.T @ positive) / np.maximum(positive.sum(axis=0), 1)[:, None]
+    return Confusion(counts, missed, counts / np.maximum(missed, 1)[:, None], cooccurrence)

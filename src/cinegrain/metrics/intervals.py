@@ -1,4 +1,4 @@
-"""Bootstrap intervals of one genre's scores, over films."""
+"""Bootstrap confidence intervals over films."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -12,7 +12,7 @@ Interval: TypeAlias = tuple[float, float]
 
 @dataclass(frozen=True)
 class GenreIntervals:
-    """95 % intervals."""
+    """95 % confidence intervals of a genre's scores."""
 
     ap: Interval
     precision: Interval
@@ -23,14 +23,14 @@ class GenreIntervals:
 def genre_intervals(
     truth: Bool, scores: Float64, threshold: float, *, n_bootstrap: int = 1000, seed: int = 0
 ) -> GenreIntervals | None:
-    """Percentile bootstrap over films; a resample without a positive is left out.
+    """Percentile bootstrap of a genre's scores; resamples without a positive are dropped.
 
     Args:
         truth: Whether each film has the genre, shape (n,).
-        scores: Its probability, shape (n,).
-        threshold: Decided where the probability is at least this.
-        n_bootstrap: Resamples.
-        seed: Of the resampling.
+        scores: Probabilities, shape (n,).
+        threshold: Films with at least this probability are predicted positive.
+        n_bootstrap: Number of resamples.
+        seed: Random seed.
 
     Returns:
         None if no film has the genre.
@@ -47,30 +47,30 @@ def genre_intervals(
     return GenreIntervals(*map(_interval, (weighted_ap(truth, scores, weights), precision, recall, f1)))
 
 
-_CELLS = 20_000_000  # of resamples times films times genres at once
-_MOST_CELLS = 400_000_000  # in all; beyond, fewer resamples do
-_FEWEST_RESAMPLES = 200
+_BLOCK_CELLS = 20_000_000  # resamples times films times genres in memory
+_MAX_CELLS = 400_000_000  # in all; beyond, fewer resamples are drawn
+_MIN_RESAMPLES = 200
 
 
 def mean_intervals(
     truth: Bool, scores: Float64, decided: Bool, *, n_bootstrap: int = 1000, seed: int = 0
 ) -> dict[str, Interval]:
-    """Percentile bootstrap over films of the means over genres, by their names in `MultilabelScores`.
+    """Percentile bootstrap of the means in `MultilabelScores`, by their names there.
 
-    A genre without a positive in a resample is in no mean of it. Very many films are resampled less often.
+    Genres without a positive in a resample are left out of its means. Large data sets get fewer resamples.
 
     Args:
         truth: Shape (n, g), every genre with a positive.
         scores: Probabilities, shape (n, g).
-        decided: Shape (n, g).
-        n_bootstrap: Resamples, at most.
-        seed: Of the resampling.
+        decided: Predictions at the thresholds, shape (n, g).
+        n_bootstrap: Maximum number of resamples.
+        seed: Random seed.
     """
     n, size = len(truth), truth.size
-    n_bootstrap = min(n_bootstrap, max(_FEWEST_RESAMPLES, _MOST_CELLS // size))
+    n_bootstrap = min(n_bootstrap, max(_MIN_RESAMPLES, _MAX_CELLS // size))
     rng = np.random.default_rng(seed)
     by_film = _film_aps(truth, scores)
-    step = max(1, _CELLS // size)
+    step = max(1, _BLOCK_CELLS // size)
     parts = [
         _means(truth, scores, decided, by_film, rng.multinomial(n, np.full(n, 1 / n), min(step, n_bootstrap - first)))
         for first in range(0, n_bootstrap, step)
@@ -79,7 +79,7 @@ def mean_intervals(
 
 
 def _means(truth: Bool, scores: Float64, decided: Bool, by_film: Float64, weights: Int64) -> dict[str, Float64]:
-    """Every mean for each row of weights (b, n), shape (b,); NaN where a resample has no positive at all."""
+    """All means for each row of weights (b, n), shape (b,); NaN for a resample without positives."""
     positives = weights @ truth  # (b, g)
     hits, chosen = weights @ (truth & decided), weights @ decided
     ap = np.full(positives.shape, np.nan)
@@ -101,27 +101,25 @@ def _means(truth: Bool, scores: Float64, decided: Bool, by_film: Float64, weight
 
 
 def _row_mean(values: Float64, weights: Float64 | Int64) -> Float64:
-    """Weighted mean along each row, of what is not NaN."""
+    """Weighted mean of each row without NaN."""
     known = ~np.isnan(values)
     return np.asarray(np.where(known, values * weights, 0).sum(axis=1) / (weights * known).sum(axis=1))
 
 
 def _film_aps(truth: Bool, scores: Float64) -> Float64:
-    """AP of each film's own genres, shape (n,); NaN for one without any."""
-    once = np.ones((1, truth.shape[1]), dtype=np.int64)
-    found = [float(weighted_ap(t, s, once)[0]) if t.any() else np.nan for t, s in zip(truth, scores, strict=True)]
-    return np.array(found)
+    """AP over the genres of each film, shape (n,); NaN for a film without genres."""
+    ones = np.ones((1, truth.shape[1]), dtype=np.int64)
+    aps = [float(weighted_ap(t, s, ones)[0]) if t.any() else np.nan for t, s in zip(truth, scores, strict=True)]
+    return np.array(aps)
 
 
 def weighted_ap(truth: Bool, scores: Float64, weights: Int64) -> Float64:
-    """Average precision where film i counts weights[:, i] times, for all rows of weights at once.
-
-    Films of one score are taken together, as in scikit-learn.
+    """Average precision with sample weights, for many weightings; ties as in scikit-learn.
 
     Args:
         truth: Shape (n,).
         scores: Shape (n,).
-        weights: Shape (b, n); each row must give some weight to a positive.
+        weights: Shape (b, n); each row needs a positive of weight above 0.
 
     Returns:
         Shape (b,).
@@ -129,10 +127,10 @@ def weighted_ap(truth: Bool, scores: Float64, weights: Int64) -> Float64:
     order = np.argsort(-scores, kind="stable")
     ranked, w = scores[order], weights[:, order].astype(np.float64)
     last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))  # last film of each score
-    found = np.cumsum(w * truth[order], axis=1)[:, last]
-    shown = np.cumsum(w, axis=1)[:, last]
-    gained = np.diff(found, axis=1, prepend=0.0)
-    return np.asarray((gained * found / np.maximum(shown, 1.0)).sum(axis=1) / found[:, -1])
+    hits = np.cumsum(w * truth[order], axis=1)[:, last]
+    retrieved = np.cumsum(w, axis=1)[:, last]
+    new_hits = np.diff(hits, axis=1, prepend=0.0)
+    return np.asarray((new_hits * hits / np.maximum(retrieved, 1.0)).sum(axis=1) / hits[:, -1])
 
 
 def _interval(values: Float64) -> Interval:

@@ -1,4 +1,4 @@
-"""How good multi-label genre probabilities are."""
+"""Scores of multi-label genre predictions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from cinegrain.errors import ShapeError
 from cinegrain.metrics.intervals import Interval, mean_intervals
 from cinegrain.types import Bool, Float64
 
-FEWEST_FOR_INTERVAL = 10
-"""Resampling fewer films than this gives narrow intervals that are wrong."""
+MIN_FOR_INTERVAL = 10
+"""The bootstrap intervals of fewer films are too narrow."""
 
 
 @dataclass(frozen=True)
 class GenreScore:
-    """One genre. `ap` is None where the films scored hold no positive, or nothing else."""
+    """Scores of a genre; `ap` is None if no film has it."""
 
     genre: str
     n_positive: int
@@ -32,20 +32,20 @@ class MultilabelScores:
     """Scores over n films and g genres.
 
     Attributes:
-        n_films: Films scored.
-        map_macro: Mean AP over the genres that have one; None if none has.
-        map_low: 2.5 % point of its bootstrap over films; None with fewer than FEWEST_FOR_INTERVAL films.
-        map_high: 97.5 % point.
-        map_chance: What random scores reach: the mean share of positives of the same genres.
-        ap_micro: AP over all (film, genre) pairs at once.
-        ap_weighted: AP weighted by the number of positives.
-        ap_samples: Mean over films of the AP of their own genres.
-        f1_micro: F1 at the thresholds, pairs at once.
-        f1_macro: Mean over genres with positives.
-        f1_weighted: Weighted by the number of positives.
-        genres: One entry a genre.
-        left_out: Genres without a positive among these films; they are in no mean.
-        intervals: 95 % intervals of all these means by their names here; None with too few films.
+        n_films: Number of films.
+        map_macro: Mean AP over genres with positives; None without any.
+        map_low: Lower end of its 95 % bootstrap interval; None with fewer than MIN_FOR_INTERVAL films.
+        map_high: Upper end.
+        map_chance: Expected macro mAP of random scores: the mean frequency of the same genres.
+        ap_micro: AP over all (film, genre) pairs.
+        ap_weighted: Mean AP weighted by the number of positives.
+        ap_samples: Mean over films of the AP over their genres.
+        f1_micro: F1 at the thresholds over all pairs.
+        f1_macro: Mean F1 over genres with positives.
+        f1_weighted: Mean F1 weighted by the number of positives.
+        genres: One entry per genre.
+        left_out: Genres without positives; they are in no mean.
+        intervals: 95 % intervals of the means by attribute name; None with too few films.
     """
 
     n_films: int
@@ -73,21 +73,23 @@ def multilabel_scores(
     n_bootstrap: int = 1000,
     seed: int = 0,
 ) -> MultilabelScores:
-    """All scores of genre probabilities.
+    """Score genre probabilities.
 
     Args:
         truth: Shape (n, g), True where the film has the genre.
         probabilities: Shape (n, g).
-        thresholds: Shape (g,); decided where the probability is at least this.
+        thresholds: Smallest probability of a positive prediction, shape (g,).
         names: Genre names, length g.
-        n_bootstrap: Resamples of films for the interval.
-        seed: Of the resampling.
+        n_bootstrap: Maximum number of resamples for the intervals.
+        seed: Random seed.
 
     Raises:
-        ShapeError: If the shapes differ or there is no film.
+        ShapeError: If the shapes differ or there are no films.
     """
     if truth.shape != probabilities.shape or truth.ndim != 2 or not len(truth):
-        raise ShapeError(f"truth {truth.shape} and probabilities {probabilities.shape} must be one (n, g), n >= 1.")
+        raise ShapeError(
+            f"truth {truth.shape} and probabilities {probabilities.shape} must have the same shape (n, g), n >= 1."
+        )
     scored = np.asarray(truth.any(axis=0))
     decided = probabilities >= thresholds
     precision, recall, f1, _ = precision_recall_fscore_support(truth, decided, average=None, zero_division=0)
@@ -105,9 +107,9 @@ def multilabel_scores(
     )
     t, p, d = truth[:, scored], probabilities[:, scored], decided[:, scored]
     some = bool(scored.any())
-    enough = some and len(truth) >= FEWEST_FOR_INTERVAL
-    found = mean_intervals(t, p, d, n_bootstrap=n_bootstrap, seed=seed) if enough else None
-    low, high = found["map_macro"] if found else (None, None)
+    enough = some and len(truth) >= MIN_FOR_INTERVAL
+    intervals = mean_intervals(t, p, d, n_bootstrap=n_bootstrap, seed=seed) if enough else None
+    low, high = intervals["map_macro"] if intervals else (None, None)
     labelled = t.any(axis=1)
 
     def ap(average: str) -> float | None:
@@ -127,12 +129,12 @@ def multilabel_scores(
         f1_weighted=float(f1_score(t, d, average="weighted", zero_division=0)) if some else 0.0,
         genres=genres,
         left_out=tuple(name for name, has in zip(names, scored, strict=True) if not has),
-        intervals=found,
+        intervals=intervals,
     )
 
 
 def macro_ap(truth: Bool, probabilities: Float64) -> float:
-    """Mean AP over the genres with a positive; NaN if there is none. Both of shape (n, g)."""
+    """Mean AP over genres with positives, both arguments of shape (n, g); NaN without any."""
     scored = truth.any(axis=0)
     if not scored.any():
         return float("nan")
@@ -142,16 +144,16 @@ def macro_ap(truth: Bool, probabilities: Float64) -> float:
 def best_thresholds(
     truth: Bool, probabilities: Float64, *, min_positives: int = 3, min_positives_in_all: int = 20
 ) -> Float64:
-    """For each genre the threshold with the best F1; meant for validation films only.
+    """Threshold with the best F1 for each genre; for validation films only.
 
     Args:
         truth: Shape (n, g).
         probabilities: Shape (n, g).
-        min_positives: A genre with fewer gets the best common threshold, since its own would be chance.
-        min_positives_in_all: With fewer over all genres, nothing can be chosen.
+        min_positives: Genres with fewer share the best common threshold.
+        min_positives_in_all: With fewer over all genres, all thresholds are 0.5.
 
     Returns:
-        Shape (g,); 0.5 everywhere where nothing can be chosen.
+        Shape (g,).
     """
     if truth.sum() < min_positives_in_all:
         return np.full(truth.shape[1], 0.5)
@@ -165,7 +167,7 @@ def best_thresholds(
 
 
 def _best_threshold(truth: Bool, probabilities: Float64) -> float:
-    """Half-way from the best cut down to the next lower probability; both arguments of shape (n,)."""
+    """Midpoint between the best cut and the next lower probability; both arguments of shape (n,)."""
     precision, recall, cuts = precision_recall_curve(truth, probabilities)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     cut = float(cuts[int(np.argmax(f1[:-1]))])

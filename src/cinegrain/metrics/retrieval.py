@@ -1,4 +1,4 @@
-"""How well near neighbours share what they should share."""
+"""Retrieval of items that share a label."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ import numpy as np
 from cinegrain.errors import ShapeError
 from cinegrain.types import Bool, Float64
 
-_MOST_QUERIES = 2_000
-_AT_ONCE = 8_000_000  # places of rankings in memory together
+_MAX_QUERIES = 2_000
+_BLOCK_CELLS = 8_000_000  # queries times items in memory
 
 
 @dataclass(frozen=True)
 class RetrievalScores:
-    """Scores over the queries that have something to find.
+    """Scores over the queries with at least one relevant item.
 
     Attributes:
-        n_queries: How many those are.
-        recall_at: By k, the share of queries with at least one relevant item among the k nearest.
-        map: Mean average precision of the whole ranking.
+        n_queries: Number of such queries.
+        recall_at: By k, fraction of queries with a relevant item among the k nearest.
+        map: Mean average precision of the full rankings.
     """
 
     n_queries: int
@@ -30,41 +30,41 @@ class RetrievalScores:
 def retrieval_scores(
     points: Float64, labels: Bool, *, ks: Sequence[int] = (1, 5, 10), seed: int = 0
 ) -> RetrievalScores | None:
-    """Items ask for the others that share a label, ranked by cosine similarity; an item never finds itself.
+    """Rank all other items by cosine similarity; those that share a label with the query are relevant.
 
-    Every item asks, or 2,000 drawn from more of them; each ranks all.
+    At most 2,000 items, drawn at random, are queries.
 
     Args:
         points: Unit rows, shape (n, d).
         labels: Shape (n, g).
-        ks: Where recall is read.
-        seed: Of the draw.
+        ks: Cut-offs of recall.
+        seed: Random seed.
 
     Returns:
-        None if no item has anything to find.
+        None if no item shares a label with another.
 
     Raises:
-        ShapeError: If the shapes do not fit.
+        ShapeError: If the numbers of rows differ.
     """
     n = len(points)
     if labels.ndim != 2 or len(labels) != n:
         raise ShapeError(f"labels must have shape ({n}, genres); found {labels.shape}.")
-    has_some = np.flatnonzero(labels[:, labels.sum(axis=0) > 1].any(axis=1))
-    if len(has_some) > _MOST_QUERIES:
-        has_some = np.random.default_rng(seed).choice(has_some, _MOST_QUERIES, replace=False)
-    if not len(has_some):
+    queries = np.flatnonzero(labels[:, labels.sum(axis=0) > 1].any(axis=1))
+    if len(queries) > _MAX_QUERIES:
+        queries = np.random.default_rng(seed).choice(queries, _MAX_QUERIES, replace=False)
+    if not len(queries):
         return None
-    shares = labels.astype(np.float32)  # sums of so few are exact
+    indicators = labels.astype(np.float32)  # exact for counts
     first, average = [], []
-    step = max(1, _AT_ONCE // n)
-    for start in range(0, len(has_some), step):
-        asking = has_some[start : start + step]
-        alone = (np.arange(len(asking)), asking)
-        similarity = points[asking] @ points.T
-        similarity[alone] = -np.inf
-        relevant = shares[asking] @ shares.T > 0
-        relevant[alone] = False
-        order = np.argsort(-similarity, axis=1, kind="stable")[:, :-1]  # the item itself comes last
+    step = max(1, _BLOCK_CELLS // n)
+    for start in range(0, len(queries), step):
+        block = queries[start : start + step]
+        itself = (np.arange(len(block)), block)
+        similarity = points[block] @ points.T
+        similarity[itself] = -np.inf
+        relevant = indicators[block] @ indicators.T > 0
+        relevant[itself] = False
+        order = np.argsort(-similarity, axis=1, kind="stable")[:, :-1]  # the query itself is last
         hits = np.take_along_axis(relevant, order, axis=1)
         precision = np.cumsum(hits, axis=1) / np.arange(1, n)
         average.append((precision * hits).sum(axis=1) / hits.sum(axis=1))

@@ -1,1 +1,1 @@
-"""Words: what experts recognised and catalogues say goes in, the plain words that set a group apart come out."""
+"""Naming: experts' concepts and catalogue text go in, the terms that distinguish a cluster come out."""

@@ -1,4 +1,4 @@
-"""What experts' words become in names: as a person would say them, near-synonyms joined, noise left out."""
+"""Plain words for the experts' concepts: everyday wording, synonyms merged, noise removed."""
 
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -6,42 +6,42 @@ from functools import cache
 from importlib import resources
 
 _SECTION_OF = {"audio": "audio", "image": "picture", "location": "picture"}
-_PROPER = frozenset(("Carnatic", "Christian", "Christmas", "French", "Middle"))  # AudioSet begins every word so
+_PROPER = frozenset(("Carnatic", "Christian", "Christmas", "French", "Middle"))  # AudioSet capitalises every label
 
 
-def plain_words(mode: str, words: Mapping[str, float]) -> dict[str, float]:
-    """One film's words of one mode in plain form, with their strengths; of joined words the strongest counts.
+def plain_words(modality: str, words: Mapping[str, float]) -> dict[str, float]:
+    """Plain words of a film's concepts in one modality with their strengths; merged words keep the highest.
 
     >>> plain_words("audio", {"Machine gun": 0.5, "Gunshot, gunfire": 0.25, "Sine wave": 0.75, "Jazz": 0.5})
     {'gunfire': 0.5, 'jazz': 0.5}
     """
-    found: dict[str, float] = {}
+    strengths: dict[str, float] = {}
     for word, strength in words.items():
-        plain = plain_word(mode, word)
+        plain = plain_word(modality, word)
         if plain:
-            found[plain] = max(strength, found.get(plain, 0.0))
-    return found
+            strengths[plain] = max(strength, strengths.get(plain, 0.0))
+    return strengths
 
 
-def plain_word(mode: str, word: str) -> str:
-    """A word as a catalogue would say it; "" for one that names nothing.
+def plain_word(modality: str, word: str) -> str:
+    """Plain wording of a concept; "" if it is noise.
 
     >>> plain_word("audio", "Gunshot, gunfire"), plain_word("image", "web site"), plain_word("location", "attic")
     ('gunfire', 'title cards', 'attic')
     >>> plain_word("audio", "Scary music"), plain_word("location", "swimming pool (indoor)")
     ('scary music', 'swimming pool, indoor')
     """
-    known = _table().get(_SECTION_OF.get(mode, ""), {})
-    if word in known:
-        return known[word]
-    spoken = word.replace(" (", ", ").replace(")", "")
-    if mode == "audio" and spoken.split()[0] not in _PROPER and spoken[1:2].islower():
-        spoken = spoken[0].lower() + spoken[1:]
-    return unicodedata.normalize("NFC", spoken)
+    section = _table().get(_SECTION_OF.get(modality, ""), {})
+    if word in section:
+        return section[word]
+    plain = word.replace(" (", ", ").replace(")", "")
+    if modality == "audio" and plain.split()[0] not in _PROPER and plain[1:2].islower():
+        plain = plain[0].lower() + plain[1:]
+    return unicodedata.normalize("NFC", plain)
 
 
 def text_words(text: str) -> str:
-    """Catalogue text in small letters, the same in every locale.
+    """Lower-case text, independent of the locale.
 
     >>> text_words("İSTANBUL") == text_words("istanbul"), text_words("KÖY")
     (True, 'köy')
@@ -51,7 +51,7 @@ def text_words(text: str) -> str:
 
 
 def stems(phrase: str) -> frozenset[str]:
-    """The words of a phrase without case, punctuation and plural.
+    """Words of a phrase without case, punctuation and plural endings.
 
     >>> sorted(stems("Churches, old")) == sorted(stems("old church"))
     True
@@ -61,13 +61,13 @@ def stems(phrase: str) -> frozenset[str]:
 
 
 def head(phrase: str) -> str:
-    """The last word of a phrase, which says what kind of thing it is: `music` in `scary music`."""
+    """Head noun of a phrase: `music` for `scary music`."""
     letters = "".join(c if c.isalnum() or c == "'" else " " for c in text_words(phrase.partition(",")[0]))
     return _singular(letters.split()[-1]) if letters.split() else ""
 
 
 def _singular(word: str) -> str:
-    """Without the plural's ending, and without an e at the end: `bus` for `buses`, `hous` for `houses` and `house`."""
+    """Strip the plural ending and a final e: `bus` for `buses`, `hous` for `houses` and `house`."""
     if len(word) > 4 and word.endswith("ies"):
         return word[:-3] + "y"
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
@@ -77,7 +77,7 @@ def _singular(word: str) -> str:
 
 @cache
 def _table() -> dict[str, dict[str, str]]:
-    """Section -> word of a classifier -> plain word."""
+    """Section -> concept -> plain word."""
     table: dict[str, dict[str, str]] = {}
     section: dict[str, str] = {}
     for line in _lines():
@@ -90,7 +90,7 @@ def _table() -> dict[str, dict[str, str]]:
 
 
 def _lines() -> Iterator[str]:
-    """Lines with those joined that go on, without comments."""
+    """Lines without comments; indented lines continue the previous one."""
     whole = ""
     text = (resources.files("cinegrain.naming") / "plain_words.txt").read_text(encoding="utf-8")
     for line in text.splitlines():

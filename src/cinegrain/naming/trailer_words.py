@@ -1,4 +1,4 @@
-"""Words of each trailer for naming: what its experts recognised, and what the catalogue says."""
+"""Words of each trailer for naming: its experts' concepts and catalogue text."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,28 +15,28 @@ _MIN_TEXTS = 3
 
 
 def trailer_concepts(dataset: EmbeddingDataset, modalities: dict[str, str]) -> dict[str, dict[str, dict[str, float]]]:
-    """Strength of each word in each trailer: trailer_id -> mode -> word -> 0..1."""
+    """Strength of each concept: trailer_id -> modality -> concept -> 0..1."""
     seen: dict[str, list[tuple[str, int, Sequence[Concept]]]] = {}
     for row in dataset.concepts():
-        if row.expert in modalities:  # the dataset may hold more experts than this run asks for
+        if row.expert in modalities:  # the dataset may have experts that this run does not use
             seen.setdefault(row.trailer_id, []).append((modalities[row.expert], row.scene, row.concepts))
     return {trailer_id: word_strengths(rows) for trailer_id, rows in seen.items()}
 
 
 def word_strengths(seen: Iterable[tuple[str, int, Sequence[Concept]]]) -> dict[str, dict[str, float]]:
-    """Strength of each word in one trailer: modality -> word -> 0..1.
+    """Strength of each concept in one trailer: modality -> concept -> 0..1.
 
-    It is the root mean square of the word's scores over the scenes in which an expert of the modality recognised
-    anything: strong somewhere counts more than faint everywhere. Of several experts the one counts that is surest.
+    The root mean square of the scores over scenes in which the modality has any concept: strong in few scenes counts
+    more than weak in all. In each scene the highest score of the modality's experts is used.
 
     Args:
-        seen: What an expert recognised in a scene: its modality, the scene, the words.
+        seen: An expert's modality, the scene, and its concepts there.
     """
     scenes: dict[str, dict[int, dict[str, float]]] = {}
     for modality, scene, concepts in seen:
-        own = scenes.setdefault(modality, {}).setdefault(scene, {})
+        scores = scenes.setdefault(modality, {}).setdefault(scene, {})
         for concept in concepts:
-            own[concept.name] = max(concept.score, own.get(concept.name, 0.0))
+            scores[concept.name] = max(concept.score, scores.get(concept.name, 0.0))
     return {modality: _root_mean_square(list(by_scene.values())) for modality, by_scene in scenes.items()}
 
 
@@ -56,12 +56,12 @@ def best_words(words: Mapping[str, float], n: int) -> list[Concept]:
 def term_counts(
     trailers: Sequence[Trailer], concepts: dict[str, dict[str, dict[str, float]]], text_columns: str
 ) -> TermCounts:
-    """All words of the trailers in their order, in plain form; catalogue text is the mode `text`."""
+    """Plain words of all trailers, in their order; catalogue text has the modality `text`."""
     rows = [
         {
-            (mode, word): score
-            for mode, words in concepts.get(trailer.trailer_id, {}).items()
-            for word, score in plain_words(mode, words).items()
+            (modality, word): score
+            for modality, words in concepts.get(trailer.trailer_id, {}).items()
+            for word, score in plain_words(modality, words).items()
         }
         for trailer in trailers
     ]
@@ -72,7 +72,7 @@ def term_counts(
         )
         try:
             weights = vectoriser.fit_transform(texts).tocoo()
-        except ValueError:  # no word that two films share
+        except ValueError:  # no two films share a word
             return TermCounts.from_trailers(rows)
         words = vectoriser.get_feature_names_out()
         for i, j, value in zip(weights.row, weights.col, weights.data, strict=True):

@@ -1,1 +1,1 @@
-"""Training: arrays and settings go in, a trained model and its history come out. It knows no run folder."""
+"""Training: arrays and settings go in, a trained model and its history come out."""

@@ -1,4 +1,4 @@
-"""Scene vectors of all trailers, in memory or mapped from disk, and padded batches from them."""
+"""Scene vectors of all trailers, in memory or memory-mapped, and padded batches of them."""
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,12 +18,12 @@ _BLOCK_ROWS = 4096
 
 @dataclass(frozen=True, eq=False)
 class ExpertArray:
-    """One expert's vectors, trailers one after the other.
+    """An expert's vectors of all trailers, concatenated.
 
     Attributes:
-        vectors: Shape (r, d_e), any float type; may be mapped from disk.
+        vectors: Shape (r, d_e), any float type; may be memory-mapped.
         scenes: Scene index of each row, shape (r,).
-        offsets: Rows of trailer i are offsets[i]:offsets[i + 1]; shape (n + 1,).
+        offsets: Shape (n + 1,); trailer i has the rows offsets[i]:offsets[i + 1].
     """
 
     vectors: np.ndarray
@@ -32,14 +32,14 @@ class ExpertArray:
 
     @property
     def counts(self) -> Int64:
-        """Vectors of each trailer, shape (n,)."""
+        """Number of vectors of each trailer, shape (n,)."""
         return np.diff(self.offsets)
 
     @cached_property
     def tensor(self) -> Tensor:
-        """The vectors as a tensor on the same memory, only to be read; it gathers rows on all threads."""
+        """Read-only tensor that shares memory with the vectors; it gathers rows on all threads."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that the memory must not be written
+            warnings.simplefilter("ignore", UserWarning)  # the memory is not writable
             return torch.from_numpy(self.vectors)
 
 
@@ -48,9 +48,8 @@ class TrailerArrays:
     """Vectors of n trailers by expert name.
 
     Attributes:
-        experts: All scenes; may be a mapping that reads an expert's only when it is asked for.
-        means_from: Gives the same trailers with one vector each, the mean over scenes, if there is a better way than
-            computing it from `experts`.
+        experts: All scenes; may be a lazy mapping.
+        means_from: Returns the scene means, if there is a faster way than computing them from `experts`.
     """
 
     experts: Mapping[str, ExpertArray]
@@ -62,17 +61,13 @@ class TrailerArrays:
         return {name: array.vectors.shape[1] for name, array in self.pooled().experts.items()}
 
     def only(self, names: Sequence[str]) -> "TrailerArrays":
-        """The same trailers as some experts see them."""
+        """Select experts."""
         means = self.pooled().experts
-        chosen = TrailerArrays({name: means[name] for name in names})
-        return TrailerArrays(_Some(self.experts, tuple(names)), lambda: chosen)
+        selected = TrailerArrays({name: means[name] for name in names})
+        return TrailerArrays(_Selection(self.experts, tuple(names)), lambda: selected)
 
     def batch(self, trailers: Int64) -> SceneBatch:
-        """Padded batch of the given trailers; position on the scene axis is the scene's index.
-
-        Args:
-            trailers: Row numbers, shape (n,).
-        """
+        """Padded batch of the given trailers (row numbers, shape (n,)); the scene axis is indexed by scene."""
         rows = {name: _rows(array, trailers) for name, array in self.experts.items()}
         longest = max((int(scene.max(initial=-1)) for _, _, scene in rows.values()), default=-1) + 1
         vectors: dict[str, Tensor] = {}
@@ -81,15 +76,15 @@ class TrailerArrays:
             array = self.experts[name]
             padded = np.zeros((len(trailers), max(1, longest), array.vectors.shape[1]), dtype=np.float32)
             mask = np.zeros(padded.shape[:2], dtype=bool)
-            padded[owner, scene] = array.vectors[row]  # converted here, in one go and only where there is something
+            padded[owner, scene] = array.vectors[row]  # converts to float32
             mask[owner, scene] = True
             vectors[name], masks[name] = torch.from_numpy(padded), torch.from_numpy(mask)
         return SceneBatch(vectors, masks)
 
     def pooled(self) -> "TrailerArrays":
-        """The same trailers with one scene each: the mean of their scenes. Computed once.
+        """Scene means of all trailers, cached.
 
-        A network gives the same for both, and a batch of these is some thirty times smaller.
+        The genre model's output is the same for both, and a batch of means is about thirty times smaller.
         """
         return self._pooled
 
@@ -102,14 +97,14 @@ class TrailerArrays:
         return TrailerArrays({name: _pool(array) for name, array in self.experts.items()})
 
     def mean_batch(self, trailers: Int64) -> tuple[dict[str, Tensor], Tensor]:
-        """Scene means of the given trailers, gathered without padding.
+        """Scene means of the given trailers.
 
         Args:
             trailers: Row numbers, shape (n,).
 
         Returns:
-            By expert shape (n, d_e), float32, some other trailer's where there is none; and which there are, shape
-            (n, e), columns in the order of the experts.
+            Means by expert, shape (n, d_e), float32, arbitrary where absent; and the mask, shape (n, e), columns in the
+            order of the experts.
         """
         means, present = {}, []
         for name, array in self.pooled().experts.items():
@@ -123,22 +118,22 @@ class TrailerArrays:
         return means, torch.from_numpy(np.stack(present, axis=1))
 
     def means(self, name: str, trailers: Int64 | None = None) -> Float32:
-        """Mean vector of each trailer (or of the given ones) for one expert, shape (n, d_e); NaN where it has none."""
+        """An expert's scene mean of each trailer, or of the given ones, shape (n, d_e); NaN where absent."""
         array = self.pooled().experts[name]
-        chosen = np.arange(len(array.counts)) if trailers is None else trailers
-        there = array.counts[chosen] > 0
-        result = np.full((len(chosen), array.vectors.shape[1]), np.nan, dtype=np.float32)
-        result[there] = array.vectors[array.offsets[chosen[there]]]
+        rows = np.arange(len(array.counts)) if trailers is None else trailers
+        present = array.counts[rows] > 0
+        result = np.full((len(rows), array.vectors.shape[1]), np.nan, dtype=np.float32)
+        result[present] = array.vectors[array.offsets[rows[present]]]
         return result
 
     def statistics(self, trailers: Int64) -> dict[str, tuple[Tensor, Tensor]]:
-        """Mean and standard deviation of trailer means by expert, each (d_e,), over the given trailers."""
+        """Mean and standard deviation of the given trailers' scene means by expert, each (d_e,)."""
         return {name: _moments(array, trailers) for name, array in self.pooled().experts.items()}
 
 
 @dataclass(frozen=True)
-class _Some(Mapping[str, ExpertArray]):
-    """Some entries of a mapping, in another order; none is looked up before it is asked for."""
+class _Selection(Mapping[str, ExpertArray]):
+    """Lazy selection of a mapping's entries, in the given order."""
 
     whole: Mapping[str, ExpertArray]
     names: tuple[str, ...]
@@ -156,13 +151,13 @@ class _Some(Mapping[str, ExpertArray]):
 
 
 def _pool(array: ExpertArray) -> ExpertArray:
-    """Scene means; trailers without any vector stay without."""
+    """Scene means, block by block; trailers without vectors have none."""
     counts = array.counts
-    there = np.flatnonzero(counts)
-    result = np.empty((len(there), array.vectors.shape[1]), dtype=np.float32)
-    limits = np.append(array.offsets[there], array.offsets[-1])  # rows of the k-th of them are limits[k]:limits[k + 1]
+    present = np.flatnonzero(counts)
+    result = np.empty((len(present), array.vectors.shape[1]), dtype=np.float32)
+    limits = np.append(array.offsets[present], array.offsets[-1])  # the i-th of them has rows limits[i]:limits[i + 1]
     first = 0
-    while first < len(there):
+    while first < len(present):
         last = max(first + 1, int(np.searchsorted(limits, limits[first] + _BLOCK_ROWS, side="right")) - 1)
         rows = array.vectors[limits[first] : limits[last]].astype(np.float64)
         starts = limits[first : last + 1] - limits[first]
@@ -170,20 +165,22 @@ def _pool(array: ExpertArray) -> ExpertArray:
         result[first:last] = (sums @ rows) / np.diff(starts)[:, None]
         first = last
     offsets = np.concatenate([[0], np.cumsum(counts > 0)])
-    return ExpertArray(result, np.zeros(len(there), dtype=np.int64), offsets)
+    return ExpertArray(result, np.zeros(len(present), dtype=np.int64), offsets)
 
 
 def _moments(array: ExpertArray, trailers: Int64) -> tuple[Tensor, Tensor]:
-    """Mean and deviation over trailers with one vector each, block by block; (0, 1) where none of them has any."""
+    """Mean and standard deviation of scene means, block by block; (0, 1) if no trailer has any."""
     starts = array.offsets[trailers]
     rows = starts[array.offsets[trailers + 1] > starts]
     mean = np.zeros(array.vectors.shape[1])
-    square = np.zeros_like(mean)
+    variance = np.zeros_like(mean)
     for block in _blocks(array.vectors, rows):
         mean += block.sum(axis=0) / len(rows)
     for block in _blocks(array.vectors, rows):
-        square += ((block - mean) ** 2).sum(axis=0) / len(rows)
-    return torch.from_numpy(mean.astype(np.float32)), torch.from_numpy(_deviation(square))
+        variance += ((block - mean) ** 2).sum(axis=0) / len(rows)
+    deviation = np.sqrt(variance)
+    deviation = np.where(deviation > 1e-6, deviation, 1.0)  # constant values are not scaled up
+    return torch.from_numpy(mean.astype(np.float32)), torch.from_numpy(deviation.astype(np.float32))
 
 
 def _blocks(vectors: np.ndarray, rows: Int64) -> Iterator[Float64]:
@@ -191,14 +188,8 @@ def _blocks(vectors: np.ndarray, rows: Int64) -> Iterator[Float64]:
         yield vectors[rows[start : start + _BLOCK_ROWS]].astype(np.float64)
 
 
-def _deviation(square: Float64) -> Float32:
-    """Standard deviation from the variance; 1 where a value never changes, so that it is not blown up later."""
-    deviation = np.sqrt(square)
-    return np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32)
-
-
 def _rows(array: ExpertArray, trailers: Int64) -> tuple[Int64, Int64, Int64]:
-    """Row numbers, position of their trailer in the batch, and their scene, each of shape (r,)."""
+    """Row numbers, their trailer's position in the batch, and their scene, each of shape (r,)."""
     starts = array.offsets[trailers]
     counts = array.offsets[trailers + 1] - starts
     owner = np.repeat(np.arange(len(trailers)), counts)

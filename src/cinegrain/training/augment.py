@@ -1,4 +1,4 @@
-"""What training does to a batch before the network sees it."""
+"""Augmentation of training batches."""
 
 import torch
 from torch import Tensor
@@ -6,27 +6,21 @@ from torch import Tensor
 from cinegrain.models.batch import SceneBatch
 
 
-def drop_modes(batch: SceneBatch, share: float, generator: torch.Generator) -> SceneBatch:
-    """Takes each expert away with a probability, but never a trailer's last one.
-
-    Args:
-        batch: n trailers.
-        share: Probability for each expert and trailer.
-        generator: Source of chance.
-    """
+def drop_experts(batch: SceneBatch, rate: float, generator: torch.Generator) -> SceneBatch:
+    """Modality dropout: mask each expert of each trailer with probability `rate`, but never all of a trailer's."""
     names = list(batch.masks)
-    kept = drop_present(batch.present(names), share, generator)
+    kept = drop_present(batch.present(names), rate, generator)
     return batch.keep_experts({name: kept[:, i] for i, name in enumerate(names)})
 
 
-def drop_present(present: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """`drop_modes` for the mask alone, shape (n, e)."""
-    kept = present & (torch.rand(present.shape, generator=generator) >= share)
+def drop_present(present: Tensor, rate: float, generator: torch.Generator) -> Tensor:
+    """`drop_experts` on a mask of shape (n, e)."""
+    kept = present & (torch.rand(present.shape, generator=generator) >= rate)
     return torch.where(kept.any(dim=1, keepdim=True), kept, present)
 
 
 def add_noise(batch: SceneBatch, scale: float, generator: torch.Generator) -> SceneBatch:
-    """Adds normal noise to each value, in units of its expert's standard deviation within the batch."""
+    """Add normal noise; `scale` is in units of the standard deviation within the batch."""
     if scale == 0:
         return batch
     noisy = {}
@@ -38,16 +32,15 @@ def add_noise(batch: SceneBatch, scale: float, generator: torch.Generator) -> Sc
 
 
 def disjoint_views(batch: SceneBatch, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Two disjoint random halves of each trailer's scenes.
+    """Split each trailer's scenes into two random halves.
 
     Returns:
-        Two masks of shape (n, s) to pass to `SceneBatch.keep_scenes`, and which trailers have a scene in both,
-        shape (n,).
+        Two masks of shape (n, s) for `SceneBatch.keep_scenes`, and which trailers have a scene in both, shape (n,).
     """
-    some = torch.stack(list(batch.masks.values())).any(dim=0)  # (n, s)
-    chance = torch.rand(some.shape, generator=generator).masked_fill(~some, 2.0)
-    rank = chance.argsort(dim=1).argsort(dim=1)  # present scenes come first
-    count = some.sum(dim=1, keepdim=True)
-    first = some & (rank < (count + 1) // 2)
-    second = some & ~first
+    present = torch.stack(list(batch.masks.values())).any(dim=0)  # (n, s)
+    random = torch.rand(present.shape, generator=generator).masked_fill(~present, 2.0)
+    rank = random.argsort(dim=1).argsort(dim=1)  # present scenes come first
+    count = present.sum(dim=1, keepdim=True)
+    first = present & (rank < (count + 1) // 2)
+    second = present & ~first
     return first, second, (count[:, 0] >= 2)

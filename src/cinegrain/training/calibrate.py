@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say, learned on validation films. Imports nothing heavy: exported models use it."""
+"""Calibration of genre probabilities on validation films. Imports no PyTorch: exported models use it."""
 
 from dataclasses import dataclass
 
@@ -10,24 +10,24 @@ from cinegrain.types import Bool, Float64, JsonObject
 KINDS = OWN, SHARED, HELD = "own", "shared", "held"
 _NONE = "none"
 MIN_OF_EACH = 10
-"""Validation films with and without a genre that it needs for a line of its own."""
+"""Validation films with and without a genre for Platt scaling of that genre."""
 MIN_POSITIVES_IN_ALL = 20
-"""Positives over all genres that the shared temperature needs."""
+"""Positives over all genres for the shared temperature."""
 EVIDENCE = 5.0
-"""Training films with a genre (or without, if those are fewer) at which half of what the network says is believed."""
-_STEEPEST = 10.0  # a slope beyond this has seen no error, and would claim certainty
+"""Training films with a genre (or without, if fewer) at which the logits have a weight of one half."""
+_MAX_SLOPE = 10.0  # a steeper fit has seen no error and would be overconfident
 _EPS = 1e-7
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """One rising line a genre on the logits: p = sigmoid(slope * logit + offset).
+    """Linear calibration of each genre's logit: p = sigmoid(slope * logit + offset).
 
     Attributes:
         slopes: Shape (g,), > 0.
         offsets: Shape (g,).
-        kinds: Of each genre: `own` line (Platt), `shared` temperature of all genres, `held` back towards the genre's
-            share of the training films, or `none` (an older card).
+        kinds: Method of each genre: `own` (Platt scaling), `shared` (one temperature for all genres), `held` (shrunk
+            towards the genre's frequency) or `none` (uncalibrated).
     """
 
     slopes: Float64
@@ -35,97 +35,97 @@ class Calibration:
     kinds: tuple[str, ...]
 
     def apply(self, probabilities: Float64) -> Float64:
-        """Calibrated probabilities, shape (n, g), from the network's own."""
+        """Calibrate probabilities, shape (n, g)."""
         return self.apply_logits(_logit(probabilities))
 
     def apply_logits(self, logits: Float64) -> Float64:
-        """The same from logits, shape (n, g)."""
+        """Calibrated probabilities from logits, shape (n, g)."""
         return _sigmoid(logits * self.slopes + self.offsets)
 
     def scale(self, influence: Float64) -> Float64:
-        """Influence on the network's logits (..., g) as influence on the calibrated ones."""
+        """Convert influence on the raw logits (..., g) to influence on the calibrated logits."""
         return np.asarray(influence * self.slopes)
 
     def to_json(self) -> JsonObject:
-        """Plain data for a model's card."""
+        """As JSON for the model card."""
         return {"slopes": self.slopes.tolist(), "offsets": self.offsets.tolist(), "kinds": list(self.kinds)}
 
     @classmethod
     def from_card(cls, card: JsonObject, n_genres: int) -> "Calibration":
-        """From a model's card; one without calibration leaves probabilities as they are.
+        """Read from a model card; the identity if the card has no calibration.
 
         Raises:
             ShapeError: If it is for another number of genres.
         """
-        found = card.get("calibration")
-        if found is None:
+        entry = card.get("calibration")
+        if entry is None:
             return uncalibrated(n_genres)
-        result = cls(np.array(found["slopes"]), np.array(found["offsets"]), tuple(found["kinds"]))
+        result = cls(np.array(entry["slopes"]), np.array(entry["offsets"]), tuple(entry["kinds"]))
         if not result.slopes.shape == result.offsets.shape == (n_genres,):
             raise ShapeError(f"The calibration is not for {n_genres} genres. Train the genre model again.")
         return result
 
 
 def uncalibrated(n_genres: int) -> Calibration:
-    """Leaves probabilities as they are."""
+    """Calibration that changes nothing."""
     return Calibration(np.ones(n_genres), np.zeros(n_genres), (_NONE,) * n_genres)
 
 
 def fit_calibration(truth: Bool, probabilities: Float64, trained_on: Bool) -> Calibration:
-    """Learns the lines on films that did not train the network.
+    """Fit the calibration on films that the network was not trained on.
 
-    A genre with MIN_OF_EACH films with and without it gets Platt's line; the others one temperature shared by all
-    genres. With fewer than MIN_POSITIVES_IN_ALL positives nothing can be learned, and a network that has seen few
-    films says too much: its logits are drawn to the genre's share of the training films, the more the fewer they were.
+    Genres with at least MIN_OF_EACH films with and without it get Platt scaling, the others a shared temperature. With
+    fewer than MIN_POSITIVES_IN_ALL positives in all, logits are shrunk towards the genres' frequencies: networks
+    trained on few films are overconfident.
 
     Args:
         truth: Shape (n, g).
-        probabilities: The network's own, shape (n, g).
+        probabilities: Uncalibrated, shape (n, g).
         trained_on: Genres of the training films, shape (t, g).
 
     Raises:
-        ShapeError: If the shapes do not fit.
+        ShapeError: If the shapes do not agree.
 
-    Source: Platt 1999, Probabilistic Outputs for Support Vector Machines, section 2.2 (targets kept off 0 and 1).
+    Source: Platt 1999, Probabilistic Outputs for Support Vector Machines, section 2.2 (smoothed targets).
     """
     if truth.shape != probabilities.shape or truth.ndim != 2 or trained_on.shape[1:] != truth.shape[1:]:
         raise ShapeError(
-            f"truth {truth.shape} and probabilities {probabilities.shape} must be one (n, g), "
-            f"trained_on {trained_on.shape} have as many genres."
+            f"truth {truth.shape} and probabilities {probabilities.shape} must have the same shape (n, g), "
+            f"and trained_on {trained_on.shape} the same number of genres."
         )
-    result = hold_back(trained_on)
+    result = shrink_to_frequency(trained_on)
     if truth.sum() < MIN_POSITIVES_IN_ALL or truth.all():
         return result
     logits = _logit(probabilities)
-    shared, _ = _line(truth.ravel(), logits.ravel(), with_offset=False)
+    shared, _ = _platt(truth.ravel(), logits.ravel(), with_offset=False)
     slopes, offsets = result.slopes.copy(), result.offsets.copy()
     kinds = list(result.kinds)
     for j in range(truth.shape[1]):
         positives = int(truth[:, j].sum())
         own = min(positives, len(truth) - positives) >= MIN_OF_EACH
-        slope, offset = _line(truth[:, j], logits[:, j], with_offset=True) if own else (0.0, 0.0)
-        if 0 < slope <= _STEEPEST:
+        slope, offset = _platt(truth[:, j], logits[:, j], with_offset=True) if own else (0.0, 0.0)
+        if 0 < slope <= _MAX_SLOPE:
             slopes[j], offsets[j], kinds[j] = slope, offset, OWN
-        elif 0 < shared <= _STEEPEST:
+        elif 0 < shared <= _MAX_SLOPE:
             slopes[j], offsets[j], kinds[j] = shared, 0.0, SHARED
     return Calibration(slopes, offsets, tuple(kinds))
 
 
-def hold_back(trained_on: Bool) -> Calibration:
-    """Logits drawn to the genres' shares: of m training films with a genre, a part m / (m + EVIDENCE) is believed.
+def shrink_to_frequency(trained_on: Bool) -> Calibration:
+    """Shrink logits towards the genres' frequencies; with m training films of a genre its weight is m / (m + EVIDENCE).
 
     Args:
         trained_on: Genres of the training films, shape (t, g).
     """
     positives = trained_on.sum(axis=0)
     fewer = np.minimum(positives, len(trained_on) - positives)
-    slopes = np.maximum(fewer, 0.5) / (np.maximum(fewer, 0.5) + EVIDENCE)  # above 0, so that order is kept
+    slopes = np.maximum(fewer, 0.5) / (np.maximum(fewer, 0.5) + EVIDENCE)  # above 0 to keep the ranking
     prior = _logit((positives + 1) / (len(trained_on) + 2))
     return Calibration(slopes, (1 - slopes) * prior, (HELD,) * len(slopes))
 
 
-def _line(truth: Bool, logits: Float64, *, with_offset: bool) -> tuple[float, float]:
-    """Slope and offset of least log loss; each film counts as both answers, in Platt's proportions."""
+def _platt(truth: Bool, logits: Float64, *, with_offset: bool) -> tuple[float, float]:
+    """Slope and offset by logistic regression on Platt's smoothed targets."""
     from sklearn.linear_model import LogisticRegression
 
     n_true = int(truth.sum())
@@ -143,4 +143,4 @@ def _logit(p: Float64) -> Float64:
 
 
 def _sigmoid(x: Float64) -> Float64:
-    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x))  # overflows nowhere
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x))  # does not overflow

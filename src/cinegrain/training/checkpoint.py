@@ -1,4 +1,4 @@
-"""Models on disk: `model.safetensors` and a readable `model.json`; nothing in them can run code."""
+"""Models on disk: weights in `model.safetensors`, the card in `model.json`."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -17,12 +17,12 @@ WEIGHTS_FILE, CARD_FILE = "model.safetensors", "model.json"
 
 
 def save_model(folder: Path, model: GenreModel, extra: JsonObject) -> None:
-    """Writes the weights, then the card; a folder with a card is whole.
+    """Write the weights, then the card: a folder with a card is complete.
 
     Args:
-        folder: Where to.
+        folder: Output folder.
         model: The network.
-        extra: Plain data to keep beside it (thresholds, history, the stage's key).
+        extra: Further entries of the card (thresholds, history, the stage's key).
     """
     (folder / CARD_FILE).unlink(missing_ok=True)
     write_bytes(folder / WEIGHTS_FILE, save({k: v.contiguous() for k, v in model.state_dict().items()}))
@@ -30,10 +30,10 @@ def save_model(folder: Path, model: GenreModel, extra: JsonObject) -> None:
 
 
 def load_model(folder: Path) -> tuple[GenreModel, JsonObject]:
-    """The network in evaluation mode, and the plain data kept beside it.
+    """Load a network in evaluation mode and its card.
 
     Raises:
-        StoreError: If the folder holds no whole model.
+        StoreError: If the model is missing or damaged.
     """
     card = read_json(folder / CARD_FILE)
     try:

@@ -1,4 +1,4 @@
-"""Trains the coarse genre network."""
+"""Training of the genre model."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,12 +21,12 @@ from cinegrain.training.step import Objective, Stepper, averaged_weights, choose
 from cinegrain.training.threads import threads_for
 from cinegrain.types import Bool, Float64, Int64
 
-_MIN_EPOCHS = 20  # on few films an early epoch can score well by luck
+_MIN_EPOCHS = 20  # with few films an early epoch can score well by chance
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass: mean training loss, validation loss and macro mAP (None without positives)."""
+    """Mean training loss, validation loss and validation macro mAP (None without positives) of an epoch."""
 
     epoch: int
     train_loss: float
@@ -36,7 +36,7 @@ class Epoch:
 
 @dataclass(frozen=True, eq=False)
 class CoarseResult:
-    """The best network, its thresholds (shape (g,), from validation films) and its history."""
+    """The best network, its thresholds from validation films, shape (g,), and its history."""
 
     model: GenreModel
     thresholds: Float64
@@ -55,21 +55,21 @@ def train_coarse(
     on_epoch: Callable[[int, int, str], None] | None = None,
     devices: Devices = ALONE,
 ) -> CoarseResult:
-    """Trains on the genre loss, stopped early on the validation films' macro mAP.
+    """Train the genre model with early stopping on the validation macro mAP.
 
-    Each member of the network has its own loss, and so has the linear classifier. What is validated and kept is the
-    running mean of the weights. Unless the settings say it, the linear classifier's weight is chosen on the validation
-    films; without patience nothing is chosen on them.
+    Ensemble members and the linear classifier have a loss each. The moving average of the weights is validated and
+    kept. The linear classifier's weight, if `auto`, is chosen on validation films. With a patience of 0 nothing is
+    chosen on validation films.
 
     Args:
         arrays: Vectors of n films.
         labels: Genres, shape (n, g).
-        split: Which films train, which stop the training.
-        spec: Shape of the network; what is `auto` is chosen by the number of training films.
-        settings: How to train; the same.
-        seed: Same seed, same machine, same numbers.
-        on_epoch: Called with (done, total, a line to show).
-        devices: The processes that train together; each calls this with the same, and gets the same.
+        split: Training and validation films.
+        spec: Architecture; `auto` is resolved by the number of training films.
+        settings: Training settings; the same.
+        seed: Random seed; results are reproducible on one machine.
+        on_epoch: Called with (done, total, message).
+        devices: Processes of a distributed training; each passes the same arguments and gets the same result.
     """
     with threads_for(len(split.train)):
         plan = plan_for(settings, len(split.train))
@@ -92,8 +92,8 @@ def _train(
     model.set_statistics(arrays.statistics(split.train))
     model.set_prior(torch.from_numpy(labels[split.train].mean(axis=0)))
     averaged = averaged_weights(model, settings.ema_decay)
-    kept = averaged.module
-    assert isinstance(kept, GenreModel)
+    ema = averaged.module
+    assert isinstance(ema, GenreModel)
     optimiser: torch.optim.Optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
@@ -107,15 +107,15 @@ def _train(
         films = split.train[torch.randperm(len(split.train), generator=order).numpy()]
         batches = [films[start : start + settings.batch_size] for start in range(0, len(films), settings.batch_size)]
         loss = stepper.epoch(arrays, target, batches)
-        epoch = _validate(kept, arrays, labels, split.val, number, loss, devices)
+        epoch = _validate(ema, arrays, labels, split.val, number, loss, devices)
         history.append(epoch)
         if on_epoch:
-            shown = "n/a" if epoch.val_map is None else f"{epoch.val_map:.3f}"
-            on_epoch(number + 1, settings.epochs, f"loss {epoch.train_loss:.3f}, validation mAP {shown}")
+            val_map = "n/a" if epoch.val_map is None else f"{epoch.val_map:.3f}"
+            on_epoch(number + 1, settings.epochs, f"loss {epoch.train_loss:.3f}, validation mAP {val_map}")
         score = (-1.0 if epoch.val_map is None else epoch.val_map, -epoch.val_loss)
-        ripe = number + 1 >= min(_MIN_EPOCHS, settings.epochs)
-        if ripe and (best is None or score > best[0] or not settings.patience):
-            best = (score, number, {k: v.clone() for k, v in kept.state_dict().items()})
+        eligible = number + 1 >= min(_MIN_EPOCHS, settings.epochs)
+        if eligible and (best is None or score > best[0] or not settings.patience):
+            best = (score, number, {k: v.clone() for k, v in ema.state_dict().items()})
         elif best is not None and number - best[1] >= settings.patience:
             break
     assert best is not None
@@ -137,7 +137,7 @@ def _validate(
     devices: Devices,
 ) -> Epoch:
     probabilities = np.zeros((len(films), labels.shape[1]))
-    mine = devices.share(np.arange(len(films)))
+    mine = devices.shard(np.arange(len(films)))
     if len(films) >= devices.count or devices.is_main:
         probabilities[mine] = predict_genres(model, arrays, films[mine])
     probabilities = devices.total(probabilities)

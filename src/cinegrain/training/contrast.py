@@ -1,4 +1,4 @@
-"""Fine-tuning by contrast between two views of a trailer, as in the paper."""
+"""Contrastive fine-tuning between two views of a trailer, as in the paper."""
 
 from copy import deepcopy
 
@@ -11,13 +11,13 @@ from cinegrain.losses.nt_xent import nt_xent
 from cinegrain.models.genre_model import GenreModel
 from cinegrain.settings import FinetuneSettings
 from cinegrain.training.arrays import TrailerArrays
-from cinegrain.training.augment import add_noise, disjoint_views, drop_modes
+from cinegrain.training.augment import add_noise, disjoint_views, drop_experts
 from cinegrain.training.finetuned import Finetuned, FinetuneEpoch, NothingToContrastError, OnEpoch
 from cinegrain.types import Bool, Int64
 
 _PROJECTION_DIM, _WEIGHT_DECAY = 128, 0.01
-_MODALITY_DROPOUT, _NOISE = 0.2, 0.1  # of a view; noise in standard deviations
-_SAME_FILM = 0.98  # cosine of two films' standardised scene means above which they pass for one
+_MODALITY_DROPOUT, _NOISE = 0.2, 0.1  # augmentation of a view; noise in standard deviations
+_SAME_FILM = 0.98  # cosine of standardised scene means above which two films are near-duplicates
 
 
 def finetune_by_contrast(
@@ -31,23 +31,23 @@ def finetune_by_contrast(
     seed: int,
     on_epoch: OnEpoch | None = None,
 ) -> Finetuned:
-    """Contrast between two disjoint scene subsets of each trailer; the projection head is dropped afterwards.
+    """Fine-tune with NT-Xent between two disjoint halves of each trailer's scenes; the projection head is discarded.
 
     Args:
-        coarse: The trained network; left as it is.
-        arrays: Vectors of n films; all take part in the contrast.
+        coarse: Trained genre model; not modified.
+        arrays: Vectors of n films, all of which are used.
         labels: Genres, shape (n, g).
         labelled: Films whose genres may be used (the training films).
-        settings: How.
-        franchises: Films that share a number never push each other away, shape (n,); nor do near-duplicates.
-        seed: Of views, noise and order.
-        on_epoch: Called with (done, total, a line to show).
+        settings: Fine-tuning settings.
+        franchises: Films with equal numbers are no negatives, shape (n,); nor are near-duplicates.
+        seed: Random seed.
+        on_epoch: Called with (done, total, message).
 
     Raises:
         NothingToContrastError: If fewer than two films have two scenes.
     """
     torch.manual_seed(seed)
-    chance = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     model = deepcopy(coarse)
     encoded = model.encoded_width * len(model.spec.experts)
     hidden = max(_PROJECTION_DIM, encoded)
@@ -62,16 +62,16 @@ def finetune_by_contrast(
     target = torch.from_numpy(known.astype(np.float32))
     use_genres = torch.zeros(len(labels), dtype=torch.bool)
     use_genres[labelled] = True
-    family, plain = torch.from_numpy(franchises), plain_vectors(model, arrays)
+    franchise_of, plain = torch.from_numpy(franchises), plain_vectors(model, arrays)
     history: list[FinetuneEpoch] = []
     for number in range(settings.epochs):
         model.train()
         sums, counts = np.zeros(2), np.zeros(2)
-        for rows in batches(torch.randperm(len(labels), generator=chance).numpy(), settings.batch_size):
-            a, b, both = two_views(model, arrays, rows, chance)
+        for rows in batches(torch.randperm(len(labels), generator=generator).numpy(), settings.batch_size):
+            a, b, both = two_views(model, arrays, rows, generator)
             contrast, n_contrast = a.sum() * 0, 0
             if int(both.sum()) >= 2:
-                together = related(family[rows], plain[rows])[both][:, both]
+                together = related(franchise_of[rows], plain[rows])[both][:, both]
                 z_a, z_b = project(a[both].flatten(1)), project(b[both].flatten(1))
                 contrast = nt_xent(z_a, z_b, temperature=settings.temperature, related=together)
                 n_contrast = int(both.sum())
@@ -94,26 +94,26 @@ def finetune_by_contrast(
 
 
 def batches(order: Int64, size: int) -> list[Int64]:
-    """Even parts of at most `size`, none of a single film where that can be helped."""
+    """Split into even batches of at most `size`, so that none has a single film if possible."""
     return [part for part in np.array_split(order, -(-len(order) // size)) if len(part)]
 
 
-Views = tuple[Tensor, Tensor, Tensor]  # two encodings (n, e, d), and which trailers have both (n,)
+Views = tuple[Tensor, Tensor, Tensor]  # encodings of both views (n, e, d), and which trailers have both (n,)
 
 
-def two_views(model: GenreModel, arrays: TrailerArrays, rows: Int64, chance: torch.Generator) -> Views:
-    """Two disjoint halves of each film's scenes, with modes dropped and noise added, through the network."""
+def two_views(model: GenreModel, arrays: TrailerArrays, rows: Int64, generator: torch.Generator) -> Views:
+    """Encode two disjoint halves of each film's scenes, with modality dropout and noise."""
     batch = arrays.batch(rows)
-    first, second, both = disjoint_views(batch, chance)
+    first, second, both = disjoint_views(batch, generator)
     encoded = []
     for scenes in (first, second):
-        view = add_noise(drop_modes(batch.keep_scenes(scenes), _MODALITY_DROPOUT, chance), _NOISE, chance)
-        encoded.append(model.encode(view))
+        view = drop_experts(batch.keep_scenes(scenes), _MODALITY_DROPOUT, generator)
+        encoded.append(model.encode(add_noise(view, _NOISE, generator)))
     return encoded[0], encoded[1], both
 
 
 def plain_vectors(model: GenreModel, arrays: TrailerArrays) -> Tensor:
-    """Standardised scene means of all experts side by side, unit rows (n, sum of d_e); 0 where an expert is missing."""
+    """Concatenated standardised scene means, unit rows (n, sum of d_e); 0 where an expert is absent."""
     blocks = [
         model.standardise(name, torch.from_numpy(arrays.means(name))).nan_to_num() / arrays.dimensions[name] ** 0.5
         for name in model.spec.experts
@@ -121,18 +121,18 @@ def plain_vectors(model: GenreModel, arrays: TrailerArrays) -> Tensor:
     return F.normalize(torch.cat(blocks, dim=1), dim=1)
 
 
-def related(family: Tensor, plain: Tensor) -> Tensor:
-    """Films that must not push each other away, shape (n, n): of one family, or nearly the same.
+def related(franchises: Tensor, plain: Tensor) -> Tensor:
+    """Films that are no negatives of each other, shape (n, n): of one franchise, or near-duplicates.
 
     Args:
-        family: Shape (n,).
+        franchises: Shape (n,).
         plain: Unit rows, shape (n, d).
     """
-    return (family[:, None] == family[None, :]) | (plain @ plain.T > _SAME_FILM)
+    return (franchises[:, None] == franchises[None, :]) | (plain @ plain.T > _SAME_FILM)
 
 
 def genre_loss(model: GenreModel, views: Views, target: Tensor, use_genres: Tensor) -> tuple[Tensor, int]:
-    """Cross-entropy of the genres of both views, and the number of films that it is over."""
+    """Mean binary cross-entropy of both views, and the number of films with known genres."""
     a, b, both = views
     n_genre = int(use_genres.sum())
     if not n_genre:

@@ -1,4 +1,4 @@
-"""One process or several that train one network together, as `accelerate launch` or `torchrun` start them."""
+"""Distributed training over the processes that `accelerate launch` or `torchrun` start."""
 
 import os
 from collections.abc import Iterator
@@ -17,53 +17,53 @@ if TYPE_CHECKING:
 
 
 class Devices:
-    """This process alone; what several do differently is in `LaunchedDevices`.
+    """A single process.
 
     Attributes:
-        rank: Number of this process, from 0.
-        count: How many there are.
+        rank: Index of this process.
+        count: Number of processes.
     """
 
     rank, count = 0, 1
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes and speaks for all."""
+        """Whether this process writes files and logs."""
         return self.rank == 0
 
-    def share(self, rows: Int64) -> Int64:
-        """The part of a batch that is this process's; all of it where there are fewer films than processes."""
+    def shard(self, rows: Int64) -> Int64:
+        """This process's part of a batch; the whole batch if it has fewer films than there are processes."""
         return rows if len(rows) < self.count else np.array_split(rows, self.count)[self.rank]
 
     def seed(self, seed: int) -> torch.Generator:
-        """Seeds what is drawn within a share, so that processes draw differently; gives the source of chance for it."""
+        """Seed this process, each differently; returns the generator for its shard."""
         own = seed + 1_000_003 * self.rank
         torch.manual_seed(own)
         return torch.Generator().manual_seed(own + 1)
 
     def prepare(self, loss: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[nn.Module, torch.optim.Optimizer]:
-        """The loss as a module and its optimiser, so that a step with them is the same in all processes."""
+        """Wrap the loss module and its optimiser so that all processes take the same step."""
         return loss, optimiser
 
     def backward(self, loss: Tensor) -> None:
-        """Computes gradients, the mean over processes."""
+        """Compute gradients, averaged over processes."""
         loss.backward()  # type: ignore[no-untyped-call]
 
     def total(self, values: Float64) -> Float64:
-        """Sum over processes, same shape."""
+        """Sum over processes."""
         return values
 
     @contextmanager
     def main_first(self) -> Iterator[None]:
-        """The main process goes through this block before the others."""
+        """Run this block in the main process before the others."""
         yield
 
     def finish(self) -> None:
-        """Waits for the others and parts from them."""
+        """Wait for the other processes and leave the group."""
 
 
 class LaunchedDevices(Devices):
-    """One of several processes, through accelerate: gradients meet in PyTorch's DistributedDataParallel."""
+    """One of several processes; accelerate wraps PyTorch's DistributedDataParallel."""
 
     def __init__(self, accelerator: "Accelerator") -> None:
         self._accelerator = accelerator
@@ -98,14 +98,14 @@ ALONE = Devices()
 
 
 def launched_devices() -> Devices:
-    """What this process was started among.
+    """The processes that this one was launched with.
 
     Raises:
-        ConfigError: If it was started among several and accelerate is not installed.
+        ConfigError: If there are several and accelerate is not installed.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return ALONE
     require("Training in several processes", "devices")
     from accelerate import Accelerator
 
-    return LaunchedDevices(Accelerator(cpu=True))  # networks this small are quick on processors
+    return LaunchedDevices(Accelerator(cpu=True))  # the networks are too small for a GPU to pay

@@ -1,4 +1,4 @@
-"""From the coarse network to the embedding in which sub-genres are looked for, in one of two ways."""
+"""Fine-tuning of the genre model to an embedding for sub-genre discovery."""
 
 import numpy as np
 
@@ -23,20 +23,20 @@ def finetune(
     franchises: Int64 | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Finetuned:
-    """Fine-tunes by the method that the settings name.
+    """Fine-tune by `settings.method`.
 
     Args:
-        coarse: The trained network; left as it is.
-        arrays: Vectors of n films. The contrast learns from all of them, and from genres of the labelled ones only.
+        coarse: Trained genre model; not modified.
+        arrays: Vectors of n films; contrastive fine-tuning uses all of them.
         labels: Genres, shape (n, g).
         labelled: Films whose genres may be used (the training films).
-        settings: How.
-        seed: Of all chance.
-        franchises: A number for each film, shape (n,); films that share one never push each other away.
-        on_epoch: Called with (done, total, a line to show).
+        settings: Fine-tuning settings.
+        seed: Random seed.
+        franchises: Films with equal numbers are no negatives, shape (n,).
+        on_epoch: Called with (done, total, message).
 
     Raises:
-        NothingToContrastError: If fewer than two films have two scenes, and the method needs views.
+        NothingToContrastError: If fewer than two films have two scenes and the method needs two views.
     """
     franchises = np.arange(len(labels)) if franchises is None else franchises
     with threads_for(len(labelled)):

@@ -1,4 +1,4 @@
-"""What every way of fine-tuning gives."""
+"""Result of fine-tuning."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from cinegrain.models.genre_model import GenreModel
 from cinegrain.types import JsonObject
 
 OnEpoch: TypeAlias = Callable[[int, int, str], None]
-COMPONENTS_A_GENRE = 4
+COMPONENTS_PER_GENRE = 4
 
 
 class NothingToContrastError(DataError):
-    """Fewer than two films have two scenes, so no two views can be told apart."""
+    """Fewer than two films have the two scenes that two views need."""
 
 
 @dataclass(frozen=True)
 class FinetuneEpoch:
-    """One pass and its figures by name: losses in nats, or the share of films that `moved` to another component."""
+    """Figures of an epoch: losses in nats, or `moved`, the fraction of films that changed their component."""
 
     epoch: int
     figures: Mapping[str, float]
@@ -30,12 +30,7 @@ class FinetuneEpoch:
 
 @dataclass(frozen=True, eq=False)
 class Finetuned:
-    """What fine-tuning gives.
-
-    Attributes:
-        model: The network.
-        history: One entry a pass.
-    """
+    """The fine-tuned network and its history, one entry per epoch."""
 
     model: GenreModel
     history: tuple[FinetuneEpoch, ...]

@@ -1,4 +1,4 @@
-"""Runs a trained model over many trailers."""
+"""Inference in batches."""
 
 import numpy as np
 import torch
@@ -9,11 +9,11 @@ from cinegrain.training.arrays import TrailerArrays
 from cinegrain.types import Float64, Int64
 
 BATCH = 256
-"""Films that are looked at together."""
+"""Films per batch."""
 
 
 def pool_films(model: GenreModel, arrays: TrailerArrays, trailers: Int64) -> tuple[dict[str, Tensor], Tensor]:
-    """What `GenreModel.encode_pooled` takes: scaled scene means (n, d_e) by expert, and a mask (n, e)."""
+    """Input of `GenreModel.encode_pooled`: standardised scene means (n, d_e) by expert, and a mask (n, e)."""
     names = model.spec.experts
     means, present = arrays.mean_batch(trailers)
     columns = [list(means).index(name) for name in names]
@@ -22,7 +22,7 @@ def pool_films(model: GenreModel, arrays: TrailerArrays, trailers: Int64) -> tup
 
 @torch.inference_mode()
 def encode_all(model: GenreModel, arrays: TrailerArrays, trailers: Int64) -> Tensor:
-    """Gated vectors of the given trailers, shape (n, e, d), in evaluation mode."""
+    """Encodings of the given trailers, shape (n, e, d)."""
     model.eval()
     parts = [
         model.encode_pooled(*pool_films(model, arrays, trailers[i : i + BATCH])) for i in range(0, len(trailers), BATCH)
@@ -32,7 +32,7 @@ def encode_all(model: GenreModel, arrays: TrailerArrays, trailers: Int64) -> Ten
 
 @torch.inference_mode()
 def predict_genres(model: GenreModel, arrays: TrailerArrays, trailers: Int64) -> Float64:
-    """Probabilities of the given trailers, shape (n, g), in evaluation mode; keeps nothing else of them in memory."""
+    """Uncalibrated genre probabilities of the given trailers, shape (n, g)."""
     model.eval()
     parts = [model.logits(*pool_films(model, arrays, trailers[i : i + BATCH])) for i in range(0, len(trailers), BATCH)]
     logits = torch.cat(parts) if parts else torch.zeros(0, len(model.spec.genres))

@@ -1,4 +1,4 @@
-"""The weight of the linear classifier in the prediction, chosen on validation films."""
+"""Choice of the linear classifier's weight on validation films."""
 
 import numpy as np
 import torch
@@ -14,26 +14,26 @@ _BATCH = 256
 
 @torch.inference_mode()
 def weight_losses(model: GenreModel, arrays: TrailerArrays, labels: Bool, films: Int64) -> Float64:
-    """Mean log loss of the films' genres at each of WEIGHTS, shape (len(WEIGHTS),).
+    """Mean log loss at each of WEIGHTS, shape (len(WEIGHTS),).
 
     Args:
-        model: A trained network with a linear classifier.
+        model: Trained network with a linear classifier.
         arrays: Vectors of n films.
         labels: Genres, shape (n, g).
-        films: Which of them; they should not have trained the network.
+        films: Rows of films that the network was not trained on.
     """
     model.eval()
     total = np.zeros(len(WEIGHTS))
     for start in range(0, len(films), _BATCH):
         rows = films[start : start + _BATCH]
-        answers = model.separate_logits(*pool_films(model, arrays, rows)).double().numpy()
-        gated, linear = answers[:-1].mean(axis=0), answers[-1]  # (b, g)
+        logits = model.separate_logits(*pool_films(model, arrays, rows)).double().numpy()
+        gated, linear = logits[:-1].mean(axis=0), logits[-1]  # (b, g)
         for i, weight in enumerate(WEIGHTS):
-            logits = (1 - weight) * gated + weight * linear
-            total[i] += (np.logaddexp(0, logits) - logits * labels[rows]).sum()
+            mixed = (1 - weight) * gated + weight * linear
+            total[i] += (np.logaddexp(0, mixed) - mixed * labels[rows]).sum()
     return total / max(1, labels[films].size)
 
 
 def choose_weight(model: GenreModel, arrays: TrailerArrays, labels: Bool, films: Int64) -> float:
-    """The weight with the least log loss, a steadier guide than mAP where films are few; arguments as above."""
+    """The weight with the lowest log loss, which is less noisy than mAP; arguments as in `weight_losses`."""
     return WEIGHTS[int(np.argmin(weight_losses(model, arrays, labels, films)))]

@@ -1,4 +1,4 @@
-"""How a model is trained on a number of films: what `auto` in its settings becomes."""
+"""Training settings by number of training films."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class TrainingPlan(TrainSettings):
 
 
 def plan_for(settings: TrainSettings, n_films: int) -> TrainingPlan:
-    """The settings with `auto` resolved for this number of training films."""
+    """Resolve `auto` for this number of training films."""
     usual = size_defaults(n_films)
     resolved = {
         "batch_size": chosen(settings.batch_size, usual.batch_size),

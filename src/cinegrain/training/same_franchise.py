@@ -1,4 +1,4 @@
-"""Trailers that belong together whatever their sub-genre: contrast must not push them apart."""
+"""Trailers of one franchise, which are no negatives of each other in contrastive training."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,10 @@ _ARTICLE = re.compile(r"^(?:the|a|an)\s+", re.IGNORECASE)
 
 
 def franchises(trailers: Sequence[Trailer]) -> Int64:
-    """A number for each trailer; those of one franchise share it.
+    """Franchise number of each trailer, shape (n,).
 
-    A catalogue column of `FRANCHISE_COLUMNS` says it; where there is none, the title before a colon, a dash or a
-    sequel's number does, with its article taken away.
-
-    Returns:
-        Shape (n,).
+    The franchise is taken from a catalogue column of `FRANCHISE_COLUMNS`, else from the title without its article and
+    without a subtitle or the number of a sequel.
     """
     names = [_franchise(trailer.title, trailer.text) for trailer in trailers]
     return np.unique(np.array(names, dtype=str), return_inverse=True)[1].astype(np.int64)
@@ -36,5 +33,5 @@ def _franchise(title: str, text: Mapping[str, str]) -> str:
 
 
 def same(groups: Int64) -> Bool:
-    """Which pairs share a number, shape (n, n)."""
+    """Whether two trailers have the same number, shape (n, n)."""
     return np.asarray(groups[:, None] == groups[None, :])

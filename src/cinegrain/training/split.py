@@ -1,4 +1,4 @@
-"""Splits films by title, seeded, with every genre shared out evenly."""
+"""Stratified split of films into training, validation and test sets."""
 
 import re
 import warnings
@@ -17,7 +17,7 @@ MIN_TITLES = 5
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Row numbers of the films in each part, sorted."""
+    """Sorted row numbers of the films in each set."""
 
     train: Int64
     val: Int64
@@ -25,13 +25,13 @@ class Split:
 
 
 def split_by_title(titles: Sequence[str], labels: Bool, settings: SplitSettings, *, seed: int) -> Split:
-    """Three parts; trailers of one title never part company.
+    """Split films, stratified by genre; films of one title stay together.
 
     Args:
-        titles: One a film; compared without case and punctuation.
+        titles: Length n; compared without case and punctuation.
         labels: Genres, shape (n, g).
-        settings: Shares.
-        seed: Same seed, same split.
+        settings: Fractions of validation and test films.
+        seed: Random seed.
 
     Raises:
         DataError: If there are too few titles.
@@ -44,17 +44,17 @@ def split_by_title(titles: Sequence[str], labels: Bool, settings: SplitSettings,
     group_labels = np.zeros((n_groups, labels.shape[1]), dtype=bool)
     np.logical_or.at(group_labels, group_of, labels)
     everything = np.arange(n_groups)
-    rest, test = _cut(everything, group_labels, settings.test_fraction, seed)
-    train, val = _cut(rest, group_labels, settings.val_fraction / (1 - settings.test_fraction), seed + 1)
+    rest, test = _hold_out(everything, group_labels, settings.test_fraction, seed)
+    train, val = _hold_out(rest, group_labels, settings.val_fraction / (1 - settings.test_fraction), seed + 1)
     parts = (np.flatnonzero(np.isin(group_of, part)).astype(np.int64) for part in (train, val, test))
     return Split(*parts)
 
 
 def check_titles(titles: Sequence[str]) -> None:
-    """Refuses titles that are too few to split.
+    """Check that there are enough titles to split.
 
     Raises:
-        DataError: If there are fewer than `MIN_TITLES` different ones.
+        DataError: If fewer than `MIN_TITLES` titles are distinct.
     """
     n_titles = len({_normal(title) for title in titles})
     if n_titles < MIN_TITLES:
@@ -63,19 +63,19 @@ def check_titles(titles: Sequence[str]) -> None:
         )
 
 
-def _cut(groups: Int64, labels: Bool, share: float, seed: int) -> tuple[Int64, Int64]:
-    size = min(max(1, round(share * len(groups))), len(groups) - 1)
-    # A rest column keeps films without any of the genres balanced as well.
-    wanted = np.column_stack([labels[groups], ~labels[groups].any(axis=1)]).astype(int)
+def _hold_out(groups: Int64, labels: Bool, fraction: float, seed: int) -> tuple[Int64, Int64]:
+    size = min(max(1, round(fraction * len(groups))), len(groups) - 1)
+    # The last column balances films without genres.
+    strata = np.column_stack([labels[groups], ~labels[groups].any(axis=1)]).astype(int)
     splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=size / len(groups), random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        _, held = next(splitter.split(np.zeros((len(groups), 1)), wanted))
-    # With very few films the stratification misses its sizes; training then needs what is too much.
-    chance = np.random.default_rng(seed)
-    order = chance.permutation(held) if len(held) else chance.permutation(len(groups))
-    held = order[:size]
-    return np.delete(groups, held), groups[np.sort(held)]
+        _, held_out = next(splitter.split(np.zeros((len(groups), 1)), strata))
+    # With very few films the stratification misses its sizes; the surplus goes back to training.
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(held_out) if len(held_out) else rng.permutation(len(groups))
+    held_out = order[:size]
+    return np.delete(groups, held_out), groups[np.sort(held_out)]
 
 
 def _normal(title: str) -> str:

@@ -1,4 +1,4 @@
-"""How many threads a model is trained with."""
+"""Number of threads for training."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +11,10 @@ _MANY_FILMS = 5000
 
 @contextmanager
 def threads_for(n_films: int) -> Iterator[None]:
-    """One thread, of torch and of matrix products, where there are few films; the usual number where there are many.
+    """Use one thread of PyTorch and BLAS below 5,000 training films, the default number from there on.
 
-    Below 5,000 training films a step is some hundred operations of microseconds each. More threads gain nothing on
-    them, and on a machine that does other work as well they wait for one another at every one.
+    With few films a step is some hundred operations of microseconds each; synchronising threads costs more than they
+    gain, above all on a busy machine.
     """
     if n_films >= _MANY_FILMS:
         yield

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import spearmanr
 
-from cinegrain.explain.influence import expert_influence, telling_influence
+from cinegrain.explain.influence import discriminative_influence, expert_influence
 from cinegrain.explain.shapley import shapley_values
 from cinegrain.pipeline.learning.rows import calibrated_influence
 from cinegrain.pipeline.learning.trained import Trained
@@ -40,7 +40,7 @@ def ablation_figures(trained: Trained, results: Sequence[JsonObject]) -> JsonObj
     values = mean_ap.copy()
     values[0] = truth.mean(axis=0)
     worth = shapley_values(values[:, scored])  # (e, scored genres)
-    found = telling_influence(
+    found = discriminative_influence(
         calibrated_influence(
             expert_influence(trained.model, data.arrays.batch(trained.split.test)), trained.calibration
         ),

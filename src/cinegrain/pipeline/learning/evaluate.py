@@ -101,8 +101,8 @@ def evaluation_figures(trained: Trained, *, n_mistakes: int) -> JsonObject:
             "genres": list(data.genres),
             "counts": confused.counts.tolist(),
             "missed": confused.missed.tolist(),
-            "shares": confused.shares.tolist(),
-            "together": confused.together.tolist(),
+            "shares": confused.rates.tolist(),
+            "together": confused.cooccurrence.tolist(),
         },
         "mistakes": _mistakes(trained, truth, probabilities, n_mistakes),
         "provenance": {**provenance(trained.card["provenance"]["seed"]), "model": trained.card["key"]},
@@ -114,8 +114,8 @@ def _reliability(truth: Bool, probabilities: Float64) -> JsonObject:
     filled = found.counts > 0
     return {
         "ece": found.ece,
-        "said": found.said[filled].tolist(),
-        "true": found.true[filled].tolist(),
+        "said": found.predicted[filled].tolist(),
+        "true": found.observed[filled].tolist(),
         "counts": found.counts[filled].tolist(),
     }
 

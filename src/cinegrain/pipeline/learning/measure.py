@@ -81,7 +81,10 @@ def _scores(model: GenreModel, data: RunData, parts: Parts) -> JsonObject:
         "ece": said["calibrated"].ece,
         "ece_uncalibrated": said["the network's own"].ece,
         "reliability": {
-            name: {"said": found.said[found.counts > 0].tolist(), "true": found.true[found.counts > 0].tolist()}
+            name: {
+                "said": found.predicted[found.counts > 0].tolist(),
+                "true": found.observed[found.counts > 0].tolist(),
+            }
             for name, found in said.items()
         },
     }

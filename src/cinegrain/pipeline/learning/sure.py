@@ -69,7 +69,7 @@ def how_sure(
     reasons = []
     strangeness = None
     if familiarity is not None:
-        found = familiarity.judge(means)
+        found = familiarity.novelty(means)
         values = [float(x) if np.isfinite(x) else None for x in found.by_expert[0]]
         score = float(found.score[0]) if np.isfinite(found.score[0]) else None
         by_expert = dict(zip(familiarity.experts, values, strict=True))

@@ -73,7 +73,7 @@ export function send<T>(path: string, file: File, onSent: (share: number) => voi
       if (request.status < 300 && said) resolve(said as T);
       else reject(new ApiError(request.status, said?.message ?? `The server answered ${request.status}.`));
     };
-    request.onerror = () => reject(new ApiError(0, 'The upload broke off: the server refused it or is gone.'));
+    request.onerror = () => reject(new ApiError(0, 'The upload failed: the server refused it or has stopped.'));
     request.onabort = () => reject(new DOMException('cancelled', 'AbortError'));
     signal.addEventListener('abort', () => request.abort());
     request.send(file);
