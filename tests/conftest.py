@@ -76,7 +76,7 @@ def _marks(path: Path) -> list[str]:
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Files that cannot be imported here, and those that are about films which are not here."""
-    if collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
+    if collection_path.suffix and not collection_path.name.startswith("test_"):
         return None
     marks = _marks(collection_path)
     missing = any(missing_package(mark) for mark in marks if mark in EXTRAS)

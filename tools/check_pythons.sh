@@ -10,14 +10,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1
 cp -r tests benchmarks examples pyproject.toml "$work"  # without src: the wheel is what is tested
 status=0
 for version in 3.11 3.12 3.13; do
-  if ! command -v "python$version" >/dev/null 2>&1; then
+  if ! "python$version" -c "" >/dev/null 2>&1; then
     echo "Python $version: not run (python$version is not installed)"
     continue
   fi
   "python$version" -m venv "$work/$version"
   "$work/$version/bin/pip" install --quiet --constraint constraints.txt "$work"/wheel/*.whl \
     pytest pytest-timeout pytest-xdist hypothesis
-  if (cd "$work" && OMP_NUM_THREADS=1 "$work/$version/bin/python" -m pytest -q -p no:cacheprovider -n 2 --dist loadgroup \
+  if (cd "$work" && OMP_NUM_THREADS=1 "$work/$version/bin/python" -m pytest -q --ignore tests/test_docs.py -p no:cacheprovider -n 2 --dist loadgroup \
     --no-loadscope-reorder -m 'not (train or browser or cluster or network or corpus or slow)'); then
     echo "Python $version: passed"
   else

@@ -80,6 +80,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("stage", ["pipeline.extraction.extract", "atlas.edit", "atlas.imported"])
 def test_stages_without_training_do_not_wait_for_torch(stage: str) -> None:
     script = f"import sys, cinegrain.{stage}; sys.exit('torch' in sys.modules)"
@@ -146,6 +147,7 @@ def test_quiet_leaves_results_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (quiet.stdout.split()[0], quiet.stderr) == ("film", "")
 
 
+@pytest.mark.train
 @pytest.mark.parametrize(
     ("args", "hint"),
     [
@@ -167,6 +169,7 @@ def test_old_names_are_accepted_with_a_hint(args: str, hint: str, tmp_path: Path
     assert "Error:" in quiet.stderr
 
 
+@pytest.mark.train
 def test_predict_tells_its_first_argument_by_looking(tmp_path: Path) -> None:
     video = tmp_path / "film.mp4"
     video.touch()
@@ -179,6 +182,7 @@ def test_predict_tells_its_first_argument_by_looking(tmp_path: Path) -> None:
     assert "not an exported model of format" in " ".join(run("predict", str(tmp_path), str(video))[1].split())
 
 
+@pytest.mark.train
 def test_search_for_nothing_is_refused_before_the_run_is_read(tmp_path: Path) -> None:
     code, text = run("search", str(tmp_path))
     assert code == 2

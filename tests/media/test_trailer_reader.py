@@ -248,7 +248,7 @@ def test_time_stamps_that_are_missing_or_go_back(
                 frame.pts -= frame.duration * 2
             yield frame
 
-    monkeypatch.setattr("cinegrain.media.reader.decode_pictures", tampered)
+    monkeypatch.setattr("cinegrain.media.trailer_reader.decode_pictures", tampered)
     scenes, facts = read(film("film.mp4", [numbered(i) for i in range(100)]), MediaSettings(flow_fps=25))
     assert facts.n_frames_decoded == 100
     assert facts.decoded_duration_s == pytest.approx(4.0)

@@ -49,6 +49,7 @@ def test_the_flags_reach_the_catalogue_and_hold_on_resuming(tmp_path: Path, cine
     assert "Did you mean 'Signatur'" in wrong.err
 
 
+@pytest.mark.train
 def test_vectors_take_the_same_flags(tmp_path: Path, cinegrain_here: Cinegrain) -> None:
     (tmp_path / "v.csv").write_text("id,audio_0,audio_1\na,1,2\nb,3,4\n")
     (tmp_path / "c.csv").write_text("Nr,Sparte\na,Grusel\nb,Drama\n")
