@@ -115,7 +115,11 @@ def subgenre(subgenre_id: str, members: list[str], **changes: Any) -> JsonObject
             "said": "May be an artefact of loudness: a film of it is louder.",
             "nuisances": [{"name": "loudness", "auc": 0.97, "higher": True, "p": 0.001, "value": "", "explains": True}],
         },
-        "finer": [{"id": f"{subgenre_id}.1", "keywords": ["rain", "night"], "size": 1}],
+        "keywords": [f"word of {subgenre_id}"],
+        "finer": [
+            {"id": f"{subgenre_id}.1", "keywords": ["rain", "night"], "size": 1, "exemplars": members[:1]}
+            | {"members": members[:1], "stability": 0.5}
+        ],
     } | changes
 
 
@@ -125,7 +129,19 @@ def atlas_of(*cards: JsonObject) -> JsonObject:
     few = row | {"genre": "Comedy", "n_films": 7, "finer": None, "said": "Too few films."}
     genres = [row | {"genre": "Horror", "said": "No finer structure was found inside Horror."}, few]
     structure = {"said": "No finer structure was found inside any of 1 genres.", "finds": False, "genres": genres}
-    return {"subgenres": list(cards), "structure": structure, "tested_as_causes": ["loudness", "year"]}
+    return {
+        "key": "of everything",
+        "k": len(cards),
+        "criterion": "best mean cosine silhouette",
+        "curve": [],
+        "stability": {"seeds_ari": 0.9, "subsamples_ari": None},
+        "structure": structure,
+        "tested_as_causes": ["loudness", "year"],
+        "genres": ["Comedy", "Horror"],
+        "modes": list(MODES),
+        "subgenres": list(cards),
+        "provenance": {"cinegrain": "0.1.0", "seed": 7, "versions": {}},
+    }
 
 
 def score(genre: str, **changes: Any) -> JsonObject:
