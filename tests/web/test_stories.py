@@ -497,7 +497,7 @@ def test_a_film_that_is_still_being_sent_can_be_cancelled_by_its_sender_and_by_a
     page = one.go("#/add")
     slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 250_000}
     one.context.new_cdp_session(page).send("Network.emulateNetworkConditions", slow)
-    sending = page.get_by_role("status").filter(has_text="Sending slow.mp4")
+    sending = page.get_by_role("status").filter(has_text="Uploading slow.mp4")
     drop(page, "slow.mp4", long_film)
     sending.get_by_role("button", name="Cancel").click()
     expect(sending).to_have_count(0)
@@ -575,7 +575,7 @@ def test_a_proposed_sub_genre_is_taken_with_a_click(
     one = visit(serve(run.folder))
     page, [proposed] = one.go("#/subgenres"), one.api("/proposals")
     panel = page.get_by_test_id("proposal")
-    expect(panel).to_contain_text(f"a new sub-genre of {proposed['size']} films")
+    expect(panel).to_contain_text(f"Proposed sub-genre of {proposed['size']} films")
     panel.get_by_text("Which films?").click()
     assert panel.locator("li").all_text_contents() == [film["title"] for film in proposed["films"]]
     one.shot("proposal")
