@@ -580,7 +580,7 @@ def test_a_proposed_sub_genre_is_taken_with_a_click(
     assert panel.locator("li").all_text_contents() == [film["title"] for film in proposed["films"]]
     one.shot("proposal")
     panel.get_by_label("Name", exact=True).fill("A kind of its own")
-    panel.get_by_role("button", name="Make it a sub-genre").click()
+    panel.get_by_role("button", name="Accept").click()
     expect(page.get_by_test_id("cards").get_by_role("link", name="A kind of its own")).to_be_visible()
     expect(panel).to_have_count(0)
     card = next(card for card in one.api("/run")["subgenres"] if card["name"] == "A kind of its own")
