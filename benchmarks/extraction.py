@@ -38,6 +38,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from cinegrain.pipeline.extraction.extract import stored_expert
+
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
 
@@ -170,8 +172,8 @@ def light(film: Path, repeat: int, scratch: Path) -> dict[str, Any]:
         name = " + ".join(expert for expert in network.embed(scenes[:1]))
         parts[name] = least(lambda n=network: embed(n, scenes), repeat)  # type: ignore[misc]
     embedded = Embedder(networks, PRESETS["light"], settings).one(Job("film", film))
-    cards = [expert_cards()[name].as_json() for name in PRESETS["light"]]
-    writer = DatasetWriter(scratch / f"ds-{film.name}", cards=cards, settings={})
+    stored = [stored_expert(expert_cards()[name], "") for name in PRESETS["light"]]
+    writer = DatasetWriter(scratch / f"ds-{film.name}", experts=stored, settings={})
     numbers = iter(range(10**6))
 
     def store() -> None:

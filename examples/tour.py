@@ -47,7 +47,7 @@ for sub_genre in run.sub_genres[:5]:
 title("Its vectors")
 dataset = cg.open_dataset(folder)
 for expert, card in dataset.experts.items():
-    print(f"{expert}: {card['modality']}, vectors of all scenes {dataset.vectors(expert).vectors.shape}")
+    print(f"{expert}: {card.modality}, vectors of all scenes {dataset.vectors(expert).vectors.shape}")
 paths = [Path(row["path"]) for row in dataset.films.to_pylist()[:2]]
 
 title("Films that are alike, and films that sound like one and look like another")

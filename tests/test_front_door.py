@@ -250,7 +250,7 @@ def test_embed_gives_the_vectors_that_the_run_has(run: cg.FittedRun, films: list
     assert film.end_s[-1] == pytest.approx(film.duration_s)
     for expert, vectors in film.vectors.items():
         stored = dataset.vectors(expert, ["film-0001"])
-        assert vectors.shape == (len(film.start_s), dataset.experts[expert]["dimension"])
+        assert vectors.shape == (len(film.start_s), dataset.experts[expert].dimension)
         assert vectors[stored.scenes] == pytest.approx(stored.vectors, abs=2e-3, rel=2e-3)  # stored as float16
         assert np.isnan(np.delete(vectors, stored.scenes, axis=0)).all()
         assert film.mean(expert) == pytest.approx(vectors[stored.scenes].mean(axis=0), abs=1e-5)

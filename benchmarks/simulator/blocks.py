@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 
 from cinegrain.errors import StoreError
 from cinegrain.store.location import Location
-from cinegrain.store.schema import EMBEDDINGS, FORMAT, SCENES, SCHEMAS, TRAILERS, TrailerRecord, check_format
+from cinegrain.store.schema import (
+    EMBEDDINGS,
+    FORMAT,
+    SCENES,
+    SCHEMAS,
+    TRAILERS,
+    DatasetInfo,
+    StoredExpert,
+    TrailerRecord,
+)
 from cinegrain.store.writer import quoted
 from cinegrain.types import Float64, Int64, JsonObject, Source
 
@@ -56,27 +65,21 @@ class BlockWriter:
     the dataset is opened again. Killed at any moment, `n_trailers` says where to go on.
     """
 
-    def __init__(self, folder: Source, *, cards: Sequence[JsonObject], settings: JsonObject, key: str) -> None:
+    def __init__(self, folder: Source, *, experts: Sequence[StoredExpert], settings: JsonObject) -> None:
         """Opens or creates the dataset.
 
         Args:
             folder: Where it lies.
-            cards: The experts' cards.
+            experts: What is to be stored of each expert.
             settings: What the dataset is made with.
-            key: Stands for everything that the vectors depend on.
 
         Raises:
             StoreError: If there is one that was made otherwise, or it cannot be written.
         """
         self._location = Location(folder)
-        info = {"format": FORMAT, "experts": [{**card, "key": key} for card in cards], "settings": settings}
-        if self._location.has_info():
-            found = self._location.read_info()
-            check_format(found, folder)
-            if found["experts"] != info["experts"]:
-                raise StoreError(
-                    f"{folder} holds a dataset that was made otherwise. Choose another folder for this one."
-                )
+        info = DatasetInfo(FORMAT, tuple(experts), settings)
+        if self._location.has_info() and self._location.read_info().experts != info.experts:
+            raise StoreError(f"{folder} holds a dataset that was made otherwise. Choose another folder for this one.")
         self._location.drop_empty_tables()
         self._location.write_info(info)
         self.n_trailers = self._count()

@@ -16,7 +16,7 @@ from cinegrain.errors import ConfigError, StoreError
 from cinegrain.runs.artifacts import csv_header, csv_line, is_current, key_of, read_json, write_json
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import OnStep, Watcher
-from cinegrain.store.schema import TrailerRecord
+from cinegrain.store.schema import StoredExpert, TrailerRecord
 from cinegrain.types import Float64, JsonObject, Modality, Trailer
 from simulator.blocks import Block, BlockVectors, BlockWriter
 from simulator.films import Film, draw_film, scene_vectors
@@ -60,8 +60,8 @@ def simulate(out: Path, wanted: SimulateSettings, settings: Settings, watcher: W
     _refuse_other(run, parameters)
     world, key = make_world(wanted), key_of(_VERSION, {**asdict(wanted), "trailers": None})
     names = {mode: expert_name(mode) for mode in wanted.dimensions}
-    cards = [_card(mode, d) for mode, d in wanted.dimensions.items()]
-    writer = BlockWriter(run.dataset, cards=cards, settings={"simulation": parameters}, key=key)
+    experts = [_expert(mode, d, key) for mode, d in wanted.dimensions.items()]
+    writer = BlockWriter(run.dataset, experts=experts, settings={"simulation": parameters})
     if writer.n_trailers > wanted.trailers:
         raise ConfigError(
             f"{out} has {writer.n_trailers} simulated trailers already; --trailers {wanted.trailers} would take some "
@@ -148,21 +148,18 @@ def _refuse_other(run: Run, parameters: JsonObject) -> None:
         raise ConfigError(f"{run.folder} was simulated with {what}. Choose another folder for these.")
 
 
-def _card(mode: Modality, dimension: int) -> JsonObject:
-    return {
-        "name": expert_name(mode),
-        "modality": mode,
-        "dimension": dimension,
-        "needs": "nothing",
-        "description": "Simulated: no network has looked at any film.",
-        "concepts": None,
-        "weights": [],
-        "licence": "CC0-1.0",
-        "citation": "none",
-        "substitute_for": None,
-        "substitute": False,
-        "version": _VERSION,
-    }
+def _expert(mode: Modality, dimension: int, key: str) -> StoredExpert:
+    return StoredExpert(
+        expert_name(mode),
+        mode,
+        dimension,
+        needs="nothing",
+        description="Simulated: no network has looked at any film.",
+        licence="CC0-1.0",
+        citation="none",
+        version=_VERSION,
+        key=key,
+    )
 
 
 def _block_size(wanted: SimulateSettings) -> int:

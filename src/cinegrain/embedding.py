@@ -1,7 +1,7 @@
 """Vectors for Python: what experts make of films, straight from files or out of a run's dataset."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -17,7 +17,7 @@ from cinegrain.experts.registry import expert_cards, resolve_experts
 from cinegrain.media.files import path_text
 from cinegrain.media.remote import films_at, source, source_name, source_text
 from cinegrain.pipeline.answers.film_workers import new_job, setup_for
-from cinegrain.pipeline.datasets.dataset import Opened, dataset_info
+from cinegrain.pipeline.datasets.dataset import Opened, summarise
 from cinegrain.pipeline.datasets.dataset import open_dataset as open_url
 from cinegrain.pipeline.extraction.embed import cut_weights
 from cinegrain.pipeline.extraction.extract import install_weights
@@ -26,7 +26,7 @@ from cinegrain.pipeline.extraction.workers import embedding_pool
 from cinegrain.results import Failure, html_table
 from cinegrain.store.location import dataset_url
 from cinegrain.store.reader import SceneVectors
-from cinegrain.store.schema import SCENES, EmbeddedTrailer
+from cinegrain.store.schema import SCENES, EmbeddedTrailer, StoredExpert
 from cinegrain.terminal import watching
 from cinegrain.types import Concept, Float32, Float64, JsonObject, Source
 from cinegrain.urls import is_address
@@ -182,9 +182,9 @@ class Dataset:
         self._opened = opened
 
     @property
-    def experts(self) -> dict[str, JsonObject]:
+    def experts(self) -> dict[str, StoredExpert]:
         """Card of each expert by name: `modality`, `dimension`, `licence` and so on."""
-        return {card["name"]: card for card in self._opened.dataset.cards}
+        return {expert.name: expert for expert in self._opened.dataset.experts}
 
     @cached_property
     def films(self) -> pa.Table:
@@ -231,7 +231,7 @@ class Dataset:
 
     def to_dict(self) -> JsonObject:
         """Summary: numbers of films, hours, scenes and bytes, genres, flags and experts."""
-        return dataset_info(self._opened)
+        return asdict(summarise(self._opened))
 
     def __len__(self) -> int:
         return len(self._opened.dataset.trailers)

@@ -6,6 +6,7 @@ Heavy parts are imported when they are used: an exported model predicts without 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -375,7 +376,7 @@ class FittedRun:
         """The main figures: `genres`, `subgenres`, `test_map` with its interval, `report` and so on."""
         from cinegrain.pipeline.stages import headline
 
-        return headline(self._run)
+        return asdict(headline(self._run))
 
     def __repr__(self) -> str:
         atlas = self._live.state().atlas

@@ -278,4 +278,4 @@ def test_registry() -> None:
         resolve_experts("")
     assert len(families_for(["image_efficientnet_lite0", "location_layout"])) == 1, "one network serves both"
     for card in expert_cards().values():
-        assert card.as_json()["substitute"] == (card.name in ("location_layout", "motion_flow"))
+        assert card.to_dict()["substitute"] == (card.name in ("location_layout", "motion_flow"))

@@ -1,10 +1,11 @@
 """What is said of how a film was read."""
 
+import json
 from typing import Any
 
 import pytest
 
-from cinegrain.media.facts import heard_track, read_as
+from cinegrain.media.facts import heard_track, reading_notes
 from cinegrain.settings import AUTO
 
 PLAIN: dict[str, Any] = {
@@ -36,14 +37,14 @@ PLAIN: dict[str, Any] = {
     ],
 )
 def test_how_a_film_was_read(facts: dict[str, Any], name: str, means: str) -> None:
-    assert read_as(PLAIN | facts)[name].startswith(means)
+    assert reading_notes(json.dumps(PLAIN | facts))[name].startswith(means)
 
 
 def test_nothing_is_said_of_what_was_not_read_here() -> None:
-    assert read_as({}) == {}
-    assert "sound" not in read_as(PLAIN | {"n_audio_tracks": 0, "audio_tracks": []})
+    assert reading_notes("{}") == {}
+    assert "sound" not in reading_notes(json.dumps(PLAIN | {"n_audio_tracks": 0, "audio_tracks": []}))
 
 
 def test_a_film_is_heard_again_as_it_was() -> None:
-    assert heard_track(PLAIN | {"audio_tracks": [2]}) == "2"
-    assert heard_track(PLAIN | {"audio_tracks": [1, 2]}) == heard_track({}) == AUTO
+    assert heard_track(json.dumps(PLAIN | {"audio_tracks": [2]})) == "2"
+    assert heard_track(json.dumps(PLAIN | {"audio_tracks": [1, 2]})) == heard_track("{}") == AUTO

@@ -10,14 +10,11 @@ from safetensors.numpy import load_file
 from cinegrain.pipeline.datasets.convert import convert
 from cinegrain.store.groups import Groups
 from cinegrain.store.reader import EmbeddingDataset
-from cinegrain.store.schema import EmbeddedTrailer, SceneRow, TrailerRecord
+from cinegrain.store.schema import EmbeddedTrailer, SceneRow, StoredExpert, TrailerRecord
 from cinegrain.store.writer import DatasetWriter
-from cinegrain.types import JsonObject, SceneEmbedding
+from cinegrain.types import SceneEmbedding
 
-CARDS: list[JsonObject] = [
-    {"name": "a", "version": 1, "dimension": 4},
-    {"name": "b", "version": 1, "dimension": 3},
-]
+EXPERTS = [StoredExpert("a", dimension=4), StoredExpert("b", dimension=3)]
 N = 23
 
 
@@ -40,7 +37,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> EmbeddingDataset:
     """Trailers written in no order, one expert after the other, with some taken out again."""
     folder = tmp_path_factory.mktemp("set")
     trailers = [stored(int(i)) for i in np.random.default_rng(0).permutation(N + 4)]
-    writer = DatasetWriter(folder, cards=CARDS, settings={})
+    writer = DatasetWriter(folder, experts=EXPERTS, settings={})
     for start in range(0, len(trailers), 10):
         some = trailers[start : start + 10]
         writer.append_many([EmbeddedTrailer(t.record, t.scenes, {"a": t.embeddings["a"]}) for t in some])

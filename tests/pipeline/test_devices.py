@@ -19,7 +19,7 @@ from cinegrain.pipeline.learning.train import load_data, train
 from cinegrain.runs.catalog import load_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
-from cinegrain.training.checkpoint import load_model
+from cinegrain.training.checkpoint import CoarseCard, load_model
 from cinegrain.training.devices import Devices, launched_devices
 from simulator.corpus import simulate
 from simulator.settings import SimulateSettings
@@ -64,13 +64,13 @@ def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
     settings = load_settings(alone / "settings.toml", flags=FLAGS)
     data = load_data(Run(alone), load_matched(Run(alone).catalog).trailers, expert_names(settings.extract.experts))
     train(Run(alone), data, settings, Silent())
-    (one, card), (two, other) = load_model(alone / "models/coarse"), load_model(both / "models/coarse")
-    assert other["split"] == card["split"]
-    for mine, theirs in zip(card["history"], told["history"], strict=True):
+    (one, card), (two, other) = (load_model(run / "models/coarse", CoarseCard) for run in (alone, both))
+    assert other.split == card.split
+    for mine, theirs in zip(card.history, told["history"], strict=True):
         # A batch's mean is summed in two parts: rounding alone, some 1e-7 a step, which Adam may blow up a little.
-        assert theirs["train_loss"] == pytest.approx(mine["train_loss"], rel=1e-4)
-        assert theirs["val_loss"] == pytest.approx(mine["val_loss"], rel=1e-4)
-    losses = [epoch["train_loss"] for epoch in card["history"]]
+        assert theirs["train_loss"] == pytest.approx(mine.train_loss, rel=1e-4)
+        assert theirs["val_loss"] == pytest.approx(mine.val_loss, rel=1e-4)
+    losses = [epoch.train_loss for epoch in card.history]
     assert losses[-1] < 0.9 * losses[0], "there was something to learn"
     for name, weight in one.state_dict().items():
         torch.testing.assert_close(two.state_dict()[name], weight, atol=1e-3, rtol=1e-3)

@@ -18,7 +18,7 @@ from cinegrain.cli.main import app
 from cinegrain.config import Settings, load_settings
 from cinegrain.errors import ConfigError, DataError, StoreError
 from cinegrain.metrics.multilabel import macro_ap
-from cinegrain.pipeline.datasets.dataset import card_text, dataset_info, merge_datasets, open_dataset, verify_dataset
+from cinegrain.pipeline.datasets.dataset import card_text, merge_datasets, open_dataset, summarise, verify_dataset
 from cinegrain.pipeline.datasets.shards import write_shards
 from cinegrain.pipeline.import_vectors import VectorOptions, fill_dataset, guess_modality, training_films
 from cinegrain.pipeline.impute_and_clip import columns, fit_impute_and_clip
@@ -32,7 +32,7 @@ from cinegrain.settings import ModelSettings, TrainSettings
 from cinegrain.store.groups import Groups
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.writer import DatasetWriter
-from cinegrain.training.checkpoint import load_model
+from cinegrain.training.checkpoint import CoarseCard, load_model
 from cinegrain.training.infer import predict_genres
 
 pytestmark = pytest.mark.xdist_group("vectors")
@@ -109,8 +109,8 @@ def test_statistics_come_from_the_very_films_that_training_sees(tmp_path: Path) 
     source = open_vectors(vectors, catalog)
     data = load_data(run, load_matched(run.catalog).trailers, tuple(settings.extract.experts.split(",")))
     train(run, data, settings, Silent())
-    _, card = load_model(run.coarse)
-    assert card["split"]["train"] == training_films(source.trailers, settings)
+    _, card = load_model(run.coarse, CoarseCard)
+    assert list(card.split["train"]) == training_films(source.trailers, settings)
 
 
 def test_what_held_back_films_hold_moves_no_training_value(tmp_path: Path) -> None:
@@ -180,8 +180,8 @@ def test_told_modalities_and_other_vectors_in_the_same_run(tmp_path: Path) -> No
     vectors, catalog = planted(tmp_path)
     told = {"avf": "motion", "ivec": "none"}
     run, notes = filled(tmp_path / "run", vectors, catalog, modality=told)
-    cards = EmbeddingDataset(run.dataset).cards
-    assert [(c["name"], c["modality"], c["licence"]) for c in cards] == [
+    stored = EmbeddingDataset(run.dataset).experts
+    assert [(expert.name, expert.modality, expert.licence) for expert in stored] == [
         ("ivec_two", "audio", "as given"),
         ("avf", "motion", "as given"),
     ]
@@ -271,9 +271,9 @@ def test_a_changed_source_is_a_fault_with_exit_code_1(tmp_path: Path) -> None:
 
 
 def test_the_card_marks_substitutes_and_keeps_tables_whole(done: tuple[Path, dict[str, Any]]) -> None:
-    info = dataset_info(open_dataset(done[0] / "run"))
-    info["experts"][0] |= {"substitute_for": "A|B", "licence": "Apache-2.0", "citation": "X 2018\nand Y"}
-    text = card_text(info)
+    summary = summarise(open_dataset(done[0] / "run"))
+    expert = replace(summary.experts[0], substitute_for="A|B", licence="Apache-2.0", citation="X 2018\nand Y")
+    text = card_text(replace(summary, experts=(expert,)))
     assert "**substitute** for A\\|B" in text
     assert "| X 2018 and Y |" in text
 
@@ -328,8 +328,7 @@ def test_merge(tmp_path: Path) -> None:
     two, _ = filled(tmp_path / "two", vectors, catalog)
     for run, gone in ((one, range(30, 48)), (two, range(25))):
         info = EmbeddingDataset(run.dataset).info
-        keys = {card["name"]: card["key"] for card in info["experts"]}
-        writer = DatasetWriter(run.dataset, cards=info["experts"], settings=info["settings"], keys=keys)
+        writer = DatasetWriter(run.dataset, experts=info.experts, settings=info.settings)
         writer.remove([str(i) for i in gone])
     merged = merge_datasets(open_dataset(one.folder), open_dataset(Path(two.dataset)), tmp_path / "both")
     assert merged.n_trailers == 48
@@ -397,9 +396,9 @@ def test_real_trailer_features_beat_chance(shared_data: Path, tmp_path: Path) ->
     settings = load_settings(run.settings)
     data = load_data(run, load_matched(run.catalog).trailers, tuple(settings.extract.experts.split(",")))
     train(run, data, settings, Silent())
-    model, card = load_model(run.coarse)
+    model, card = load_model(run.coarse, CoarseCard)
     position = {trailer.trailer_id: i for i, trailer in enumerate(data.trailers)}
-    test = np.array([position[t] for t in card["split"]["test"]])
+    test = np.array([position[t] for t in card.split["test"]])
     found = macro_ap(data.labels[test], predict_genres(model, data.arrays, test))
     chance = float(data.labels[test].mean(axis=0).mean())
     print(f"macro mAP {found:.3f}, chance {chance:.3f}")

@@ -92,7 +92,7 @@ def test_extract_says_so_and_computes_them_again(
     done = cinegrain_here(*command)
     assert done.code == 0
     assert "earlier version of Cinegrain" in done.err
-    assert EmbeddingDataset(out / "dataset").info["format"] == FORMAT
+    assert EmbeddingDataset(out / "dataset").info.format == FORMAT
     np.testing.assert_array_equal(vectors(out), before)
     again = cinegrain_here(*command)
     assert again.code == 0

@@ -236,8 +236,8 @@ def test_kill_9_then_the_same_command_goes_on(
     ours, theirs = EmbeddingDataset(out / "dataset"), EmbeddingDataset(finished / "dataset")
     ids = [t.trailer_id for t in theirs.trailers]
     assert [t.trailer_id for t in ours.trailers] == ids
-    for card in theirs.cards:
-        a, b = ours.vectors(card["name"], ids), theirs.vectors(card["name"], ids)
+    for expert in theirs.experts:
+        a, b = ours.vectors(expert.name, ids), theirs.vectors(expert.name, ids)
         np.testing.assert_array_equal(a.offsets, b.offsets)
         np.testing.assert_array_equal(a.vectors, b.vectors)
 

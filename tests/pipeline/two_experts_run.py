@@ -13,9 +13,9 @@ from cinegrain.runs.catalog import Matched, load_matched, save_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Silent
 from cinegrain.settings import DiscoverSettings, FinetuneSettings, ModelSettings, TrainSettings
-from cinegrain.store.schema import EmbeddedTrailer, SceneRow, TrailerRecord
+from cinegrain.store.schema import EmbeddedTrailer, SceneRow, StoredExpert, TrailerRecord
 from cinegrain.store.writer import DatasetWriter
-from cinegrain.types import Concept, JsonObject, SceneEmbedding, Trailer
+from cinegrain.types import Concept, SceneEmbedding, Trailer
 
 MODALITY_OF = {"ears": "audio", "eyes": "image", "more_ears": "audio", "more_eyes": "image"}
 DIMENSIONS = {"ears": 6, "eyes": 8, "more_ears": 5, "more_eyes": 7}
@@ -46,25 +46,11 @@ def two_experts_run(folder: Path) -> Run:
         absent = {DEAF: ("ears", "more_ears"), HALF_DEAF: ("more_ears",)}.get(id_, ())
         seen = {name: vectors[name][i] for name in MODALITY_OF if name not in absent}
         stored.append(EmbeddedTrailer(record, scenes, embeddings(seen, kind)))
-    cards: list[JsonObject] = [
-        {
-            "name": name,
-            "modality": MODALITY_OF[name],
-            "dimension": d,
-            "needs": "vectors",
-            "description": name,
-            "concepts": None,
-            "weights": [],
-            "substitute_for": None,
-            "substitute": False,
-            "licence": "as given",
-            "citation": "as given",
-            "version": 1,
-            "key": name,
-        }
+    experts = [
+        StoredExpert(name, MODALITY_OF[name], d, "vectors", name, licence="as given", citation="as given", key=name)
         for name, d in DIMENSIONS.items()
     ]
-    writer = DatasetWriter(run.dataset, cards=cards, settings={}, keys={name: name for name in DIMENSIONS})
+    writer = DatasetWriter(run.dataset, experts=experts, settings={})
     writer.append_many(stored)
     save_matched(run.catalog, Matched(tuple(sorted(trailers, key=lambda t: t.trailer_id)), ()))
     settings = Settings()

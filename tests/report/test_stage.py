@@ -11,10 +11,11 @@ import pytest
 from cinegrain.errors import StoreError
 from cinegrain.pipeline.report import make_report
 from cinegrain.report.data import Artifacts
+from cinegrain.results import from_json
 from cinegrain.runs.artifacts import write_csv, write_json
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import OnStep
-from cinegrain.store.schema import SceneRow, TrailerRecord
+from cinegrain.store.schema import SceneRow, StoredExpert, TrailerRecord
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import SceneEmbedding
 
@@ -48,7 +49,7 @@ def run(tmp_path: Path) -> Run:
     columns = ("trailer_id", "path", "reason", "size_bytes", "modified_ns")
     row = dict(zip(columns, ("broken-1", "/secret/place/broken.mp4", "no pictures in it", 1, 2), strict=True))
     write_csv(run.failures, columns, [row])
-    writer = DatasetWriter(run.dataset, cards=[{**card, "version": 1} for card in given.experts], settings={})
+    writer = DatasetWriter(run.dataset, experts=from_json(list[StoredExpert], given.experts), settings={})
     for i, film in enumerate(given.trailers):
         record = TrailerRecord(film["trailer_id"], "/secret/place/film.mp4", "0" * 64, 1, 2, 60.0, 3, (), ())
         pictures = [None] * 3 if i == 2 else [b"tiny", b"the largest of the three " + str(i).encode(), b"middling"]

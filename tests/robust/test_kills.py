@@ -69,11 +69,11 @@ def contents(run: Path) -> dict[str, object]:
         record.trailer_id: [(record.sha256, record.n_scenes, record.flags, record.experts), dataset.scenes(name)]
         for name, record in zip(ids, dataset.trailers, strict=True)
     }
-    for card in dataset.cards:
-        vectors = dataset.vectors(card["name"], ids)
+    for expert in dataset.experts:
+        vectors = dataset.vectors(expert.name, ids)
         for i, name in enumerate(ids):
             rows = slice(vectors.offsets[i], vectors.offsets[i + 1])
-            found[f"{name} {card['name']}"] = (vectors.scenes[rows].tobytes(), vectors.vectors[rows].tobytes())
+            found[f"{name} {expert.name}"] = (vectors.scenes[rows].tobytes(), vectors.vectors[rows].tobytes())
     return found
 
 

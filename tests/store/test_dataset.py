@@ -14,14 +14,11 @@ from hypothesis import strategies as st
 from cinegrain.errors import StoreError
 from cinegrain.runs.artifacts import read_json, write_json
 from cinegrain.store.reader import EmbeddingDataset
-from cinegrain.store.schema import SceneRow, TrailerRecord
+from cinegrain.store.schema import SceneRow, StoredExpert, TrailerRecord
 from cinegrain.store.writer import DatasetWriter
-from cinegrain.types import Concept, JsonObject, SceneEmbedding
+from cinegrain.types import Concept, SceneEmbedding
 
-CARDS: list[JsonObject] = [
-    {"name": "a", "version": 1, "dimension": 4},
-    {"name": "b", "version": 1, "dimension": 3},
-]
+EXPERTS = [StoredExpert("a", dimension=4), StoredExpert("b", dimension=3)]
 
 
 def record(trailer_id: str, n_scenes: int = 2) -> TrailerRecord:
@@ -47,7 +44,7 @@ def embeddings(seed: int, n: int = 2) -> dict[str, list[SceneEmbedding | None]]:
 
 
 def writer(folder: Path) -> DatasetWriter:
-    return DatasetWriter(folder, cards=CARDS, settings={"fps": 1})
+    return DatasetWriter(folder, experts=EXPERTS, settings={"fps": 1})
 
 
 def test_what_goes_in_comes_out(tmp_path: Path) -> None:
@@ -134,10 +131,10 @@ def only(expert: str, seed: int) -> dict[str, list[SceneEmbedding | None]]:
 
 
 def test_an_expert_can_be_added_later(tmp_path: Path) -> None:
-    w = DatasetWriter(tmp_path, cards=CARDS[:1], settings={"fps": 1})
+    w = DatasetWriter(tmp_path, experts=EXPERTS[:1], settings={"fps": 1})
     for i, name in enumerate(("x", "y")):
         w.append(replace(record(name), experts=("a",)), rows(), only("a", i))
-    w = DatasetWriter(tmp_path, cards=CARDS[1:], settings={"fps": 1})
+    w = DatasetWriter(tmp_path, experts=EXPERTS[1:], settings={"fps": 1})
     assert {r.experts for r in w.records.values()} == {("a",)}, "what was there stays, though it is not asked for now"
     w.extend("y", rows(), only("b", 1))
     with pytest.raises(StoreError, match="doubled: b"):
@@ -145,7 +142,7 @@ def test_an_expert_can_be_added_later(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="found 1 scenes"):
         w.extend("x", rows(1), {"b": [None]})
     dataset = EmbeddingDataset(tmp_path)
-    assert [card["name"] for card in dataset.cards] == ["a", "b"]
+    assert [expert.name for expert in dataset.experts] == ["a", "b"]
     assert [t.experts for t in dataset.trailers] == [("a",), ("a", "b")]
     assert dataset.vectors("b", ["x", "y"]).offsets.tolist() == [0, 0, 1]
     assert len(dataset.vectors("a", ["x", "y"]).vectors) == 4
@@ -154,7 +151,8 @@ def test_an_expert_can_be_added_later(tmp_path: Path) -> None:
 
 def test_only_what_depends_on_a_change_is_taken_out(tmp_path: Path) -> None:
     def open_with(a: str, b: str) -> DatasetWriter:
-        return DatasetWriter(tmp_path, cards=CARDS, settings={}, keys={"a": a, "b": b})
+        experts = [replace(expert, key=key) for expert, key in zip(EXPERTS, (a, b), strict=True)]
+        return DatasetWriter(tmp_path, experts=experts, settings={})
 
     w = open_with("1", "1")
     for i, name in enumerate(("x", "y'z")):
@@ -170,7 +168,7 @@ def test_only_what_depends_on_a_change_is_taken_out(tmp_path: Path) -> None:
 
 
 def test_a_kill_while_an_expert_is_added_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    w = DatasetWriter(tmp_path, cards=CARDS, settings={})
+    w = DatasetWriter(tmp_path, experts=EXPERTS, settings={})
     w.append(replace(record("x"), experts=("a",)), rows(), only("a", 0))
 
     def dies(self: DatasetWriter, records: object) -> None:
@@ -180,7 +178,7 @@ def test_a_kill_while_an_expert_is_added_is_swept(tmp_path: Path, monkeypatch: p
     with pytest.raises(KeyboardInterrupt):
         w.extend("x", rows(), only("b", 0))
     monkeypatch.undo()
-    again = DatasetWriter(tmp_path, cards=CARDS, settings={})
+    again = DatasetWriter(tmp_path, experts=EXPERTS, settings={})
     assert again.records["x"].experts == ("a",)
     again.extend("x", rows(), only("b", 0))
     dataset = EmbeddingDataset(tmp_path)

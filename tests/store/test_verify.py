@@ -18,17 +18,15 @@ from cinegrain.store.schema import (
     TRAILERS,
     EmbeddedTrailer,
     SceneRow,
+    StoredExpert,
     TrailerRecord,
     table_path,
 )
 from cinegrain.store.verify import verify
 from cinegrain.store.writer import DatasetWriter
-from cinegrain.types import Concept, JsonObject, SceneEmbedding
+from cinegrain.types import Concept, SceneEmbedding
 
-CARDS: list[JsonObject] = [
-    {"name": "a", "version": 1, "dimension": 4},
-    {"name": "b", "version": 1, "dimension": 3},
-]
+EXPERTS = [StoredExpert("a", dimension=4), StoredExpert("b", dimension=3)]
 
 
 def stored(trailer_id: str, source: Path, n: int = 2) -> EmbeddedTrailer:
@@ -52,7 +50,7 @@ def same_bytes(record: TrailerRecord) -> bool | None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "film").write_bytes(b"12345")
-    writer = DatasetWriter(tmp_path / "d", cards=CARDS, settings={})
+    writer = DatasetWriter(tmp_path / "d", experts=EXPERTS, settings={})
     writer.append_many([stored("x", tmp_path / "film"), stored("it's", tmp_path / "film", 3)])
     writer.append_many([stored("gone", tmp_path / "nowhere", 1)])
     return tmp_path / "d"
@@ -128,7 +126,7 @@ def test_no_dataset_is_an_error_and_no_fault(tmp_path: Path) -> None:
 
 
 def test_ids_stay_unique_in_bulk_and_in_copies(folder: Path, tmp_path: Path) -> None:
-    writer = DatasetWriter(tmp_path / "e", cards=CARDS, settings={})
+    writer = DatasetWriter(tmp_path / "e", experts=EXPERTS, settings={})
     with pytest.raises(StoreError, match="unique"):
         writer.append_many([stored("y", tmp_path), stored("y", tmp_path)])
     writer.copy(folder, ["x", "it's"])

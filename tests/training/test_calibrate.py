@@ -90,11 +90,11 @@ def test_certain_probabilities_stay_finite() -> None:
 def test_round_trip_and_scaled_influence() -> None:
     truth, logits = true_to_its_word(300, 2, 0)
     found = fit_calibration(truth, expit(2 * logits), truth)
-    again = Calibration.from_card({"calibration": found.to_json()}, 2)
+    again = Calibration.from_stored(found.to_stored(), 2)
     np.testing.assert_array_equal(again.apply_logits(logits), found.apply_logits(logits))
     np.testing.assert_allclose(found.scale(np.ones((5, 4, 2)))[3, 1], found.slopes)
-    assert Calibration.from_card({}, 2).kinds == uncalibrated(2).kinds
+    assert Calibration.from_stored(None, 2).kinds == uncalibrated(2).kinds
     with pytest.raises(ShapeError):
         fit_calibration(truth, expit(logits), truth[:, :1])
     with pytest.raises(ShapeError):
-        Calibration.from_card({"calibration": found.to_json()}, 3)
+        Calibration.from_stored(found.to_stored(), 3)

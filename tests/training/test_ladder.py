@@ -1,5 +1,7 @@
 """Every way of fine-tuning on planted sub-genres, and what each owes to its inputs."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +9,10 @@ from sklearn.metrics import adjusted_rand_score
 
 from cinegrain.discovery.genres import under_genres
 from cinegrain.models.genre_model import GenreModel, ModelSpec
+from cinegrain.runs.provenance import provenance
 from cinegrain.settings import FINETUNING, FinetuneSettings, ModelSettings
 from cinegrain.training.arrays import ExpertArray, TrailerArrays
-from cinegrain.training.checkpoint import load_model, save_model
+from cinegrain.training.checkpoint import FinetunedCard, load_model, save_model
 from cinegrain.training.contrast import plain_vectors, related
 from cinegrain.training.finetune import finetune
 from cinegrain.training.finetuned import Finetuned
@@ -58,15 +61,16 @@ def embedding(data: tuple[TrailerArrays, Bool, Int64, GenreModel], found: Finetu
 
 @pytest.mark.parametrize("method", FINETUNING)
 def test_every_method_gives_a_model_that_is_read_back_and_repeats_itself(
-    method: str, data: tuple[TrailerArrays, Bool, Int64, GenreModel], tmp_path: object
+    method: str, data: tuple[TrailerArrays, Bool, Int64, GenreModel], tmp_path: Path
 ) -> None:
     found, again = run(data, method), run(data, method)
     points = embedding(data, found)
     np.testing.assert_array_equal(points, embedding(data, again))
-    save_model(tmp_path, found.model, {"history": [epoch.to_json() for epoch in found.history]})  # type: ignore[arg-type]
-    read, card = load_model(tmp_path)  # type: ignore[arg-type]
+    history = tuple(epoch.to_dict() for epoch in found.history)
+    save_model(tmp_path, found.model, FinetunedCard(key="k", coarse_key="c", history=history, provenance=provenance(0)))
+    read, card = load_model(tmp_path, FinetunedCard)
     np.testing.assert_array_equal(embedding(data, Finetuned(read, ())), points)
-    assert [row["epoch"] for row in card["history"]] == list(range(len(found.history)))
+    assert [row["epoch"] for row in card.history] == list(range(len(found.history)))
     assert predict_genres(read, data[0], np.arange(N)).shape == (N, 2)
 
 

@@ -9,10 +9,11 @@ from cinegrain.errors import ConfigError, DataError, StoreError
 from cinegrain.metrics.multilabel import macro_ap
 from cinegrain.models.batch import SceneBatch
 from cinegrain.models.genre_model import GenreModel, ModelSpec
+from cinegrain.runs.provenance import provenance
 from cinegrain.settings import FinetuneSettings, ModelSettings, SplitSettings, TrainSettings
 from cinegrain.training.arrays import ExpertArray, TrailerArrays
 from cinegrain.training.augment import add_noise, disjoint_views, drop_experts
-from cinegrain.training.checkpoint import load_model, save_model
+from cinegrain.training.checkpoint import CoarseCard, load_model, save_model
 from cinegrain.training.coarse import train_coarse
 from cinegrain.training.finetune import finetune
 from cinegrain.training.infer import encode_all, predict_genres
@@ -269,18 +270,18 @@ def test_films_of_one_scene_cannot_be_contrasted() -> None:
 
 def test_checkpoint_round_trip(tmp_path: Path, trained: tuple[TrailerArrays, Bool, GenreModel]) -> None:
     arrays, _, model = trained
-    save_model(tmp_path, model, {"key": "k", "thresholds": [0.1]})
-    loaded, card = load_model(tmp_path)
+    save_model(tmp_path, model, CoarseCard(key="k", thresholds=(0.1,), provenance=provenance(0)))
+    loaded, card = load_model(tmp_path, CoarseCard)
     assert loaded.spec == model.spec
-    assert card["key"] == "k"
+    assert card.key == "k"
     rows = np.arange(10)
     torch.testing.assert_close(encode_all(loaded, arrays, rows), encode_all(model, arrays, rows), rtol=0, atol=0)
     (tmp_path / "model.safetensors").write_bytes(b"\x80\x04cos\nsystem\n")  # a pickle, which is never loaded
     with pytest.raises(StoreError, match="damaged"):
-        load_model(tmp_path)
+        load_model(tmp_path, CoarseCard)
     (tmp_path / "model.json").unlink()
     with pytest.raises(StoreError, match="missing"):
-        load_model(tmp_path)
+        load_model(tmp_path, CoarseCard)
 
 
 @pytest.mark.parametrize(

@@ -33,19 +33,19 @@ def _place(text: str) -> "Source":
 @guarded
 def info(place: Place, as_json: JsonFlag = False) -> None:
     """Summarise a dataset: films, hours, scenes, vectors per expert."""
-    from cinegrain.pipeline.datasets.dataset import dataset_info, open_dataset
+    from cinegrain.pipeline.datasets.dataset import open_dataset, summarise
 
-    found = dataset_info(open_dataset(_place(place)))
+    summary = summarise(open_dataset(_place(place)))
     if as_json:
-        print_json(found)
+        print_json(asdict(summary))
         return
     for name in ("trailers", "hours", "scenes", "frames", "bytes"):
-        out.print(f"{name:<9}{found[name]:>16,}", highlight=False)
+        out.print(f"{name:<9}{getattr(summary, name):>16,}", highlight=False)
     table = Table(box=None, padding=(0, 2))
     for column in ("expert", "modality", "dimension", "films"):
         table.add_column(column)
-    for expert in found["experts"]:
-        table.add_row(expert["name"], expert["modality"], str(expert["dimension"]), str(expert["trailers"]))
+    for expert in summary.experts:
+        table.add_row(expert.name, expert.modality, str(expert.dimension), str(expert.trailers))
     out.print(table)
 
 

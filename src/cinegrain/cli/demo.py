@@ -1,5 +1,6 @@
 """`cinegrain demo`."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,7 +46,7 @@ def demo(
     make_report(run, watching)
     failures = summary.extracted.failures
     if as_json:
-        print_json({"run": str(out_folder), **headline(out_folder), "recovery": recovery})
+        print_json({"run": str(out_folder), **asdict(headline(out_folder)), "recovery": recovery})
     else:
         show_summary(out_folder, summary.n_trailers, summary.extracted.n_done, list(summary.notes), len(failures))
         table = Table(

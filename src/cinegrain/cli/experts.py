@@ -32,7 +32,7 @@ def list_experts(as_json: JsonFlag = False) -> None:
     cache = cache_folder()
     rows = [
         {
-            **card.as_json(),
+            **card.to_dict(),
             "presets": [preset for preset, names in PRESETS.items() if card.name in names],
             "installed": all(is_cached(file, cache) for file in card.weights),
         }
@@ -156,7 +156,7 @@ def card(
     from cinegrain.experts.registry import expert_cards, resolve_experts
 
     (known,) = resolve_experts(name)[:1]
-    found = expert_cards()[known].as_json()
+    found = expert_cards()[known].to_dict()
     if as_json:
         print_json(found)
         return

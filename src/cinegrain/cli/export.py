@@ -23,9 +23,9 @@ def export(
     from cinegrain.pipeline.export.folder import export_model
     from cinegrain.runs.layout import Run
 
-    description = export_model(Run.open(run), out_folder, watcher())
+    genres = export_model(Run.open(run), out_folder, watcher())
     if as_json:
-        print_json({"model": str(out_folder), "genres": description["genres"]})
+        print_json({"model": str(out_folder), "genres": list(genres)})
     else:
-        out.print(f"{out_folder}: {len(description['genres'])} genres", highlight=False, soft_wrap=True)
+        out.print(f"{out_folder}: {len(genres)} genres", highlight=False, soft_wrap=True)
         out.print(f"use it: cinegrain predict {out_folder} FILM", highlight=False, soft_wrap=True)

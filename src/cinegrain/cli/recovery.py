@@ -16,7 +16,7 @@ from cinegrain.pipeline.learning.train import RunData, load_data
 from cinegrain.runs.artifacts import read_csv, read_json, write_json
 from cinegrain.runs.catalog import load_matched
 from cinegrain.runs.layout import Run
-from cinegrain.training.checkpoint import load_model
+from cinegrain.training.checkpoint import CoarseCard, FinetunedCard, load_model
 from cinegrain.training.infer import encode_all
 from cinegrain.types import Bool, Float64, JsonObject
 
@@ -38,7 +38,7 @@ def recover(run: Run, truth_file: Path, settings: Settings) -> list[JsonObject]:
     data = load_data(run, load_matched(run.catalog).trailers, expert_names(settings.extract.experts))
     planted = {row["trailer_id"]: row["subgenre"] for row in read_csv(truth_file)}
     truth = [planted[trailer_id] for trailer_id in data.trailer_ids]
-    coarse, finetuned = load_model(run.coarse)[0], load_model(run.finetuned)[0]
+    coarse, finetuned = load_model(run.coarse, CoarseCard)[0], load_model(run.finetuned, FinetunedCard)[0]
     plain, ours = kmeans_clusterer(RESTARTS), make_clusterer(settings.discover.clusterer)
     before = unit_rows(encode_all(coarse, data.arrays, data.everything).double().numpy())
     after = unit_rows(encode_all(finetuned, data.arrays, data.everything).double().numpy())

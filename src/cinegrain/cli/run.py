@@ -1,5 +1,6 @@
 """`cinegrain run`."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ from cinegrain.cli.options import SOME_FAILED, ConfigFile, JsonFlag, guarded, ne
 from cinegrain.config import load_settings
 
 if TYPE_CHECKING:
+    from cinegrain.pipeline.stages import Headline
     from cinegrain.readers.catalog.columns import Reading
 
 _MEANINGLESS, _ROUGH = 10, 50  # test films
@@ -108,7 +110,7 @@ def run(
                 "new": summary.extracted.n_new,
                 "failures": [{"trailer_id": f.trailer_id, "reason": f.reason} for f in failures],
                 "notes": list(summary.notes),
-                **headline(summary.folder),
+                **asdict(headline(summary.folder)),
             }
         )
     else:
@@ -129,8 +131,8 @@ def reading(columns: list[str] | None, genre_map: Path | None) -> "Reading":
     return make_reading(parse_columns(columns or []), genre_map)
 
 
-def headline(folder: Path) -> dict[str, Any]:
-    """The main figures of a run."""
+def headline(folder: Path) -> "Headline":
+    """Main figures of a run."""
     from cinegrain.pipeline.stages import headline as figures
     from cinegrain.runs.layout import Run
 
@@ -142,20 +144,20 @@ def show_summary(folder: Path, n_trailers: int, n_done: int, notes: list[str], n
     for text in notes:
         note(text)
     figures = headline(folder)
-    out.print(f"{n_done} of {n_trailers} films, {figures['genres']} genres, {len(figures['subgenres'])} sub-genres")
-    if figures["test_map"] is not None:
-        low, high = figures["test_map_interval"]
+    out.print(f"{n_done} of {n_trailers} films, {figures.genres} genres, {len(figures.subgenres)} sub-genres")
+    if figures.test_map is not None:
+        low, high = figures.test_map_interval
         interval = "" if low is None else f"95 % interval {low:.2f} to {high:.2f}; "
         few = ""
-        if figures["test_films"] < _ROUGH:
-            few = " - too few to be meaningful" if figures["test_films"] < _MEANINGLESS else " - a rough estimate"
+        if figures.test_films < _ROUGH:
+            few = " - too few to be meaningful" if figures.test_films < _MEANINGLESS else " - a rough estimate"
         out.print(
-            f"genre mAP on {figures['test_films']} held-out films: {figures['test_map']:.2f} "
-            f"({interval}chance {figures['chance_map']:.2f}){few}",
+            f"genre mAP on {figures.test_films} held-out films: {figures.test_map:.2f} "
+            f"({interval}chance {figures.chance_map:.2f}){few}",
             highlight=False,
         )
-    for subgenre in figures["subgenres"]:
-        out.print(f"  {subgenre['id']}  {subgenre['size']:4d} films  {subgenre['name']}", highlight=False, markup=False)
+    for subgenre in figures.subgenres:
+        out.print(f"  {subgenre.id}  {subgenre.size:4d} films  {subgenre.name}", highlight=False, markup=False)
     if n_failed:
         out.print(f"{n_failed} films could not be read: see {folder / 'failures.csv'}", highlight=False)
-    out.print(f"report: {figures['report']}", highlight=False, soft_wrap=True)
+    out.print(f"report: {figures.report}", highlight=False, soft_wrap=True)

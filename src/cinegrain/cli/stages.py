@@ -108,10 +108,10 @@ def discover(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None,
     if as_json:
         print_json(figures)
         return
-    for subgenre in figures["subgenres"]:
-        line = f"{subgenre['id']}  {subgenre['size']:4d} films  {subgenre['verdict']:8s}  {subgenre['name']}"
+    for subgenre in figures.subgenres:
+        line = f"{subgenre.id}  {subgenre.size:4d} films  {subgenre.verdict:8s}  {subgenre.name}"
         out.print(line, highlight=False, markup=False)
-    out.print(figures["structure"], highlight=False, markup=False, soft_wrap=True)
+    out.print(figures.structure, highlight=False, markup=False, soft_wrap=True)
 
 
 @guarded

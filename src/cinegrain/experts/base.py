@@ -50,7 +50,7 @@ class ExpertCard:
         """Whether another network would normally do this work."""
         return self.substitute_for is not None
 
-    def as_json(self) -> JsonObject:
+    def to_dict(self) -> JsonObject:
         """The card as plain data."""
         return {**asdict(self), "substitute": self.substitute}
 

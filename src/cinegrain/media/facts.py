@@ -1,5 +1,6 @@
 """What is known about a file once it has been read."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -69,30 +70,31 @@ class MediaFacts:
     flags: tuple[str, ...]
 
 
-def heard_track(facts: Mapping[str, Any]) -> str:
+def heard_track(facts: str) -> str:
     """The setting `media.audio_track` with which a film is heard again as it was.
 
     Args:
-        facts: A film's facts, as the dataset keeps them.
+        facts: A film's facts as JSON, as the dataset stores them.
     """
-    tracks: Sequence[int] = facts.get("audio_tracks") or ()
+    tracks: Sequence[int] = json.loads(facts).get("audio_tracks") or ()
     return str(tracks[0]) if len(tracks) == 1 else AUTO
 
 
-def read_as(facts: Mapping[str, Any]) -> dict[str, str]:
-    """How a film was read, in words: its picture and its sound; empty for films that were not read here.
+def reading_notes(facts: str) -> dict[str, str]:
+    """How a film's picture and sound were read, in words; empty for films that were not read here.
 
     Args:
-        facts: A film's facts, as the dataset keeps them.
+        facts: A film's facts as JSON, as the dataset stores them.
     """
-    found: dict[str, str] = {}
-    if facts.get("width"):
-        found["picture"] = ", ".join([f"{facts['width']} x {facts['height']}", *_picture_notes(facts)])
-    if facts.get("n_audio_tracks"):
-        found["sound"] = _sound_note(facts)
-    if facts.get("parts"):
-        found["files"] = f"{1 + len(facts['parts'])}, read as one film"
-    return found
+    notes: dict[str, str] = {}
+    known: Mapping[str, Any] = json.loads(facts)
+    if known.get("width"):
+        notes["picture"] = ", ".join([f"{known['width']} x {known['height']}", *_picture_notes(known)])
+    if known.get("n_audio_tracks"):
+        notes["sound"] = _sound_note(known)
+    if known.get("parts"):
+        notes["files"] = f"{1 + len(known['parts'])}, read as one film"
+    return notes
 
 
 def _picture_notes(facts: Mapping[str, Any]) -> list[str]:

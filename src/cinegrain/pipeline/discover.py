@@ -47,7 +47,7 @@ from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import OnStep, Watcher
 from cinegrain.runs.provenance import provenance
 from cinegrain.store.reader import EmbeddingDataset
-from cinegrain.training.checkpoint import load_model
+from cinegrain.training.checkpoint import CoarseCard, FinetunedCard, load_model
 from cinegrain.training.infer import encode_all
 from cinegrain.types import Float64
 
@@ -65,14 +65,14 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
         StoreError: If a model is missing, or the fine-tuned one was made from another genre model.
         DataError: If there are too few films.
     """
-    coarse, tuned = load_model(run.coarse), load_model(run.finetuned)
-    if tuned[1]["coarse_key"] != coarse[1]["key"]:
+    coarse, tuned = load_model(run.coarse, CoarseCard), load_model(run.finetuned, FinetunedCard)
+    if tuned[1].coarse_key != coarse[1].key:
         raise StoreError("The genre model was trained anew since fine-tuning. Run `cinegrain finetune` first.")
-    key = _key(data, tuned[1]["key"], settings)
+    key = _key(data, tuned[1].key, settings)
     if is_current(run.atlas, key):
         return key
     log = read_log(run.edits)
-    known = read_known(run, log.entries, tuned[1]["key"])
+    known = read_known(run, log.entries, tuned[1].key)
     run.atlas.unlink(missing_ok=True)  # written last again: whoever sees it sees all of this stage
     encoded = _encoded(tuned[0], data)
     dataset = EmbeddingDataset(run.dataset)
@@ -104,7 +104,7 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
         on_step(2, 2, "how much is known of the genres before and after")
     write_json(run.metrics, metrics)
     names = [subgenre.name for subgenre in atlas.subgenres]
-    write_known(run, known, carried, names, data.trailer_ids, tuned[1]["key"])
+    write_known(run, known, carried, names, data.trailer_ids, tuned[1].key)
     content = _discovered(key, atlas, searched, sorted(confounders), data, settings.seed)
     joined = join_atlas(run, content, rows, read_new_films(run), log)
     write_table(joined)

@@ -24,10 +24,10 @@ from cinegrain.runs.catalog import Matched, save_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import OnStep, Watcher
 from cinegrain.store.location import Location
-from cinegrain.store.schema import EmbeddedTrailer, SceneRow, TrailerRecord
+from cinegrain.store.schema import EmbeddedTrailer, SceneRow, StoredExpert, TrailerRecord
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.training.split import split_by_title
-from cinegrain.types import MODALITIES, Float32, JsonObject, Modality, SceneEmbedding, Trailer
+from cinegrain.types import MODALITIES, Float32, Modality, SceneEmbedding, Trailer
 
 LEFT_OUT = "none"
 NO_TIMES = "no_scene_times"
@@ -101,8 +101,9 @@ def fill_dataset(
         groups = _group(sample.dimensions, options.modality or {})
         parts = {name: group.fitted(sample, source.path, options.as_given) for name, group in groups.items()}
     digest, size, modified = _stamp(source.path)
-    cards = [group.card(name, source) for name, group in groups.items()]
-    writer = _open_writer(run, cards, digest, key_of(source.kind, options.as_given, train, sorted(groups)))
+    key = key_of(source.kind, options.as_given, train, sorted(groups))
+    experts = [group.stored(name, source, key_of(digest, key)) for name, group in groups.items()]
+    writer = _open_writer(run, experts, {"vectors": digest, "key": key})
     extract = replace(settings.extract, experts=",".join(groups))  # so that every later stage knows them
     save_settings(replace(settings, extract=extract), run.folder)
     stale = [name for name, record in writer.records.items() if not set(groups) <= set(record.experts)]
@@ -167,20 +168,19 @@ def training_films(trailers: Sequence[Trailer], settings: Settings) -> list[str]
     return [films[i].trailer_id for i in split.train]
 
 
-def _open_writer(run: Run, cards: Sequence[JsonObject], digest: str, key: str) -> DatasetWriter:
+def _open_writer(run: Run, experts: Sequence[StoredExpert], settings: Mapping[str, str]) -> DatasetWriter:
     """The dataset, which must hold these kinds of vectors and no others; changed vectors are taken out of it.
 
     Raises:
         StoreError: If it holds others.
     """
-    names = {card["name"] for card in cards}
+    names = {expert.name for expert in experts}
     location = Location(run.dataset)
     if location.has_info():
-        others = [card["name"] for card in location.read_info()["experts"] if card["name"] not in names]
+        others = [expert.name for expert in location.read_info().experts if expert.name not in names]
         if others:
             raise StoreError(f"{run.folder} holds vectors of {', '.join(others)}. Choose another --out for these.")
-    keys = {name: key_of(digest, key) for name in names}
-    return DatasetWriter(run.dataset, cards=cards, settings={"vectors": digest, "key": key}, keys=keys)
+    return DatasetWriter(run.dataset, experts=experts, settings=settings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,22 +243,18 @@ class _Group:
         joined = {name: np.concatenate([getattr(part, name) for part in whole]) for name in names}
         return ImputeAndClip(**joined, standard_units=any(part.standard_units for part in whole))
 
-    def card(self, name: str, source: ForeignVectors) -> JsonObject:
-        """The expert's card: vectors as given, no weights."""
-        return {
-            "name": name,
-            "modality": self.modality,
-            "dimension": sum(self.dimensions),
-            "needs": "vectors",
-            "description": f"Vectors as given in {source.path.name}: {', '.join(self.kinds)}.",
-            "concepts": None,
-            "weights": [],
-            "licence": "as given",
-            "citation": "as given",
-            "substitute_for": None,
-            "substitute": False,
-            "version": 1,
-        }
+    def stored(self, name: str, source: ForeignVectors, key: str) -> StoredExpert:
+        """The expert as the dataset keeps it: vectors as given, no weights."""
+        return StoredExpert(
+            name=name,
+            modality=self.modality,
+            dimension=sum(self.dimensions),
+            needs="vectors",
+            description=f"Vectors as given in {source.path.name}: {', '.join(self.kinds)}.",
+            licence="as given",
+            citation="as given",
+            key=key,
+        )
 
     def sentence(self, name: str) -> str:
         """How the kinds became an expert."""

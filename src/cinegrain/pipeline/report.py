@@ -29,7 +29,8 @@ def make_report(run: Run, watcher: Watcher) -> None:
     joined, metrics = open_atlas(run), read_json(run.metrics)
     atlas, trailers = joined.to_dict(), to_json([row for row in joined.rows if row.sub_genre])
     dataset = EmbeddingDataset(run.dataset)
-    wanted = wanted_pictures(atlas, trailers)
+    exemplars = [trailer_id for card in joined.cards for trailer_id in card.exemplars]
+    wanted = wanted_pictures([row["trailer_id"] for row in trailers], exemplars)
     with watcher.stage("Report") as on_step:
         thumbnails = _thumbnails(dataset, wanted, on_step)
         on_step(len(wanted), len(wanted) + 1, "writing the page")
@@ -42,7 +43,7 @@ def make_report(run: Run, watcher: Watcher) -> None:
                 failures=[
                     Failure(row.trailer_id, PurePath(row.path).name, row.reason) for row in read_failures(run.failures)
                 ],
-                experts=dataset.cards,
+                experts=to_json(dataset.experts),
                 settings=run.settings.read_text(encoding="utf-8") if run.settings.is_file() else "",
                 thumbnails=thumbnails,
                 recovery=read_json(run.recovery) if run.recovery.is_file() else None,

@@ -16,7 +16,7 @@ from cinegrain.runs.artifacts import read_as
 from cinegrain.runs.catalog import load_matched
 from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Watcher
-from cinegrain.types import JsonObject, Source
+from cinegrain.types import Source
 
 
 @dataclass(frozen=True)
@@ -67,20 +67,44 @@ def model_films(run: Run, settings: Settings, watcher: Watcher) -> list[str]:
     ]
 
 
-def headline(run: Run) -> JsonObject:
-    """The few figures that everybody asks for."""
+@dataclass(frozen=True)
+class SubGenreLine:
+    """A sub-genre in one line; `verdict` is `edited` where a person changed its films."""
+
+    id: str
+    name: str
+    size: int
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Headline:
+    """Main figures of a run; macro mAP on held-out films, with a 95 % interval where they suffice for one."""
+
+    genres: int
+    subgenres: tuple[SubGenreLine, ...]
+    structure: str
+    test_films: int
+    test_map: float | None
+    test_map_interval: tuple[float | None, float | None]
+    chance_map: float | None
+    report: str
+
+
+def headline(run: Run) -> Headline:
+    """Main figures of a run."""
     metrics, atlas = read_as(run.metrics, Metrics), open_atlas(run)
     coarse = metrics.coarse
-    return {
-        "genres": metrics.n_genres,
-        "subgenres": [
-            {"id": s.id, "name": s.name, "size": s.size, "verdict": s.verdict.kind if s.verdict else "edited"}
-            for s in atlas.cards
-        ],
-        "structure": atlas.found.structure.said,
-        "test_films": coarse.n_films,
-        "test_map": coarse.map_macro,
-        "test_map_interval": [coarse.map_low, coarse.map_high],
-        "chance_map": coarse.map_chance,
-        "report": str(run.report),
-    }
+    return Headline(
+        genres=metrics.n_genres,
+        subgenres=tuple(
+            SubGenreLine(card.id, card.name, card.size, card.verdict.kind if card.verdict else "edited")
+            for card in atlas.cards
+        ),
+        structure=atlas.found.structure.said,
+        test_films=coarse.n_films,
+        test_map=coarse.map_macro,
+        test_map_interval=(coarse.map_low, coarse.map_high),
+        chance_map=coarse.map_chance,
+        report=str(run.report),
+    )

@@ -171,11 +171,9 @@ def build_view(artifacts: Artifacts) -> ReportView:
     )
 
 
-def wanted_pictures(atlas: JsonObject, trailers: Sequence[JsonObject]) -> list[str]:
-    """Films whose picture the page embeds: all, or in a big run only the exemplars."""
-    if len(trailers) <= MANY_FILMS:
-        return [row["trailer_id"] for row in trailers]
-    return [trailer_id for card in atlas["subgenres"] for trailer_id in card["exemplars"]]
+def wanted_pictures(films: Sequence[str], exemplars: Sequence[str]) -> Sequence[str]:
+    """Ids of the films whose picture the page embeds: all, or in a large run only the exemplars."""
+    return films if len(films) <= MANY_FILMS else exemplars
 
 
 def _modes(artifacts: Artifacts) -> tuple[str, ...]:

@@ -74,8 +74,8 @@ def open_library(run: Run, watcher: Watcher) -> Library:
     """
     settings, dataset = load_settings(run.settings), EmbeddingDataset(run.dataset)
     wanted = expert_names(settings.extract.experts)
-    cards = [card for card in dataset.cards if card["name"] in wanted]
-    names = [card["name"] for card in cards]
+    stored = [expert for expert in dataset.experts if expert.name in wanted]
+    names = [expert.name for expert in stored]
     films, _, key = seen_films(dataset, load_matched(run.catalog).trailers, names)
     ids = [film.trailer_id for film in films]
     try:
@@ -94,7 +94,7 @@ def open_library(run: Run, watcher: Watcher) -> Library:
         spaces = {name: spaces[name].extended(*own) for name, own in further.items()}
     films = (*films, *later)
     found = FilmNames([film.trailer_id for film in films], [film.title for film in films])
-    modality = {**{card["name"]: str(card["modality"]) for card in cards}, GENRES: GENRES}
+    modality = {**{expert.name: expert.modality for expert in stored}, GENRES: GENRES}
     return Library(run, settings, dataset, films, found, spaces, modality)
 
 

@@ -56,9 +56,9 @@ class Groups:
             StoreError: If the dataset holds nothing yet.
         """
         self._dataset, self._size = dataset, trailers_at_once
-        self._cards = [card for card in dataset.cards if experts is None or card["name"] in experts]
+        self._experts = [one for one in dataset.experts if experts is None or one.name in experts]
         self._scenes = _Rows(dataset.table(SCENES), dataset.trailers)
-        self._embeddings = _Rows(dataset.table(EMBEDDINGS), dataset.trailers, [card["name"] for card in self._cards])
+        self._embeddings = _Rows(dataset.table(EMBEDDINGS), dataset.trailers, [expert.name for expert in self._experts])
 
     def shapes(self) -> dict[str, tuple[int, int]]:
         """Number and length of each expert's vectors, over all groups."""
@@ -67,7 +67,7 @@ class Groups:
         for batch in self._dataset.table(EMBEDDINGS).to_batches(columns=["trailer_id", "expert"]):
             experts = batch["expert"].filter(pc.is_in(batch["trailer_id"], ids))
             counts.update({row["values"]: row["counts"] for row in pc.value_counts(experts).to_pylist()})
-        return {card["name"]: (counts[card["name"]], card["dimension"]) for card in self._cards}
+        return {expert.name: (counts[expert.name], expert.dimension) for expert in self._experts}
 
     def __len__(self) -> int:
         return -(-len(self._dataset.trailers) // self._size)
@@ -82,9 +82,7 @@ class Groups:
         times = np.stack([scenes["start_s"].to_numpy(), scenes["end_s"].to_numpy()], axis=1)[order]
         ends = np.cumsum(np.bincount(owner, minlength=stop - start))
         found = self._embeddings.read(start, stop, ["expert", "scene", "vector"])
-        vectors = {
-            card["name"]: _vectors(card["name"], card["dimension"], *found, n=stop - start) for card in self._cards
-        }
+        vectors = {one.name: _vectors(one.name, one.dimension, *found, n=stop - start) for one in self._experts}
         return Group(self._dataset.trailers[start:stop], np.split(times, ends[:-1]), vectors)
 
 

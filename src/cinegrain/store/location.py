@@ -4,13 +4,14 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from cinegrain.errors import CinegrainError, ConfigError, StoreError
 from cinegrain.runs.artifacts import read_json, write_json
-from cinegrain.store.schema import INFO_FILE, SCHEMAS, table_path
-from cinegrain.types import JsonObject, Source, Url
+from cinegrain.store.schema import INFO_FILE, SCHEMAS, DatasetInfo, parse_info, table_path
+from cinegrain.types import Source, Url
 from cinegrain.urls import open_url, url_of, why
 
 _OF_LANCE = ("s3://", "gs://", "az://")
@@ -63,22 +64,20 @@ class Location:
             return (self.place / INFO_FILE).is_file()
         return bool(self._ask("exists", INFO_FILE))
 
-    def read_info(self) -> JsonObject:
-        """What dataset.json says.
+    def read_info(self) -> DatasetInfo:
+        """The content of dataset.json.
 
         Raises:
-            StoreError: If it is missing or damaged.
+            StoreError: If it is missing, damaged, or of a version that cannot be read.
         """
         if isinstance(self.place, Path):
-            found: JsonObject = read_json(self.place / INFO_FILE)
-            return found
+            return parse_info(read_json(self.place / INFO_FILE), self.place)
         try:
-            found = json.loads(self._ask("cat_file", INFO_FILE))
+            return parse_info(json.loads(self._ask("cat_file", INFO_FILE)), self.place)
         except ValueError as error:
             raise StoreError(f"{self.place}/{INFO_FILE} cannot be read: {error}.") from error
-        return found
 
-    def write_info(self, info: JsonObject) -> None:
+    def write_info(self, info: DatasetInfo) -> None:
         """Writes dataset.json.
 
         Raises:
@@ -87,7 +86,9 @@ class Location:
         if isinstance(self.place, Path):
             write_json(self.place / INFO_FILE, info)
         else:
-            self._ask("pipe_file", INFO_FILE, json.dumps(info, indent=2, ensure_ascii=False, allow_nan=False).encode())
+            self._ask(
+                "pipe_file", INFO_FILE, json.dumps(asdict(info), indent=2, ensure_ascii=False, allow_nan=False).encode()
+            )
 
     @contextmanager
     def writing(self, table: str) -> Iterator[str]:

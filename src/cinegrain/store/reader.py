@@ -12,9 +12,18 @@ from numpy.typing import NDArray
 
 from cinegrain.errors import StoreError
 from cinegrain.store.location import Location
-from cinegrain.store.schema import EMBEDDINGS, SCENES, SCHEMAS, TRAILERS, SceneRow, TrailerRecord, check_format
+from cinegrain.store.schema import (
+    EMBEDDINGS,
+    SCENES,
+    SCHEMAS,
+    TRAILERS,
+    DatasetInfo,
+    SceneRow,
+    StoredExpert,
+    TrailerRecord,
+)
 from cinegrain.store.writer import quoted, read_trailers
-from cinegrain.types import Concept, Int64, JsonObject, Source
+from cinegrain.types import Concept, Int64, Source
 
 _FEW = 64  # trailers that are asked for by name, not sought among all rows
 
@@ -56,8 +65,7 @@ class EmbeddingDataset:
         self._location = Location(folder)
         if not self._location.has_info():
             raise StoreError(f"{folder} holds no embedding dataset. Make one with `cinegrain extract`.")
-        self.info: JsonObject = self._location.read_info()
-        check_format(self.info, folder)
+        self.info: DatasetInfo = self._location.read_info()
         self._folder = folder
 
     @cached_property
@@ -79,9 +87,9 @@ class EmbeddingDataset:
         return table.select(columns).filter(pc.is_in(joined, value_set=pa.array(good, pa.string())))
 
     @property
-    def cards(self) -> list[JsonObject]:
-        """The experts' cards."""
-        return list(self.info["experts"])
+    def experts(self) -> tuple[StoredExpert, ...]:
+        """The experts whose vectors it holds."""
+        return self.info.experts
 
     def vectors(self, expert: str, trailer_ids: Sequence[str]) -> SceneVectors:
         """One expert's vectors for the given trailers, in their order.
@@ -93,9 +101,9 @@ class EmbeddingDataset:
         Raises:
             StoreError: If the dataset has no such expert.
         """
-        dimension = next((card["dimension"] for card in self.cards if card["name"] == expert), None)
+        dimension = next((one.dimension for one in self.experts if one.name == expert), None)
         if dimension is None:
-            known = ", ".join(card["name"] for card in self.cards)
+            known = ", ".join(one.name for one in self.experts)
             raise StoreError(f"The dataset has no expert {expert!r}. It has: {known}.")
         where = f"expert = {quoted([expert])}"
         if len(trailer_ids) <= _FEW:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from cinegrain.errors import StoreError
-from cinegrain.types import JsonObject, SceneEmbedding, Source
+from cinegrain.results import from_json
+from cinegrain.types import SceneEmbedding, Source
 
 FORMAT = 2
 """2: sound without its pauses, pictures without bars, combs and flat HDR. 1 is read as it is, and extracted again."""
@@ -58,6 +59,48 @@ SCHEMAS = {
         ]
     ),
 }
+
+
+@dataclass(frozen=True)
+class StoredExpert:
+    """An expert as dataset.json describes it: its card when its vectors were made, and what they depend on.
+
+    Attributes:
+        needs: What the expert takes from a scene; `vectors` if they were computed elsewhere.
+        weights: Source, hash, size and licence of each file.
+        key: Hash of everything that its vectors depend on.
+    """
+
+    name: str
+    modality: str = ""
+    dimension: int = 0
+    needs: str = ""
+    description: str = ""
+    concepts: str | None = None
+    weights: tuple[Mapping[str, object], ...] = ()
+    licence: str = ""
+    citation: str = ""
+    substitute_for: str | None = None
+    version: int = 1
+    substitute: bool = False
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """Content of dataset.json; `settings` are those that the dataset was made with."""
+
+    format: int
+    experts: tuple[StoredExpert, ...] = ()
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether its vectors were made from films as an earlier version read them.
+
+        They can be compared with one another, but not with any that are made now. Vectors computed elsewhere never are.
+        """
+        return self.format != FORMAT and any(expert.needs != "vectors" for expert in self.experts)
 
 
 @dataclass(frozen=True)
@@ -129,11 +172,11 @@ def table_path(folder: Path, table: str) -> Path:
     return folder / f"{table}.lance"
 
 
-def check_format(info: object, folder: Source) -> None:
-    """Refuses a dataset of a version that cannot be read.
+def parse_info(info: object, folder: Source) -> DatasetInfo:
+    """The content of dataset.json.
 
     Raises:
-        StoreError: Naming both versions.
+        StoreError: If it is of a version that cannot be read, or damaged.
     """
     found = info.get("format") if isinstance(info, dict) else None
     if found not in _READABLE:
@@ -141,11 +184,7 @@ def check_format(info: object, folder: Source) -> None:
             f"{folder} is a dataset of format {found}; this version reads up to format {FORMAT}. "
             "Install the Cinegrain that made it, or extract the films again elsewhere."
         )
-
-
-def is_outdated(info: JsonObject) -> bool:
-    """Whether the vectors of a dataset were made from films as an earlier version read them.
-
-    They can be compared with one another, but not with any that are made now. Vectors computed elsewhere never are.
-    """
-    return info["format"] != FORMAT and any(card.get("needs") != "vectors" for card in info["experts"])
+    try:
+        return from_json(DatasetInfo, info)
+    except ValueError as error:
+        raise StoreError(f"{folder}/{INFO_FILE} is damaged: {error}. Extract the films again elsewhere.") from error

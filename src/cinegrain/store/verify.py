@@ -19,9 +19,8 @@ from cinegrain.store.schema import (
     SCHEMAS,
     TRAILERS,
     TrailerRecord,
-    check_format,
 )
-from cinegrain.types import JsonObject, Source
+from cinegrain.types import Source
 
 GAP_S = 1e-3  # seconds; times are kept as float64, so this only forgives rounding
 
@@ -62,17 +61,16 @@ def verify(folder: Source, *, is_unchanged: Callable[[TrailerRecord], bool | Non
     if not location.has_info():
         raise StoreError(f"{folder} holds no embedding dataset (no {INFO_FILE}).")
     info = location.read_info()
-    check_format(info, folder)
     faults: list[Fault] = []
-    cards = {str(card.get("name")): card for card in info.get("experts", [])}
-    records = _trailers(location, cards, faults)
+    dimensions = {expert.name: expert.dimension for expert in info.experts}
+    records = _trailers(location, dimensions, faults)
     scenes, n_scenes = _scenes(location, records, faults)
-    n_vectors = _embeddings(location, records, scenes, cards, faults)
+    n_vectors = _embeddings(location, records, scenes, dimensions, faults)
     checked, gone = _sources(records, is_unchanged, faults)
     return Verified(len(records), n_scenes, n_vectors, checked, gone, tuple(faults))
 
 
-def _trailers(location: Location, cards: Mapping[str, JsonObject], faults: list[Fault]) -> dict[str, TrailerRecord]:
+def _trailers(location: Location, dimensions: Mapping[str, int], faults: list[Fault]) -> dict[str, TrailerRecord]:
     rows = [row for batch in _batches(location, TRAILERS, None, faults) for row in batch.to_pylist()]
     records: dict[str, TrailerRecord] = {}
     for trailer_id, n in Counter(row["trailer_id"] for row in rows).items():
@@ -82,7 +80,7 @@ def _trailers(location: Location, cards: Mapping[str, JsonObject], faults: list[
         flags, experts = tuple(row["flags"]), tuple(row["experts"])
         record = TrailerRecord(**{**row, "flags": flags, "experts": experts})
         records.setdefault(record.trailer_id, record)
-        unknown = [name for name in experts if name not in cards]
+        unknown = [name for name in experts if name not in dimensions]
         if unknown:
             faults.append(Fault("expert without a card", record.trailer_id, ", ".join(unknown)))
         if not np.isfinite(record.duration_s) or record.duration_s < 0 or record.n_scenes < 0:
@@ -133,7 +131,7 @@ def _embeddings(
     location: Location,
     records: Mapping[str, TrailerRecord],
     scenes: Mapping[str, Mapping[int, tuple[float, float]]],
-    cards: Mapping[str, JsonObject],
+    dimensions: Mapping[str, int],
     faults: list[Fault],
 ) -> int:
     seen: set[tuple[str, int, str]] = set()
@@ -156,7 +154,7 @@ def _embeddings(
                 faults.append(Fault("vector without a scene", where, f"the trailer has {record.n_scenes}"))
             elif scenes[trailer_id][scene] != (start, end):
                 faults.append(Fault("vector at other times", where, f"{start} to {end} s"))
-            wanted = cards.get(expert, {}).get("dimension")
+            wanted = dimensions.get(expert)
             if lengths[i] != wanted:
                 faults.append(Fault("wrong length", where, f"{lengths[i]} numbers; its card says {wanted}"))
             if not finite[i]:

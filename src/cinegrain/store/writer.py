@@ -18,13 +18,13 @@ from cinegrain.store.schema import (
     SCENES,
     SCHEMAS,
     TRAILERS,
+    DatasetInfo,
     EmbeddedTrailer,
     SceneRow,
+    StoredExpert,
     TrailerRecord,
-    check_format,
-    is_outdated,
 )
-from cinegrain.types import JsonObject, SceneEmbedding, Source
+from cinegrain.types import SceneEmbedding, Source
 
 log = logging.getLogger(__name__)
 _COMPACT_EVERY = 200  # writes
@@ -42,9 +42,8 @@ class DatasetWriter:
         self,
         folder: Source,
         *,
-        cards: Sequence[JsonObject],
-        settings: JsonObject,
-        keys: Mapping[str, str] | None = None,
+        experts: Sequence[StoredExpert],
+        settings: Mapping[str, object],
     ) -> None:
         """Opens or creates a dataset.
 
@@ -53,32 +52,26 @@ class DatasetWriter:
 
         Args:
             folder: Where it lies, also on an object store.
-            cards: The experts' cards.
-            settings: What the dataset is made with.
-            keys: For each expert the key of everything that its vectors depend on; if not given, its version and
-                all settings.
+            experts: What is to be stored of each expert. One without a key gets that of its version and the settings.
+            settings: Settings that the vectors depend on.
 
         Raises:
             StoreError: If it is of another version, or cannot be written.
         """
         self._location = Location(folder)
         self._since_compaction = 0
-        keys = keys or {card["name"]: key_of(card["version"], settings) for card in cards}
-        wanted = {card["name"]: {**card, "key": keys[card["name"]]} for card in cards}
-        found: JsonObject = {"format": FORMAT, "experts": []}
-        if self._location.has_info():
-            found = self._location.read_info()
-            check_format(found, folder)
+        wanted = {e.name: e if e.key else replace(e, key=key_of(e.version, settings)) for e in experts}
+        stored = self._location.read_info() if self._location.has_info() else DatasetInfo(FORMAT)
         self._location.drop_empty_tables()
         self._records = {record.trailer_id: record for record in read_trailers(folder)}
         self._sweep()
-        had = {card["name"]: card for card in found["experts"]}
-        if is_outdated(found):
+        had = {expert.name: expert for expert in stored.experts}
+        if stored.is_outdated:
             self._forget(list(had))
             had = {}
-        self._forget([name for name, card in wanted.items() if name in had and had[name]["key"] != card["key"]])
-        info = {"format": FORMAT, "experts": list({**had, **wanted}.values()), "settings": settings}
-        if info != found:
+        self._forget([name for name, expert in wanted.items() if name in had and had[name].key != expert.key])
+        info = DatasetInfo(FORMAT, tuple({**had, **wanted}.values()), settings)
+        if info != stored:
             self._location.write_info(info)
 
     @property

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cinegrain.errors import ShapeError
-from cinegrain.types import Bool, Float64, JsonObject
+from cinegrain.types import Bool, Float64
 
 KINDS = OWN, SHARED, HELD = "own", "shared", "held"
 _NONE = "none"
@@ -17,6 +17,15 @@ EVIDENCE = 5.0
 """Training films with a genre (or without, if fewer) at which the logits have a weight of one half."""
 _MAX_SLOPE = 10.0  # a steeper fit has seen no error and would be overconfident
 _EPS = 1e-7
+
+
+@dataclass(frozen=True)
+class StoredCalibration:
+    """A `Calibration` as model cards hold it."""
+
+    slopes: tuple[float, ...]
+    offsets: tuple[float, ...]
+    kinds: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,21 +55,20 @@ class Calibration:
         """Convert influence on the raw logits (..., g) to influence on the calibrated logits."""
         return np.asarray(influence * self.slopes)
 
-    def to_json(self) -> JsonObject:
-        """As JSON for the model card."""
-        return {"slopes": self.slopes.tolist(), "offsets": self.offsets.tolist(), "kinds": list(self.kinds)}
+    def to_stored(self) -> StoredCalibration:
+        """For the model card."""
+        return StoredCalibration(tuple(self.slopes.tolist()), tuple(self.offsets.tolist()), self.kinds)
 
     @classmethod
-    def from_card(cls, card: JsonObject, n_genres: int) -> "Calibration":
-        """Read from a model card; the identity if the card has no calibration.
+    def from_stored(cls, stored: StoredCalibration | None, n_genres: int) -> "Calibration":
+        """Read from a model card; the identity if the card has none.
 
         Raises:
             ShapeError: If it is for another number of genres.
         """
-        entry = card.get("calibration")
-        if entry is None:
+        if stored is None:
             return uncalibrated(n_genres)
-        result = cls(np.array(entry["slopes"]), np.array(entry["offsets"]), tuple(entry["kinds"]))
+        result = cls(np.array(stored.slopes), np.array(stored.offsets), stored.kinds)
         if not result.slopes.shape == result.offsets.shape == (n_genres,):
             raise ShapeError(f"The calibration is not for {n_genres} genres. Train the genre model again.")
         return result

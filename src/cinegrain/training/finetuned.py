@@ -23,7 +23,7 @@ class FinetuneEpoch:
     epoch: int
     figures: Mapping[str, float]
 
-    def to_json(self) -> JsonObject:
+    def to_dict(self) -> JsonObject:
         """As one flat row."""
         return {"epoch": self.epoch, **self.figures}
 

@@ -153,7 +153,7 @@ def _add_films(api: APIRouter, explorer: Explorer, ear: LoudnessWorker) -> None:
     def get_loudness(id: _Film) -> Response:  # noqa: A002
         """Level of its sound in dBFS for every half second; nulls are silence."""
         record = explorer.record(id)
-        found = ear.loudness(_video(explorer, id), record.duration_s, heard_track(json.loads(record.facts)))
+        found = ear.loudness(_video(explorer, id), record.duration_s, heard_track(record.facts))
         return _reply(Loudness(STEP_S, found))
 
     @api.get("/film/similar", response_model=list[Neighbour])

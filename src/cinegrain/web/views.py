@@ -1,6 +1,5 @@
 """What the explorer's pages show of films, sub-genres and genres."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +11,7 @@ from cinegrain.atlas.edit import history_rows
 from cinegrain.atlas.edits import Entry
 from cinegrain.discovery.clustering import unit_rows
 from cinegrain.errors import NotFoundError
-from cinegrain.media.facts import FLAGS, read_as
+from cinegrain.media.facts import FLAGS, reading_notes
 from cinegrain.media.files import is_video_name, text_path
 from cinegrain.pipeline.answers.similar import similar_films, why_alike
 from cinegrain.pipeline.learning.measure import Metrics
@@ -20,7 +19,7 @@ from cinegrain.results import Film, NearSubGenre, by_modality, scene_words
 from cinegrain.runs import artifacts
 from cinegrain.runs.layout import Run
 from cinegrain.store.schema import SceneRow, most_telling
-from cinegrain.types import Concept, JsonObject
+from cinegrain.types import Concept
 from cinegrain.web.explorer import Explorer, State
 from cinegrain.web.film_columns import sureness
 from cinegrain.web.replies import (
@@ -126,7 +125,7 @@ def film_view(explorer: Explorer, state: State, trailer_id: str) -> FilmView:
         missing=row.missing,
         split=row.split,
         file=(
-            *(Explained(name, means) for name, means in read_as(_facts(explorer, trailer_id)).items()),
+            *(Explained(name, means) for name, means in reading_notes(_facts(explorer, trailer_id)).items()),
             *(Explained(flag.replace("_", " "), FLAGS.get(flag, "")) for flag in row.flags),
         ),
         predicted=tuple(sorted(row.predicted, key=lambda genre: -genre.probability)),
@@ -140,12 +139,11 @@ def film_view(explorer: Explorer, state: State, trailer_id: str) -> FilmView:
     )
 
 
-def _facts(explorer: Explorer, trailer_id: str) -> JsonObject:
+def _facts(explorer: Explorer, trailer_id: str) -> str:
     try:
-        facts: JsonObject = json.loads(explorer.record(trailer_id).facts)
+        return explorer.record(trailer_id).facts
     except NotFoundError:
-        return {}
-    return facts
+        return "{}"
 
 
 def video_type(explorer: Explorer, trailer_id: str) -> str | None:
@@ -169,7 +167,7 @@ def timeline(explorer: Explorer, trailer_id: str) -> list[SceneView]:
     """
     explorer.record(trailer_id)
     dataset = explorer.dataset
-    mode_of = {card["name"]: card["modality"] for card in dataset.cards}
+    mode_of = {expert.name: expert.modality for expert in dataset.experts}
     seen: dict[int, list[tuple[str, Sequence[Concept]]]] = {}
     for found in dataset.concepts(trailer_id):
         seen.setdefault(found.scene, []).append((mode_of[found.expert], found.concepts))

@@ -26,7 +26,7 @@ from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.store.schema import EmbeddedTrailer
 from cinegrain.training.arrays import ExpertArray, TrailerArrays
 from cinegrain.training.calibrate import Calibration
-from cinegrain.training.checkpoint import load_model
+from cinegrain.training.checkpoint import CoarseCard, FinetunedCard, load_model
 from cinegrain.training.infer import encode_all, predict_genres
 from cinegrain.types import Concept, Float64, Source
 
@@ -69,9 +69,9 @@ class Answers:
         """
         self.run = run
         self.settings: Settings = load_settings(run.settings)
-        self.coarse, self._coarse_card = load_model(run.coarse)
-        self._calibration = Calibration.from_card(self._coarse_card, len(self.coarse.spec.genres))
-        self.finetuned, self._finetuned_card = load_model(run.finetuned)
+        self.coarse, self._coarse_card = load_model(run.coarse, CoarseCard)
+        self._calibration = Calibration.from_stored(self._coarse_card.calibration, len(self.coarse.spec.genres))
+        self.finetuned, self._finetuned_card = load_model(run.finetuned, FinetunedCard)
         kept = run.coarse / FAMILIARITY_FILE
         self._familiarity = (
             Familiarity.from_bytes(kept.read_bytes(), self.coarse.spec.experts) if kept.is_file() else None
@@ -81,8 +81,7 @@ class Answers:
     @property
     def key(self) -> str:
         """Of what answers are made from: both models, and the sub-genres as discovered and edited."""
-        cards = self._coarse_card, self._finetuned_card
-        return key_of(*(card["key"] for card in cards), self.atlas.found.key, self.atlas.version)
+        return key_of(self._coarse_card.key, self._finetuned_card.key, self.atlas.found.key, self.atlas.version)
 
     @property
     def modality_of(self) -> dict[str, str]:
@@ -125,7 +124,7 @@ class Answers:
             expert_influence(self.coarse, film.arrays.batch(np.arange(1))), self._calibration
         )
         probabilities = self._calibration.apply(predict_genres(self.coarse, film.arrays, np.arange(1)))
-        thresholds = self._coarse_card["thresholds"]
+        thresholds = self._coarse_card.thresholds
         return make_prediction(
             genre_answers(spec.genres, modality_of, probabilities[0], thresholds, influence.values[0]),
             modality_of,

@@ -200,8 +200,7 @@ def _absolute(place: Source) -> Source:
 
 
 def _open_writer(run: Run, dataset: EmbeddingDataset) -> DatasetWriter:
-    keys = {card["name"]: card["key"] for card in dataset.cards}
-    return DatasetWriter(run.dataset, cards=dataset.cards, settings=dataset.info["settings"], keys=keys)
+    return DatasetWriter(run.dataset, experts=dataset.experts, settings=dataset.info.settings)
 
 
 def _row(answers: Answers, film: ReadFilm, path: str, at: str) -> Arrival:

@@ -12,7 +12,7 @@ from cinegrain.pipeline.extraction.workers import WorkerPool, embedding_pool
 from cinegrain.runs.artifacts import read_json
 from cinegrain.runs.layout import Run
 from cinegrain.store.reader import EmbeddingDataset
-from cinegrain.store.schema import EmbeddedTrailer, is_outdated
+from cinegrain.store.schema import EmbeddedTrailer
 from cinegrain.types import Source
 from cinegrain.urls import cache_folder
 
@@ -67,13 +67,13 @@ def _n_workers(settings: Settings, n_films: int) -> int:
 
 def _check_films_can_be_read(run: Run, experts: Sequence[str]) -> None:
     dataset = EmbeddingDataset(run.dataset)
-    if any(card["name"] in experts and card["needs"] == "vectors" for card in dataset.cards):
+    if any(expert.name in experts and expert.needs == "vectors" for expert in dataset.experts):
         raise ConfigError(
             "This run was made from vectors computed elsewhere, so nothing here can make them from a video. Ask "
             "about the run's own films with `cinegrain predict RUN ID`; for new films make a run from videos, or one "
             "with the new films' vectors beside the old ones."
         )
-    if is_outdated(dataset.info):
+    if dataset.info.is_outdated:
         raise ConfigError(
             f"The vectors of {run.folder} were made by an earlier version of Cinegrain, which heard pauses and saw "
             "black bars; a film read now cannot be compared with them. Give the command that made the run again "

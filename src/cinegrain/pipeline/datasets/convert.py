@@ -43,7 +43,7 @@ def convert(dataset: EmbeddingDataset, films: Mapping[str, Trailer], form: str, 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StoreError(f"{out} exists and is not empty. Choose a new folder for --out.")
     info = out / "dataset.json"
-    write_json(info, {**dataset.info, "converted_to": form})
+    write_json(info, {**asdict(dataset.info), "converted_to": form})
     writers = {"parquet": _parquet, "safetensors": _safetensors, "webdataset": write_shards}
     rows = {record.trailer_id: film_row(record, films) for record in dataset.trailers}
     return [*writers[form](out, Groups(dataset, trailers_at_once=TRAILERS_AT_ONCE), rows), info]

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from cinegrain.config import Settings
@@ -15,10 +15,10 @@ from cinegrain.runs.catalog import Matched, load_matched, save_matched
 from cinegrain.runs.layout import Run
 from cinegrain.store.location import Location
 from cinegrain.store.reader import EmbeddingDataset
-from cinegrain.store.schema import INFO_FILE, is_outdated
+from cinegrain.store.schema import INFO_FILE
 from cinegrain.store.verify import Verified, verify
 from cinegrain.store.writer import DatasetWriter
-from cinegrain.types import JsonObject, Source, Trailer
+from cinegrain.types import Source, Trailer
 
 CARD_FILE = "README.md"
 
@@ -40,6 +40,37 @@ class Merged:
     folder: Path
     n_trailers: int
     doubled: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ExpertSummary:
+    """An expert of a dataset, and the number of trailers with its vectors."""
+
+    name: str
+    modality: str
+    dimension: int
+    version: int
+    licence: str
+    citation: str
+    description: str
+    substitute_for: str | None
+    trailers: int
+
+
+@dataclass(frozen=True)
+class DatasetSummary:
+    """Main figures of a dataset; `frames` are pictures decoded, `genres` and `flags` numbers of trailers."""
+
+    dataset: str
+    trailers: int
+    hours: float
+    scenes: int
+    frames: int
+    bytes: int
+    genres: Mapping[str, int]
+    flags: Mapping[str, int]
+    experts: tuple[ExpertSummary, ...]
+    settings: Mapping[str, object]
 
 
 def dataset_folder(place: Source) -> Source:
@@ -71,31 +102,28 @@ def open_dataset(place: Source) -> Opened:
     return Opened(folder, EmbeddingDataset(folder), run, {film.trailer_id: film for film in films})
 
 
-def dataset_info(opened: Opened) -> JsonObject:
-    """The figures that everybody asks for."""
+def summarise(opened: Opened) -> DatasetSummary:
+    """Main figures of a dataset."""
     records = opened.dataset.trailers
     facts = [json.loads(record.facts) for record in records]
     genres = Counter(g for r in records if (film := opened.films.get(r.trailer_id)) for g in film.genres)
     have = Counter(name for record in records for name in record.experts)
-    return {
-        "dataset": str(opened.folder),
-        "trailers": len(records),
-        "hours": round(sum(record.duration_s for record in records) / 3600, 4),
-        "scenes": sum(record.n_scenes for record in records),
-        "frames": sum(int(fact.get("n_frames_decoded", 0)) for fact in facts),
-        "bytes": Location(opened.folder).size_bytes(),
-        "genres": dict(sorted(genres.items())),
-        "flags": dict(sorted(Counter(flag for record in records for flag in record.flags).items())),
-        "experts": [
-            {
-                **{k: card.get(k) for k in ("name", "modality", "dimension", "version", "licence", "citation")},
-                **{k: card.get(k) for k in ("description", "substitute_for")},
-                "trailers": have[card["name"]],
-            }
-            for card in opened.dataset.cards
-        ],
-        "settings": opened.dataset.info["settings"],
-    }
+    shown = [field.name for field in fields(ExpertSummary) if field.name != "trailers"]
+    return DatasetSummary(
+        dataset=str(opened.folder),
+        trailers=len(records),
+        hours=round(sum(record.duration_s for record in records) / 3600, 4),
+        scenes=sum(record.n_scenes for record in records),
+        frames=sum(int(fact.get("n_frames_decoded", 0)) for fact in facts),
+        bytes=Location(opened.folder).size_bytes(),
+        genres=dict(sorted(genres.items())),
+        flags=dict(sorted(Counter(flag for record in records for flag in record.flags).items())),
+        experts=tuple(
+            ExpertSummary(**{name: getattr(expert, name) for name in shown}, trailers=have[expert.name])
+            for expert in opened.dataset.experts
+        ),
+        settings=opened.dataset.info.settings,
+    )
 
 
 def verify_dataset(place: Source) -> Verified:
@@ -115,47 +143,47 @@ def write_card(opened: Opened, out: Path | None = None) -> Path:
         StoreError: If the place cannot be written.
     """
     path = out or (opened.folder if isinstance(opened.folder, Path) else opened.run or Path()) / CARD_FILE
-    write_text(path, card_text(dataset_info(opened)))
+    write_text(path, card_text(summarise(opened)))
     return path
 
 
-def card_text(info: JsonObject) -> str:
-    """A dataset's card: what is in it, by whom, and how it was made."""
+def card_text(info: DatasetSummary) -> str:
+    """A dataset's card: its content, the experts, and the settings it was made with."""
     lines = ["# Embedding dataset of film trailers", ""]
     lines += _table(
         ("", "number"),
         [
-            ("trailers", f"{info['trailers']:,}"),
-            ("hours", f"{info['hours']:,.2f}" if info["hours"] else "not known"),
-            ("frames", f"{info['frames']:,}" if info["frames"] else "not known"),
-            ("scenes", f"{info['scenes']:,}"),
-            ("bytes", f"{info['bytes']:,}"),
+            ("trailers", f"{info.trailers:,}"),
+            ("hours", f"{info.hours:,.2f}" if info.hours else "not known"),
+            ("frames", f"{info.frames:,}" if info.frames else "not known"),
+            ("scenes", f"{info.scenes:,}"),
+            ("bytes", f"{info.bytes:,}"),
         ],
     )
     lines += ["## Genres", "", "A film may have several.", ""]
-    lines += _table(("genre", "trailers"), [(g, str(n)) for g, n in info["genres"].items()] or [("not known", "")])
+    lines += _table(("genre", "trailers"), [(g, str(n)) for g, n in info.genres.items()] or [("not known", "")])
     lines += ["## Experts", "", "Frozen networks; one vector for each scene and expert.", ""]
     lines += _table(
-        ("expert", "mode", "numbers", "trailers", "substitute for", "licence", "citation"),
+        ("expert", "modality", "dimension", "trailers", "substitute for", "licence", "citation"),
         [
             (
-                e["name"],
-                e["modality"],
-                str(e["dimension"]),
-                str(e["trailers"]),
-                f"**substitute** for {e['substitute_for']}" if e["substitute_for"] else "",
-                e["licence"] or "not stated",
-                e["citation"] or "not stated",
+                e.name,
+                e.modality,
+                str(e.dimension),
+                str(e.trailers),
+                f"**substitute** for {e.substitute_for}" if e.substitute_for else "",
+                e.licence or "not stated",
+                e.citation or "not stated",
             )
-            for e in info["experts"]
+            for e in info.experts
         ],
     )
-    lines += [f"- {e['name']}: {e['description']}" for e in info["experts"]]
-    if info["flags"]:
+    lines += [f"- {e.name}: {e.description}" for e in info.experts]
+    if info.flags:
         lines += ["", "## Oddities", ""]
-        lines += _table(("flag", "trailers"), [(flag, str(n)) for flag, n in info["flags"].items()])
+        lines += _table(("flag", "trailers"), [(flag, str(n)) for flag, n in info.flags.items()])
     lines += ["", "## How it was made", "", "By Cinegrain, with these settings:", "", "```json"]
-    lines += [json.dumps(info["settings"], indent=2, ensure_ascii=False), "```", ""]
+    lines += [json.dumps(info.settings, indent=2, ensure_ascii=False), "```", ""]
     lines += ["Check it with `cinegrain dataset verify`. The trailers' own rights are their makers'.", ""]
     return "\n".join(lines)
 
@@ -182,9 +210,7 @@ def merge_datasets(first: Opened, second: Opened, out: Path) -> Merged:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StoreError(f"{out} exists and is not empty. Choose a new folder for --out.")
     run = Run.open(out, create=True)
-    cards = first.dataset.cards
-    keys = {card["name"]: card["key"] for card in cards}
-    writer = DatasetWriter(run.dataset, cards=cards, settings=first.dataset.info["settings"], keys=keys)
+    writer = DatasetWriter(run.dataset, experts=first.dataset.experts, settings=first.dataset.info.settings)
     ids = {record.trailer_id for record in first.dataset.trailers}
     others = [record.trailer_id for record in second.dataset.trailers]
     writer.copy(first.folder, sorted(ids))
@@ -202,7 +228,7 @@ def merge_datasets(first: Opened, second: Opened, out: Path) -> Merged:
 
 def _refuse_outdated(*datasets: Opened) -> None:
     for opened in datasets:
-        if is_outdated(opened.dataset.info):
+        if opened.dataset.info.is_outdated:
             raise DataError(
                 f"{opened.folder} was made by an earlier version of Cinegrain. Extract its films again with this one, "
                 "then merge."
@@ -210,7 +236,7 @@ def _refuse_outdated(*datasets: Opened) -> None:
 
 
 def _refuse_unlike(first: Opened, second: Opened) -> None:
-    a, b = ({card["name"]: card["key"] for card in opened.dataset.cards} for opened in (first, second))
+    a, b = ({expert.name: expert.key for expert in opened.dataset.experts} for opened in (first, second))
     if a == b:
         return
     unlike = sorted(set(a) ^ set(b))

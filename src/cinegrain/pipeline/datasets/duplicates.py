@@ -88,7 +88,7 @@ def find_duplicates(dataset: EmbeddingDataset, watcher: Watcher) -> list[Duplica
 
 
 def _load(dataset: EmbeddingDataset) -> list[_Film]:
-    expert = next((card["name"] for card in dataset.cards if card["modality"] == "image"), None)
+    expert = next((expert.name for expert in dataset.experts if expert.modality == "image"), None)
     if expert is None:
         raise StoreError("Finding duplicates needs an image expert in the dataset. Extract with the preset light.")
     films = []

@@ -20,12 +20,12 @@ from cinegrain.pipeline.answers.predict import Predictor
 from cinegrain.pipeline.extraction.jobs import WorkerSetup
 from cinegrain.pipeline.extraction.workers import WorkerPool, embedding_pool
 from cinegrain.pipeline.learning.sure import FAMILIARITY_FILE, make_prediction
-from cinegrain.results import Prediction, genre_answers
+from cinegrain.results import Prediction, from_json, genre_answers
 from cinegrain.runs.artifacts import key_of, read_json
 from cinegrain.runs.layout import EXPORT_FILE
 from cinegrain.settings import ExtractSettings, MediaSettings, current_section
 from cinegrain.store.schema import EmbeddedTrailer
-from cinegrain.training.calibrate import Calibration
+from cinegrain.training.calibrate import Calibration, StoredCalibration
 from cinegrain.types import Bool, Float32, Float64, JsonObject, Source
 from cinegrain.urls import cache_folder
 
@@ -73,7 +73,9 @@ class ExportedModel:
             self.modality_of = {str(expert["name"]): str(expert["modality"]) for expert in self.card["experts"]}
             self._dimensions = [int(expert["dimension"]) for expert in self.card["experts"]]
             self.thresholds = np.array(self.card["thresholds"], dtype=np.float64)
-            self.calibration = Calibration.from_card(self.card, len(self.genres))
+            calibration = self.card.get("calibration")
+            stored = from_json(StoredCalibration, calibration) if calibration else None
+            self.calibration = Calibration.from_stored(stored, len(self.genres))
             self.media = MediaSettings(**current_section("media", self.card["media"]))
             self._familiarity = Familiarity.from_bytes((folder / FAMILIARITY_FILE).read_bytes(), self.experts)
         except (KeyError, TypeError, ValueError, OSError, ShapeError) as error:

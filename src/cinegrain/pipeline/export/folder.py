@@ -23,7 +23,7 @@ from cinegrain.types import JsonObject
 INPUTS_FILE, README_FILE = "inputs.json", "README.md"
 
 
-def export_model(run: Run, out: Path, watcher: Watcher) -> JsonObject:
+def export_model(run: Run, out: Path, watcher: Watcher) -> tuple[str, ...]:
     """Writes the genre model of a run to a folder of its own, whole or not at all.
 
     Args:
@@ -32,7 +32,7 @@ def export_model(run: Run, out: Path, watcher: Watcher) -> JsonObject:
         watcher: Who watches.
 
     Returns:
-        What the folder's model.json holds.
+        The genres that the model predicts.
 
     Raises:
         StoreError: If the run is not trained, or `out` holds something else or cannot be written.
@@ -41,7 +41,7 @@ def export_model(run: Run, out: Path, watcher: Watcher) -> JsonObject:
     with watcher.stage("Export") as on_step:
         trained = load_trained(run)
         model, data, settings = trained.model, trained.data, load_settings(run.settings)
-        cards = {card["name"]: card for card in EmbeddingDataset(run.dataset).cards}
+        stored = {expert.name: expert for expert in EmbeddingDataset(run.dataset).experts}
         figures = evaluation_figures(trained, n_mistakes=0)
         on_step(1, 2, "figures on the test films")
         means = {name: data.arrays.means(name) for name in model.spec.experts}
@@ -49,15 +49,15 @@ def export_model(run: Run, out: Path, watcher: Watcher) -> JsonObject:
         description: JsonObject = {
             "format": EXPORT_FORMAT,
             "genres": list(model.spec.genres),
-            "thresholds": trained.card["thresholds"],
-            "calibration": trained.calibration.to_json(),
-            "experts": [cards[name] for name in model.spec.experts],
+            "thresholds": trained.card.thresholds,
+            "calibration": trained.calibration.to_stored(),
+            "experts": [stored[name] for name in model.spec.experts],
             "precision": settings.extract.precision,
             "media": asdict(settings.media),
             "model": asdict(model.spec.settings),
             "strangeness": {"threshold": familiarity.threshold, "quantile": QUANTILE},
             "figures": figures,
-            "provenance": {**trained.card["provenance"], "key": trained.card["key"]},
+            "provenance": {**asdict(trained.card.provenance), "key": trained.card.key},
         }
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def export_model(run: Run, out: Path, watcher: Watcher) -> JsonObject:
         except OSError as error:
             raise StoreError(f"Cannot write {out}: {error.strerror or error}. Choose another --out.") from error
         on_step(2, 2, out.name)
-    return description
+    return model.spec.genres
 
 
 def _check_place(out: Path) -> None:

@@ -27,7 +27,7 @@ from cinegrain.runs.layout import Run
 from cinegrain.runs.progress import Watcher
 from cinegrain.settings import chosen
 from cinegrain.store.location import Location, dataset_url
-from cinegrain.store.schema import is_outdated
+from cinegrain.store.schema import StoredExpert
 from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import Source, Trailer
 from cinegrain.urls import cache_folder
@@ -155,9 +155,8 @@ def extract(
     _tell_if_outdated(run, watcher)
     writer = DatasetWriter(
         run.dataset,
-        cards=[cards[name].as_json() for name in experts],
+        experts=[stored_expert(cards[name], vectors_key(cards[name], settings)) for name in experts],
         settings={"media": to_plain(settings.media)},
-        keys={name: vectors_key(cards[name], settings) for name in experts},
     )
     save_settings(settings, run.folder)
     failures = {} if retry_failed else _still_failing(read_failures(run.failures), trailers)
@@ -190,9 +189,19 @@ def extract(
     )
 
 
+def stored_expert(card: ExpertCard, key: str) -> StoredExpert:
+    """An expert as the dataset keeps it.
+
+    Args:
+        card: Its card.
+        key: Hash of everything that its vectors depend on.
+    """
+    return StoredExpert(**asdict(card), substitute=card.substitute, key=key)
+
+
 def _tell_if_outdated(run: Run, watcher: Watcher) -> None:
     place = Location(run.dataset)
-    if place.has_info() and is_outdated(place.read_info()):
+    if place.has_info() and place.read_info().is_outdated:
         watcher.say(
             f"{run.dataset} was made by an earlier version of Cinegrain, which heard pauses and saw black bars: "
             "its films are looked at and listened to again."

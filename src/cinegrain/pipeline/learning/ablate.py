@@ -93,7 +93,7 @@ def ablate(run: Run, watcher: Watcher, *, n_seeds: int = 3, workers: int | None 
 def ablation_key(trained: Trained, settings: Settings) -> str:
     """Stands for everything that a training depends on but its subset and seed."""
     parts = [keyed(settings, section) for section in ("model", "train")]
-    return key_of("ablation", trained.data.key, trained.card["split"], *parts)
+    return key_of("ablation", trained.data.key, trained.card.split, *parts)
 
 
 def members(experts: Sequence[str], subset: int) -> tuple[str, ...]:

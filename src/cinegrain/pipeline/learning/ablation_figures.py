@@ -72,7 +72,7 @@ def ablation_figures(trained: Trained, results: Sequence[JsonObject]) -> JsonObj
         "influence_low": _table(genres, names, found.low[:, scored]),
         "influence_high": _table(genres, names, found.high[:, scored]),
         "agreement": agreement(worth, telling),
-        "provenance": {**vars(provenance(trained.card["provenance"]["seed"])), "model": trained.card["key"]},
+        "provenance": {**vars(provenance(trained.card.provenance.seed)), "model": trained.card.key},
     }
 
 

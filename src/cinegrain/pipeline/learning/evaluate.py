@@ -105,7 +105,7 @@ def evaluation_figures(trained: Trained, *, n_mistakes: int) -> JsonObject:
             "together": confused.cooccurrence.tolist(),
         },
         "mistakes": _mistakes(trained, truth, probabilities, n_mistakes),
-        "provenance": {**vars(provenance(trained.card["provenance"]["seed"])), "model": trained.card["key"]},
+        "provenance": {**vars(provenance(trained.card.provenance.seed)), "model": trained.card.key},
     }
 
 

@@ -16,15 +16,15 @@ from cinegrain.metrics.multilabel import MultilabelScores, best_thresholds, mult
 from cinegrain.metrics.retrieval import RetrievalScores, retrieval_scores
 from cinegrain.models.genre_model import GenreModel
 from cinegrain.pipeline.learning.train import RunData
-from cinegrain.results import by_modality, from_json
+from cinegrain.results import by_modality
 from cinegrain.runs.provenance import Provenance, provenance
 from cinegrain.training.calibrate import fit_calibration
+from cinegrain.training.checkpoint import CoarseCard, FinetunedCard
 from cinegrain.training.coarse import Epoch
 from cinegrain.training.infer import encode_all, predict_genres
-from cinegrain.types import Int64, JsonObject
+from cinegrain.types import Int64
 
 Parts: TypeAlias = dict[str, Int64]
-ModelAndCard: TypeAlias = tuple[GenreModel, JsonObject]
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,12 @@ class Metrics:
 
 
 def measure(
-    data: RunData, coarse: ModelAndCard, finetuned: ModelAndCard, influence: Influence, choice: KChoice, seed: int
+    data: RunData,
+    coarse: tuple[GenreModel, CoarseCard],
+    finetuned: tuple[GenreModel, FinetunedCard],
+    influence: Influence,
+    choice: KChoice,
+    seed: int,
 ) -> Metrics:
     """All figures.
 
@@ -118,8 +123,7 @@ def measure(
     card = coarse[1]
     position = {trailer.trailer_id: i for i, trailer in enumerate(data.trailers)}
     parts = {
-        part: np.array([position[t] for t in ids if t in position], dtype=np.int64)
-        for part, ids in card["split"].items()
+        part: np.array([position[t] for t in ids if t in position], dtype=np.int64) for part, ids in card.split.items()
     }
     if not len(parts["test"]) or not len(parts["val"]):
         raise DataError("The films held back are no longer in the run. Train again with `cinegrain train`.")
@@ -130,7 +134,7 @@ def measure(
         n_genres=len(data.genres),
         films_by_genre=dict(zip(data.genres, data.labels.sum(axis=0).tolist(), strict=True)),
         genres_left_out=data.left_out,
-        split={part: len(ids) for part, ids in card["split"].items()},
+        split={part: len(ids) for part, ids in card.split.items()},
         coarse=_scores(coarse[0], data, parts),
         finetuned=_scores(finetuned[0], data, parts),
         influence={genre: by_modality(data.modes, by_genre[:, j].tolist()) for j, genre in enumerate(data.genres)},
@@ -142,8 +146,8 @@ def measure(
             "coarse": _embedding_scores(coarse[0], data, parts),
             "finetuned": _embedding_scores(finetuned[0], data, parts),
         },
-        history=from_json(History, {"coarse": card["history"], "finetuned": finetuned[1]["history"]}),
-        best_epoch=card["best_epoch"],
+        history=History(card.history, finetuned[1].history),
+        best_epoch=card.best_epoch,
         choice_of_k=choice,
         provenance=provenance(seed),
     )

@@ -56,7 +56,7 @@ def mapped_arrays(run: Run, trailer_ids: Sequence[str], experts: Sequence[str], 
     Raises:
         StoreError: If there is no dataset, or the run folder cannot be written.
     """
-    cards = {card["name"]: card for card in Location(run.dataset).read_info()["experts"]}
+    stored = {expert.name: expert for expert in Location(run.dataset).read_info().experts}
     folder = run.folder / "pooled"
     try:
         folder.mkdir(exist_ok=True)
@@ -65,10 +65,10 @@ def mapped_arrays(run: Run, trailer_ids: Sequence[str], experts: Sequence[str], 
     arrays = {}
     for name in experts:
         note, file, rows = (folder / f"{name}.{kind}" for kind in ("json", "npy", "present"))
-        own = key_of("pooled", cards[name]["key"], key)
+        own = key_of("pooled", stored[name].key, key)
         if not (is_current(note, own) and file.is_file() and rows.is_file()):
             note.unlink(missing_ok=True)
-            present = pool_scenes(run.dataset, name, cards[name]["dimension"], trailer_ids, file)
+            present = pool_scenes(run.dataset, name, stored[name].dimension, trailer_ids, file)
             write_bytes(rows, np.packbits(present).tobytes())
             write_json(note, {"key": own})
         present = np.unpackbits(np.fromfile(rows, dtype=np.uint8), count=len(trailer_ids)).astype(bool)

@@ -15,8 +15,9 @@ from cinegrain.pipeline.learning.train import RunData
 from cinegrain.results import Film, Membership, NearFilm, NearSubGenre, genre_answers, missing_modalities
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.calibrate import Calibration
+from cinegrain.training.checkpoint import CoarseCard
 from cinegrain.training.infer import predict_genres
-from cinegrain.types import Float64, JsonObject
+from cinegrain.types import Float64
 
 N_WORDS = 8
 _N_NEIGHBOURS = 5
@@ -44,7 +45,7 @@ class Found:
 
 
 def trailer_rows(
-    data: RunData, dataset: EmbeddingDataset, model: GenreModel, card: JsonObject, found: Found
+    data: RunData, dataset: EmbeddingDataset, model: GenreModel, card: CoarseCard, found: Found
 ) -> tuple[list[Film], Influence]:
     """One row a trailer, in the order of the data, and the influence of experts on all of them; calibrated.
 
@@ -55,12 +56,12 @@ def trailer_rows(
         card: Its card, with calibration, thresholds and split.
         found: What discovery found.
     """
-    calibration = Calibration.from_card(card, len(data.genres))
+    calibration = Calibration.from_stored(card.calibration, len(data.genres))
     influence = calibrated_influence(_influence(model, data), calibration)
     probabilities = calibration.apply(predict_genres(model, data.arrays, data.everything))
     records = {record.trailer_id: record for record in dataset.trailers}
     present = np.stack([np.diff(a.offsets) > 0 for a in data.arrays.experts.values()], axis=1)
-    part_of = {trailer_id: part for part, ids in card["split"].items() for trailer_id in ids}
+    part_of = {trailer_id: part for part, ids in card.split.items() for trailer_id in ids}
     points = unit_rows(found.encoded)
     near, alike = nearest_of_each(points, top_k=_N_NEIGHBOURS)
     distances = 1 - points @ found.atlas.clustering.centroids.T
@@ -82,7 +83,7 @@ def trailer_rows(
                 flags=record.flags,
                 missing=missing_modalities(data.modes, present[i].tolist()),
                 predicted=genre_answers(
-                    model.spec.genres, modality_of, probabilities[i], card["thresholds"], influence.values[i]
+                    model.spec.genres, modality_of, probabilities[i], card.thresholds, influence.values[i]
                 ),
                 sub_genre=NearSubGenre(subgenre.id, subgenre.name, float(distances[i, cluster])),
                 memberships=_likely(memberships[i], found.atlas),

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import compress
 
 import numpy as np
@@ -25,7 +25,7 @@ from cinegrain.runs.provenance import provenance
 from cinegrain.store.reader import EmbeddingDataset
 from cinegrain.training.arrays import TrailerArrays
 from cinegrain.training.calibrate import fit_calibration
-from cinegrain.training.checkpoint import CARD_FILE, load_model, save_model
+from cinegrain.training.checkpoint import CARD_FILE, CoarseCard, FinetunedCard, load_model, save_model
 from cinegrain.training.coarse import train_coarse
 from cinegrain.training.devices import ALONE, Devices
 from cinegrain.training.finetune import finetune
@@ -98,8 +98,8 @@ def load_data(run: Run, trailers: Sequence[Trailer], experts: Sequence[str]) -> 
     """
     dataset = EmbeddingDataset(run.dataset)
     have, found, films = seen_films(dataset, trailers, experts)
-    cards = [card for card in dataset.cards if card["name"] in experts]
-    names = [card["name"] for card in cards]
+    stored = [expert for expert in dataset.experts if expert.name in experts]
+    names = [expert.name for expert in stored]
 
     def means() -> TrailerArrays:
         ids = [trailer.trailer_id for trailer in have]
@@ -107,8 +107,8 @@ def load_data(run: Run, trailers: Sequence[Trailer], experts: Sequence[str]) -> 
 
     genres, left_out = learnable_genres(have)
     labels = np.array([[genre in trailer.genres for genre in genres] for trailer in have], dtype=bool)
-    key = key_of([(card["name"], card["key"]) for card in cards], films, _key((t.title, t.genres) for t in have))
-    modalities = {card["name"]: card["modality"] for card in cards}
+    key = key_of([(expert.name, expert.key) for expert in stored], films, _key((t.title, t.genres) for t in have))
+    modalities = {expert.name: expert.modality for expert in stored}
     scenes = StoredScenes(dataset, tuple(names), have) if pc.max(found["n_scenes"]).as_py() > 1 else means().experts
     arrays = TrailerArrays(scenes, means)
     return RunData(have, arrays, modalities, genres, labels.reshape(len(have), -1), left_out, key)
@@ -191,21 +191,21 @@ def train(run: Run, data: RunData, settings: Settings, watcher: Watcher, devices
     ids = data.trailer_ids
     on_val = predict_genres(result.model, data.arrays, split.val)
     calibration = fit_calibration(data.labels[split.val], on_val, data.labels[split.train])
-    extra = {
-        "key": key,
-        "calibration": calibration.to_json(),
-        "thresholds": best_thresholds(data.labels[split.val], calibration.apply(on_val)).tolist(),
-        "best_epoch": result.best_epoch,
-        "history": [asdict(epoch) for epoch in result.history],
-        "split": {part: [ids[i] for i in getattr(split, part)] for part in ("train", "val", "test")},
-        "provenance": provenance(settings.seed),
-    }
+    card = CoarseCard(
+        key=key,
+        calibration=calibration.to_stored(),
+        thresholds=tuple(best_thresholds(data.labels[split.val], calibration.apply(on_val)).tolist()),
+        best_epoch=result.best_epoch,
+        history=result.history,
+        split={part: tuple(ids[i] for i in getattr(split, part)) for part in ("train", "val", "test")},
+        provenance=provenance(settings.seed),
+    )
     kept, judged = films_to_compare(split.train, split.val, seed=settings.seed)
     rows = np.concatenate([kept, judged])
     means = {name: data.arrays.means(name, rows) for name in data.arrays.experts}
     familiarity = fit_familiarity(means, np.arange(len(kept)), np.arange(len(kept), len(rows)), seed=settings.seed)
     write_bytes(run.coarse / FAMILIARITY_FILE, familiarity.to_bytes())
-    save_model(run.coarse, result.model, extra)
+    save_model(run.coarse, result.model, card)
     return key
 
 
@@ -221,12 +221,12 @@ def fine_tune(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> 
     Raises:
         StoreError: If there is no coarse model.
     """
-    coarse, card = load_model(run.coarse)
-    key = key_of("finetuned by method", card["key"], settings.seed, keyed(settings, "finetune"))
+    coarse, card = load_model(run.coarse, CoarseCard)
+    key = key_of("finetuned by method", card.key, settings.seed, keyed(settings, "finetune"))
     if is_current(run.finetuned / CARD_FILE, key):
         return key
     position = {trailer.trailer_id: i for i, trailer in enumerate(data.trailers)}
-    labelled = np.array([position[t] for t in card["split"]["train"] if t in position], dtype=np.int64)
+    labelled = np.array([position[t] for t in card.split["train"] if t in position], dtype=np.int64)
     with watcher.stage("Fine-tuning") as on_step:
         try:
             found = finetune(
@@ -242,12 +242,12 @@ def fine_tune(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> 
         except NothingToContrastError as error:
             watcher.say(f"{error} The genre model is used as it is.")
             found = Finetuned(coarse, ())
-    extra = {
-        "key": key,
-        "coarse_key": card["key"],
-        "method": settings.finetune.method,
-        "history": [epoch.to_json() for epoch in found.history],
-        "provenance": provenance(settings.seed),
-    }
-    save_model(run.finetuned, found.model, extra)
+    finetuned_card = FinetunedCard(
+        key=key,
+        coarse_key=card.key,
+        method=settings.finetune.method,
+        history=tuple(epoch.to_dict() for epoch in found.history),
+        provenance=provenance(settings.seed),
+    )
+    save_model(run.finetuned, found.model, finetuned_card)
     return key

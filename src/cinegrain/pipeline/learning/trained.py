@@ -10,10 +10,10 @@ from cinegrain.pipeline.learning.train import RunData, load_data
 from cinegrain.runs.catalog import load_matched
 from cinegrain.runs.layout import Run
 from cinegrain.training.calibrate import Calibration
-from cinegrain.training.checkpoint import load_model
+from cinegrain.training.checkpoint import CoarseCard, load_model
 from cinegrain.training.infer import predict_genres
 from cinegrain.training.split import Split
-from cinegrain.types import Float64, Int64, JsonObject
+from cinegrain.types import Float64, Int64
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Trained:
 
     run: Run
     model: GenreModel
-    card: JsonObject
+    card: CoarseCard
     calibration: Calibration
     data: RunData
     split: Split
@@ -39,7 +39,7 @@ class Trained:
     @property
     def thresholds(self) -> Float64:
         """Of the calibrated probabilities, shape (g,)."""
-        return np.array(self.card["thresholds"])
+        return np.array(self.card.thresholds)
 
     def raw(self, films: Int64) -> Float64:
         """The network's own probabilities, shape (n, g)."""
@@ -53,12 +53,12 @@ def load_trained(run: Run) -> Trained:
         StoreError: If there is no genre model or no dataset.
         DataError: If the films changed since it was trained.
     """
-    model, card = load_model(run.coarse)
+    model, card = load_model(run.coarse, CoarseCard)
     data = load_data(run, load_matched(run.catalog).trailers, model.spec.experts)
     if data.genres != model.spec.genres:
         raise DataError("The run's genres changed since its model was trained. Run `cinegrain train` again.")
     row = {trailer.trailer_id: i for i, trailer in enumerate(data.trailers)}
-    parts = [np.array([row[t] for t in card["split"][p] if t in row], dtype=np.int64) for p in ("train", "val", "test")]
+    parts = [np.array([row[t] for t in card.split[p] if t in row], dtype=np.int64) for p in ("train", "val", "test")]
     if not all(map(len, parts)):
         raise DataError("The films held back are no longer in the run. Train again with `cinegrain train`.")
-    return Trained(run, model, card, Calibration.from_card(card, len(data.genres)), data, Split(*parts))
+    return Trained(run, model, card, Calibration.from_stored(card.calibration, len(data.genres)), data, Split(*parts))
