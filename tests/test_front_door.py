@@ -226,7 +226,7 @@ def test_search_and_similar(finished: Path, run: cg.FittedRun, films: list[Path]
     told = cinegrain_here("search", finished, *asked).json["films"]
     assert [match.trailer_id for match in found] == [row["trailer_id"] for row in told]
     assert found[0].score == pytest.approx(told[0]["score"], abs=1e-6)
-    assert "was found nowhere" in run.search(words="music, zzzz").notes[0]
+    assert "No film matches" in run.search(words="music, zzzz").notes[0]
     scenes = run.search(title, weights={"audio": 1}, scenes=True, top_k=3)
     assert len(scenes) == 3
     with pytest.raises(ConfigError, match="found smell=1"):

@@ -1,4 +1,4 @@
-"""Cinegrain: what film genres hide, learned from trailers.
+"""Cinegrain: finds fine-grained sub-genres of films from their trailers.
 
     import cinegrain as cg
 
@@ -6,7 +6,7 @@
     run = cg.open("runs/mine")
     run.predict("new.mp4").genres[0].name
 
-Everything is imported when it is first used. `docs/api.md` has an example of each name.
+Names are imported on first use. `docs/api.md` has an example of each.
 """
 
 from importlib import import_module
@@ -42,7 +42,7 @@ _WHERE = {
 }
 
 
-if not TYPE_CHECKING:  # else every misspelt name would pass for one
+if not TYPE_CHECKING:  # otherwise every misspelt name would be accepted
 
     def __getattr__(name: str) -> Any:
         for module, names in _WHERE.items():

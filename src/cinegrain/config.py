@@ -1,4 +1,4 @@
-"""All stage settings joined: from defaults, a run's TOML file, a user's TOML file and flags, in this order."""
+"""Settings of all stages: defaults, a run's TOML file, a user's TOML file and flags, in this order."""
 
 import dataclasses
 import difflib
@@ -47,7 +47,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class SettingInfo:
-    """One setting: `train.epochs`, its type (a union for one that may be `auto`), default and help."""
+    """One setting: name such as `train.epochs`, type (a union if it may be `auto`), default and help."""
 
     key: str
     kind: Any
@@ -56,7 +56,7 @@ class SettingInfo:
 
 
 def all_settings() -> Iterator[SettingInfo]:
-    """Every setting in the order of its definition."""
+    """Every setting in order of definition."""
     for outer in fields(Settings):
         if not dataclasses.is_dataclass(outer.type):
             yield SettingInfo(outer.name, outer.type, outer.default, outer.metadata["help"])
@@ -66,21 +66,20 @@ def all_settings() -> Iterator[SettingInfo]:
 
 
 def load_settings(*files: Path, flags: Mapping[str, Any] | None = None) -> Settings:
-    """Settings from TOML files and flags; what comes later wins, what is missing keeps its default.
+    """Settings from TOML files and flags; later ones override earlier ones, missing ones keep their defaults.
 
     Args:
-        files: TOML files, also of earlier versions; ones that do not exist are an error.
+        files: TOML files, also of earlier versions; they must exist.
         flags: Values by dotted key, for example {"train.epochs": 50}.
 
     Raises:
-        ConfigError: For an unreadable file, an unknown key (naming the nearest known one), a key that no longer
-            exists, or a bad value.
+        ConfigError: If a file is unreadable, a key unknown or removed, or a value invalid.
     """
     from pydantic import TypeAdapter, ValidationError  # slow to import, and not needed for --help
 
     merged: dict[str, Any] = {}
     for file in files:
-        by_run = file.with_name(RUN_FILE).is_file()  # written by an earlier version, not by a person
+        by_run = file.with_name(RUN_FILE).is_file()  # may be written by an earlier version
         merged |= _current(dict(_flatten(_read_toml(file))), f" in {file}", of_run=by_run)
     merged |= _current(flags or {})
     nested: dict[str, Any] = {}
@@ -114,7 +113,7 @@ def to_plain(part: Any) -> JsonObject:
 
 
 def keyed(settings: Settings, section: str) -> JsonObject:
-    """A section as keys of artifacts contain it: by its first names and with what is fixed now, so they stay valid."""
+    """A section for keys of artifacts: with original names and removed settings, so that old keys stay valid."""
     first = {new: old for old, new in RENAMED.items()}
     values = {f"{section}.{name}": value for name, value in to_plain(getattr(settings, section)).items()}
     found = {**FIXED, **{first.get(key, key): value for key, value in values.items()}}
@@ -137,7 +136,7 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 def _current(values: Mapping[str, Any], where: str = "", *, of_run: bool = False) -> dict[str, Any]:
-    """Values by today's keys; old names are accepted with a hint, in a run's own file without one."""
+    """Values by current keys; old names are accepted, with a hint except in a run's own file."""
     known = [info.key for info in all_settings()]
     found = current(values, where, of_run=of_run)
     for key in (key for key in found if key not in known):

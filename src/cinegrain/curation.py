@@ -1,4 +1,4 @@
-"""Sub-genres of a run for Python: cards to read, and edits that go into the same log as everybody's."""
+"""Python API of sub-genres: cards, and edits through the same log as everywhere."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,13 +18,13 @@ _SHOWN = 5
 
 @dataclass(frozen=True, eq=False)
 class SubGenre:
-    """A sub-genre as it was when it was asked for; edits go to the run, and are seen in `run.atlas`.
+    """A snapshot of a sub-genre; edits change the run, and are visible in `run.atlas`.
 
-    All edits take `by` (who; your name on this machine unless given), `why` (kept with the edit) and `version` (the
-    edit is refused if the atlas has another version by now), and return the entry that the log now has.
+    All edits take `by` (the editor; your user name by default), `why` (kept with the edit) and `version` (the edit is
+    refused if the atlas has another version), and return the entry added to the log.
 
     Attributes:
-        card: Everything known.
+        card: Its card.
     """
 
     card: Card
@@ -32,7 +32,7 @@ class SubGenre:
 
     @property
     def id(self) -> str:
-        """Short, such as S03; the same through every later discovery."""
+        """Id such as S03, kept through later discoveries."""
         return self.card.id
 
     @property
@@ -42,7 +42,7 @@ class SubGenre:
 
     @property
     def films(self) -> tuple[str, ...]:
-        """Ids of its films, nearest to its centre first, then those that came later."""
+        """Ids of its films, nearest to its centre first, then those added later."""
         return self.card.members
 
     @property
@@ -52,7 +52,7 @@ class SubGenre:
 
     @property
     def terms(self) -> tuple[str, ...]:
-        """Words that set it apart, best first."""
+        """Distinctive terms, best first."""
         return tuple(term.word for term in self.card.terms)
 
     @property
@@ -62,22 +62,22 @@ class SubGenre:
 
     @property
     def locked(self) -> bool:
-        """Whether a person keeps it as it is."""
+        """Whether it is locked."""
         return self.card.locked
 
     def rename(self, name: str, *, by: str | None = None, why: str = "", version: int | None = None) -> Entry:
-        """Gives it a name that no later discovery replaces.
+        """Renames it; later discoveries keep the name.
 
         Raises:
-            EditError: If the atlas cannot take the edit; as all edits here.
-            ConflictError: If `version` is given and somebody has edited the atlas since.
+            EditError: If the edit is not possible; raised by all edits.
+            ConflictError: If `version` is given and the atlas has been edited since.
         """
         return self._atlas.editor(by, why, version).rename(self.id, name)
 
     def merge(
         self, others: Sequence[str], *, by: str | None = None, why: str = "", version: int | None = None
     ) -> Entry:
-        """Makes other sub-genres, by id or name, part of this one."""
+        """Merges other sub-genres, by id or name, into this one."""
         ids = [self._atlas[other].id for other in others]
         return self._atlas.editor(by, why, version).merge(self.id, ids)
 
@@ -90,18 +90,18 @@ class SubGenre:
         why: str = "",
         version: int | None = None,
     ) -> Entry:
-        """Takes films, by id or title, out into a new sub-genre; without any it is divided automatically in two."""
+        """Moves films, by id or title, into a new sub-genre; without films it is split automatically in two."""
         now = self._atlas.now()
         chosen = [now.find(film) for film in films] or now.halves(self.id)[1]
         return self._atlas.editor(by, why, version).split(self.id, chosen, name)
 
     def add(self, films: Sequence[str], *, by: str | None = None, why: str = "", version: int | None = None) -> Entry:
-        """Moves films, by id or title, from wherever they are into this sub-genre."""
+        """Moves films, by id or title, into this sub-genre."""
         chosen = [self._atlas.now().find(film) for film in films]
         return self._atlas.editor(by, why, version).move(chosen, self.id)
 
     def lock(self, *, by: str | None = None, why: str = "", version: int | None = None) -> Entry:
-        """Keeps its films and name through later discoveries, and from other edits."""
+        """Protects its films and name from later discoveries and edits."""
         return self._atlas.editor(by, why, version).lock(self.id)
 
     def unlock(self, *, by: str | None = None, why: str = "", version: int | None = None) -> Entry:
@@ -122,17 +122,17 @@ class SubGenre:
 
 @dataclass(frozen=True, eq=False)
 class Atlas:
-    """The sub-genres of a run, always as they are now: iterate, or take one by id or name.
+    """Current sub-genres of a run: iterate, or get one by id or name.
 
     Attributes:
-        now: Gives the atlas at this moment.
+        now: Returns the current atlas.
     """
 
     now: Callable[[], RunAtlas] = field(repr=False)
 
     @property
     def version(self) -> int:
-        """Number of the last edit; 0 if nobody has edited."""
+        """Number of the last edit, or 0."""
         return self.now().version
 
     @property
@@ -142,13 +142,13 @@ class Atlas:
 
     @property
     def proposals(self) -> list[Proposal]:
-        """New sub-genres that films which came later would make."""
+        """Possible new sub-genres of films added later."""
         return self.now().proposals
 
     def accept(
         self, proposal: str, name: str = "", *, by: str | None = None, why: str = "", version: int | None = None
     ) -> Entry:
-        """Makes a proposal, such as P1, a sub-genre.
+        """Turns a proposal, such as P1, into a sub-genre.
 
         Raises:
             NotFoundError: If there is no such proposal.
@@ -158,7 +158,7 @@ class Atlas:
     def undo(
         self, *entries: str, by: str | None = None, why: str = "", version: int | None = None
     ) -> tuple[Entry, ...]:
-        """Takes edits such as E0004 back, the last one that stands if none is named."""
+        """Undoes edits such as E0004; the last one by default."""
         return self.editor(by, why, version).undo(entries)
 
     def export(self, file: str | Path) -> Path:
@@ -168,11 +168,11 @@ class Atlas:
         return path
 
     def editor(self, by: str | None, why: str, version: int | None) -> Editor:
-        """Somebody who edits it."""
+        """Makes an editor."""
         return Editor(self.now().run, by or user_name(), why, version, self.now)
 
     def to_dict(self) -> JsonObject:
-        """As atlas.json, with the cards as they are now."""
+        """As atlas.json after edits."""
         return self.now().to_dict()
 
     def __getitem__(self, name: str) -> SubGenre:

@@ -1,4 +1,4 @@
-"""Vectors for Python: what experts make of films, straight from files or out of a run's dataset."""
+"""Python API of vectors: embeds files, and reads datasets."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -36,15 +36,15 @@ Films = str | Path | Iterable[str | Path]
 
 @dataclass(frozen=True, eq=False)
 class FilmEmbedding:
-    """What experts make of a film of s scenes.
+    """Embeddings of a film of s scenes.
 
     Attributes:
-        path: The file, or its address.
-        duration_s: Its length.
-        start_s: First moment of each scene, seconds, shape (s,).
-        end_s: First moment after it, shape (s,).
-        vectors: By expert, shape (s, d), float32; a row of NaN where the expert had nothing to go by.
-        concepts: By expert, what it recognises in each scene, best first; length s.
+        path: File or URL.
+        duration_s: Duration.
+        start_s: Start of each scene in seconds, shape (s,).
+        end_s: End of each scene, exclusive, shape (s,).
+        vectors: By expert, shape (s, d), float32; a row of NaN if the scene lacks what the expert needs.
+        concepts: By expert, concepts of each scene, best first; length s.
     """
 
     path: str
@@ -55,7 +55,7 @@ class FilmEmbedding:
     concepts: Mapping[str, Sequence[Sequence[Concept]]] = field(repr=False)
 
     def mean(self, expert: str) -> Float32:
-        """Mean over the scenes that the expert could embed, shape (d,); NaN if there is none.
+        """Mean vector over the scenes that the expert could embed, shape (d,); NaN if there are none.
 
         Raises:
             KeyError: If there is no such expert.
@@ -65,7 +65,7 @@ class FilmEmbedding:
         return there.mean(axis=0) if len(there) else np.full(rows.shape[1], np.nan, np.float32)
 
     def to_dict(self) -> JsonObject:
-        """Plain data: `path`, `duration_s`, and `scenes` with times and concepts; not the vectors."""
+        """`path`, `duration_s`, and `scenes` with times and concepts, without vectors."""
         scenes = [
             {
                 "start_s": float(self.start_s[i]),
@@ -99,22 +99,22 @@ def embed(
 def embed(
     films: Films, *, experts: str = "light", settings: Mapping[str, Any] | None = None, progress: bool = True
 ) -> FilmEmbedding | Iterator[FilmEmbedding | Failure]:
-    """Cuts films into scenes and embeds each scene with frozen networks; no run is needed.
+    """Cuts films into scenes and embeds them with pretrained networks; needs no run.
 
     Args:
-        films: A file or its address; or several, where folders stand for the videos in them.
-        experts: A preset (light, paper, strong), or names joined by commas; see `cinegrain experts list`.
+        films: A file or URL; or several files, URLs and folders of videos.
+        experts: A preset (light, paper, strong), or names separated by commas; see `cinegrain experts list`.
         settings: Values by dotted key, for example {"media.max_scene_s": 20}; see `cinegrain settings`.
         progress: Show a progress bar on stderr.
 
     Returns:
-        For one film its embedding; for several an iterator that gives each as it comes, in any order, and a Failure
-        for a film that cannot be read.
+        The embedding of one film; for several, an iterator of embeddings in any order, with a Failure for each film
+        that cannot be read.
 
     Raises:
         MediaError: If a single film cannot be read.
         ConfigError: If an expert or setting is unknown.
-        WeightsError: If pretrained weights cannot be had.
+        WeightsError: If pretrained weights cannot be downloaded.
     """
     found = resolve_experts(experts)
     chosen = load_settings(flags={**(settings or {}), "extract.experts": experts})
@@ -143,7 +143,7 @@ def embed(
 
 
 def film_text(film: str | Path) -> str:
-    """A path or address as text that `source` reads."""
+    """A path or URL as text for `source`."""
     return path_text(film) if isinstance(film, Path) else film
 
 
@@ -176,7 +176,7 @@ def _embedding(found: EmbeddedTrailer, dimensions: Mapping[str, int]) -> FilmEmb
 
 
 class Dataset:
-    """An embedding dataset, read only: vectors as NumPy arrays, everything else as Arrow tables."""
+    """An embedding dataset, read-only: vectors as NumPy arrays, everything else as Arrow tables."""
 
     def __init__(self, opened: Opened) -> None:
         self._opened = opened
@@ -188,7 +188,7 @@ class Dataset:
 
     @cached_property
     def films(self) -> pa.Table:
-        """One row a film, by id: `trailer_id`, `title`, `year`, `genres`, `path`, `duration_s`, `n_scenes`, `flags`."""
+        """One row per film: `trailer_id`, `title`, `year`, `genres`, `path`, `duration_s`, `n_scenes`, `flags`."""
         rows = []
         for record in self._opened.dataset.trailers:
             film = self._opened.films.get(record.trailer_id)
@@ -206,7 +206,7 @@ class Dataset:
 
     @property
     def scenes(self) -> pa.Table:
-        """One row a scene: `trailer_id`, `scene`, `start_s`, `end_s`."""
+        """One row per scene: `trailer_id`, `scene`, `start_s`, `end_s`."""
         columns = ["trailer_id", "scene", "start_s", "end_s"]
         return self._opened.dataset.table(SCENES).to_table(columns=columns)
 
@@ -215,11 +215,11 @@ class Dataset:
 
         Args:
             expert: Its name.
-            films: Which films, by id or title; all, in the order of `films`, unless given.
+            films: Films by id or title; by default all, in the order of `films`.
 
         Returns:
-            `vectors`, shape (r, d), float16, films one after the other; `scenes`, shape (r,), the scene that each row
-            is of; `offsets`, shape (n + 1,): rows of film i are offsets[i]:offsets[i + 1].
+            `vectors`, shape (r, d), float16, grouped by film; `scenes`, shape (r,), the scene of each row; `offsets`,
+            shape (n + 1,): rows of film i are offsets[i]:offsets[i + 1].
 
         Raises:
             StoreError: If there is no such expert.
@@ -258,13 +258,13 @@ _FILMS = pa.schema(
 
 
 def open_dataset(place: str | Path) -> Dataset:
-    """Opens the dataset of a run, or one on its own.
+    """Opens an embedding dataset.
 
     Args:
-        place: A run folder, a dataset folder, or an address such as s3://bucket/dataset.
+        place: A run folder, a dataset folder, or a URL such as s3://bucket/dataset.
 
     Raises:
-        StoreError: If there is none, or it is damaged.
+        StoreError: If there is no dataset, or it is damaged.
     """
     text = str(place)
     return Dataset(open_url(dataset_url(text) if is_address(text) else Path(text)))

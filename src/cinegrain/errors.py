@@ -1,8 +1,8 @@
-"""One family of errors; each message says what was expected, what was found and the next step."""
+"""Errors. Messages say what was expected, what was found, and what to do."""
 
 
 class CinegrainError(Exception):
-    """Anything Cinegrain raises on purpose; the command line shows its message without a traceback."""
+    """Base class; the command line shows the message without a traceback."""
 
 
 class MediaError(CinegrainError):
@@ -10,7 +10,7 @@ class MediaError(CinegrainError):
 
 
 class ShapeError(CinegrainError):
-    """An array does not have the promised shape."""
+    """An array has the wrong shape."""
 
 
 class StoreError(CinegrainError):
@@ -22,32 +22,32 @@ class ConfigError(CinegrainError):
 
 
 class WeightsError(CinegrainError):
-    """Pretrained weights cannot be had or are not the expected ones."""
+    """Pretrained weights cannot be downloaded, or are not the expected ones."""
 
 
 class ExpertError(CinegrainError):
-    """An expert gives something else than its card says."""
+    """An expert does not do what its card says."""
 
 
 class MissingExtraError(ConfigError):
-    """What was asked for needs packages that are not installed."""
+    """A feature needs packages that are not installed."""
 
 
 class DataError(CinegrainError):
-    """The data cannot support what was asked, for example fewer than two genres."""
+    """The data is insufficient, for example fewer than two genres."""
 
 
 class UnsafeFileError(DataError):
-    """A file from elsewhere is damaged, or asks for more than reading data: running code, or endless memory."""
+    """An untrusted file is damaged, or tries to run code or exhaust memory."""
 
 
 class NotFoundError(CinegrainError):
-    """What was asked for by a name or id is not there, or several things have the name."""
+    """A name or id does not exist, or is ambiguous."""
 
 
 class EditError(CinegrainError):
-    """An edit that the atlas cannot take."""
+    """An edit is not possible."""
 
 
 class ConflictError(EditError):
-    """Somebody else edited the atlas meanwhile."""
+    """The atlas has been edited meanwhile."""

@@ -1,10 +1,10 @@
-"""Extras: packages that only some of Cinegrain needs, and the one error for those that are not installed."""
+"""Extras: optional packages, and the error if one is not installed."""
 
 from importlib.util import find_spec
 
 from cinegrain.errors import MissingExtraError
 
-# Modules by extra, and what people call them; the first that is missing is named.
+# Modules by extra, with their usual names; the first missing one is reported.
 EXTRAS = {
     "train": {
         "torch": "PyTorch",
@@ -30,14 +30,14 @@ def missing_package(extra: str) -> str | None:
 
 
 def require(what: str, *extras: str) -> None:
-    """Refuses what cannot be done here.
+    """Raises if extras are not installed.
 
     Args:
         what: Subject of the message, such as "`cinegrain train`".
-        extras: What it needs.
+        extras: Required extras.
 
     Raises:
-        MissingExtraError: If any is not installed; it says how to install them.
+        MissingExtraError: If any is not installed.
     """
     missing = {extra: name for extra in extras if (name := missing_package(extra))}
     if missing:

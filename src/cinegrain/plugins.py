@@ -1,4 +1,4 @@
-"""Finds what other installed packages add to Cinegrain through entry points."""
+"""Loads plug-ins of other packages through entry points."""
 
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -7,13 +7,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Plugin:
-    """What a package registers.
+    """A plug-in.
 
     Attributes:
-        name: Of the entry point.
-        package: Who registers it.
+        name: Name of the entry point.
+        package: Package that registers it.
         found: The object; None if it cannot be imported.
-        fault: Why it cannot be used, a clause; None if it can.
+        fault: Why it cannot be used, as a clause, or None.
     """
 
     name: str
@@ -23,12 +23,12 @@ class Plugin:
 
 
 def load_plugins(group: str) -> list[Plugin]:
-    """What installed packages register under an entry-point group such as `cinegrain.experts`, broken ones included."""
+    """All plug-ins of an entry-point group such as `cinegrain.experts`, including broken ones."""
     plugins = []
     for point in entry_points(group=group):
         package = point.dist.name if point.dist else point.value
         try:
             plugins.append(Plugin(point.name, package, point.load()))
-        except Exception as error:  # whatever a stranger's module raises
+        except Exception as error:  # third-party code may raise anything
             plugins.append(Plugin(point.name, package, fault=f"it failed to load ({type(error).__name__}: {error})"))
     return plugins

@@ -1,4 +1,4 @@
-"""Typed answers about films, made from plain numbers, and their JSON. Imports nothing heavy."""
+"""Typed results about films, and their JSON. Imports nothing heavy."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter
 from cinegrain.types import Concept, Float64, JsonObject
 
 T = TypeVar("T")
-# The names that files and other programs know:
+# Names in files and other programs:
 CatalogGenres: TypeAlias = Annotated[tuple[str, ...], Field(alias="genres")]
 ByModality: TypeAlias = Annotated[Mapping[str, float], Field(alias="modes")]
 
@@ -19,7 +19,7 @@ ByModality: TypeAlias = Annotated[Mapping[str, float], Field(alias="modes")]
 def by_modality(
     modalities: Iterable[str], values: Iterable[float], join: Callable[[Sequence[float]], float] = sum
 ) -> dict[str, float]:
-    """Numbers of experts as one for each modality, in the order in which the modalities first occur.
+    """Numbers of experts joined by modality, in order of first occurrence.
 
     >>> by_modality(["audio", "image", "audio"], [0.25, 1.0, 0.5])
     {'audio': 0.75, 'image': 1.0}
@@ -31,7 +31,7 @@ def by_modality(
 
 
 def missing_modalities(modalities: Sequence[str], present: Sequence[bool]) -> tuple[str, ...]:
-    """Modalities of which a film has no expert's vectors at all."""
+    """Modalities without any expert's vectors."""
     there = by_modality(modalities, present, max)
     return tuple(modality for modality, has in there.items() if not has)
 
@@ -51,7 +51,7 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(kind: type[T], value: object) -> T:
-    """A result, or several, from plain data; keys that it does not know are ignored.
+    """A result, or several, from plain data; unknown keys are ignored.
 
     >>> from_json(NearSubGenre, {"id": "S01", "name": "War: tanks", "distance": 0.5, "more": 1})
     NearSubGenre(id='S01', name='War: tanks', distance=0.5)
@@ -77,7 +77,7 @@ class _Shown:
 
 @dataclass(frozen=True)
 class Failure(_Shown):
-    """A film without an answer, by path or address, and why."""
+    """A failed film, by path or URL, with the reason."""
 
     path: str
     reason: str
@@ -88,11 +88,11 @@ class GenreAnswer(_Shown):
     """One genre of one film.
 
     Attributes:
-        name: Of the genre.
+        name: Name of the genre.
         probability: Calibrated, 0..1.
         decided: Whether it reaches the genre's threshold.
-        influence: By modality: the sum over its experts.
-        influence_by_expert: Shapley values in logits; they add up to the logit less that of no expert at all. Empty in
+        influence: By modality, the sum over its experts.
+        influence_by_expert: Shapley values in logits; they sum to the logit minus that without any expert. Empty in
             runs of an earlier version.
     """
 
@@ -114,7 +114,7 @@ class NearSubGenre(_Shown):
 
 @dataclass(frozen=True)
 class SubGenreAnswer(NearSubGenre):
-    """The nearest sub-genre, the one after it if there is one, and each modality's part of the similarity."""
+    """The nearest sub-genre, the next one if any, and each modality's contribution to the similarity."""
 
     runner_up: NearSubGenre | None
     by_modality: ByModality
@@ -122,7 +122,7 @@ class SubGenreAnswer(NearSubGenre):
 
 @dataclass(frozen=True)
 class NearFilm(_Shown):
-    """A film of the run that is like another, and their cosine similarity, -1..1."""
+    """A similar film of the run, and the cosine similarity, -1..1."""
 
     trailer_id: str
     score: float
@@ -130,12 +130,12 @@ class NearFilm(_Shown):
 
 @dataclass(frozen=True)
 class Neighbour(NearFilm):
-    """The same with what is shown of it.
+    """A similar film with details.
 
     Attributes:
-        title: Of the film.
-        catalog_genres: As the catalogue has them.
-        by_modality: Each modality's part of the score; parts add up to it.
+        title: Title.
+        catalog_genres: Genres in the catalogue.
+        by_modality: Each modality's contribution; they sum to the score.
     """
 
     title: str
@@ -145,13 +145,13 @@ class Neighbour(NearFilm):
 
 @dataclass(frozen=True)
 class StrangenessAnswer(_Shown):
-    """How unlike the training films a film is.
+    """Novelty of a film: how unlike the training films it is.
 
     Attributes:
-        score: The strangest expert's, in deviations above the usual distance; None for a film without any.
-        threshold: Above it a film is called strange.
-        by_expert: None where the film has nothing for the expert.
-        by_modality: The strangest expert's of each; None where there is none.
+        score: Maximum over experts, in standard deviations above the mean distance; None for a film without vectors.
+        threshold: Above it, a film is unlike the training films.
+        by_expert: Novelty by expert; None without vectors.
+        by_modality: Maximum over the experts of each modality, or None.
     """
 
     score: float | None
@@ -162,24 +162,24 @@ class StrangenessAnswer(_Shown):
 
 @dataclass(frozen=True)
 class Prediction(_Shown):
-    """All that a model says of one film.
+    """Prediction for one film.
 
     Attributes:
-        path: Of the film, or its id in the run.
-        title: For people.
-        duration_s: Length of the film.
-        n_scenes: Number of its scenes.
-        flags: What was odd when it was read.
-        sure: Whether the genres can be relied on.
-        unsure_because: If not, why, in sentences.
-        strangeness: None if the model has kept none of its training films.
-        genres: As predicted, likeliest first.
+        path: File or URL, or the id of a film of the run.
+        title: Title.
+        duration_s: Duration.
+        n_scenes: Number of scenes.
+        flags: Flags of the file.
+        sure: Whether the genres are reliable.
+        unsure_because: Reasons if they are not.
+        strangeness: Novelty; None if the model has no data on training films.
+        genres: Predicted genres, most likely first.
         missing: Modalities that the film lacks.
-        sub_genre: None for an exported model, which knows no sub-genres, concepts and neighbours.
-        concepts: What the experts recognised, by modality, strongest first.
-        neighbours: The films most like it, nearest first.
-        size_bytes: Of the file that was answered about; None for a film of the run, as the next two.
-        modified_ns: When that file was changed.
+        sub_genre: None for exported models, which have no sub-genres, concepts and neighbours.
+        concepts: Recognised concepts by modality, strongest first.
+        neighbours: Similar films, most similar first.
+        size_bytes: Size of the file; None for a film of the run, like the next two.
+        modified_ns: Modification time of the file.
         model: Key of the model.
     """
 
@@ -202,7 +202,7 @@ class Prediction(_Shown):
 
     @property
     def decided(self) -> tuple[GenreAnswer, ...]:
-        """The genres that the film is said to have."""
+        """Genres above their thresholds."""
         return tuple(genre for genre in self.genres if genre.decided)
 
     @property
@@ -212,7 +212,7 @@ class Prediction(_Shown):
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """A line for each decided genre, or for the likeliest if none is: each modality's influence, largest first."""
+        """Influence of each modality, largest first; a line per decided genre, or for the most likely one."""
         lines = []
         for genre in self.decided or self.genres[:1]:
             parts = sorted(genre.influence.items(), key=lambda part: -abs(part[1]))
@@ -240,7 +240,7 @@ class Prediction(_Shown):
 
 @dataclass(frozen=True)
 class Membership:
-    """How surely a film belongs to a sub-genre, 0..1."""
+    """Membership of a film in a sub-genre, 0..1."""
 
     id: str
     membership: float
@@ -248,25 +248,25 @@ class Membership:
 
 @dataclass(frozen=True, kw_only=True)
 class Film(_Shown):
-    """All that a run knows of one of its films: a row of trailers.json.
+    """A film of a run: a row of trailers.json.
 
     Attributes:
-        trailer_id: Key everywhere.
-        title: For people.
-        year: Of release.
-        catalog_genres: As the catalogue has them.
-        split: `train`, `val`, `test`, `unlabelled`, or `arrived` for one that came after training.
-        duration_s: Length of the film.
-        n_scenes: Number of its scenes.
-        flags: What was odd when it was read.
+        trailer_id: Id.
+        title: Title.
+        year: Year of release.
+        catalog_genres: Genres in the catalogue.
+        split: `train`, `val`, `test`, `unlabelled`, or `arrived` for one added after training.
+        duration_s: Duration.
+        n_scenes: Number of scenes.
+        flags: Flags of the file.
         missing: Modalities that the film lacks.
-        predicted: Every genre that the model knows, in its order.
-        sub_genre: Its sub-genre; None for one that fits nowhere.
-        memberships: The sub-genres that it most belongs to.
-        concepts: What the experts recognised, by modality, strongest first.
-        neighbours: The films most like it, nearest first.
-        map: Place on the map.
-        map_before: The same by the genre model, before fine-tuning.
+        predicted: All genres of the model, in its order.
+        sub_genre: Its sub-genre; None if it fits nowhere.
+        memberships: The most likely sub-genres.
+        concepts: Recognised concepts by modality, strongest first.
+        neighbours: Similar films, most similar first.
+        map: Position on the map.
+        map_before: Position by the genre model, before fine-tuning.
     """
 
     trailer_id: str
@@ -289,7 +289,7 @@ class Film(_Shown):
 
 @dataclass(frozen=True)
 class FoundWord:
-    """A word that was asked for, as it was found: where, and how strongly, 0..1."""
+    """A match of a word: where, and its strength, 0..1."""
 
     asked: str
     word: str
@@ -299,13 +299,13 @@ class FoundWord:
 
 @dataclass(frozen=True)
 class Match(Neighbour):
-    """A film or scene that a search found; its score and `by_modality` (cosines there) are the search's.
+    """A film or scene found by a search, with its score; `by_modality` are cosines.
 
     Attributes:
-        words: Words asked for and found in it, strongest first.
-        scene: Number of a scene; None for a whole film.
-        start_s: First moment of a scene, seconds.
-        end_s: First moment after it.
+        words: Matching words, strongest first.
+        scene: Index of a scene; None for a film.
+        start_s: Start of the scene, seconds.
+        end_s: End of the scene.
     """
 
     words: tuple[FoundWord, ...] = ()
@@ -315,10 +315,10 @@ class Match(Neighbour):
 
 
 class Matches(tuple[Match, ...]):
-    """Films or scenes that were found, best first.
+    """Films or scenes found by a search, best first.
 
     Attributes:
-        notes: A sentence for each word that was found nowhere.
+        notes: A sentence for each word without a match.
     """
 
     notes: tuple[str, ...]
@@ -367,11 +367,11 @@ def genre_answers(
 
 
 def scene_words(seen: Iterable[tuple[str, Sequence[Concept]]], *, top_k: int) -> dict[str, tuple[Concept, ...]]:
-    """The best words of each expert in one scene, by modality; a word that several experts have stands once.
+    """The best concepts of each expert in one scene, by modality, without duplicates.
 
     Args:
-        seen: Modality and words, best first, of each expert.
-        top_k: How many of each expert.
+        seen: Modality and concepts, best first, of each expert.
+        top_k: Number of concepts per expert.
     """
     found: dict[str, dict[str, float]] = {}
     for modality, concepts in seen:
@@ -392,5 +392,5 @@ def html_table(rows: Iterable[Iterable[object]], header: Sequence[str] = ()) -> 
 
 
 def _text(value: object) -> str:
-    """Harmless in a page; names of files that are no UTF-8 as well."""
+    """Escaped text; also for file names that are not UTF-8."""
     return escape(str(value).encode("utf-8", "replace").decode("utf-8"))

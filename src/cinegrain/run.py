@@ -1,6 +1,6 @@
-"""Runs for Python: make one from films, open one, ask it. The package `cinegrain` exports what people need of this.
+"""Python API of runs: make, open and query them. `cinegrain` exports it.
 
-Heavy parts are imported when they are used: an exported model predicts without PyTorch.
+Heavy modules are imported on use: an exported model predicts without PyTorch.
 """
 
 import logging
@@ -54,34 +54,33 @@ def fit(
     retry_failed: bool = False,
     progress: bool = True,
 ) -> "FittedRun":
-    """Everything that `cinegrain run` does: look at the films, learn their genres, find sub-genres, write the report.
+    """Runs all stages, like `cinegrain run`: embeds films, learns genres, finds sub-genres, writes the report.
 
-    Interrupted, the same call continues where it was; for a finished run it returns in seconds.
+    If interrupted, the same call continues; for a finished run it returns in seconds.
 
     Args:
         videos: Folder of videos, searched recursively, or a URL such as s3://bucket/folder.
-        out: Run folder; made if it is not there.
+        out: Run folder to create or continue.
         catalog: Table of films with the columns file and genres: CSV, TSV, JSON, .xlsx, .ods or Parquet.
-        columns: Columns of the catalogue by other names, for example {"file": "Datei", "genres": "Genre"}.
-        genre_map: Table with the columns from and to, which changes genre names.
-        vectors: Instead of videos, vectors computed elsewhere: .npz, .parquet, .csv, .pkl, or a Zarr folder.
+        columns: Names of the catalogue's columns, for example {"file": "Datei", "genres": "Genre"}.
+        genre_map: Table with the columns from and to, to rename genres.
+        vectors: Precomputed vectors instead of videos: .npz, .parquet, .csv, .pkl, or a Zarr folder.
         vectors_format: auto, vectors, mmx or trailers12k.
-        modality: Modality of each kind of vectors by its name, for example {"vggish": "audio"}.
-        remap: Where tensors named in an MMX pickle are now: old beginnings of paths and new ones.
-        as_given: With vectors, change no value; refuse missing or too large ones.
-        config: Settings as TOML.
-        settings: Values by dotted key, for example {"train.epochs": 50}; they win over `config`.
-        retry_failed: Try files again that could not be read before.
+        modality: Modality of each set of vectors by name, for example {"vggish": "audio"}.
+        remap: Path prefixes of tensors in an MMX pickle, old and new.
+        as_given: Refuse vectors with missing or too large values instead of repairing them.
+        config: TOML file with settings.
+        settings: Values by dotted key, for example {"train.epochs": 50}; they override `config`.
+        retry_failed: Retry files that failed before.
         progress: Show progress on stderr.
 
     Returns:
-        The run. Its `summary` says what was done; notes of it are logged as warnings. A film that cannot be read is
-        listed in `failures` and stops no other.
+        The run, with a `summary`; its notes are logged as warnings. Films that cannot be read are listed in `failures`.
 
     Raises:
         ConfigError: If the catalogue or a setting is wrong.
         DataError: If there are too few films for two genres.
-        CinegrainError: If anything else keeps the run from being finished, such as a full disk.
+        CinegrainError: If the run cannot be finished for another reason, such as a full disk.
     """
     require("cinegrain.fit", "train", "report")
     from cinegrain.pipeline.import_vectors import VectorOptions
@@ -114,10 +113,10 @@ def run_all_stages(
     *,
     retry_failed: bool,
 ) -> "RunSummary":
-    """A run from videos or from vectors, whichever is given.
+    """Makes a run from videos or from vectors.
 
     Raises:
-        ConfigError: If it is both or neither.
+        ConfigError: If both or neither are given.
         CinegrainError: If the input cannot be used or the output not written.
     """
     if videos and vectors:
@@ -138,23 +137,23 @@ def open_run(folder: str | Path) -> "FittedRun":
     """Opens a finished run.
 
     Args:
-        folder: What `fit` or `cinegrain run` wrote.
+        folder: Folder of `fit` or `cinegrain run`.
 
     Raises:
-        StoreError: If it is no run, not finished, damaged, or of another version.
+        StoreError: If it is not a run, not finished, damaged, or of another version.
     """
     require("cinegrain.open", "train")
     return FittedRun(Run.open(Path(folder)))
 
 
 class FittedRun:
-    """A finished run: its films and sub-genres, and answers about films never seen.
+    """A finished run: films, sub-genres, and predictions for new films.
 
-    Everything is as it is now: edits and new films that others bring meanwhile are seen.
+    Always up to date with edits and new films, also those of other users.
 
     Attributes:
-        folder: Where it is.
-        summary: What `fit` did; None for a run that was opened.
+        folder: The run folder.
+        summary: Summary of `fit`; None for a run that was opened.
     """
 
     def __init__(self, run: Run, summary: "RunSummary | None" = None) -> None:
@@ -167,19 +166,19 @@ class FittedRun:
 
     @property
     def atlas(self) -> "Atlas":
-        """Its sub-genres, to read and to edit: `run.atlas["S03"].rename("Desert wars", why="...")`."""
+        """Sub-genres, to read and edit: `run.atlas["S03"].rename("Desert wars", why="...")`."""
         from cinegrain.curation import Atlas
 
         return Atlas(lambda: self._live.state().atlas)
 
     @property
     def sub_genres(self) -> "tuple[SubGenre, ...]":
-        """Its sub-genres, biggest first."""
+        """Sub-genres, largest first."""
         return tuple(self.atlas)
 
     @property
     def films(self) -> "pa.Table":
-        """One row a film; `films.to_pandas()` needs pandas.
+        """One row per film; `films.to_pandas()` needs pandas.
 
         Columns: `trailer_id`, `title`, `year`, `genres` (the catalogue's), `predicted` (genres by the model),
         `sub_genre_id`, `sub_genre`, `distance` (cosine, to the sub-genre's centre; null for a film that fits nowhere),
@@ -200,7 +199,7 @@ class FittedRun:
 
     @property
     def failures(self) -> list[Failure]:
-        """Films that could not be read, and why."""
+        """Films that could not be read, with reasons."""
         from cinegrain.pipeline.extraction.extract import read_failures
 
         return [Failure(row.path, row.reason) for row in read_failures(self._run.failures)]
@@ -218,17 +217,17 @@ class FittedRun:
     def predict(
         self, films: Films, *, top_k: int = 5, progress: bool = True
     ) -> Prediction | Iterator[Prediction | Failure]:
-        """Genres, sub-genre, reasons and neighbours of films.
+        """Predicts genres and sub-genres of films, with reasons and similar films.
 
         Args:
-            films: A video file or URL, or the id or title of a film of the run; or several, where folders stand for the
-                videos in them.
-            top_k: Number of neighbours.
+            films: A video file or URL, or the id or title of a film of the run; or several of these, and folders of
+                videos.
+            top_k: Number of similar films.
             progress: Show progress on stderr.
 
         Returns:
-            For one film its prediction; for several an iterator that gives each as it comes, in any order, and a
-            Failure for a film that cannot be read.
+            The prediction for one film; for several, an iterator of predictions in any order, with a Failure for each
+            film that cannot be read.
 
         Raises:
             MediaError: If a single film cannot be read.
@@ -247,12 +246,12 @@ class FittedRun:
         return _predict(opened, films, progress)
 
     def similar(self, film: str | Path, *, by: str | None = None, top_k: int = 10) -> Matches:
-        """Films most like one in what the model learned.
+        """The most similar films in the learned embedding.
 
         Args:
-            film: Id or title of a film of the run, or a file or address.
+            film: Id or title of a film of the run, or a file or URL.
             by: One modality alone: audio, location, motion or image.
-            top_k: How many.
+            top_k: Number of films.
 
         Raises:
             NotFoundError: If there is no such film or file, or several films have the title.
@@ -260,7 +259,7 @@ class FittedRun:
             StoreError: If the film lacks the modality.
         """
         if by is not None and by not in MODALITIES:
-            raise ConfigError(f"by must be one of {', '.join(MODALITIES)}; found {by!r}.")
+            raise ConfigError(f"{by!r} is not a modality. Use by= with one of {', '.join(MODALITIES)}.")
         from cinegrain.pipeline.answers.similar import similar_films
 
         atlas = self._live.state().atlas
@@ -286,31 +285,31 @@ class FittedRun:
         top_k: int = 10,
         progress: bool = False,
     ) -> Matches:
-        """Films, or scenes, that sound like this one, look like that one, and show what these words say.
+        """Searches films or scenes by example, modality, sub-genre and words.
 
-        A film is named by id or title, or is a file or address. Parts that are given add up.
+        Films are given by id, title, file or URL. All criteria add up.
 
         Args:
-            like: One film or several, to be like on the whole.
-            sounds_like: ... to sound like.
-            looks_like: ... to look like.
-            moves_like: ... to move and be cut like.
-            set_like: ... to be set in places like.
-            sub_genre: Sub-genre to be like, by id or name.
-            words: Concepts to find: one text with commas, or several texts.
-            at_s: Be like the scene of the named films at this moment.
-            weights: For `like`, `sub_genre` and `words`, for example {"audio": 2, "genres": 1, "words": 0.5}; what is
-                not named counts 0. By default each modality and `words` count 1 and genres 0.5.
-            scenes: Find scenes instead of films.
-            top_k: How many at most.
+            like: Film or films that are similar overall.
+            sounds_like: Similar sound.
+            looks_like: Similar images.
+            moves_like: Similar motion and editing.
+            set_like: Similar locations.
+            sub_genre: Similar to this sub-genre, by id or name.
+            words: Concepts and catalogue words: one text with commas, or several texts.
+            at_s: Compare with the scene of the given films at this time.
+            weights: Weights of `like`, `sub_genre` and `words`, for example {"audio": 2, "genres": 1, "words": 0.5};
+                all others are 0. Default: 1 per modality, genres 0.5, words 1.
+            scenes: Search scenes instead of films.
+            top_k: Maximum number of results.
             progress: Show progress on stderr.
 
         Returns:
-            Matches, best first; `notes` names words that were found nowhere.
+            Matches, best first; `notes` lists words without a match.
 
         Raises:
-            ConfigError: If nothing is asked for, or a weight is wrong.
-            NotFoundError: If a film or sub-genre is not there.
+            ConfigError: If there are no criteria, or a weight is invalid.
+            NotFoundError: If a film or sub-genre does not exist.
             MediaError: If a file cannot be read.
         """
         from cinegrain.search.find import search_films, search_scenes
@@ -336,18 +335,18 @@ class FittedRun:
         return search_films(library, query, top_k=top_k)
 
     def serve(self, *, host: str = "127.0.0.1", port: int = 0, open_browser: bool = False) -> "Server":
-        """The explorer, in a thread of this process, so that a notebook can continue.
+        """Serves the explorer in a thread of this process.
 
         Args:
-            host: Where to listen; beyond this machine the URL holds a token, without which nobody is let in.
-            port: 0 takes any free one.
-            open_browser: Open it in your browser.
+            host: Address to listen on; for other machines the URL contains a token, which visitors need.
+            port: Port; 0 for any free one.
+            open_browser: Open it in a browser.
 
         Returns:
             An object with `url` and `stop()`, which is also a context manager.
 
         Raises:
-            ConfigError: If the address cannot be had.
+            ConfigError: If the address is not available.
         """
         require("FittedRun.serve", "web")
         from cinegrain.web.server import Server
@@ -361,10 +360,10 @@ class FittedRun:
         return server
 
     def export(self, folder: str | Path, *, progress: bool = False) -> "Model":
-        """Writes the genre model to a folder that `load_model` opens without PyTorch, and opens it.
+        """Exports the genre model for use without PyTorch, and opens it.
 
         Raises:
-            StoreError: If the folder holds anything else, or cannot be written.
+            StoreError: If the folder has other content, or cannot be written.
         """
         require("FittedRun.export", "report")
         from cinegrain.pipeline.export.folder import export_model
@@ -373,7 +372,7 @@ class FittedRun:
         return Model(Path(folder))
 
     def to_dict(self) -> JsonObject:
-        """The main figures: `genres`, `subgenres`, `test_map` with its interval, `report` and so on."""
+        """Main figures: `genres`, `subgenres`, `test_map` with its interval, `report` and so on."""
         from cinegrain.pipeline.stages import headline
 
         return asdict(headline(self._run))
@@ -386,7 +385,7 @@ class FittedRun:
         return f"<p>{escape(repr(self)[1:-1])}</p>{self.atlas._repr_html_()}"
 
     def _asked(self) -> "Answers":
-        """Its models, loaded once for each state of the atlas."""
+        """Models, loaded once per state of the atlas."""
         from cinegrain.pipeline.answers.answer import Answers
 
         stamp = self._live.state().stamp
@@ -399,9 +398,9 @@ class Model:
     """An exported genre model; it needs no PyTorch.
 
     Attributes:
-        folder: Where it is.
+        folder: The folder.
         genres: Names, length g.
-        experts: Whose vectors it takes.
+        experts: Experts whose vectors it needs.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -418,7 +417,7 @@ class Model:
     def predict(self, films: Iterable[str | Path], *, progress: bool = ...) -> Iterator[Prediction | Failure]: ...
 
     def predict(self, films: Films, *, progress: bool = True) -> Prediction | Iterator[Prediction | Failure]:
-        """Genres of films, with reasons; as `FittedRun.predict`, without sub-genre and neighbours."""
+        """Predicts genres of films with reasons, like `FittedRun.predict`, but without sub-genres and similar films."""
         return _predict(lambda places: exported_predictor(self.folder, n_films=len(places)), films, progress)
 
     def __repr__(self) -> str:
@@ -426,10 +425,10 @@ class Model:
 
 
 def load_model(folder: str | Path) -> Model:
-    """Opens a model that `FittedRun.export` or `cinegrain export` wrote.
+    """Opens a model of `FittedRun.export` or `cinegrain export`.
 
     Raises:
-        StoreError: If it is no such model, or is damaged.
+        StoreError: If it is not an exported model, or is damaged.
     """
     return Model(Path(folder))
 

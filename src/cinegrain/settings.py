@@ -1,4 +1,4 @@
-"""Every setting of every stage, with its default, limits and help; and what earlier versions called them."""
+"""Settings of all stages with defaults, limits and help; and their earlier names."""
 
 import logging
 import math
@@ -37,7 +37,7 @@ RENAMED: Mapping[str, str] = {
     "discover.k": "discover.n_clusters",
     "discover.k_max": "discover.max_clusters",
 }
-"""Old name to new one."""
+"""New name by old name."""
 FIXED: Mapping[str, Any] = {
     "media.clip_fps": 15.0,
     "media.clip_period_s": 4.0,
@@ -62,35 +62,35 @@ FIXED: Mapping[str, Any] = {
     "assign.nowhere": 0.99,
     "assign.loose": 0.75,
 }
-"""Settings of the version before this one that are constants now; keys of artifacts still contain them."""
+"""Former settings that are constants now; keys of artifacts still contain them."""
 _GONE: Mapping[str, Any] = {**FIXED, "model.pooling": "mean", "train.mixup": 0, "finetune.soft_temperature": 0.1}
 _ONCE_AUTO: Mapping[str, float] = {
     **dict.fromkeys(("extract.workers", "model.width", "model.members", "train.batch", "train.learning_rate"), 0),
     **dict.fromkeys(("model.dropout", "model.linear_share", "train.weight_decay", "train.ridge"), -1),
     **dict.fromkeys(("finetune.prototypes", "discover.k", "discover.k_max"), 0),
 }
-"""What files of earlier versions say for `auto`."""
+"""Values that meant `auto` in earlier versions."""
 
 _Number = TypeVar("_Number", int, float)
 _ABOVE_0, _BELOW_1 = math.ulp(0.0), math.nextafter(1.0, 0.0)
 
 
 def chosen(value: _Number | Auto, usual: _Number) -> _Number:
-    """The value, or the usual one where it is `auto`."""
+    """The value, or the default for `auto`."""
     return usual if isinstance(value, str) else value
 
 
 def current(values: Mapping[str, Any], where: str = "", *, of_run: bool = False) -> dict[str, Any]:
-    """Settings by dotted key, as this or an earlier version wrote them, under the names of this version.
+    """Converts settings of this or an earlier version to the names of this version.
 
     Args:
-        values: As written.
+        values: Settings by dotted key.
         where: For messages, for example " in FILE".
-        of_run: The settings of a finished run, which stays readable: removed settings of training are ignored with a
-            warning. Those of `media` are not, because films would be read otherwise than the run's own.
+        of_run: Whether they belong to a finished run: then removed settings of training are ignored with a warning, but
+            not those of `media`, since new films would be read differently.
 
     Raises:
-        ConfigError: If one no longer exists and has another value than the one that is fixed now.
+        ConfigError: If a removed setting has another value than the present constant.
     """
     found = {}
     for key, given in values.items():
@@ -116,10 +116,10 @@ def _setting(default: Any, text: str) -> Any:
 
 
 def _check(section: str, settings: object, **limits: tuple[float, float]) -> None:
-    """Refuses numbers outside their limits, which are inclusive, and of the wrong type.
+    """Checks types and limits, which are inclusive.
 
     Raises:
-        ConfigError: Naming the first of them.
+        ConfigError: For the first invalid setting.
     """
     types = {item.name: item.type for item in fields(settings)}  # type: ignore[arg-type]
     for name, (low, high) in limits.items():
@@ -144,7 +144,7 @@ def _check_choice(section: str, settings: object, name: str, choices: tuple[str,
 
 @dataclass(frozen=True)
 class ExtractSettings:
-    """Which experts see the films, and how they run."""
+    """Experts, and how they run."""
 
     experts: str = _setting("light", "Preset (light, paper, strong) or expert names, comma-separated.")
     workers: int | Auto = _setting(AUTO, "Number of processes; on Ray, tasks in flight. auto: one per CPU core.")
@@ -163,7 +163,7 @@ class ExtractSettings:
 
     @property
     def download_limit_bytes(self) -> int:
-        """Size of the largest video that is downloaded."""
+        """Maximum size of a downloaded video."""
         return int(self.download_limit_gb * 1e9)
 
     @property
@@ -210,7 +210,7 @@ class MediaSettings:
 
 
 def _is_language(code: str) -> bool:
-    import langcodes  # 40 ms that only those pay who choose a language
+    import langcodes  # takes 40 ms
 
     return langcodes.tag_is_valid(code)
 
@@ -273,7 +273,7 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class FinetuneSettings:
-    """The embedding in which sub-genres are sought."""
+    """The embedding that sub-genres are found in."""
 
     method: str = _setting("mixture", "mixture (of components under genres; no network) or contrast (as in the paper).")
     n_subgenres: int | Auto = _setting(AUTO, "mixture: number of components. auto: four per genre.")

@@ -1,4 +1,4 @@
-"""Progress on stderr, for a terminal or a notebook; and Ctrl-C, which must not get lost."""
+"""Progress on stderr, in a terminal or a notebook; and reliable handling of Ctrl-C."""
 
 import signal
 import sys
@@ -13,32 +13,31 @@ from cinegrain.runs.progress import OnStep, Silent, Watcher
 
 err = Console(stderr=True)
 notes = Console(stderr=True)
-"""For what `--quiet` leaves out."""
+"""Logger of messages that `--quiet` suppresses."""
 _PLAIN_EVERY_S = 10.0
 
 
 class Interrupt:
-    """Ctrl-C that cannot get lost.
+    """Reliable Ctrl-C.
 
-    Native code may swallow the exception that a signal raises; so it is remembered, and raised again at the next
-    step of whatever is under way.
+    Native code may swallow the KeyboardInterrupt, so it is remembered and raised again at the next progress step.
     """
 
     heard = False
 
     @classmethod
     def listen(cls) -> None:
-        """Takes the signal over; only the main thread may."""
+        """Installs the signal handler; main thread only."""
         cls.heard = False
         with suppress(ValueError):
             signal.signal(signal.SIGINT, cls._on_signal)
 
     @classmethod
     def check(cls) -> None:
-        """Stops the work if Ctrl-C was pressed.
+        """Raises if Ctrl-C was pressed.
 
         Raises:
-            KeyboardInterrupt: If so.
+            KeyboardInterrupt: If it was.
         """
         if cls.heard:
             raise KeyboardInterrupt
@@ -51,7 +50,7 @@ class Interrupt:
 
 
 def watcher() -> Watcher:
-    """Bars on a terminal, plain lines elsewhere, nothing if `notes` is quiet."""
+    """Progress bars on a terminal, plain lines elsewhere, nothing if `notes` is quiet."""
     if notes.quiet:
         return Silent()
     return Bars() if err.is_terminal else Lines()
@@ -63,7 +62,7 @@ def watching(progress: bool) -> Watcher:
 
 
 class Bars:
-    """A progress bar a stage, with rate and time left."""
+    """A progress bar per stage, with rate and remaining time."""
 
     @contextmanager
     def stage(self, title: str) -> Iterator[OnStep]:
@@ -77,7 +76,7 @@ class Bars:
             TimeRemainingColumn(),
             TextColumn("[dim]{task.fields[line]}", markup=True),
         )
-        # Results that are printed meanwhile go above the bar on a terminal, and where stdout leads elsewhere.
+        # Results printed meanwhile go above the bar on a terminal, or to stdout if it is redirected.
         with Progress(*columns, console=err, redirect_stdout=sys.stdout.isatty()) as progress:
             task = progress.add_task(title, total=None, line="")
 
@@ -95,7 +94,7 @@ class Bars:
 
 
 class Lines:
-    """A plain line when a stage begins, now and then, and when it ends."""
+    """Plain lines at the start and end of a stage, and at intervals."""
 
     @contextmanager
     def stage(self, title: str) -> Iterator[OnStep]:

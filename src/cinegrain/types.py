@@ -1,4 +1,4 @@
-"""The words every room shares: trailers, scenes, concepts, embeddings. No heavy imports, no behaviour."""
+"""Types shared by all rooms: trailers, scenes, concepts, embeddings. No heavy imports, no behaviour."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -25,7 +25,7 @@ TINY_WIDTH, TINY_HEIGHT = 48, 27
 
 
 Url = NewType("Url", str)
-"""The address of a file on an object store or the web, such as s3://bucket/film.mp4."""
+"""URL of a file on an object store or the web, such as s3://bucket/film.mp4."""
 
 Source: TypeAlias = Path | Url
 
@@ -35,13 +35,13 @@ class Trailer:
     """One film of the catalogue.
 
     Attributes:
-        trailer_id: Key everywhere.
-        path: Its file, or the first of them.
-        title: As the catalogue has it.
-        genres: The catalogue's.
-        year: Of release.
-        text: Every further column of the catalogue as it stood there.
-        parts: The further files of a film in several, in order; sound alone may be one.
+        trailer_id: Id.
+        path: Its file, or the first of several.
+        title: Title in the catalogue.
+        genres: Genres in the catalogue.
+        year: Year of release.
+        text: All further columns of the catalogue.
+        parts: Further files of the film in order; may include sound alone.
     """
 
     trailer_id: str
@@ -55,23 +55,21 @@ class Trailer:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """The stretch [start_s, end_s) between two cuts, with everything an expert may ask for.
+    """The interval [start_s, end_s) between two cuts, with all inputs of experts.
 
     Attributes:
-        index: Position in the trailer, from 0.
-        start_s: First moment, seconds on the file's own clock (PTS), moved so that the film starts at 0.
-        end_s: First moment after it.
-        frames: Sampled pictures, uint8 RGB, shape (f, height, width, 3); f may be 0. Scenes of one film may differ in
-            height and width.
+        index: Index in the trailer, from 0.
+        start_s: Start in seconds by presentation time (PTS), shifted so that the film starts at 0.
+        end_s: End, exclusive.
+        frames: Sampled pictures, uint8 RGB, shape (f, height, width, 3); f may be 0. Height and width may differ
+            between scenes.
         frame_times_s: Their times, shape (f,).
-        flow_frames: Small grey pictures at an even rate, uint8, shape (t, FLOW_HEIGHT, FLOW_WIDTH).
+        flow_frames: Small grey pictures at a constant rate, uint8, shape (t, FLOW_HEIGHT, FLOW_WIDTH).
         flow_times_s: Their times, shape (t,).
-        sound: Mono samples at SOUND_RATE_HZ in -1..1, shape (n,); None where the file has no sound or
-            digital silence.
-        audible: What can be heard of it, in one piece without its pauses, shape (m,), m <= n; None where that is
-            too little.
-        clips: Short runs of small colour pictures, uint8 RGB, shape (c, CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, 3);
-            c is 0 unless an expert asked for them.
+        sound: Mono samples at SOUND_RATE_HZ in -1..1, shape (n,); None without sound, or if it is digital silence.
+        audible: Audible part of the sound, with pauses cut out, shape (m,), m <= n; None if that is too little.
+        clips: Short sequences of small colour pictures, uint8 RGB, shape (c, CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, 3);
+            c is 0 unless an expert needs clips.
         clip_times_s: Their times, shape (c, CLIP_FRAMES).
     """
 
@@ -89,17 +87,17 @@ class Scene:
 
     @property
     def duration_s(self) -> float:
-        """Length in seconds."""
+        """Duration in seconds."""
         return self.end_s - self.start_s
 
     def as_heard(self) -> "Scene":
-        """The scene as experts get it: its sound is what can be heard of it."""
+        """The scene as experts get it, with only the audible part of its sound."""
         return replace(self, sound=self.audible)
 
 
 @dataclass(frozen=True)
 class Concept:
-    """A word of an expert's own classifier with its score, 0..1."""
+    """A class that an expert's classifier recognises, with its score, 0..1."""
 
     name: str
     score: float
@@ -107,7 +105,7 @@ class Concept:
 
 @dataclass(frozen=True, eq=False)
 class SceneEmbedding:
-    """What one expert makes of one scene: a vector of shape (d,) and the words it recognised, best first."""
+    """One expert's embedding of one scene: a vector of shape (d,) and concepts, best first."""
 
     vector: Float32
     concepts: tuple[Concept, ...] = ()

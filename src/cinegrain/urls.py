@@ -1,4 +1,4 @@
-"""Addresses on object stores, servers and the web, through fsspec."""
+"""URLs on object stores, servers and the web, through fsspec."""
 
 import os
 from pathlib import Path
@@ -10,8 +10,8 @@ from cinegrain.errors import ConfigError
 from cinegrain.types import Url
 
 CACHE_VARIABLE = "CINEGRAIN_CACHE"
-# What fsspec knows and what is no place where films lie by themselves: parts of other files, caches and wrappers, this
-# machine's own files, and those that hand an address to a program (reference files are templates, dask runs tasks).
+# Protocols of fsspec that films are not read from: parts of other files, caches and wrappers, local files, and those
+# that pass a URL to a program (reference files are templates, dask runs tasks).
 _NO_PLACES = frozenset(
     (
         *("async_wrapper", "asyncwrapper", "asynclocal", "blockcache", "cached", "dask", "data", "dir", "file"),
@@ -21,38 +21,38 @@ _NO_PLACES = frozenset(
 
 
 def cache_folder() -> Path:
-    """Where weights, graphs and copies are kept: $CINEGRAIN_CACHE or the user's cache folder."""
+    """Folder of weights, graphs and copies: $CINEGRAIN_CACHE or the user's cache folder."""
     return Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("cinegrain"))
 
 
 def is_address(text: str) -> bool:
-    """Whether a text is an address and not a path; `file:` addresses are paths."""
+    """Whether a text is a URL and not a path; `file:` URLs are paths."""
     return "://" in text and not text.startswith("file://")
 
 
 def url_of(text: str) -> Url:
-    """An address of a kind that is read: any protocol of fsspec under which files lie by themselves.
+    """A URL that films can be read from.
 
     Raises:
-        ConfigError: If it is of another kind.
+        ConfigError: If its protocol is not supported.
     """
     import fsspec
 
     scheme = text.partition("://")[0]
     if scheme == "memory":
         raise ConfigError(
-            f"{text!r} is in the memory of one process, and films are read by others. Save it to a folder."
+            f"{text!r} is in the memory of one process, but films are read by others. Save it to a folder."
         )
     if "::" in text or scheme in _NO_PLACES or scheme not in fsspec.available_protocols():
         raise ConfigError(
-            "Films are read from folders and from addresses such as s3://, gs://, az://, https://, ftp:// and sftp:// "
-            f"(what fsspec knows, but no chains, archives or caches); found {text!r}."
+            f"Films cannot be read from {text!r}. Use a folder, or a URL such as s3://, gs://, az://, https://, ftp:// "
+            "or sftp:// (protocols of fsspec, without chains, archives and caches)."
         )
     return Url(text)
 
 
 def open_url(url: Url) -> tuple[Any, str]:
-    """The file system of an address (credentials and endpoints as its own library finds them), and the path in it.
+    """File system of a URL (with credentials from its own library), and the path in it.
 
     Raises:
         ConfigError: If a package is missing.
@@ -68,10 +68,10 @@ def open_url(url: Url) -> tuple[Any, str]:
 
 
 def why(error: Exception) -> str:
-    """What a store's own error says, in plain words; every store has errors of its own."""
+    """A store's error in plain words."""
     text = " ".join(str(error).split())[:200].rstrip(".")
     if isinstance(error, FileNotFoundError):
-        return "there is nothing. Check the address"
+        return "there is nothing. Check the URL"
     if isinstance(error, PermissionError) or "credential" in text.lower():
-        return f"access is refused ({text}). Set the store's credentials, for S3 AWS_ACCESS_KEY_ID and the like"
+        return f"access was denied ({text}). Set the store's credentials, for S3 AWS_ACCESS_KEY_ID and so on"
     return f"{type(error).__name__}: {text}"

@@ -165,7 +165,7 @@ def test_an_undo_can_be_undone() -> None:
     assert log.now.by_id["S01"].name == "War: guns"
     log.do(Undo("e2"))
     assert log.now.by_id["S01"].name == "Guns"
-    with pytest.raises(EditError, match="E0002 is undone already, by E0003"):
+    with pytest.raises(EditError, match="E0002 has already been undone by E0003"):
         log.do(Undo("E0002"))
 
 
@@ -204,19 +204,19 @@ def test_what_has_nothing_to_hold_on_to_waits_and_comes_back() -> None:
 @pytest.mark.parametrize(
     ("operation", "says"),
     [
-        (Rename("S01", "war: DESERT"), "S02 is called “War: desert” already"),
+        (Rename("S01", "war: DESERT"), "S02 is already called “War: desert”"),
         (Rename("S01", "\u200e \n"), "at least one letter"),
-        (Rename("S01", "x" * 121), "At most 120 characters"),
+        (Rename("S01", "x" * 121), "at most 120 characters"),
         (Rename("S9", "x"), r"There is no sub-genre 'S9'. The atlas has S01, S02, S03, S04"),
         (Merge("S01", ("S01",)), "needs two sub-genres"),
         (Split("S01", "S05", ("t1",)), "t1 is not in S01"),
-        (Split("S01", "S05", ("t0", "t4", "t8", "t12", "t16")), "leaves some films"),
+        (Split("S01", "S05", ("t0", "t4", "t8", "t12", "t16")), "some, but not all, films"),
         (Move(("t99",), "S01"), "There is no film 't99' in this run. Did you mean 't9'"),
-        (Move(("t0",), "S01"), "is in S01 “War: guns” already"),
-        (Move(("t1", "t5", "t9", "t13"), "S01"), "would leave S02 “War: desert” without a film. Merge it"),
+        (Move(("t0",), "S01"), "is already in S01 “War: guns”"),
+        (Move(("t1", "t5", "t9", "t13"), "S01"), "would leave S02 “War: desert” without films. Merge"),
         (Move(("t3",), "S01"), "S04 “Comedy: dogs” is locked. Unlock it first"),
         (Undo("E0009"), "The history has no E0009; its last entry is E0001"),
-        (Undo("7th"), "no entry of the history"),
+        (Undo("7th"), "not an entry of the history"),
         (Accept("S05", ()), "at least one film"),
     ],
 )
@@ -239,7 +239,7 @@ def test_an_edit_that_others_rest_on_is_not_undone() -> None:
     log = Log()
     log.do(Split("S01", "S05", ("t0", "t4"), "Part"))
     log.do(Rename("S05", "Better name"))
-    with pytest.raises(EditError, match=r"E0002 .* rests on that. Undo E0002 first"):
+    with pytest.raises(EditError, match=r"E0002 .* depends on that. Undo E0002 first"):
         log.do(Undo("E0001"))
 
 

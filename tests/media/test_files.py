@@ -72,7 +72,7 @@ def test_links_in_a_circle_do_no_harm(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(MediaError, match="Expected a folder"):
+    with pytest.raises(MediaError, match="is not a folder"):
         find_videos(tmp_path / "missing")
 
 

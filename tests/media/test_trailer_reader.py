@@ -222,7 +222,7 @@ def test_facts_only_at_the_end_and_scenes_only_once(film: MakeFilm, shots: list[
             reader.facts()
         list(reader.scenes())
         assert set(reader.facts().flags) <= set(FLAGS)
-        with pytest.raises(MediaError, match="read before"):
+        with pytest.raises(MediaError, match="read already"):
             next(reader.scenes())
 
 
@@ -288,7 +288,7 @@ def test_tiny_pictures_are_all_pictures_with_their_times(film: MakeFilm, numbere
     path = film("film.mkv", [numbered(100 * i) for i in range(6)], times_s=times_s)
     with TrailerReader(path) as reader:
         tiny = list(reader.tiny_pictures())
-        with pytest.raises(MediaError, match="was read before"):
+        with pytest.raises(MediaError, match="has been read already"):
             next(reader.scenes())
     assert [time_s for time_s, _ in tiny] == pytest.approx(times_s, abs=0.001)
     for i, (_, picture) in enumerate(tiny):

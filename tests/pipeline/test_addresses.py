@@ -64,7 +64,7 @@ def test_predict_film_and_folder(finished: Path, web: str, cinegrain_here: Cineg
     with (tmp_path / "answers.failures.csv").open(encoding="utf-8-sig", newline="") as file:
         failed = {failure["path"]: failure["reason"] for failure in csv.DictReader(file)}
     assert failed.keys() == {f"{web}/broken.mp4", f"{web}/gone.mp4", "http://127.0.0.1:1/x.mp4"}
-    assert failed[f"{web}/gone.mp4"] == f"There is nothing at {web}/gone.mp4. Check the address."
+    assert failed[f"{web}/gone.mp4"] == f"There is nothing at {web}/gone.mp4. Check the URL."
     again = cinegrain_here("predict", finished, row["path"], "--out", out)
     assert (again.code, "1 of 1 films are already in" in again.err) == (0, True)
     here = cinegrain_here("predict", finished, tmp_path / "web" / "films" / NAME, "--json").json[0]

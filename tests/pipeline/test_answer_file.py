@@ -119,7 +119,7 @@ def test_another_model_is_refused_and_nothing_lost(tmp_path: Path, films: list[P
 )
 def test_anything_else_is_refused_and_left_as_it_is(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(ConfigError, match="left as it is"):
+    with pytest.raises(ConfigError, match="Choose another --out"):
         AnswerFile(tmp_path / name, "m")
     assert (tmp_path / name).read_bytes() == content
 

@@ -179,9 +179,9 @@ def test_what_is_not_found_again_is_told_and_kept(run: Run) -> None:
     heard = rediscover(run, k=2)
     gone = [id_ for id_ in members(start) if id_ not in members(open_atlas(run))]
     assert len(gone) >= 3
-    assert all(any(line.startswith(f"{id_} was not found again") for line in heard) for id_ in gone)
+    assert all(any(line.startswith(f"{id_} no longer exists") for line in heard) for id_ in gone)
     assert last in gone
-    assert any("E0001" in line and "is kept but waits" in line for line in heard)
+    assert any("E0001" in line and "has no effect at present" in line for line in heard)
     assert read_log(run.edits).version == 1
     rediscover(run, k=5)
     back = open_atlas(run)
@@ -203,7 +203,7 @@ def test_a_line_cut_off_by_a_kill_is_told_and_does_no_harm(run: Run) -> None:
     log = read_log(run.edits)
     assert [e.id for e in log.entries] == ["E0001", "E0002"]
     assert open_atlas(run).edited.by_id["S03"].name == "Third"
-    assert "line 2 of edits.jsonl is cut off" in log.damage[0]
+    assert "line 2 of edits.jsonl is incomplete" in log.damage[0]
     lines = run.edits.read_bytes().splitlines(keepends=True)
     run.edits.write_bytes(b"".join([b'{"damaged": tr\n', *lines[1:]]))
     with pytest.raises(StoreError, match="expected entry 1, found E0002"):

@@ -154,9 +154,9 @@ def test_a_file_of_an_older_version_is_refused_rather_than_undoing_others(run: R
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"trailer_id": "nobody"}, "films that this run does not have: nobody"),
+        ({"trailer_id": "nobody"}, "films that are not in this run: nobody"),
         ({"subgenre_id": "S77", "subgenre": "x"}, "has the sub-genre 'S77'"),
-        ({"subgenre_id": "", "subgenre": ""}, "out of every sub-genre"),
+        ({"subgenre_id": "", "subgenre": ""}, "has no sub-genre for"),
         ({"subgenre": "Another"}, "To rename it, change all its lines"),
         ({"version": "-1"}, "must be a number"),
     ],

@@ -204,9 +204,10 @@ def jobs(*names: str) -> Sequence[Job]:
     return [Job(name, Path(name)) for name in names]
 
 
-def test_workers_stay_for_the_next_call_and_are_replaced_when_they_are_gone() -> None:
+def test_workers_stay_for_the_next_call_and_are_replaced_when_they_are_gone(tmp_path: Path) -> None:
     with calling_pool(pid_of, limit_s=60, workers=2) as pool:
-        first = pids(pool.each(jobs("a", "b", "c", "d", "bad")))
+        meet = [Job("meet 1", tmp_path), Job("meet 2", tmp_path)]
+        first = pids(pool.each([*meet, *jobs("a", "b", "bad")]))
         assert len(first) == 2
         assert pids(pool.each(jobs("a", "b", "c", "d"))) <= first
         half = pool.each(jobs("a", "b", "c", "d"))

@@ -81,8 +81,8 @@ def test_planted_genres_are_learned_from_vectors_alone(done: tuple[Path, dict[st
     assert told["test_map"] > 0.8, "chance is about 0.33"
     assert (folder / "run" / "report.html").is_file()
     notes = "\n".join(told["notes"])
-    assert "avf: taken for image (guessed from the name)" in notes
-    assert "ivec, ivec_two: taken for audio" in notes
+    assert "avf: used as image (guessed from the name)" in notes
+    assert "ivec, ivec_two: used as audio" in notes
     assert "missing values" in notes
     assert "1 wild values were held" in notes
 
@@ -166,8 +166,8 @@ def test_as_given_refuses_and_names_columns(tmp_path: Path) -> None:
     ("modality", "message"),
     [
         ({"thing": "audio"}, "names 'thing', but the vectors are: avf, ivec, ivec_two"),
-        ({"avf": "smell"}, "a mode is one of audio, location, motion, image, none"),
-        ({"avf": "none", "ivec": "none", "ivec_two": "none"}, "All vectors are left out"),
+        ({"avf": "smell"}, "use one of audio, location, motion, image, none"),
+        ({"avf": "none", "ivec": "none", "ivec_two": "none"}, "leaves out all vectors"),
     ],
 )
 def test_bad_modalities(tmp_path: Path, modality: dict[str, str], message: str) -> None:
@@ -185,7 +185,7 @@ def test_told_modalities_and_other_vectors_in_the_same_run(tmp_path: Path) -> No
         ("ivec_two", "audio", "as given"),
         ("avf", "motion", "as given"),
     ]
-    assert "avf: taken for motion (as told)" in notes
+    assert "avf: used as motion (as given)" in notes
     with pytest.raises(StoreError, match="Choose another --out"):
         filled(tmp_path / "run", vectors, catalog)
     arrays = dict(np.load(vectors))
@@ -351,7 +351,7 @@ def test_unlike_datasets_do_not_mix(tmp_path: Path) -> None:
     one, _ = filled(tmp_path / "one", *planted(tmp_path / "a"))
     other, _ = filled(tmp_path / "two", *planted(tmp_path / "b", seed=1))
     fewer, _ = filled(tmp_path / "three", *planted(tmp_path / "c"), modality={"avf": "none"})
-    with pytest.raises(DataError, match="other settings or from other files"):
+    with pytest.raises(DataError, match="different settings or weights"):
         merge_datasets(open_dataset(one.folder), open_dataset(other.folder), tmp_path / "m")
     with pytest.raises(DataError, match="Extract what is missing: avf"):
         merge_datasets(open_dataset(one.folder), open_dataset(fewer.folder), tmp_path / "m")

@@ -204,7 +204,7 @@ def test_a_catalogue_and_its_folder(tmp_path: Path) -> None:
     got = match_catalog(folder, catalog)
     assert [t.path.name for t in got.trailers] == ["trailer.mp4", ACCENTS]  # type: ignore[union-attr]
     notes = "\n".join(got.notes)
-    assert "'A\\\\trailer.mp4' names a file that another row has taken" in notes
+    assert "'A\\\\trailer.mp4' names a file that belongs to another row" in notes
     assert "file 'extra.mp4' has no catalogue row" in notes
     save_matched(tmp_path / "run" / "catalog.json", got)
     assert load_matched(tmp_path / "run" / "catalog.json").trailers == got.trailers
@@ -245,7 +245,7 @@ def test_films_by_title_are_listed_with_their_confidence(tmp_path: Path) -> None
     }
     assert [note for note in got.notes if "Alien" in note] == []
     assert got.notes == (
-        "2 films were found by title and year in the names of files: matches.csv lists them",
+        "2 films were matched by title and year in the names of files: matches.csv lists them",
         "film 'Rocky' is doubtful: taken to be 'Rocky.mkv' (by title, confidence 0.70)",
         "film 'Dune' (1984) may be 'Dune.mkv', as may another film, and is left out",
         "film 'Dune' (2021) may be 'Dune.mkv', as may another film, and is left out",

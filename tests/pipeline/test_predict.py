@@ -148,9 +148,9 @@ def test_not_sure_for_each_of_its_reasons() -> None:
     assert how_sure(yes, modes, one, familiar)[0] == ()
     assert how_sure(no, modes, one, familiar)[0] == ("no genre is likely enough",)
     alone = {**one, "a": np.full((1, 5), np.nan, np.float32), "b": np.full((1, 5), np.nan, np.float32)}
-    assert how_sure(yes, modes, alone, None) == (("there is only image to go by",), None)
+    assert how_sure(yes, modes, alone, None) == (("based only on image",), None)
     reasons, judged = how_sure(yes, modes, one, replace(familiar, threshold=-100.0))
-    assert reasons == ("unlike the films it learned from (audio, motion, image)",)
+    assert reasons == ("unlike the training films (audio, motion, image)",)
     assert judged
     assert judged.score == max(judged.to_dict()["modes"].values())
     assert json.dumps(judged.to_dict(), allow_nan=False)
@@ -165,7 +165,7 @@ def test_two_experts_of_one_modality_are_judged_as_one() -> None:
     one = {name: x[:1] for name, x in means.items()}
     reasons, judged = how_sure(yes, modes, one, familiar)
     assert judged
-    assert reasons == ("unlike the films it learned from (audio, image)",)
+    assert reasons == ("unlike the training films (audio, image)",)
     assert judged.by_modality == {
         "audio": max(judged.by_expert[name] or 0 for name in "ab"),
         "image": judged.by_expert["c"],
@@ -173,7 +173,7 @@ def test_two_experts_of_one_modality_are_judged_as_one() -> None:
     reasons, judged = how_sure(yes, modes, {**one, "b": nothing}, None)
     assert (reasons, judged) == ((), None), "its sound is heard by the other expert"
     reasons, _ = how_sure(yes, modes, {**one, "a": nothing, "b": nothing}, None)
-    assert reasons == ("there is only image to go by",)
+    assert reasons == ("based only on image",)
 
 
 def test_a_run_from_vectors_says_why_it_cannot_look_at_a_film(tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ def test_files_that_kill_or_hang_cost_themselves_only(
 def test_what_fails_for_all_ends_the_run(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_engine, "__version__", "0.0.other")
     setup = WorkerSetup(("motion_flow",), MediaSettings(), tmp_path, Runtime())
-    with pytest.raises(CinegrainError, match=r"this machine 0\.0\.other"):
+    with pytest.raises(CinegrainError, match=r"this machine has 0\.0\.other"):
         list(embed_on_ray([Job("film", tmp_path / "film")], setup, address=address))
 
 
@@ -219,7 +219,7 @@ def test_ray_client_is_refused_before_anything_is_read(cinegrain_here: Cinegrain
     (tmp_path / "catalog.csv").write_text("file,genres\nfilm.mp4,Drama")
     done = cinegrain_here(*command(tmp_path, tmp_path / "run", "--extract.ray", "ray://head:10001"))
     assert done.code == 2
-    assert "on the cluster's head node, with --extract.ray auto" in " ".join(done.err.split())
+    assert "on the head node of the cluster, with --extract.ray auto" in " ".join(done.err.split())
 
 
 class NodeDiedError(Exception): ...

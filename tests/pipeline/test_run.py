@@ -165,7 +165,7 @@ def test_stages_one_by_one_equal_the_whole(
     assert cinegrain_here("train", out, "--train.epochs", "6").code == 0
     stale = cinegrain_here("discover", out)
     assert stale.code == 1
-    assert "trained anew since fine-tuning" in stale.err
+    assert "trained again after fine-tuning" in stale.err
 
 
 def start(corpus: CorpusFiles, out: Path) -> "subprocess.Popen[str]":
@@ -326,10 +326,10 @@ def test_what_does_not_fit_is_named_and_not_fatal(few: Path, cinegrain: Cinegrai
 
 def bad_calls() -> list[Any]:
     return [
-        pytest.param("empty", 1, "holds no videos", id="empty folder"),
-        pytest.param("texts", 1, "holds no videos", id="folder without videos"),
+        pytest.param("empty", 1, "There are no videos in", id="empty folder"),
+        pytest.param("texts", 1, "There are no videos in", id="folder without videos"),
         pytest.param("missing folder", 2, "no folder at", id="no folder"),
-        pytest.param("missing column", 2, "no column 'file'.*Did you mean 'fil'", id="missing column"),
+        pytest.param("missing column", 2, "no column of files or titles.*Did you mean 'fil'", id="missing column"),
         pytest.param("latin-1", 2, "not UTF-8", id="wrong encoding"),
         pytest.param("unwritable", 1, "Cannot write", id="unwritable output"),
         pytest.param("other version", 1, "run of format 99", id="run of another version"),

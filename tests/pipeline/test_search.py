@@ -142,7 +142,7 @@ def test_words_are_found_where_the_experts_heard_them(library: Library) -> None:
     reason = next(r for r in best.words if r.word == "Explosion")
     assert reason.score == pytest.approx(heard[loudest], abs=1e-3)
     assert query.words is not None
-    assert "'no such word' was found nowhere" in query.words.notes[0]
+    assert "No film matches 'no such word'" in query.words.notes[0]
     scene = search_scenes(library, query, Silent(), top_k=1)[0]
     strongest = max((c.score, r.trailer_id) for r in rows for c in r.concepts if c.name == "Explosion")
     assert scene.trailer_id == strongest[1]

@@ -76,9 +76,9 @@ def test_scenes_are_ordered_by_number_and_a_missing_one_stays_missing(tmp_path: 
     ("arrays", "message"),
     [
         ({"a": A}, "no column of ids"),
-        ({"id": np.array([1, 1]), "a": A}, "ids twice and has no column `scene`: 1"),
+        ({"id": np.array([1, 1]), "a": A}, "duplicate ids and no column `scene`: 1"),
         ({"id": np.array([1, 2, 3]), "a": A}, "'a' has 2 rows, but there are 3 ids"),
-        ({"id": np.array([7, 12]), "year": np.array([1, 2])}, "holds no vectors.*year"),
+        ({"id": np.array([7, 12]), "year": np.array([1, 2])}, "has no vectors.*year"),
         ({"id": np.array([100, 200]), "a": A}, "No id of .*'100'.* is in the catalogue"),
         ({"id": np.array([7, 7]), "scene": np.array([1, 1]), "a": A}, "a scene of '7' twice"),
         ({"id": np.array([7, 12]), "a": np.zeros((2, 70_000), np.int8)}, "length 70000"),
@@ -95,7 +95,7 @@ def test_bad_usage_is_clear(tmp_path: Path, catalog: Path) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text("name,genres\nx,Drama\n")
     cases: list[tuple[Path, Path | None, str, str]] = [
-        (tmp_path / "v.npz", None, "auto", "holds no genres"),
+        (tmp_path / "v.npz", None, "auto", "has no genres"),
         (tmp_path / "none.npz", catalog, "auto", "nothing at"),
         (tmp_path / "v.npz", catalog, "hdf5", "one of auto"),
         (tmp_path / "v.npz", bad, "auto", "lacks an id column"),
@@ -170,7 +170,7 @@ def test_the_authors_pickles(tmp_path: Path, protocol: int) -> None:
     assert found["/y/three.mp4"] == {}
     assert [film.n_scenes for film in source.read()] == [3, 2, 1, 1]
     notes = "\n".join(source.notes)
-    for word in ("without a known genre", "/x/three.mp4", "Telenovela", "given twice", "no.pt is not here", "--remap"):
+    for word in ("without a known genre", "/x/three.mp4", "Telenovela", "duplicate films", "no.pt is not here", "--remap"):
         assert word in notes
     assert "Drama" not in notes
 

@@ -95,7 +95,7 @@ def test_numbers_that_never_change_and_films_in_the_centre_are_no_direction() ->
     assert space.direction(vectors[2]) is None
     cosines = space.cosines(np.array([0, 1, 0], np.float32))
     np.testing.assert_allclose(cosines, [1, -1, 0], atol=1e-6)
-    with pytest.raises(ShapeError, match="2 trailers are said"):
+    with pytest.raises(ShapeError, match="2 trailers should have"):
         ExpertSpace.measure(vectors, np.array([True, True, False]))
 
 

@@ -192,7 +192,7 @@ def test_empty_and_missing_datasets_say_what_to_do(tmp_path: Path) -> None:
     writer(tmp_path)
     dataset = EmbeddingDataset(tmp_path)
     assert dataset.trailers == ()
-    with pytest.raises(StoreError, match="no trailer yet"):
+    with pytest.raises(StoreError, match="no films yet"):
         dataset.vectors("a", ["x"])
     with pytest.raises(StoreError, match="has no expert 'c'"):
         dataset.vectors("c", ["x"])

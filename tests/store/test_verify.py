@@ -121,7 +121,7 @@ def test_each_fault_is_found_and_named(folder: Path, kind: str) -> None:
 
 
 def test_no_dataset_is_an_error_and_no_fault(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="no embedding dataset"):
+    with pytest.raises(StoreError, match="not an embedding dataset"):
         verify(tmp_path, is_unchanged=same_bytes)
 
 

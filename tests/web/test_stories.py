@@ -276,7 +276,7 @@ def test_search_by_a_film_by_what_counts_and_by_words(one: Visit) -> None:
     page.get_by_test_id("words").fill(f"{word}, notthere")
     page.get_by_test_id("words").press("Enter")
     shows(film=id_, weights=usual, words=[word, "notthere"])
-    expect(page.get_by_text("'notthere' was found nowhere")).to_be_visible()
+    expect(page.get_by_text("No film matches 'notthere'")).to_be_visible()
     expect(page.get_by_test_id("found")).to_contain_text(f"{word} (catalogue)")
     page.get_by_test_id("like").fill("")
     page.get_by_test_id("of").select_option(run["subgenres"][0]["id"])

@@ -1,1 +1,1 @@
-"""Sub-genres as people see and edit them: clusters and words go in; cards, their edits, and exchange files come out."""
+"""Sub-genres as people see and edit them: clusters and words go in; cards, edits and exchange files come out."""

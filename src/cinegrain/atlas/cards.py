@@ -1,4 +1,4 @@
-"""The atlas: every sub-genre of a run with its card."""
+"""Cards of sub-genres, and what discovery found."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ N_EXEMPLARS = 5
 
 @dataclass(frozen=True)
 class Parent:
-    """A genre of a sub-genre's members and the share of members that have it."""
+    """A genre of a sub-genre's films, and the fraction of them that have it."""
 
     genre: str
     share: float
@@ -35,12 +35,12 @@ class FinerGroup:
     """A part of a sub-genre.
 
     Attributes:
-        id: Of the sub-genre, and a number: `S03.1`.
-        keywords: Words that set it apart from the other parts.
+        id: Id of the sub-genre and a number: `S03.1`.
+        keywords: Terms that distinguish it from the other parts.
         size: Number of films.
         exemplars: The films nearest to its centre.
         members: All films, nearest first.
-        stability: Mean best Jaccard overlap over searches that saw 80 % of the sub-genre's films.
+        stability: Mean best Jaccard overlap over searches with 80 % of the sub-genre's films.
     """
 
     id: str
@@ -56,21 +56,21 @@ class SubGenre:
     """A named cluster.
 
     Attributes:
-        id: Short; the same sub-genre keeps it through later discoveries, and no other ever gets it.
-        name: Parent genre and distinctive words.
-        keywords: Three words for it, each saying something else.
-        terms: All words that set it apart, best first.
+        id: Short id, kept through later discoveries and never used again.
+        name: Parent genre and distinctive terms.
+        keywords: Three terms with different meanings.
+        terms: All distinctive terms, best first.
         size: Number of members.
         parents: Genres of the members, most frequent first.
         exemplars: The members nearest to the centre.
         members: All members, nearest first.
-        by_modality: Share of each modality in what sets it apart; adds up to 1.
+        by_modality: Contribution of each modality to what distinguishes it; sums to 1.
         cohesion: Mean cosine similarity of members to the centre.
-        stability: Mean over other seeds of the best Jaccard overlap with one of their clusters, 0..1; None for a
-            group that people put together, which no search can find again.
-        stability_subsamples: The same over searches that saw 80 % of the films.
-        verdict: What to think of it; None for a group that people put together.
-        finer: Parts that it falls into itself, biggest first; mostly none.
+        stability: Mean over other seeds of the best Jaccard overlap with one of their clusters, 0..1; None for films
+            that people put together.
+        stability_subsamples: The same over searches with 80 % of the films.
+        verdict: How far to trust it; None for films that people put together.
+        finer: Its parts, largest first; usually none.
     """
 
     id: str
@@ -91,13 +91,13 @@ class SubGenre:
 
 @dataclass(frozen=True)
 class Card(SubGenre):
-    """A sub-genre as people want it.
+    """A sub-genre after edits.
 
     Attributes:
-        edited: Whether people changed its name or films.
-        locked: Whether people keep it as it is.
-        former: Names that it had.
-        arrived: How many films came after discovery.
+        edited: Whether its name or films were edited.
+        locked: Whether it is locked.
+        former: Earlier names.
+        arrived: Number of films added after discovery.
     """
 
     edited: bool = False
@@ -108,7 +108,7 @@ class Card(SubGenre):
 
 @dataclass(frozen=True)
 class StabilityFigures:
-    """How alike (adjusted Rand index) searches with other seeds are, and searches of fewer films."""
+    """Adjusted Rand index with searches with other seeds, and with 80 % of the films."""
 
     seeds_ari: float | None
     subsamples_ari: float | None
@@ -116,14 +116,14 @@ class StabilityFigures:
 
 @dataclass(frozen=True)
 class StructureOfGenre(GenreStructure):
-    """The same, and what to think of it."""
+    """A test of finer structure in one genre, and its result in a sentence."""
 
     said: str = ""
 
 
 @dataclass(frozen=True)
 class Structure:
-    """Whether there is finer structure than genres: in a sentence, at all, and genre by genre."""
+    """Whether there is finer structure than genres: as a sentence, overall, and by genre."""
 
     said: str
     finds: bool
@@ -132,20 +132,20 @@ class Structure:
 
 @dataclass(frozen=True, kw_only=True)
 class Discovered:
-    """What atlas.json holds.
+    """Content of atlas.json.
 
     Attributes:
-        key: Of everything it was made from.
+        key: Hash of all inputs.
         k: Number of sub-genres.
-        criterion: Why so many.
-        curve: What was compared to choose the number.
-        stability: How well the search comes back.
+        criterion: How the number was chosen.
+        curve: Figures for each number tried.
+        stability: Agreement of repeated searches.
         structure: Whether there is finer structure than genres.
-        tested_as_causes: Plain variables that might have made the sub-genres.
-        genres: Those that were learned.
+        tested_as_causes: Variables tested as confounders.
+        genres: Learned genres.
         modes: Modality of each expert.
-        subgenres: Biggest first.
-        provenance: How it was made.
+        subgenres: Largest first.
+        provenance: Seed and versions.
     """
 
     key: str
@@ -163,7 +163,7 @@ class Discovered:
 
 @dataclass(frozen=True, eq=False)
 class Atlas:
-    """All sub-genres, biggest first; row i of the clustering's centroids belongs to entry i."""
+    """All sub-genres, largest first; row i of the clustering's centroids belongs to entry i."""
 
     subgenres: tuple[SubGenre, ...]
     clustering: Clustering
@@ -172,15 +172,15 @@ class Atlas:
 
 @dataclass(frozen=True, eq=False)
 class Films:
-    """What sub-genres are described by.
+    """Films that sub-genres are described by.
 
     Attributes:
-        encoded: Gated vectors, shape (n, e, d).
+        encoded: Trailer embeddings by expert, shape (n, e, d).
         trailer_ids: Length n.
         genres: Names, length g.
         labels: Shape (n, g).
         modes: Modality of each expert, length e.
-        terms: Words of the n trailers.
+        terms: Term counts of the n trailers.
     """
 
     encoded: Float64
@@ -202,8 +202,8 @@ def build_atlas(films: Films, clustering: Clustering, *, stability: Stability, i
     Args:
         films: All n films.
         clustering: Of their embeddings.
-        stability: How well its clusters come back.
-        ids: Of the clusters, length k; S01, S02 and so on if not given.
+        stability: Stability of its clusters.
+        ids: Ids of the clusters, length k; S01, S02 and so on by default.
     """
     found: list[SubGenre] = []
     for cluster, centre in enumerate(clustering.centroids):
@@ -216,13 +216,13 @@ def build_atlas(films: Films, clustering: Clustering, *, stability: Stability, i
 
 
 def describe(films: Films, inside: Bool, centre: Float64, *, id: str) -> SubGenre:  # noqa: A002 (as the field)
-    """A card for any group of films, still without a name and with its stability not measured.
+    """A card for a group of films, without name and stability.
 
     Args:
         films: All n films.
         inside: The group, shape (n,); at least one.
-        centre: Its centre, a unit vector of shape (e * d,).
-        id: Its id.
+        centre: Unit vector, shape (e * d,).
+        id: Id.
     """
     similarity = films.points @ centre
     members = np.flatnonzero(inside)[np.argsort(-similarity[inside], kind="stable")]
@@ -252,7 +252,7 @@ def _parents(labels: Bool, genres: Sequence[str]) -> tuple[Parent, ...]:
 
 
 def background(inside: Bool, labels: Bool, genres: Sequence[str], parents: Sequence[Parent]) -> Bool:
-    """The rest of the main parent genre, or all others where that is too small to compare with."""
+    """The rest of the main genre, or all other films if that is too small."""
     if parents:
         rest = labels[:, list(genres).index(parents[0].genre)] & ~inside
         if rest.sum() >= 3:
@@ -261,7 +261,7 @@ def background(inside: Bool, labels: Bool, genres: Sequence[str], parents: Seque
 
 
 def _mode_shares(blocks: Float64, centre: Float64, inside: Bool, modes: Sequence[str]) -> dict[str, float]:
-    """How much nearer members are to the centre than others are, mode by mode, as shares."""
+    """By modality, how much closer members are to the centre than other films, as fractions."""
     similarity = np.einsum("ned,ed->ne", blocks, centre.reshape(blocks.shape[1:]))
     gap = similarity[inside].mean(axis=0) - (similarity[~inside].mean(axis=0) if (~inside).any() else 0.0)
     gap = np.maximum(gap, 0.0)
@@ -271,12 +271,12 @@ def _mode_shares(blocks: Float64, centre: Float64, inside: Bool, modes: Sequence
 
 
 def unique_name(parents: Sequence[Parent], terms: Sequence[Term], taken: Collection[str]) -> str:
-    """`Horror: wind, candle, static camera`; other and further words are tried until no other sub-genre has the name.
+    """A name such as `Horror: wind, candle, static camera`, with other or more terms until it is unique.
 
     Args:
-        parents: Of the sub-genre.
-        terms: Its words.
-        taken: Names of others, as `name_key` gives them.
+        parents: Parent genres.
+        terms: Distinctive terms.
+        taken: `name_key` of other names.
     """
     parent = main_genre(parents)
     words = label_words(terms, len(terms), genre=parent)
@@ -292,7 +292,7 @@ def unique_name(parents: Sequence[Parent], terms: Sequence[Term], taken: Collect
 
 
 def main_genre(parents: Sequence[Parent]) -> str:
-    """The genre that at least half of the films have; else two that many have; else `Mixed`."""
+    """The genre of at least half of the films, else two frequent ones, else `Mixed`."""
     if parents and parents[0].share >= _PARENT_SHARE:
         return parents[0].genre
     many = [parent.genre for parent in parents[:2] if parent.share >= _PAIR_SHARE]
@@ -300,7 +300,7 @@ def main_genre(parents: Sequence[Parent]) -> str:
 
 
 def name_key(name: str) -> str:
-    """What two names share if a person would take them for one: also the same words in another order.
+    """Key that is equal for names that read the same, including the same terms in another order.
 
     >>> name_key("War: gunfire, desert") == name_key("war: Desert, gunfire")
     True

@@ -1,4 +1,4 @@
-"""Edits of a run's atlas: checked against what is there now, kept in its log, shown in its table."""
+"""Edits a run's atlas: checks an edit, adds it to the log, updates the table."""
 
 import getpass
 from collections.abc import Callable, Sequence
@@ -29,17 +29,17 @@ MakeOperations = Callable[[Edited, FreshId], Sequence[Operation]]
 
 @dataclass(frozen=True)
 class Editor:
-    """Somebody who edits a run's atlas.
+    """Edits a run's atlas.
 
-    Each method returns the entries that it added to the log, once they are on disk.
+    Each method returns the entries added to the log, once they are on disk.
 
     Attributes:
-        run: Whose atlas.
-        by: Who edits.
-        why: The reason that is kept with each edit.
-        expected: The version that the editor has before them: a ConflictError is raised if somebody edited it
-            meanwhile. None edits whatever is there.
-        atlas_now: Gives the atlas as it is at that moment, for who has it open; None reads it from disk.
+        run: The run.
+        by: Name of the editor.
+        why: Reason kept with each edit.
+        expected: Version that the editor sees: a ConflictError is raised if the atlas has another one. None skips the
+            check.
+        atlas_now: Returns the current atlas if it is open already; None reads it from disk.
     """
 
     run: Run
@@ -49,46 +49,46 @@ class Editor:
     atlas_now: Callable[[], RunAtlas] | None = None
 
     def rename(self, subgenre: str, name: str) -> Entry:
-        """Gives a sub-genre a name for good.
+        """Renames a sub-genre.
 
         Raises:
-            EditError: If the atlas cannot take it; as all methods here.
+            EditError: If the edit is not possible; raised by all methods.
         """
         return self._one(Rename(subgenre, name))
 
     def merge(self, into: str, others: Sequence[str]) -> Entry:
-        """Makes other sub-genres parts of one."""
+        """Merges other sub-genres into one."""
         return self._one(Merge(into, tuple(others)))
 
     def split(self, subgenre: str, trailers: Sequence[str], name: str = "") -> Entry:
-        """Takes films out of a sub-genre into a new one."""
+        """Moves films of a sub-genre into a new one."""
         return self.edit(lambda _, fresh: [Split(subgenre, fresh(), tuple(trailers), name)])[0]
 
     def move(self, trailers: Sequence[str], to: str) -> Entry:
-        """Puts films into another sub-genre."""
+        """Moves films to another sub-genre."""
         return self._one(Move(tuple(trailers), to))
 
     def lock(self, subgenre: str) -> Entry:
-        """Keeps a sub-genre as it is."""
+        """Locks a sub-genre."""
         return self.edit(lambda edited, _: [Lock(subgenre, _name_of(subgenre, edited))])[0]
 
     def unlock(self, subgenre: str) -> Entry:
-        """Undoes the lock of a sub-genre."""
+        """Unlocks a sub-genre."""
         return self._with_log(lambda log: [Undo(_lock_of(subgenre, log))])[0]
 
     def accept(self, trailers: Sequence[str], name: str = "") -> Entry:
-        """Makes a new sub-genre of films that fit nowhere."""
+        """Makes a new sub-genre of new films."""
         return self.edit(lambda _, fresh: [Accept(fresh(), tuple(trailers), name)])[0]
 
     def undo(self, entries: Sequence[str] = ()) -> tuple[Entry, ...]:
-        """Takes entries back, the last one that stands if none is named."""
+        """Undoes entries; by default the last one."""
         return self._with_log(lambda log: [Undo(entry) for entry in entries or [_last(log)]])
 
     def edit(self, make: MakeOperations) -> tuple[Entry, ...]:
-        """Adds any edits, all or none.
+        """Adds edits, all or none.
 
         Args:
-            make: Gives the operations for the atlas as it is now; the second argument gives a new sub-genre's id.
+            make: Returns the operations for the current atlas; its second argument creates ids of new sub-genres.
         """
         return self._add(lambda atlas, fresh: make(atlas.edited, fresh))
 
@@ -124,7 +124,7 @@ class Editor:
 
 
 def user_name() -> str:
-    """Who is at this machine, for edits that name nobody."""
+    """Name of this machine's user, for edits without an editor."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):
@@ -133,7 +133,7 @@ def user_name() -> str:
 
 @dataclass(frozen=True)
 class PastEntry(Entry):
-    """An entry, and its `state`: "" if it stands, else undone or what it waits for."""
+    """An entry and its `state`: "" if in effect, otherwise undone or why it waits."""
 
     state: str
 
@@ -165,5 +165,5 @@ def _lock_of(subgenre: str, log: EditLog) -> str:
 def _last(log: EditLog) -> str:
     kept = standing(log.entries)
     if not kept:
-        raise EditError("There is nothing to undo: no edit stands.")
+        raise EditError("There is nothing to undo.")
     return kept[-1].id

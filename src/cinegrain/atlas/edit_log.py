@@ -1,4 +1,4 @@
-"""The log of edits in a run folder: lines are added and never changed; several editors and a `kill -9` are expected."""
+"""The log of edits of a run: append-only, safe with several editors and `kill -9`."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -20,11 +20,11 @@ _ENTRY = TypeAdapter(Entry)
 
 @dataclass(frozen=True)
 class EditLog:
-    """What a log holds.
+    """Content of a log.
 
     Attributes:
-        entries: Whole entries in order.
-        damage: A sentence for every line that is no entry, as a kill in the middle of writing leaves.
+        entries: Complete entries in order.
+        damage: A sentence for every incomplete line, as left by a kill while writing.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -32,12 +32,12 @@ class EditLog:
 
     @property
     def version(self) -> int:
-        """Number of the last entry; 0 before the first."""
+        """Number of the last entry, or 0."""
         return len(self.entries)
 
 
 def read_log(path: Path) -> EditLog:
-    """Reads a log; what cannot be read is told and left in place.
+    """Reads a log; incomplete lines are reported and kept.
 
     Raises:
         StoreError: If the file cannot be opened, or entries are missing from its middle.
@@ -46,7 +46,7 @@ def read_log(path: Path) -> EditLog:
         if not path.exists():
             return EditLog()
         if path.stat().st_size > _MAX_LOG_BYTES:
-            raise StoreError(f"{path} is larger than 1 GiB, which no log of edits is. Put back the right file.")
+            raise StoreError(f"{path} is larger than 1 GiB and so not a log of edits. Restore it from a backup.")
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror or error}. Correct its permissions.") from error
@@ -58,13 +58,15 @@ def read_log(path: Path) -> EditLog:
         try:
             entry = _ENTRY.validate_json(line)
         except ValidationError:
-            damage.append(f"line {number} of {path.name} is cut off: an edit whose writing was interrupted, never done")
+            damage.append(
+                f"line {number} of {path.name} is incomplete: writing that edit was interrupted, so it has no effect"
+            )
             continue
         if entry.number != len(entries) + 1:
             raise StoreError(
                 f"{path}, line {number}: expected entry {len(entries) + 1}, found {entry.id}. Edits are missing or "
                 f"doubled{' (line ' + ' and '.join(d.split()[1] for d in damage) + ' is damaged)' if damage else ''}; "
-                "put the file back from a backup."
+                "restore the file from a backup."
             )
         entries.append(entry)
     return EditLog(tuple(entries), tuple(damage))
@@ -72,22 +74,24 @@ def read_log(path: Path) -> EditLog:
 
 @contextmanager
 def locked(folder: Path, name: str = ".edits.lock") -> Iterator[None]:
-    """Keeps every other process from editing this run meanwhile.
+    """Locks a run against edits by other processes.
 
     Args:
         folder: The run.
-        name: Of the lock; work that takes long has one of its own.
+        name: Name of the lock; long work has its own.
 
     Raises:
-        StoreError: If somebody else is at it for half a minute, or the folder may not be written.
+        StoreError: If another process holds the lock for half a minute, or the folder cannot be written.
     """
     lock = FileLock(folder / name, timeout=_WAIT_S)
     try:
         lock.acquire()
     except Timeout as error:
-        raise StoreError(f"Somebody else has been writing to {folder} for {_WAIT_S:.0f} s. Try again.") from error
+        raise StoreError(
+            f"Another process has been writing to {folder} for {_WAIT_S:.0f} s. Try again later."
+        ) from error
     except OSError as error:
-        raise StoreError(f"Cannot write to {folder}: {error.strerror or error}. Ask who may.") from error
+        raise StoreError(f"Cannot write to {folder}: {error.strerror or error}. Check its permissions.") from error
     try:
         yield
     finally:
@@ -97,16 +101,16 @@ def locked(folder: Path, name: str = ".edits.lock") -> Iterator[None]:
 def add_entries(
     path: Path, make: Callable[[EditLog], Sequence[Entry]], *, expected: int | None = None
 ) -> tuple[Entry, ...]:
-    """Adds entries; when this returns they are on disk.
+    """Adds entries. They are on disk when this returns.
 
     Args:
         path: The log.
-        make: Gives the new entries for the log as it is now; nobody else can write until they are in.
-        expected: The version that the editor saw; None to edit whatever is there.
+        make: Returns the new entries for the current log, which is locked meanwhile.
+        expected: Version that the editor saw; None skips the check.
 
     Raises:
-        ConflictError: If the log has other entries than the editor saw.
-        EditError: If `make` refuses.
+        ConflictError: If the log has another version.
+        EditError: If `make` raises it.
         StoreError: If the log cannot be read or written.
     """
     with locked(path.parent):
@@ -119,7 +123,7 @@ def add_entries(
 
 
 def now() -> str:
-    """This moment, UTC, to the second."""
+    """Current time, UTC, to the second."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -130,7 +134,7 @@ def _append(path: Path, lines: bytes) -> None:
     try:
         with path.open("ab") as file:
             if size and not _ends_with_newline(path):
-                lines = b"\n" + lines  # the line that a kill cut off stays what it is
+                lines = b"\n" + lines  # keep an incomplete line as it is
             file.write(lines)
             file.flush()
             os.fsync(file.fileno())
@@ -139,7 +143,9 @@ def _append(path: Path, lines: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             os.truncate(path, size)
-        raise StoreError(f"The edit could not be kept: {path}: {error.strerror or error}. Nothing changed.") from error
+        raise StoreError(
+            f"The edit could not be saved: {path}: {error.strerror or error}. Nothing was changed."
+        ) from error
 
 
 def _ends_with_newline(path: Path) -> bool:
@@ -149,7 +155,7 @@ def _ends_with_newline(path: Path) -> bool:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes a new file's name outlast a power cut, where folders can be opened."""
+    """Makes a new file survive a power failure, where folders can be synced."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -160,10 +166,10 @@ def _sync_folder(folder: Path) -> None:
 
 def _conflict(log: EditLog, expected: int) -> str:
     if expected > log.version:
-        return f"You edit version {expected}, but the atlas is at version {log.version}. Look at it again."
+        return f"Your edit is for version {expected}, but the atlas is at version {log.version}. Reload it."
     others = [f"{e.by} {e.said} ({e.id}, {e.at})" for e in log.entries[expected:]]
     more = f"; and {len(others) - 3} more" if len(others) > 3 else ""
     return (
-        f"Somebody edited the atlas meanwhile (you saw version {expected}, it is at {log.version}): "
-        f"{'; '.join(others[:3])}{more}. Nothing of yours was changed; look at it again and repeat your edit."
+        f"The atlas has been edited since (you saw version {expected}, it is at {log.version}): "
+        f"{'; '.join(others[:3])}{more}. Your edit was not made; reload the atlas and repeat it."
     )

@@ -1,4 +1,4 @@
-"""What a person may ask of an atlas, as plain values: operations, and the entries of the log that keeps them."""
+"""Operations on an atlas, and entries of the log, as plain values."""
 
 import re
 import unicodedata
@@ -8,14 +8,14 @@ from typing import Literal, TypeAlias
 
 from cinegrain.errors import EditError
 
-LONGEST_NAME, LONGEST_REASON = 120, 1000
+MAX_NAME_CHARS, MAX_REASON_CHARS = 120, 1000
 _INVISIBLE = frozenset(("Cc", "Cs", "Co", "Cn", "Zl", "Zp"))  # control, surrogate, private, unassigned, line breaks
-_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # would turn the text around them
+_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # change the direction of text
 
 
 @dataclass(frozen=True)
 class Rename:
-    """Gives a sub-genre a name that no later discovery replaces."""
+    """Renames a sub-genre; later discoveries keep the name."""
 
     subgenre: str
     name: str
@@ -24,7 +24,7 @@ class Rename:
 
 @dataclass(frozen=True)
 class Merge:
-    """Says that other sub-genres are the same as one, now and in later discoveries."""
+    """Merges other sub-genres into one, now and in later discoveries."""
 
     into: str
     others: tuple[str, ...]
@@ -33,7 +33,7 @@ class Merge:
 
 @dataclass(frozen=True)
 class Split:
-    """Takes films out of a sub-genre into a new one; an empty name leaves the naming to the words."""
+    """Moves films of a sub-genre into a new one; without a name, it is named by its terms."""
 
     subgenre: str
     new: str
@@ -44,7 +44,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Move:
-    """Puts films where a person wants them."""
+    """Moves films to a sub-genre."""
 
     trailers: tuple[str, ...]
     to: str
@@ -53,7 +53,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Lock:
-    """Keeps a sub-genre's films and its name through every later discovery, and from further edits."""
+    """Protects a sub-genre's films and name from later discoveries and edits."""
 
     subgenre: str
     name: str
@@ -62,7 +62,7 @@ class Lock:
 
 @dataclass(frozen=True)
 class Accept:
-    """Makes a new sub-genre of films that fitted nowhere."""
+    """Makes a new sub-genre of new films."""
 
     new: str
     trailers: tuple[str, ...]
@@ -72,7 +72,7 @@ class Accept:
 
 @dataclass(frozen=True)
 class Undo:
-    """Takes an earlier entry back; an undo may itself be undone."""
+    """Undoes an earlier entry; an undo may itself be undone."""
 
     entry: str
     do: Literal["undo"] = "undo"
@@ -86,12 +86,12 @@ class Entry:
     """One line of the log.
 
     Attributes:
-        id: `E0001`, `E0002` and so on, without a gap.
-        at: When, UTC, as 2026-11-25T09:12:03Z.
-        by: Who.
-        why: A reason in the editor's words; may be empty.
-        said: The edit as a sentence with the names of that time, so that a history reads well years later.
-        operation: What.
+        id: `E0001`, `E0002` and so on, without gaps.
+        at: Time, UTC, such as 2026-11-25T09:12:03Z.
+        by: Editor.
+        why: Reason; may be empty.
+        said: The edit as a sentence with the names at that time.
+        operation: The operation.
     """
 
     id: str
@@ -103,7 +103,7 @@ class Entry:
 
     @property
     def number(self) -> int:
-        """Its place in the log, from 1; the number of the last entry is the atlas' version."""
+        """Position in the log, from 1; that of the last entry is the version of the atlas."""
         return entry_number(self.id)
 
 
@@ -113,14 +113,14 @@ def entry_id(number: int) -> str:
 
 
 def entry_number(entry: str) -> int:
-    """7 for `E0007`; also for `e7`, as people type it.
+    """7 for `E0007` or `e7`.
 
     Raises:
-        EditError: If it is no such id.
+        EditError: If it is not an id of an entry.
     """
     found = re.fullmatch(r"[Ee]0*([1-9][0-9]{0,8})", entry.strip())
     if found is None:
-        raise EditError(f"{entry!r} is no entry of the history. Entries are called E0001, E0002 and so on.")
+        raise EditError(f"{entry!r} is not an entry of the history. Entries are numbered E0001, E0002 and so on.")
     return int(found.group(1))
 
 
@@ -130,16 +130,16 @@ def subgenre_id(number: int) -> str:
 
 
 def subgenre_number(subgenre: str) -> int:
-    """7 for `S07`; 0 for what is no such id."""
+    """7 for `S07`; 0 for anything else."""
     found = re.fullmatch(r"S([0-9]{2,9})", subgenre)
     return int(found.group(1)) if found else 0
 
 
 def plain_line(text: str, longest: int) -> str:
-    """Text as one line in Unicode NFC without anything invisible.
+    """Text as one line in Unicode NFC without invisible characters.
 
     Raises:
-        EditError: If it is longer than that.
+        EditError: If it is too long.
     """
     kept = "".join(
         " " if c.isspace() else c
@@ -148,7 +148,7 @@ def plain_line(text: str, longest: int) -> str:
     )
     line = " ".join(kept.split())
     if len(line) > longest:
-        raise EditError(f"At most {longest} characters fit; found {len(line)}: {line[:40]!r} ...")
+        raise EditError(f"The text may have at most {longest} characters, but has {len(line)}: {line[:40]!r} ...")
     return line
 
 
@@ -156,26 +156,26 @@ def plain_name(text: str) -> str:
     """A name for a sub-genre, cleaned.
 
     Raises:
-        EditError: If nothing is left of it, or it is too long.
+        EditError: If it has no letter or digit, or is too long.
     """
-    name = plain_line(text, LONGEST_NAME)
+    name = plain_line(text, MAX_NAME_CHARS)
     if not any(c.isalnum() for c in name):
-        raise EditError(f"A name needs at least one letter or digit; found {text!r}.")
+        raise EditError(f"{text!r} is not a name. Use at least one letter or digit.")
     return name
 
 
 def same_name(name: str) -> str:
-    """What two names share if a person would take them for one: no case, no marks of width, in any locale.
+    """Key that is equal for names that differ only in case, spacing or character width, in any locale.
 
     >>> same_name("Film  Noir") == same_name("film noir"), same_name("İstanbul") == same_name("istanbul")
     (True, True)
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return " ".join(folded.replace("i\u0307", "i").split())  # the dotted capital I of Turkish
+    return " ".join(folded.replace("i\u0307", "i").split())  # Turkish dotted capital I
 
 
 def counted(trailers: Sequence[str], most: int = 3) -> str:
-    """Films in a sentence: the first few by id, then how many more.
+    """Film ids for a sentence: the first few, then the number of others.
 
     >>> counted(["a", "b"]), counted(["a", "b", "c", "d", "e"])
     ('a and b', 'a, b, c and 2 more')

@@ -1,11 +1,11 @@
-"""Whether an atlas can take an edit; if not, why, in words for an editor who is no programmer."""
+"""Checks edits, with messages for editors who are not programmers."""
 
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from cinegrain.atlas.edits import (
-    LONGEST_REASON,
+    MAX_REASON_CHARS,
     Accept,
     Entry,
     Lock,
@@ -31,34 +31,34 @@ from cinegrain.errors import EditError
 def new_entry(
     base: Base, entries: Sequence[Entry], operation: Operation, *, at: str, by: str, why: str = ""
 ) -> tuple[Entry, Edited]:
-    """The next entry of a log and the atlas with it, if the atlas can take it.
+    """The next entry of a log, and the atlas with it.
 
     Args:
-        base: What was found.
-        entries: The log so far.
-        operation: What is asked.
-        at: When, UTC.
-        by: Who.
-        why: A reason.
+        base: Result of discovery.
+        entries: The log.
+        operation: The edit.
+        at: Time, UTC.
+        by: Editor.
+        why: Reason.
 
     Raises:
-        EditError: If the atlas cannot take it; the message says what to do instead.
+        EditError: If the edit is not possible.
     """
     before = replay(base, entries)
     tidy = _tidy(operation)
     said = _check(tidy, before, entries)
-    who = plain_line(by, LONGEST_REASON) or "somebody"
-    entry = Entry(entry_id(len(entries) + 1), at, who, plain_line(why, LONGEST_REASON), said, tidy)
+    who = plain_line(by, MAX_REASON_CHARS) or "somebody"
+    entry = Entry(entry_id(len(entries) + 1), at, who, plain_line(why, MAX_REASON_CHARS), said, tidy)
     after = replay(base, [*entries, entry])
     _check_consequences(before, after, entry)
     return entry, after
 
 
 def next_subgenre(highest_ever: int, entries: Sequence[Entry]) -> str:
-    """An id that neither discovery nor any entry, undone ones included, has ever used.
+    """An id that neither discovery nor any entry, even an undone one, has used.
 
     Args:
-        highest_ever: The highest number that discovery has given.
+        highest_ever: Highest number used by discovery.
         entries: The log.
     """
     made = [e.operation.new for e in entries if isinstance(e.operation, Split | Accept)]
@@ -66,7 +66,7 @@ def next_subgenre(highest_ever: int, entries: Sequence[Entry]) -> str:
 
 
 def named(group: Group) -> str:
-    """A sub-genre in a sentence."""
+    """A sub-genre for a sentence."""
     return f"{group.id} “{group.name}”" if group.name else group.id
 
 
@@ -88,20 +88,18 @@ def _tidy(operation: Operation) -> Operation:
 
 
 def _check(operation: Operation, before: Edited, entries: Sequence[Entry]) -> str:
-    """The edit as a sentence."""
+    """Checks an edit; returns it as a sentence."""
     match operation:
         case Rename(subgenre, name):
             group = _open(subgenre, before)
             if group.name == name:
-                raise EditError(f"{subgenre} is called “{name}” already.")
+                raise EditError(f"{subgenre} is already called “{name}”.")
             _check_free(name, before, but=group)
             return f"renames {named(group)} to “{name}”"
         case Merge(into, others):
             target, parts = _open(into, before), [_open(other, before) for other in others]
             if not parts or target in parts:
-                raise EditError(
-                    "A merge needs two sub-genres: the one that stays, and another that becomes part of it."
-                )
+                raise EditError("A merge needs two sub-genres: the one to keep, and another to merge into it.")
             return f"merges {' and '.join(map(named, parts))} into {named(target)}"
         case Split(subgenre, new, trailers, name):
             return _check_split(_open(subgenre, before), new, trailers, name, before)
@@ -123,9 +121,9 @@ def _check(operation: Operation, before: Edited, entries: Sequence[Entry]) -> st
 def _check_split(group: Group, new: str, trailers: Sequence[str], name: str, before: Edited) -> str:
     outside = sorted(set(trailers) - set(group.members))
     if outside:
-        raise EditError(f"{counted(outside)} is not in {named(group)}; a split takes films out of one sub-genre.")
+        raise EditError(f"{counted(outside)} is not in {named(group)}. A split takes films of one sub-genre.")
     if not trailers or len(trailers) == len(group.members):
-        raise EditError(f"A split leaves some films in {named(group)} and takes some out. Name the films to take out.")
+        raise EditError(f"A split must take some, but not all, films of {named(group)}. Name the films to take out.")
     if name:
         _check_free(name, before)
     return f"splits {counted(trailers)} off {named(group)} as {new}{f' “{name}”' if name else ''}"
@@ -136,13 +134,13 @@ def _check_move(trailers: Sequence[str], target: Group, before: Edited) -> str:
         raise EditError("Name the films to move.")
     away = [trailer for trailer in trailers if trailer not in set(target.members)]
     if not away:
-        raise EditError(f"{counted(trailers)} is in {named(target)} already.")
+        raise EditError(f"{counted(trailers)} is already in {named(target)}.")
     _check_taken_from(away, before)
     return f"moves {counted(trailers)} to {named(target)}"
 
 
 def _check_taken_from(trailers: Sequence[str], before: Edited) -> None:
-    """Films must be there, and no sub-genre may be locked or left empty by their going."""
+    """Checks that films exist, and that no sub-genre they leave is locked or would be empty."""
     where = before.group_of
     known = set(where) | set(before.unplaced)
     unknown = [trailer for trailer in trailers if trailer not in known]
@@ -152,26 +150,25 @@ def _check_taken_from(trailers: Sequence[str], before: Edited) -> None:
         source = _open(group, before)
         if set(source.members) <= set(trailers):
             raise EditError(
-                f"That would leave {named(source)} without a film. Merge it instead: `merge` the sub-genre that stays "
-                f"with {source.id}."
+                f"That would leave {named(source)} without films. Merge {source.id} into another sub-genre instead."
             )
 
 
 def _open(subgenre: str, before: Edited) -> Group:
-    """A sub-genre that is there and may be changed."""
+    """A sub-genre that exists and is not locked."""
     group = before.by_id.get(subgenre)
     if group is None:
         listed = ", ".join(sorted(before.by_id)[:12])
         raise EditError(f"There is no sub-genre {subgenre!r}. The atlas has {listed or 'none'}.")
     if group.locked:
-        raise EditError(f"{named(group)} is locked. Unlock it first: `cinegrain atlas unlock RUN {group.id}`.")
+        raise EditError(f"{named(group)} is locked. Unlock it first (`cinegrain atlas unlock`).")
     return group
 
 
 def _check_free(name: str, before: Edited, *, but: Group | None = None) -> None:
     for group in before.groups:
         if group != but and group.name and same_name(group.name) == same_name(name):
-            raise EditError(f"{group.id} is called “{group.name}” already. Choose another name, or merge the two.")
+            raise EditError(f"{group.id} is already called “{group.name}”. Choose another name, or merge the two.")
 
 
 def _find(entry: str, entries: Sequence[Entry]) -> Entry:
@@ -181,7 +178,7 @@ def _find(entry: str, entries: Sequence[Entry]) -> Entry:
     alive = {e.id for e in standing(entries)} | _undos_that_stand(entries)
     if entry not in alive:
         undo = next(e for e in reversed(entries) if e.operation == Undo(entry))
-        raise EditError(f"{entry} is undone already, by {undo.id}. To have it back, undo {undo.id}.")
+        raise EditError(f"{entry} has already been undone by {undo.id}. To restore it, undo {undo.id}.")
     return found
 
 
@@ -196,11 +193,13 @@ def _undos_that_stand(entries: Sequence[Entry]) -> set[str]:
 
 
 def _check_consequences(before: Edited, after: Edited, entry: Entry) -> None:
-    """No locked sub-genre may change, and no other edit may lose its hold."""
+    """Checks that no locked sub-genre changes, and that no other edit becomes ineffective."""
     waited = {waiting.entry.id for waiting in before.waiting}
     for waiting in after.waiting:
         if waiting.entry.id not in waited and waiting.entry != entry:
-            raise EditError(f"{waiting.entry.id} ({waiting.entry.said}) rests on that. Undo {waiting.entry.id} first.")
+            raise EditError(
+                f"{waiting.entry.id} ({waiting.entry.said}) depends on that. Undo {waiting.entry.id} first."
+            )
         if waiting.entry == entry:
             raise EditError(f"That would change nothing: {waiting.because}.")
     now = after.by_id

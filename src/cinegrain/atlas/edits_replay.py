@@ -1,4 +1,4 @@
-"""An atlas as discovered and the log of edits give the atlas as people want it."""
+"""Replays the log of edits on a discovered atlas."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,12 +19,12 @@ from cinegrain.atlas.edits import (
 
 @dataclass(frozen=True)
 class Base:
-    """What discovery, and the placing of new films after it, found.
+    """Sub-genres before edits: from discovery, and from the placement of new films.
 
     Attributes:
-        home: Where each trailer was put; "" for a new film that fits nowhere.
-        names: What discovery calls each of its sub-genres.
-        otherwise: For films whose home is a sub-genre that people made: where they go if it is undone.
+        home: Sub-genre of each trailer; "" for a new film that fits nowhere.
+        names: Name of each discovered sub-genre.
+        otherwise: For films in a sub-genre that people made: where they go if it is undone.
     """
 
     home: Mapping[str, str]
@@ -34,7 +34,7 @@ class Base:
 
 @dataclass(frozen=True)
 class Waiting:
-    """An edit that has nothing to hold on to in this discovery; it is kept, and works again once there is."""
+    """An edit without effect in this discovery; it is kept and may take effect in a later one."""
 
     entry: Entry
     because: str
@@ -42,14 +42,14 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Group:
-    """A sub-genre as people want it.
+    """A sub-genre after edits.
 
     Attributes:
-        id: For ever.
-        name: "" where a person made the sub-genre and left the naming to the words.
-        named_by: The entry that named it; "" for a name of discovery's.
-        former: Other names it has or had: replaced ones and those of merged sub-genres.
-        locked: Whether discovery and further edits leave it as it is.
+        id: Permanent id.
+        name: Its name; "" if it is to be named by its terms.
+        named_by: Entry that named it; "" if discovery did.
+        former: Replaced names and those of merged sub-genres.
+        locked: Whether it is locked.
         members: In the order of `Base.home`.
     """
 
@@ -63,7 +63,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Edited:
-    """The atlas as people want it: groups biggest first; they and `unplaced` hold every trailer once."""
+    """The atlas after edits: groups, largest first; together with `unplaced` they hold every trailer once."""
 
     groups: tuple[Group, ...]
     unplaced: tuple[str, ...] = ()
@@ -76,21 +76,21 @@ class Edited:
 
     @property
     def group_of(self) -> dict[str, str]:
-        """The group of each trailer that has one."""
+        """Group of each trailer that has one."""
         return {trailer: group.id for group in self.groups for trailer in group.members}
 
 
 @dataclass
 class Wishes:
-    """What all entries that stand ask for; each with the entry that asks.
+    """Sum of all entries in effect, each with its entry.
 
     Attributes:
-        names: By sub-genre, in order; the last one counts.
-        into: Merged sub-genres: which one each is a part of.
-        places: By trailer: where a person put it.
+        names: Names by sub-genre, in order; the last one counts.
+        into: Target of each merged sub-genre.
+        places: Sub-genre of each moved trailer.
         born: Sub-genres that people made.
-        parents: Of those that were split off: which sub-genre they come from.
-        locks: Sub-genres that stay as they are.
+        parents: Origin of sub-genres that were split off.
+        locks: Locked sub-genres.
         impossible: Entries that contradict earlier ones.
     """
 
@@ -103,14 +103,14 @@ class Wishes:
     impossible: list[Waiting] = field(default_factory=list)
 
     def resolve(self, subgenre: str) -> str:
-        """The sub-genre that one is a part of by now; itself if it was not merged."""
+        """The sub-genre that one was finally merged into; itself if it was not merged."""
         while subgenre in self.into:
             subgenre = self.into[subgenre][0]
         return subgenre
 
 
 def standing(entries: Sequence[Entry]) -> list[Entry]:
-    """Entries that are neither undone nor an undo, in order."""
+    """Entries in effect: neither undone nor an undo, in order."""
     undone: set[str] = set()
     kept: list[Entry] = []
     for entry in reversed(entries):
@@ -124,7 +124,7 @@ def standing(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def wishes(entries: Sequence[Entry]) -> Wishes:
-    """What a log asks for, from its first entry on."""
+    """Sums up a log."""
     asked = Wishes()
     for entry in standing(entries):
         _add(asked, entry)
@@ -132,16 +132,16 @@ def wishes(entries: Sequence[Entry]) -> Wishes:
 
 
 def replay(base: Base, entries: Sequence[Entry]) -> Edited:
-    """The atlas with every edit that stands; equal logs on equal bases give equal atlases."""
+    """The atlas after all edits in effect. Deterministic."""
     return settle(base, wishes(entries))
 
 
 def settle(base: Base, asked: Wishes) -> Edited:
-    """Puts every trailer where it is wanted, or else where discovery put it.
+    """Places every trailer where people moved it, or else where discovery did.
 
     Args:
-        base: What was found.
-        asked: What people want.
+        base: Sub-genres before edits.
+        asked: Sum of the edits.
     """
     there = set(base.names) | set(asked.born)
     members: dict[str, list[str]] = {}
@@ -167,7 +167,7 @@ def _add(asked: Wishes, entry: Entry) -> None:
         case Merge(into, others):
             for other in others:
                 if asked.resolve(into) == other or other in asked.into:
-                    asked.impossible.append(Waiting(entry, f"{other} and {into} are one already by another merge"))
+                    asked.impossible.append(Waiting(entry, f"{other} and {into} are already merged by another edit"))
                 else:
                     asked.into[other] = (into, entry)
         case Split(subgenre, new, trailers, name):
@@ -180,7 +180,7 @@ def _add(asked: Wishes, entry: Entry) -> None:
         case Lock(subgenre, _):
             asked.locks[subgenre] = entry
         case Undo():
-            pass  # `standing` has dealt with it
+            pass  # handled by `standing`
 
 
 def _create(asked: Wishes, new: str, trailers: Iterable[str], name: str, entry: Entry) -> None:
@@ -210,7 +210,7 @@ def _last_name(group: str, base: Base, asked: Wishes) -> str:
 
 
 def _no_name_twice(groups: Sequence[Group]) -> tuple[Group, ...]:
-    """A name of discovery's gives way to the same name from a person, or to that of a bigger group."""
+    """Drops names of discovery that a person also gave, or that a larger group has."""
     taken = {same_name(group.name) for group in groups if group.named_by}
     result: list[Group] = []
     for group in groups:
@@ -224,7 +224,7 @@ def _no_name_twice(groups: Sequence[Group]) -> tuple[Group, ...]:
 
 
 def _waiting(base: Base, asked: Wishes, alive: set[str], there: set[str]) -> tuple[Waiting, ...]:
-    """Edits without effect, and why."""
+    """Edits without effect, with the reason."""
     found: dict[str, Waiting] = {waiting.entry.id: waiting for waiting in asked.impossible}
 
     def wait(entry: Entry, because: str) -> None:

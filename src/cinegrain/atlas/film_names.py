@@ -1,4 +1,4 @@
-"""The one way to name a film of a run: by its id or title."""
+"""Finds a film of a run by id or title."""
 
 import difflib
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from cinegrain.media.remote import source
 from cinegrain.types import Source
 from cinegrain.urls import is_address
 
-_COMPARED = 20_000  # names that a misspelt one is compared with: a second or less
+_COMPARED = 20_000  # names compared with a misspelt one; at most a second
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +31,10 @@ class FilmNames:
     titles: Sequence[str]
 
     def row(self, name: str) -> int:
-        """Row of a film by its exact id, else its exact title, else its title in any case.
+        """Row of a film by exact id, else exact title, else title in any case.
 
         Raises:
-            NotFoundError: If there is none, with the name that is most like it, or several, with their ids.
+            NotFoundError: If there is none (with the most similar name) or several (with their ids).
         """
         row = self._one(name)
         if row is None:
@@ -42,7 +42,7 @@ class FilmNames:
         return row
 
     def row_or_file(self, name: str) -> int | Source:
-        """Row of a film as by `row`, or the file or address that the name stands for.
+        """Row of a film as by `row`, or else a file or URL.
 
         Raises:
             NotFoundError: If it is neither.
@@ -55,7 +55,7 @@ class FilmNames:
         raise self.unknown(name, " and no file of that name")
 
     def unknown(self, name: str, besides: str = "") -> NotFoundError:
-        """What to say of a name that no film has."""
+        """Message for a name that no film has."""
         known = {same_name(other): other for other in (*self.titles[:_COMPARED], *self.ids[:_COMPARED])}
         near = [known[other] for other in difflib.get_close_matches(same_name(name), known, 1)]
         hint = f"Did you mean {near[0]!r}?" if near else f"Films are, for example: {', '.join(self.ids[:3])}."

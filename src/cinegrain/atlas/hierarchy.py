@@ -1,4 +1,4 @@
-"""Parts of sub-genres: a big, stable sub-genre is cut further where its films show groups of their own."""
+"""Splits large, stable sub-genres into parts."""
 
 from dataclasses import replace
 
@@ -12,23 +12,23 @@ from cinegrain.discovery.verdict import STABLE
 from cinegrain.naming.terms import distinctive_terms, label_words
 from cinegrain.types import Int64
 
-_BIG = 40  # films in a sub-genre that is looked into
+_BIG = 40  # minimum number of films of a sub-genre to split
 _REPEATS = 10
 
 
 def with_finer(atlas: Atlas, films: Films, blocks: Blocks, cluster: Clusterer, *, seed: int) -> Atlas:
-    """The same atlas with the parts of those sub-genres that have any.
+    """The same atlas with the parts of its sub-genres.
 
-    A sub-genre is looked into if its verdict is stable and it has at least 40 films. It is cut where its films, as the
-    experts see them, hold groups that chance does not explain (`structures_within`) and the parts come back in
-    searches with 80 % of them, each with a mean Jaccard overlap of at least 0.75.
+    A sub-genre is tested if its verdict is stable and it has at least 40 films. It is split if its films' vectors have
+    structure beyond chance (`structures_within`) and every part is recovered in searches with 80 % of the films, with a
+    mean Jaccard overlap of at least 0.75.
 
     Args:
         atlas: With verdicts.
         films: All n films.
-        blocks: What the experts see of them.
-        cluster: Finds the parts, among the trailer embeddings.
-        seed: Of all chance.
+        blocks: Returns the experts' vectors of some films.
+        cluster: Clusters the trailer embeddings.
+        seed: Random seed.
     """
     groups = {
         subgenre.id: np.flatnonzero(atlas.clustering.labels == i)

@@ -1,4 +1,4 @@
-"""Ids that stay: which sub-genres of a new discovery are ones of the old, and what locks do to it."""
+"""Keeps the ids of sub-genres, and locked sub-genres, through a new discovery."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,24 +11,24 @@ from cinegrain.discovery.clustering import Clustering, ordered
 from cinegrain.types import Float64, Int64
 
 MIN_OVERLAP = 0.25
-"""Least Jaccard overlap of members by which a new sub-genre is an old one."""
+"""Minimum Jaccard overlap of films for a new sub-genre to get an old id."""
 MIN_LIKENESS = 0.8
-"""Least cosine of centres by which it is, where they have no film in common to go by."""
-_CENTRES_COUNT = 0.1  # beside the overlap's 1: decides between near equal overlaps
+"""Minimum cosine of centres for the same, if they have no film in common."""
+_CENTRES_COUNT = 0.1  # weight beside the overlap; decides between similar overlaps
 
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """Sub-genres of before.
+    """Sub-genres before a new discovery.
 
     Attributes:
-        highest: The highest number ever given.
-        found: Members of every sub-genre that discovery ever found, as it last found them.
-        wanted: Members as people want them now.
-        locked: Members of the locked ones.
-        part_of: Sub-genres that people merged: the one they are a part of.
-        offspring: Sub-genres that people split off, by the one that they come from.
-        centres: Unit rows of the old centres by id; only where the space is the same.
+        highest: Highest number used so far.
+        found: Members of every discovered sub-genre, as last discovered.
+        wanted: Members after edits.
+        locked: Members of locked sub-genres.
+        part_of: Target of each merged sub-genre.
+        offspring: Sub-genres that were split off, by origin.
+        centres: Old centres by id, unit rows; only if the embedding is the same.
     """
 
     highest: int
@@ -45,7 +45,7 @@ NOTHING_KNOWN = Known(0, {}, {}, {}, {}, {}, {})
 
 @dataclass(frozen=True, eq=False)
 class Carried:
-    """A clustering whose clusters have ids.
+    """A clustering with ids.
 
     Attributes:
         clustering: Row i of its centroids and label i belong to `ids[i]`.
@@ -57,18 +57,18 @@ class Carried:
 
 
 def carry_over(points: Float64, clustering: Clustering, trailer_ids: Sequence[str], known: Known) -> Carried:
-    """Gives a new clustering the ids of the old one, and locked sub-genres their films.
+    """Gives a new clustering the old ids, and locked sub-genres their films.
 
-    Old and new sub-genres are paired one to one so that overlaps (Jaccard, over films that both have seen; the larger
-    of that with the films as found and as people want them) and, with a small weight, cosines of centres are largest
-    in sum (Hungarian method). Locked sub-genres keep their films; all other films stay out of them, in the next
-    nearest sub-genre. A new film in a sub-genre that was split goes to the nearer part.
+    Old and new sub-genres are matched one to one to maximise the sum of overlaps (Jaccard over common films, with the
+    discovered or the edited members, whichever is larger) and, with a small weight, cosines of centres (Hungarian
+    method). Locked sub-genres keep exactly their films; other films go to the next nearest sub-genre. New films in a
+    sub-genre that was split go to the nearest part.
 
     Args:
         points: Unit rows, shape (n, d).
-        clustering: Of these.
+        clustering: Clustering of these.
         trailer_ids: Length n.
-        known: What was before.
+        known: Sub-genres before.
     """
     row = {trailer: i for i, trailer in enumerate(trailer_ids)}
     old = {id_: _rows(members, row) for id_, members in known.found.items()}
@@ -92,7 +92,7 @@ def _rows(members: Sequence[str], row: Mapping[str, int]) -> Int64:
 def _pair(
     points: Float64, clustering: Clustering, old: Mapping[str, Int64], wanted: Mapping[str, Int64], known: Known
 ) -> dict[int, str]:
-    """New cluster -> old id."""
+    """Old id of each matched new cluster."""
     names = sorted(set(old) | set(wanted), key=lambda id_: (subgenre_number(id_), id_))
     if not names:
         return {}
@@ -127,7 +127,7 @@ def _to_parts(
     seen: set[str],
     trailer_ids: Sequence[str],
 ) -> None:
-    """New films in a sub-genre that was split go to the nearest of its parts."""
+    """Moves new films in a sub-genre that was split to the nearest part."""
     for source, parts in known.offspring.items():
         there = [part for part in (source, *parts) if len(wanted.get(part, ()))]
         inside = np.flatnonzero(owner == source)
@@ -145,7 +145,7 @@ def _keep_locked(
     known: Known,
     row: Mapping[str, int],
 ) -> None:
-    """Puts the films of locked sub-genres back, and others out of them into the nearest that is open."""
+    """Moves films of locked sub-genres back, and others out of them to the nearest that is not locked."""
 
     def whole(id_: str) -> str:
         while id_ in known.part_of:
@@ -165,7 +165,7 @@ def _keep_locked(
 
 
 def _carried(owner: np.ndarray, points: Float64, clustering: Clustering, ids: Sequence[str]) -> Carried:
-    """The clusters in the order of their size again; only those whose members changed are placed anew."""
+    """Sorts clusters by size; recomputes the centres of those whose members changed."""
     before = {id_: c for c, id_ in enumerate(ids)}
     present = [str(id_) for id_ in dict.fromkeys(owner.tolist())]
     names = sorted(present, key=lambda id_: before.get(id_, len(ids)))

@@ -1,4 +1,4 @@
-"""An edited file becomes edits: only what differs from the atlas as it is now, all of it or nothing."""
+"""Imports an edited file: its differences from the current atlas become edits, all or none."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,10 +27,10 @@ ENDINGS = (".csv", ".json", *FORMATS)
 
 
 def write_sheet(path: Path, sheet: Sheet, *, base: str = DEFAULT_BASE, language: str = "") -> None:
-    """Writes an atlas by the file's ending.
+    """Writes an atlas in the format of the file's extension.
 
     Raises:
-        ConfigError: If it ends otherwise.
+        ConfigError: If the extension is unknown.
         StoreError: If it cannot be written.
     """
     check_ending(path)
@@ -43,7 +43,7 @@ def write_sheet(path: Path, sheet: Sheet, *, base: str = DEFAULT_BASE, language:
 
 
 def read_sheet(path: Path) -> Sheet:
-    """Reads an edited atlas by the file's ending.
+    """Reads an edited atlas in the format of the file's extension.
 
     Raises:
         ConfigError: If it cannot be used.
@@ -54,25 +54,25 @@ def read_sheet(path: Path) -> Sheet:
 
 
 def check_ending(path: Path) -> None:
-    """Refuses a file of another kind.
+    """Checks the extension of a file.
 
     Raises:
-        ConfigError: Naming the kinds there are.
+        ConfigError: If it is unknown.
     """
     if path.suffix.lower() not in ENDINGS:
-        raise ConfigError(f"The file must end in {', '.join(ENDINGS)}; found {path.name}.")
+        raise ConfigError(f"{path.name} has an unknown extension. Use {', '.join(ENDINGS)}.")
 
 
 def import_sheet(editor: Editor, sheet: Sheet) -> tuple[Entry, ...]:
-    """Adds what differs to the log.
+    """Adds the differences to the log.
 
     Args:
-        editor: Who imports; a sheet's own version is expected if the editor expects none.
-        sheet: What is wanted.
+        editor: Editor; the version of the sheet is expected if the editor expects none.
+        sheet: The edited atlas.
 
     Raises:
-        ConflictError: If somebody edited the atlas since the file was exported.
-        EditError: If the atlas cannot take it; then nothing of it is taken.
+        ConflictError: If the atlas was edited after the file was exported.
+        EditError: If an edit is not possible; none is made then.
     """
     expected = sheet.version if editor.expected is None else editor.expected
     careful = Editor(editor.run, editor.by, editor.why, expected)
@@ -80,18 +80,18 @@ def import_sheet(editor: Editor, sheet: Sheet) -> tuple[Entry, ...]:
 
 
 def differences(now: Edited, sheet: Sheet, fresh: FreshId) -> list[Operation]:
-    """The edits that make of an atlas what a sheet says; films that it does not name stay where they are.
+    """Edits that turn an atlas into a sheet; films that it does not list stay where they are.
 
-    Sub-genres that are left without films become part of the one that most of their films go to; new ones that take
-    over a whole sub-genre keep its id.
+    Sub-genres left without films are merged into the one that most of their films go to; a new sub-genre that takes
+    over a whole one keeps its id.
 
     Args:
         now: The atlas.
-        sheet: What is wanted.
-        fresh: Gives the id of a new sub-genre.
+        sheet: The edited atlas.
+        fresh: Creates ids of new sub-genres.
 
     Raises:
-        EditError: If the sheet names films or sub-genres that are not there.
+        EditError: If the sheet has unknown films or sub-genres.
     """
     where = {**dict.fromkeys(now.unplaced, ""), **now.group_of}
     _check_known(now, sheet, where)
@@ -118,7 +118,7 @@ def differences(now: Edited, sheet: Sheet, fresh: FreshId) -> list[Operation]:
 
 @dataclass(frozen=True)
 class _Plan:
-    """Where films are (`where`), where they are wanted, and who inherits the films of sub-genres that vanish."""
+    """Current and wanted sub-genres of films, and the heirs of sub-genres that vanish."""
 
     now: Edited
     where: Mapping[str, str]
@@ -126,7 +126,7 @@ class _Plan:
     heirs: Mapping[str, str]
 
     def ids_of_new(self, keys: Sequence[str], fresh: FreshId) -> dict[str, str]:
-        """A new sub-genre that most films of a vanishing one go to keeps the id of the biggest such."""
+        """Ids of new sub-genres: that of the largest vanishing one most of whose films they get, if any."""
         ids = {}
         for key in keys:
             given_up = [id_ for id_, heir in self.heirs.items() if heir == key]
@@ -154,7 +154,7 @@ class _Plan:
 
 
 def _heirs(now: Edited, wanted: Mapping[str, str]) -> dict[str, str]:
-    """For each sub-genre that no film is wanted in: where most of its films go."""
+    """For each sub-genre without wanted films: where most of its films go."""
     left = set(wanted.values())
     heirs = {}
     for group in now.groups:
@@ -162,7 +162,7 @@ def _heirs(now: Edited, wanted: Mapping[str, str]) -> dict[str, str]:
             to = Counter(wanted[trailer] for trailer in group.members if wanted[trailer])
             if not to:
                 raise EditError(
-                    f"{group.id} “{group.name}” would lose all its films to nowhere. Give them a sub-genre."
+                    f"{group.id} “{group.name}” would have no films left, and its films no sub-genre. Give them one."
                 )
             heirs[group.id] = to.most_common(1)[0][0]
     return heirs
@@ -171,17 +171,17 @@ def _heirs(now: Edited, wanted: Mapping[str, str]) -> dict[str, str]:
 def _check_known(now: Edited, sheet: Sheet, where: Mapping[str, str]) -> None:
     unknown = [trailer for trailer in sheet.place if trailer not in where]
     if unknown:
-        raise EditError(f"The file names films that this run does not have: {counted(unknown)}. Remove their lines.")
+        raise EditError(f"The file has films that are not in this run: {counted(unknown)}. Remove their lines.")
     unknown = [key for key in sheet.groups if not key.startswith("=") and key not in now.by_id]
     if unknown:
         raise EditError(
-            f"The file has the sub-genre {unknown[0]!r}, which this atlas does not have. For a new sub-genre leave the "
-            "id empty and give a name."
+            f"The file has the sub-genre {unknown[0]!r}, which is not in this atlas. For a new sub-genre, leave the id "
+            "empty and give a name."
         )
     gone = [t for t, key in sheet.place.items() if not key and where[t]]
     if gone:
-        raise EditError(f"The file takes {counted(gone)} out of every sub-genre. Give them one, or remove their lines.")
+        raise EditError(f"The file has no sub-genre for {counted(gone)}. Give them one, or remove their lines.")
     names = [same_name(group.name) for group in sheet.groups.values()]
     twice = [name for name, n in Counter(names).items() if n > 1]
     if twice:
-        raise EditError(f"The file has two sub-genres called “{twice[0]}”. Give each its own name.")
+        raise EditError(f"The file has two sub-genres called “{twice[0]}”. Give them different names.")

@@ -1,4 +1,4 @@
-"""Every sub-genre that a run ever had, so that ids outlast discoveries."""
+"""Keeps every sub-genre of a run, so that ids outlast discoveries."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -17,35 +17,35 @@ from cinegrain.types import Float64, JsonObject
 
 
 def as_base(members: Mapping[str, Sequence[str]], names: Mapping[str, str], new_films: NewFilms) -> Base:
-    """What discovery and the placing of later films found.
+    """Sub-genres before edits.
 
     Args:
-        members: Of discovery's sub-genres, by id.
-        names: Of these.
-        new_films: Films that came later.
+        members: Members of discovered sub-genres, by id.
+        names: Their names.
+        new_films: Films added later.
     """
     home = {trailer: id_ for id_, trailers in members.items() for trailer in trailers}
     return Base({**{t: id_ for t, id_ in new_films.home.items() if t not in home}, **home}, names, new_films.otherwise)
 
 
 def highest_ever(run: Run, subgenres: Iterable[str]) -> int:
-    """The highest number that discovery ever gave a sub-genre; `subgenres` are the ids it gave last."""
+    """Highest number that discovery has used; `subgenres` are the current ids."""
     given = map(subgenre_number, subgenres)
     kept = read_json(run.ids)["highest"] if run.ids.is_file() else 0
     return max([kept, *given])
 
 
 def read_known(run: Run, entries: Sequence[Entry], space: str) -> Known:
-    """What a new discovery has to go on from.
+    """Sub-genres before a new discovery.
 
     Args:
-        run: The run, as the last discovery left it.
+        run: The run.
         entries: Its log of edits.
-        space: Key of the model whose vectors are clustered now.
+        space: Key of the model whose embeddings are clustered now.
     """
     nothing: JsonObject = {"highest": 0, "space": "", "subgenres": {}}
     kept: JsonObject = read_json(run.ids) if run.ids.is_file() else nothing
-    if run.atlas.is_file():  # also of a version that kept no ids
+    if run.atlas.is_file():  # also for runs of a version without ids.json
         for card in read_json(run.atlas)["subgenres"]:
             kept["subgenres"][card["id"]] = {"name": card["name"], "members": card["members"], "found": True}
     if not kept["subgenres"]:
@@ -72,7 +72,7 @@ def read_known(run: Run, entries: Sequence[Entry], space: str) -> Known:
 def write_known(
     run: Run, known: Known, carried: Carried, names: Sequence[str], trailer_ids: Sequence[str], space: str
 ) -> None:
-    """Keeps ids and members of a new discovery, beside those of sub-genres that it did not find again."""
+    """Stores ids and members of a new discovery, and keeps those of sub-genres that it did not find."""
     before = read_json(run.ids)["subgenres"] if run.ids.is_file() else {}
     subgenres: JsonObject = {
         id_: {"name": before.get(id_, {"name": ""})["name"], "members": list(members), "found": False}
@@ -86,7 +86,7 @@ def write_known(
 
 
 def _centres(run: Run, kept: JsonObject, space: str) -> dict[str, Float64]:
-    """Centres of the last discovery, if they lie in the same space."""
+    """Centres of the last discovery, if the embedding is the same."""
     if kept["space"] != space or not run.embeddings.is_file():
         return {}
     try:

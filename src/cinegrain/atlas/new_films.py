@@ -1,4 +1,4 @@
-"""Films that came into an atlas after its discovery: what is known of them, kept in one file."""
+"""Films added to an atlas after discovery, stored in one file."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from cinegrain.types import Float32
 
 @dataclass(frozen=True)
 class Limit:
-    """The nearest sub-genre, the cosine distance to it, and how far away a film of it may be."""
+    """The nearest sub-genre, the cosine distance to it, and its limit."""
 
     id: str
     distance: float
@@ -26,13 +26,13 @@ class Limit:
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival(Film):
-    """A film put into the atlas after discovery.
+    """A film added after discovery.
 
     Attributes:
-        path: Of its file.
-        at: When it came, UTC.
-        nearest: Sub-genre.
-        otherwise: Id of the nearest one of discovery's.
+        path: Its file.
+        at: Time when it was added, UTC.
+        nearest: Nearest sub-genre.
+        otherwise: Id of the nearest discovered sub-genre.
     """
 
     path: str
@@ -43,12 +43,12 @@ class Arrival(Film):
 
 @dataclass(frozen=True, eq=False)
 class NewFilms:
-    """Films put into the atlas after discovery, in the order they came.
+    """Films added after discovery, in order.
 
     Attributes:
         rows: The films.
-        encoded: Gated vectors, shape (a, e, d).
-        placed_for: Key of the discovery whose atlas they were put into.
+        encoded: Trailer embeddings by expert, shape (a, e, d).
+        placed_for: Key of the discovery that they were placed in.
     """
 
     rows: tuple[Arrival, ...]
@@ -57,16 +57,16 @@ class NewFilms:
 
     @property
     def home(self) -> dict[str, str]:
-        """The sub-genre of each film by id; "" where it fits nowhere."""
+        """Sub-genre of each film by id; "" if it fits nowhere."""
         return {row.trailer_id: row.sub_genre.id if row.sub_genre else "" for row in self.rows}
 
     @property
     def otherwise(self) -> dict[str, str]:
-        """The nearest sub-genre of discovery's, for films whose home people made."""
+        """Nearest discovered sub-genre of films in a sub-genre that people made."""
         return {row.trailer_id: row.otherwise for row in self.rows if row.sub_genre}
 
     def without(self, trailer_ids: Sequence[str]) -> "NewFilms":
-        """Those that are not among the given ones."""
+        """Films that are not among the given ones."""
         gone = set(trailer_ids)
         keep = [i for i, row in enumerate(self.rows) if row.trailer_id not in gone]
         return NewFilms(tuple(self.rows[i] for i in keep), self.encoded[keep], self.placed_for)
@@ -76,7 +76,7 @@ NO_NEW_FILMS = NewFilms((), np.zeros((0, 0, 0), dtype=np.float32), "")
 
 
 def read_new_films(run: Run) -> NewFilms:
-    """The films that came later; none if there is no file.
+    """Films added after discovery; none if there is no file.
 
     Raises:
         StoreError: If the file is damaged.
@@ -93,12 +93,12 @@ def read_new_films(run: Run) -> NewFilms:
         return NewFilms(rows, np.asarray(encoded, dtype=np.float32), about["placed_for"])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise StoreError(
-            f"{run.new_films} cannot be read: {error}. Put it back from a backup, or delete it and assign its films."
+            f"{run.new_films} cannot be read: {error}. Restore a backup, or delete it and assign its films again."
         ) from error
 
 
 def write_new_films(run: Run, new_films: NewFilms) -> None:
-    """Keeps them, whole or not at all.
+    """Writes them atomically.
 
     Raises:
         StoreError: If the file cannot be written.

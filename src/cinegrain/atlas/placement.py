@@ -1,4 +1,4 @@
-"""New films and an atlas made without them: where each fits, which fit nowhere, and which make something new."""
+"""Places new films in an atlas, and finds new sub-genres among them."""
 
 from dataclasses import dataclass
 
@@ -7,21 +7,21 @@ from scipy.cluster.hierarchy import ClusterNode, linkage, to_tree
 
 from cinegrain.types import Bool, Float64, Int64
 
-NOWHERE, LOOSE = 0.99, 0.75  # quantiles of the distances of a sub-genre's own films, beyond which a film is so
+NOWHERE, LOOSE = 0.99, 0.75  # quantiles of the distances of a sub-genre's films that are the limits
 REASONABLE = 0.5
 """Mean silhouette from which a group counts as reasonable (Kaufman and Rousseeuw 1990, Finding Groups in Data)."""
-_MOST_AT_ONCE = 5000  # pairs of them are held in memory
+_MOST_AT_ONCE = 5000  # all pairs are in memory
 
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """What an atlas knows of its own films, to judge others by.
+    """Statistics of an atlas' films, for placing new ones.
 
     Attributes:
         centroids: Unit rows, shape (k, d).
         nowhere: Distance (1 - cosine) beyond which a film does not belong to a sub-genre, shape (k,).
-        loose: Distance beyond which it belongs to it but loosely, shape (k,).
-        apartness: Of a typical sub-genre: the median over sub-genres of their films' mean silhouette.
+        loose: Distance beyond which it belongs only loosely, shape (k,).
+        apartness: Median over sub-genres of the mean silhouette of their films.
     """
 
     centroids: Float64
@@ -32,13 +32,13 @@ class Fit:
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """Where n films fit.
+    """Placement of n films.
 
     Attributes:
-        nearest: Sub-genre whose centre is nearest, shape (n,).
-        distance: To it, shape (n,).
-        fits: Whether that is not too far, shape (n,).
-        loosely: Whether it is farther than most, shape (n,).
+        nearest: Sub-genre with the nearest centre, shape (n,).
+        distance: Distance to it, shape (n,).
+        fits: Whether that is within `Fit.nowhere`, shape (n,).
+        loosely: Whether it is beyond `Fit.loose`, shape (n,).
     """
 
     nearest: Int64
@@ -49,23 +49,23 @@ class Placed:
 
 @dataclass(frozen=True, eq=False)
 class Gathering:
-    """Films that are nearer to each other than to any sub-genre: rows, the most typical first; mean silhouette."""
+    """Films closer to each other than to any sub-genre: rows, most typical first, and mean silhouette."""
 
     rows: Int64
     apartness: float
 
 
 def learn_fit(points: Float64, labels: Int64, centroids: Float64, held_out: Bool) -> Fit:
-    """Learns distances that are usual.
+    """Computes the limits of distances.
 
-    A limit is the quantile of a sub-genre's own films, or that of films that no network was trained on to their
-    nearest centre, whichever is larger: films that a network was trained on lie nearer than others do.
+    A limit is the larger of two quantiles: over a sub-genre's films, and over held-out films to their nearest centre.
+    Films that the network was trained on are closer than others.
 
     Args:
         points: Unit rows, shape (n, d).
         labels: Sub-genre of each, shape (n,); -1 for none.
         centroids: Unit rows, shape (k, d).
-        held_out: Which films trained nothing, shape (n,).
+        held_out: Films that were not trained on, shape (n,).
     """
     inside = labels >= 0
     own = np.full(len(points), np.nan)
@@ -86,11 +86,11 @@ def learn_fit(points: Float64, labels: Int64, centroids: Float64, held_out: Bool
 
 
 def place(points: Float64, fit: Fit) -> Placed:
-    """Where films fit.
+    """Places films.
 
     Args:
         points: Unit rows, shape (n, d).
-        fit: What is usual.
+        fit: Statistics of the atlas.
     """
     similarity = points @ fit.centroids.T
     nearest = similarity.argmax(axis=1)
@@ -99,21 +99,21 @@ def place(points: Float64, fit: Fit) -> Placed:
 
 
 def gather(points: Float64, fit: Fit, min_films: int) -> list[Gathering]:
-    """New sub-genres among new films.
+    """Finds new sub-genres among new films.
 
-    Films that fit loosely or nowhere are joined to a tree by average linkage. A branch is a new sub-genre if it is big
-    enough and set apart from the sub-genres as much as a typical one is from the others, or by REASONABLE at least
-    (films of a kind that the network never saw lie looser than those it was trained on). A branch whose two branches
-    are each as much apart, also from each other, is two. Then every further new film joins that is nearer to a group's
-    centre than to its own sub-genre's, and no farther out than the films that are in the group already.
+    Films that fit loosely or nowhere are clustered hierarchically (average linkage). A branch is a new sub-genre if it
+    is large enough and its mean silhouette reaches that of a typical sub-genre, or REASONABLE (films unlike the
+    training films are less compact). It is split if both its branches qualify, also against each other. Then
+    further new films join that are closer to a group's centre than to their own sub-genre's, and not farther out than
+    its films.
 
     Args:
         points: Unit rows of the new films, shape (n, d).
-        fit: What is usual.
-        min_films: The least number of films that make a sub-genre.
+        fit: Statistics of the atlas.
+        min_films: Minimum number of films.
 
     Returns:
-        Groups without a common film, biggest first.
+        Disjoint groups, largest first.
     """
     placed = place(points, fit)
     astray = np.flatnonzero(placed.loosely | ~placed.fits)[-_MOST_AT_ONCE:]
@@ -139,7 +139,7 @@ def gather(points: Float64, fit: Fit, min_films: int) -> list[Gathering]:
 
 
 def apartness(points: Float64, others: Float64) -> float:
-    """Mean silhouette of a group's films, -1..1, with centres in place of films.
+    """Mean silhouette of a group's films, -1..1, by distances to centres.
 
     The silhouette of a film is (b - a) / max(a, b) with a its cosine distance to the centre of the group without it,
     and b that to the nearest other centre.
@@ -161,7 +161,7 @@ def _silhouettes(points: Float64, others: Float64) -> Float64:
 
 
 def _without_stragglers(rows: Int64, points: Float64, others: Float64) -> Int64:
-    """A group without films that are less than half as much apart as its middle film."""
+    """A group without films whose silhouette is below half the median."""
     while len(rows) > 1:
         apart = _silhouettes(points[rows], others)
         stay = apart >= np.median(apart) / 2
@@ -172,7 +172,7 @@ def _without_stragglers(rows: Int64, points: Float64, others: Float64) -> Int64:
 
 
 def _branches(tree: ClusterNode, points: Float64, others: Float64, least: float, min_films: int) -> list[Int64]:
-    """Rows of the branches that are new sub-genres; without recursion, for a tree may be deep."""
+    """Rows of the branches that are new sub-genres; not recursive, since a tree may be deep."""
     found: list[Int64] = []
     waiting = [tree]
     while waiting:
@@ -196,7 +196,7 @@ def _branches(tree: ClusterNode, points: Float64, others: Float64, least: float,
 def _are_two(
     left: ClusterNode, right: ClusterNode, points: Float64, others: Float64, least: float, min_films: int
 ) -> bool:
-    """Whether two branches are set apart from each other as well."""
+    """Whether two branches also qualify against each other."""
     if min(left.count, right.count) < min_films:
         return False
     rows = [_without_stragglers(np.array(n.pre_order(), dtype=np.int64), points, others) for n in (left, right)]

@@ -1,4 +1,4 @@
-"""The atlas of a run as people want it: what discovery found, the films that came later, and every edit that stands."""
+"""The atlas of a run: discovered sub-genres, films added later, and edits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,16 +33,16 @@ _TABLE_COLUMNS = ("trailer_id", "title", "genres", "predicted_genres", "subgenre
 
 @dataclass(frozen=True)
 class Proposal:
-    """A new sub-genre that films which came later would make.
+    """A possible new sub-genre of films added later.
 
     Attributes:
-        id: `P1`, `P2` and so on, until the next edit.
-        name: That it would get.
+        id: `P1`, `P2` and so on, valid until the next edit.
+        name: Proposed name.
         keywords: As of a sub-genre.
         terms: As of a sub-genre.
         size: Number of films.
-        apartness: How far it is set apart from the others; see `newcomers`.
-        trailers: Its films, the most typical first.
+        apartness: Mean silhouette; see `placement.apartness`.
+        trailers: Its films, most typical first.
     """
 
     id: str
@@ -59,14 +59,14 @@ class RunAtlas:
     """The atlas of a run at one version.
 
     Attributes:
-        run: Whose.
-        found: atlas.json, as discovery wrote it.
-        found_rows: trailers.json.
-        new_films: Films that came later.
+        run: The run.
+        found: Content of atlas.json.
+        found_rows: Content of trailers.json.
+        new_films: Films added later.
         log: The edits.
-        base: What the edits start from.
-        edited: What they make of it.
-        left_out: A sentence if films that came later were placed for another discovery and are not shown.
+        base: Sub-genres before edits.
+        edited: Sub-genres after edits.
+        left_out: A sentence if added films were placed in an earlier discovery and are not shown.
     """
 
     run: Run
@@ -84,13 +84,13 @@ class RunAtlas:
         return self.log.version
 
     def to_dict(self) -> JsonObject:
-        """As atlas.json, with the cards as people want them, `version` and `unplaced` films."""
+        """As atlas.json after edits, with `version` and `unplaced` films."""
         now = {"k": len(self.cards), "version": self.version, "unplaced": list(self.edited.unplaced)}
         return {**to_json(self.found), **now, "subgenres": to_json(self.cards)}
 
     @cached_property
     def cards(self) -> list[Card]:
-        """A card for each sub-genre, biggest first."""
+        """A card for each sub-genre, largest first."""
         taken = {name_key(group.name) for group in self.edited.groups if group.name}
         cards = []
         for group in self.edited.groups:
@@ -105,7 +105,7 @@ class RunAtlas:
 
     @cached_property
     def centroids(self) -> Float64:
-        """Unit rows, shape (k, e * d), in the order of the cards."""
+        """Centres, unit rows, shape (k, e * d), in the order of the cards."""
         row = {card.id: i for i, card in enumerate(self.found.subgenres)}
         found = [
             self._centre(group) if group.id in self._put_together else self.found_centroids[row[group.id]]
@@ -115,28 +115,28 @@ class RunAtlas:
 
     @cached_property
     def found_centroids(self) -> Float64:
-        """Unit rows, shape (k, e * d), in the order of discovery's cards."""
+        """Centres of the discovered sub-genres, unit rows, shape (k, e * d)."""
         return self._arrays["centroids"].astype(np.float64)
 
     @cached_property
     def trailer_ids(self) -> tuple[str, ...]:
-        """Of all films: those of discovery, then those that came later."""
+        """Ids of all films: those of discovery, then those added later."""
         return tuple(row.trailer_id for row in (*self.found_rows, *self.new_films.rows))
 
     @cached_property
     def names(self) -> FilmNames:
-        """What films are called, in the order of `trailer_ids`."""
+        """Finds films by id or title, in the order of `trailer_ids`."""
         return FilmNames(self.trailer_ids, [row.title for row in (*self.found_rows, *self.new_films.rows)])
 
     @cached_property
     def encoded(self) -> Float64:
-        """Gated vectors, shape (n, e, d), in the order of `trailer_ids`."""
+        """Trailer embeddings by expert, shape (n, e, d), in the order of `trailer_ids`."""
         found = self._arrays["encoded"].astype(np.float64)
         return np.concatenate([found, self.new_films.encoded]) if self.new_films.rows else found
 
     @cached_property
     def rows(self) -> list[Film]:
-        """All films with the sub-genres as people want them, in the order of `trailer_ids`."""
+        """All films with their sub-genres after edits, in the order of `trailer_ids`."""
         of, place = self.edited.group_of, {card.id: i for i, card in enumerate(self.cards)}
         rows: list[Film] = []
         for i, row in enumerate([*self.found_rows, *self.new_films.rows]):
@@ -154,12 +154,12 @@ class RunAtlas:
 
     @property
     def oddities(self) -> list[str]:
-        """Sentences about damage to the log and about edits that have nothing to hold on to."""
-        waiting = [f"{w.entry.id} ({w.entry.said}) is kept but waits: {w.because}" for w in self.edited.waiting]
+        """Sentences about damage to the log and about edits without effect."""
+        waiting = [f"{w.entry.id} ({w.entry.said}) has no effect at present: {w.because}" for w in self.edited.waiting]
         return [*self.log.damage, *waiting, *self.left_out]
 
     def find(self, name: str) -> str:
-        """The id of a film named by id or title.
+        """Id of a film by id or title.
 
         Raises:
             NotFoundError: If there is none, or several have the title.
@@ -192,14 +192,14 @@ class RunAtlas:
         return proposals[id_]
 
     def halves(self, subgenre: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The two parts that a sub-genre falls into by itself, the bigger first.
+        """The two clusters of a sub-genre, larger first.
 
         Raises:
             EditError: If there is no such sub-genre, or it has only one film.
         """
         group = self.edited.by_id.get(subgenre)
         if group is None or len(group.members) < 2:
-            raise EditError(f"{subgenre} has no two films to tell apart; see `cinegrain atlas show`.")
+            raise EditError(f"{subgenre} has fewer than two films, so it cannot be split. See `cinegrain atlas show`.")
         rows = np.flatnonzero(self._inside(group))
         labels = spherical_kmeans(unit_rows(self.encoded[rows]), 2, seed=0).labels
         bigger, smaller = (tuple(self.trailer_ids[i] for i in rows[labels == part]) for part in (0, 1))
@@ -207,7 +207,7 @@ class RunAtlas:
 
     @cached_property
     def fit(self) -> Fit:
-        """What distances are usual, by the films of discovery; centres in the order of the cards."""
+        """Limits of distances, from the films of discovery; in the order of the cards."""
         n_found, of = len(self.found_rows), self.edited.group_of
         place = {group.id: i for i, group in enumerate(self.edited.groups)}
         labels = np.array([place.get(of.get(trailer, ""), -1) for trailer in self.trailer_ids], dtype=np.int64)
@@ -219,9 +219,9 @@ class RunAtlas:
 
     @cached_property
     def proposals(self) -> list[Proposal]:
-        """New sub-genres that films which came later make.
+        """Possible new sub-genres of films added later.
 
-        Films that a person placed, and those in locked sub-genres, take no part.
+        Films that a person moved, and those in locked sub-genres, are left out.
         """
         placed = wishes(self.log.entries).places
         open_ = {group.id for group in self.edited.groups if not group.locked} | {""}
@@ -255,7 +255,7 @@ class RunAtlas:
 
     @cached_property
     def _put_together(self) -> frozenset[str]:
-        """Sub-genres that hold other films than discovery and the placing of new films gave them."""
+        """Sub-genres whose films were edited."""
         home: dict[str, set[str]] = {}
         for trailer, id_ in self.base.home.items():
             home.setdefault(id_, set()).add(trailer)
@@ -275,7 +275,7 @@ class RunAtlas:
             ) from error
 
     def _describe(self, group: Group) -> SubGenre:
-        """A card, still without its name, of a group that people put together."""
+        """A card without name for films that people put together."""
         return describe(self._films, self._inside(group), self._centre(group), id=group.id)
 
     def _centre(self, group: Group) -> Float64:
@@ -308,31 +308,31 @@ class RunAtlas:
 
 
 def open_atlas(run: Run) -> RunAtlas:
-    """The atlas of a finished run, as it is now.
+    """The current atlas of a run.
 
     Raises:
-        StoreError: If discovery has not been run, or something is damaged.
+        StoreError: If discovery has not run, or a file is damaged.
     """
     found, rows = read_as(run.atlas, Discovered), read_as(run.trailers, list[Film])
     return join_atlas(run, found, rows, read_new_films(run), read_log(run.edits))
 
 
 def join_atlas(run: Run, found: Discovered, found_rows: Sequence[Film], new_films: NewFilms, log: EditLog) -> RunAtlas:
-    """Puts the parts of an atlas together.
+    """Joins the parts of an atlas.
 
     Args:
-        run: Whose; its vectors are read when they are needed.
-        found: As atlas.json.
-        found_rows: As trailers.json.
-        new_films: Films that came later; those that discovery knows by now are left out.
+        run: The run; its vectors are read when needed.
+        found: Content of atlas.json.
+        found_rows: Content of trailers.json.
+        new_films: Films added later; those that are part of discovery by now are left out.
         log: The edits.
     """
     later = new_films.without([row.trailer_id for row in found_rows])
     left_out: tuple[str, ...] = ()
     if later.rows and later.placed_for != found.key:
         left_out = (
-            f"{len(later.rows)} films came after an earlier discovery and have no place in this one yet. "
-            "Place them with `cinegrain assign RUN`, without any file.",
+            f"{len(later.rows)} films were added to an earlier discovery and have no place in this one yet. "
+            "Place them with `cinegrain assign RUN` (without files).",
         )
         later = NO_NEW_FILMS
     base = as_base({s.id: s.members for s in found.subgenres}, {s.id: s.name for s in found.subgenres}, later)
@@ -340,7 +340,7 @@ def join_atlas(run: Run, found: Discovered, found_rows: Sequence[Film], new_film
 
 
 def write_table(atlas: RunAtlas) -> None:
-    """Writes subgenres.csv, the table to take away.
+    """Writes subgenres.csv.
 
     Raises:
         StoreError: If it cannot be written.
@@ -349,7 +349,7 @@ def write_table(atlas: RunAtlas) -> None:
 
 
 def _table_row(film: Film) -> dict[str, str]:
-    """A film in short; one that fits nowhere has no sub-genre."""
+    """A row of subgenres.csv; a film that fits nowhere has no sub-genre."""
     near = film.sub_genre
     return {
         "trailer_id": film.trailer_id,
@@ -363,7 +363,7 @@ def _table_row(film: Film) -> dict[str, str]:
 
 
 def _with_new_films(card: SubGenre, group: Group) -> SubGenre:
-    """Films that came later stand after the others and are no exemplars."""
+    """Members with the added films, which come last and are not exemplars."""
     had = set(card.members)
     members = (*card.members, *(trailer for trailer in group.members if trailer not in had))
     return replace(card, members=members, size=len(members))

@@ -1,4 +1,4 @@
-"""An atlas as a file to take away, edit elsewhere and bring back: CSV and JSON."""
+"""Reads and writes an atlas as CSV and JSON, for editing elsewhere."""
 
 import csv
 import json
@@ -19,7 +19,7 @@ COLUMNS = ("trailer_id", "title", "genres", "subgenre_id", "subgenre", "version"
 
 @dataclass(frozen=True)
 class SheetGroup:
-    """A sub-genre in a file; an empty id is one that the file makes new."""
+    """A sub-genre in a file; an empty id stands for a new one."""
 
     id: str
     name: str
@@ -32,14 +32,14 @@ class SheetGroup:
 
 @dataclass(frozen=True)
 class Sheet:
-    """What a file says.
+    """Content of a file.
 
     Attributes:
-        version: Of the atlas that was exported; None if the file does not say.
-        groups: By key: the id, or for new ones the name.
-        place: The key of each film's group, "" for films that fit nowhere.
-        titles: Of films, where the file has them.
-        genres: Of films, where the file has them.
+        version: Version of the exported atlas, if the file has it.
+        groups: By key: the id, or the name of a new one.
+        place: Key of each film's group, "" for films that fit nowhere.
+        titles: Titles of films, if the file has them.
+        genres: Genres of films, if the file has them.
     """
 
     version: int | None
@@ -50,7 +50,7 @@ class Sheet:
 
 
 def sheet_of(atlas: RunAtlas) -> Sheet:
-    """An atlas as it is now."""
+    """The current atlas as a sheet."""
     groups, place = {}, dict.fromkeys(atlas.edited.unplaced, "")
     for card in atlas.cards:
         main = main_genre(card.parents).split(" & ")
@@ -65,7 +65,7 @@ def sheet_of(atlas: RunAtlas) -> Sheet:
 
 
 def write_table_file(path: Path, sheet: Sheet) -> None:
-    """One row a film, as a spreadsheet opens it.
+    """Writes CSV with one row per film.
 
     Raises:
         StoreError: If it cannot be written.
@@ -88,7 +88,7 @@ def write_table_file(path: Path, sheet: Sheet) -> None:
 
 
 def write_json_file(path: Path, sheet: Sheet) -> None:
-    """Sub-genres with their films.
+    """Writes JSON with the sub-genres and their films.
 
     Raises:
         StoreError: If it cannot be written.
@@ -104,18 +104,20 @@ def write_json_file(path: Path, sheet: Sheet) -> None:
 
 
 def read_bounded(path: Path) -> str:
-    """A file's text.
+    """Reads a text file of limited size.
 
     Raises:
         ConfigError: If it is missing, too large, or not UTF-8.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise ConfigError(f"{path} is larger than {MAX_BYTES >> 20} MiB, which no atlas is. Is it the right file?")
+            raise ConfigError(
+                f"{path} is larger than {MAX_BYTES >> 20} MiB and so not an exported atlas. Check the path."
+            )
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(
-            f"{path} is not UTF-8 (byte {error.start}). Save it as UTF-8: in Excel 'CSV UTF-8'."
+            f"{path} is not UTF-8 (byte {error.start}). Save it as UTF-8, in Excel as 'CSV UTF-8'."
         ) from error
     except OSError as error:
         raise ConfigError(f"Cannot read {path}: {error.strerror or error}.") from error
@@ -124,10 +126,10 @@ def read_bounded(path: Path) -> str:
 def read_table_file(path: Path) -> Sheet:
     """Reads an edited CSV.
 
-    The id says where a film belongs. Where it is left empty the name does: of a sub-genre in the file, or a new one.
+    A film belongs to the sub-genre of the id or, if that is empty, of the name: one in the file, or a new one.
 
     Raises:
-        ConfigError: If it is no such table, or says two things at once.
+        ConfigError: If it is not such a table, or contradicts itself.
     """
     text = read_bounded(path)
     try:
@@ -136,7 +138,7 @@ def read_table_file(path: Path) -> Sheet:
         raise ConfigError(f"{path} is not a readable CSV: {error}.") from error
     missing = {"trailer_id", "subgenre_id", "subgenre"} - set(rows[0] if rows else ())
     if missing:
-        raise ConfigError(f"{path} lacks the column {sorted(missing)[0]}. Edit a file of `cinegrain atlas export`.")
+        raise ConfigError(f"{path} has no column {sorted(missing)[0]}. Edit a file from `cinegrain atlas export`.")
     groups: dict[str, SheetGroup] = {}
     called: dict[str, tuple[str, int]] = {}
     place: dict[str, str] = {}
@@ -144,7 +146,7 @@ def read_table_file(path: Path) -> Sheet:
     for line, row in enumerate(rows, start=2):
         trailer, key, name = row["trailer_id"], row["subgenre_id"], row["subgenre"]
         if trailer in place or not trailer:
-            raise ConfigError(f"{path}, line {line}: {f'{trailer!r} stands twice' if trailer else 'no trailer_id'}.")
+            raise ConfigError(f"{path}, line {line}: {f'{trailer!r} occurs twice' if trailer else 'no trailer_id'}.")
         if key and called.setdefault(key, (name, line))[0] != name:
             raise ConfigError(
                 f"{path}: {key} is “{called[key][0]}” in line {called[key][1]} and “{name}” in line {line}. To rename "
@@ -164,7 +166,7 @@ def read_json_file(path: Path) -> Sheet:
     """Reads an edited JSON export.
 
     Raises:
-        ConfigError: If it is none.
+        ConfigError: If it is not one.
     """
     try:
         found = json.loads(read_bounded(path))
@@ -176,12 +178,12 @@ def read_json_file(path: Path) -> Sheet:
             groups[key] = SheetGroup(_text(item.get("id", "")), _text(item["name"]), locked=item.get("locked") is True)
             for trailer in map(_text, item["members"]):
                 if trailer in place:
-                    raise ConfigError(f"{path}: the film {trailer!r} stands twice.")
+                    raise ConfigError(f"{path}: the film {trailer!r} occurs twice.")
                 place[trailer] = key
         return Sheet(_version(found.get("version"), path), groups, place)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ConfigError(
-            f"{path} is no exported atlas: {error!r}. Edit a file of `cinegrain atlas export`."
+            f"{path} is not an exported atlas: {error!r}. Edit a file from `cinegrain atlas export`."
         ) from error
 
 

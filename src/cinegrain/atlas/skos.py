@@ -1,8 +1,8 @@
-"""An atlas in SKOS, the vocabulary of library and archive catalogues, and back.
+"""Reads and writes an atlas in SKOS, the vocabulary of library and archive catalogues.
 
 Genres and sub-genres are concepts of one scheme; `skos:broader` leads from a sub-genre to its genres. A sub-genre has
 its id as `skos:notation`, its name as `skos:prefLabel`, earlier names as `skos:altLabel` and titles of typical films
-as `skos:example`. Films are told by the namespace NS: `member`, `exemplar`, `keyword`, `unplaced`, `version`.
+as `skos:example`. The namespace NS has `member`, `exemplar`, `keyword`, `unplaced` and `version`.
 """
 
 import json
@@ -25,16 +25,16 @@ FORMATS = {".ttl": "turtle", ".rdf": "xml", ".xml": "xml", ".jsonld": "json-ld"}
 
 
 def write_skos(path: Path, sheet: Sheet, *, base: str = DEFAULT_BASE, language: str = "") -> None:
-    """Writes Turtle, RDF/XML or JSON-LD, by the file's ending.
+    """Writes Turtle, RDF/XML or JSON-LD, by the extension.
 
     Args:
-        path: Where to.
+        path: File to write.
         sheet: The atlas.
-        base: What every address begins with; equal ids give equal addresses for ever.
-        language: Tag of the labels, such as `en`; none by default.
+        base: Beginning of every URI; equal ids give equal URIs.
+        language: Language tag of the labels, such as `en`; none by default.
 
     Raises:
-        ConfigError: If rdflib is not installed, or base or language are none.
+        ConfigError: If rdflib is not installed, or base or language are invalid.
         StoreError: If it cannot be written.
     """
     graph = skos_graph(sheet, base=base, language=language)
@@ -42,7 +42,7 @@ def write_skos(path: Path, sheet: Sheet, *, base: str = DEFAULT_BASE, language: 
 
 
 def skos_graph(sheet: Sheet, *, base: str = DEFAULT_BASE, language: str = "") -> "Graph":
-    """The same as a graph."""
+    """An atlas as a graph."""
     require("SKOS", "skos")
     import rdflib
     from rdflib.namespace import DCTERMS, RDF, SKOS
@@ -102,7 +102,7 @@ def skos_graph(sheet: Sheet, *, base: str = DEFAULT_BASE, language: str = "") ->
 
 
 def read_skos(path: Path) -> Sheet:
-    """Reads an edited SKOS file; nothing is fetched and nothing runs.
+    """Reads an edited SKOS file; fetches nothing and runs nothing.
 
     A concept without a notation that has members is a new sub-genre.
 
@@ -117,7 +117,7 @@ def read_skos(path: Path) -> Sheet:
     _refuse_remote(text, form, path)
     try:
         graph: Any = rdflib.Graph().parse(data=text, format=form, publicID=DEFAULT_BASE)
-    except Exception as error:  # rdflib's parsers raise whatever their grammars do
+    except Exception as error:  # rdflib's parsers raise errors of many kinds
         raise ConfigError(f"{path} is not readable {form}: {str(error)[:200]}.") from error
     own = rdflib.Namespace(NS)
     films = {film: str(name) for film, name in graph.subject_objects(DCTERMS.identifier)}
@@ -126,14 +126,14 @@ def read_skos(path: Path) -> Sheet:
 
     def put(film: Any, key: str) -> None:
         if film not in films or films[film] in place:
-            why = "has no dcterms:identifier" if film not in films else "stands in two sub-genres"
+            why = "has no dcterms:identifier" if film not in films else "is in two sub-genres"
             raise ConfigError(f"{path}: the film <{film}> {why}.")
         place[films[film]] = key
 
     for concept in sorted(set(graph.subjects(RDF.type, SKOS.Concept))):
         members = sorted(graph.objects(concept, own.member))
         if not members:
-            continue  # a genre, or something of another vocabulary
+            continue  # a genre, or part of another vocabulary
         notations = sorted(map(str, graph.objects(concept, SKOS.notation)))
         name = _label(sorted(graph.objects(concept, SKOS.prefLabel)), concept, path)
         id_ = notations[0] if notations else ""
@@ -149,7 +149,7 @@ def read_skos(path: Path) -> Sheet:
         put(film, "")
     if not place:
         raise ConfigError(
-            f"{path} holds no sub-genre with films (<{NS}member>). Edit a file of `cinegrain atlas export`."
+            f"{path} has no sub-genre with films (<{NS}member>). Edit a file from `cinegrain atlas export`."
         )
     versions = [str(v) for v in graph.objects(None, own.version)]
     version = int(versions[0]) if len(versions) == 1 and versions[0].isascii() and versions[0].isdigit() else None
@@ -157,7 +157,7 @@ def read_skos(path: Path) -> Sheet:
 
 
 def _label(labels: list[Any], concept: Any, path: Path) -> str:
-    """The one label; of several the one without a language."""
+    """The label; of several, that without a language."""
     plain = [label for label in labels if not getattr(label, "language", None)]
     if len(labels) == 1 or len(plain) == 1:
         return str((plain or labels)[0])
@@ -165,10 +165,10 @@ def _label(labels: list[Any], concept: Any, path: Path) -> str:
 
 
 def _refuse_remote(text: str, form: str, path: Path) -> None:
-    """Refuses what would make a parser fetch or grow."""
+    """Raises if parsing would fetch something or expand entities."""
     if form == "xml" and "<!doctype" in text.lower():
         raise ConfigError(
-            f"{path} declares a DOCTYPE, which may name other files. Save it as plain RDF/XML without one."
+            f"{path} has a DOCTYPE, which may refer to other files. Save it as plain RDF/XML without one."
         )
     if form != "json-ld":
         return
@@ -185,7 +185,7 @@ def _refuse_remote(text: str, form: str, path: Path) -> None:
             contexts = contexts if isinstance(contexts, list) else [contexts]
             if "@import" in value or any(isinstance(context, str) for context in contexts):
                 raise ConfigError(
-                    f"{path} refers to a context elsewhere, which is not fetched. Save it with its context inside."
+                    f"{path} refers to an external context, which is not fetched. Save it with the context inside."
                 )
             waiting += value.values()
 
@@ -193,7 +193,7 @@ def _refuse_remote(text: str, form: str, path: Path) -> None:
 def _check(base: str, language: str) -> None:
     if ":" not in base or any(c.isspace() or c in '<>"{}|\\^`' for c in base):
         raise ConfigError(
-            f"--base must be the beginning of an address, such as https://archive.org/genres/; found {base!r}."
+            f"--base must be the beginning of a URI, such as https://archive.org/genres/; found {base!r}."
         )
     if language and not all(part.isascii() and part.isalnum() for part in language.split("-")):
         raise ConfigError(f"--language must be a tag such as en or pt-BR; found {language!r}.")

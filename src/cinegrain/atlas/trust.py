@@ -1,4 +1,4 @@
-"""How far each sub-genre of an atlas can be trusted."""
+"""Verdicts on the sub-genres of an atlas."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -29,9 +29,9 @@ def with_verdicts(
         atlas: k sub-genres of n films.
         labels: Genres, shape (n, g).
         genres: Names, length g.
-        structures: What was found inside each genre.
-        confounders: Variables that should not make a sub-genre, of n films each.
-        seed: Of the tests.
+        structures: Test of finer structure in each genre.
+        confounders: Variables that should not define a sub-genre, n values each.
+        seed: Random seed of the tests.
     """
     groups = [atlas.clustering.labels == i for i in range(len(atlas.subgenres))]
     beside = [
@@ -58,5 +58,5 @@ def with_verdicts(
 
 
 def _main(card: SubGenre) -> str:
-    """The genre that at least half of the films have; empty if there is none."""
+    """The genre of at least half of the films, or ""."""
     return next((parent.genre for parent in card.parents if parent.share >= _PARENT_SHARE), "")

@@ -1,1 +1,1 @@
-"""The command line: words and flags go in, text or JSON comes out. Every command is a thin shell around a verb."""
+"""The command line: parses arguments, calls a stage, and prints text or JSON."""

@@ -73,10 +73,10 @@ def predict(
         renamed("predict --model MODEL FILM", "predict MODEL FILM")
         model, asked = exported, [*([model] if model else []), *asked]
     if model is None:
-        raise ConfigError("Name a run or an exported model, then films: cinegrain predict RUN FILM.")
+        raise ConfigError("Give a run or an exported model, then films: cinegrain predict RUN FILM.")
     _check_model(model)
     if (watch is not None) == bool(asked):
-        raise ConfigError("Name films, or a folder to --watch.")
+        raise ConfigError("Give films, or a folder to --watch.")
     places = films_at(asked)
     if watch is None and not places:
         raise ConfigError(f"No videos in {', '.join(asked)}.")
@@ -90,15 +90,15 @@ def predict(
 
 
 def _check_model(place: str) -> None:
-    """Refuses a film where a run or model belongs. Prediction without a run would begin here."""
+    """Raises if the first argument is not a run or a model."""
     if is_address(place) or Path(place).is_file():
-        raise ConfigError(f"{place} is not a run or exported model. Name one first: cinegrain predict RUN {place}.")
+        raise ConfigError(f"{place} is not a run or an exported model. Give one first: cinegrain predict RUN {place}.")
 
 
 def _predictor(
     folder: Path, films: "Sequence[Source]", *, new_only: bool, top_k: int
 ) -> "AbstractContextManager[Predictor]":
-    """Of a run or an exported model, told apart by what the folder holds."""
+    """Predictor of a run or an exported model, recognised by the content of the folder."""
     from cinegrain.pipeline.answers.predict import is_file, run_predictor
     from cinegrain.runs.layout import Run
 
@@ -112,7 +112,7 @@ def _predictor(
 
 
 def _predict(films: "Sequence[Source]", predictor: "Predictor", answers: "AnswerFile | None", *, as_json: bool) -> None:
-    """Prints or writes each prediction as soon as it is there."""
+    """Prints or writes each prediction when it is ready."""
     from cinegrain.media.remote import source, source_name, source_text
 
     to_do = [film for film in films if answers is None or not answers.answered(film)]
@@ -181,7 +181,7 @@ def similar(
     from cinegrain.runs.layout import Run
 
     if by is not None and by not in MODALITIES:
-        raise ConfigError(f"--by must be one of {', '.join(MODALITIES)}; found {by!r}.")
+        raise ConfigError(f"{by!r} is not a modality. Use --by with one of {', '.join(MODALITIES)}.")
     answers = Answers(Run.open(run))
     found = answers.film(film)
     near = answers.similar(found, top_k=top_k, modality=by)

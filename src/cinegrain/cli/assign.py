@@ -1,4 +1,4 @@
-"""`cinegrain assign`: new films for an atlas."""
+"""`cinegrain assign`: adds new films to an atlas."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,7 +76,7 @@ def show_proposals(atlas: "RunAtlas") -> None:
     for proposal in atlas.proposals:
         words = escape(", ".join(proposal.keywords) or "no distinctive words")
         out.print(
-            f"[bold]{proposal.id}[/]: {proposal.size} new films are nearer to each other than to any sub-genre "
+            f"[bold]{proposal.id}[/]: {proposal.size} new films are closer to each other than to any sub-genre "
             f"({words}).",
             highlight=False,
             soft_wrap=True,

@@ -274,8 +274,8 @@ def _show_one(atlas: "RunAtlas", card: "Card") -> None:
     if card.former:
         out.print(f"also: {escape('; '.join(card.former))}", highlight=False)
     genres = ", ".join(f"{parent.genre} {parent.share:.0%}" for parent in card.parents[:5])
-    out.print(f"genres: {escape(genres) or 'none is learned'}", highlight=False)
-    out.print(f"words: {escape(', '.join(term.word for term in card.terms)) or 'none'}", highlight=False)
+    out.print(f"genres: {escape(genres) or 'none learned'}", highlight=False)
+    out.print(f"terms: {escape(', '.join(term.word for term in card.terms)) or 'none'}", highlight=False)
     titles = {row.trailer_id: row.title for row in atlas.rows}
     for trailer_id in card.members:
         out.print(f"  {escape(trailer_id)}  {escape(titles[trailer_id])}", highlight=False, soft_wrap=True)
@@ -306,7 +306,7 @@ def export(
         renamed("atlas export RUN FILE", "atlas export RUN --out FILE")
     file = out_file or old_file
     if file is None:
-        raise ConfigError("Name the file to write: cinegrain atlas export RUN --out FILE.")
+        raise ConfigError("Give the file to write: cinegrain atlas export RUN --out FILE.")
     atlas = _open(run)
     write_sheet(file, sheet_of(atlas), base=base, language=language)
     out.print(f"{len(atlas.cards)} sub-genres, version {atlas.version}: {file}", highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What a person at the terminal sees: results on stdout; progress, notes and logs on stderr."""
+"""Terminal output: results on stdout; progress, notes and logs on stderr."""
 
 import json
 import logging
@@ -29,7 +29,7 @@ out = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
 def set_up_logging(*, verbose: bool, quiet: bool) -> None:
-    """Logs go to stderr; only warnings unless asked for more."""
+    """Logs to stderr; only warnings by default."""
     level = logging.INFO if verbose else logging.WARNING
     handler = RichHandler(console=err, show_path=False, show_time=False)
     logging.basicConfig(level=level, format="%(message)s", handlers=[handler], force=True)
@@ -41,26 +41,26 @@ def set_up_logging(*, verbose: bool, quiet: bool) -> None:
 
 
 def be_quiet() -> None:
-    """From now on only results and errors: no progress, notes or warnings."""
+    """Shows only results and errors from now on."""
     notes.quiet = True
     logging.getLogger().setLevel(logging.ERROR)
 
 
 def note(text: str) -> None:
-    """A note on stderr."""
+    """Prints a note on stderr."""
     say(f"[yellow]note:[/] {escape(text)}")
 
 
 def say(markup: str) -> None:
-    """A line on stderr that --quiet leaves out."""
+    """Prints a line on stderr, unless --quiet."""
     notes.print(markup, highlight=False, soft_wrap=True)
 
 
 def show_failure(name: str, reason: str) -> None:
-    """A film that could not be read, on stderr."""
+    """Prints a failed film on stderr."""
     err.print(f"[bold red]{escape(name)}:[/] {escape(reason)}", highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
-    """A result on stdout for machines."""
+    """Prints a result as JSON on stdout."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=to_json) + "\n")

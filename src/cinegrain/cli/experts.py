@@ -124,7 +124,7 @@ def quantise(
         renamed("quantise FILM... --experts NAMES", "quantise NAMES FILM...")
         names, places = experts, [names, *places]
     if not places:
-        raise ConfigError("Name films to calibrate with: cinegrain experts quantise light FILM...")
+        raise ConfigError("Give films for calibration: cinegrain experts quantise light FILM...")
     found = quantise_experts(resolve_experts(names), films_at(places), MediaSettings(), watcher())
     if as_json:
         print_json([asdict(note) for note in found.notes])

@@ -1,4 +1,4 @@
-"""What all commands share: settings as flags, old names, and how errors become exit codes."""
+"""Shared by all commands: settings as flags, old names, errors and exit codes."""
 
 import functools
 import inspect
@@ -42,15 +42,15 @@ _QUIET = ("--quiet", "-q")
 
 
 def renamed(old: str, new: str) -> None:
-    """Hints at the new name of something that is accepted by its old one for one version."""
+    """Logs the new name of something whose old name is accepted for one version."""
     log.warning("%s is now %s.", old, new)
 
 
 class CurrentCommand(TyperCommand):
-    """Takes --quiet anywhere, flags by their old names, and any setting where `with_settings` is used."""
+    """Accepts --quiet anywhere, old names of flags, and any setting with `with_settings`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Leaves settings in `ctx.obj`; what comes after `--` is left alone."""
+        """Puts settings into `ctx.obj`; arguments after `--` are unchanged."""
         ctx.obj = {}
         end = args.index("--") if "--" in args else len(args)
         mine, kept = iter(args[:end]), []
@@ -70,7 +70,7 @@ class CurrentCommand(TyperCommand):
 
 
 def guarded(command: Command) -> Command:
-    """Turns our errors into one line and an exit code, and Ctrl-C into a message that nothing is lost."""
+    """Turns Cinegrain's errors and Ctrl-C into a message and an exit code."""
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -78,7 +78,9 @@ def guarded(command: Command) -> Command:
         try:
             return command(*args, **kwargs)
         except (KeyboardInterrupt, Exception) as error:
-            if Interrupt.heard or isinstance(error, KeyboardInterrupt):  # a library may have made an error of Ctrl-C
+            if Interrupt.heard or isinstance(
+                error, KeyboardInterrupt
+            ):  # a library may have turned Ctrl-C into an error
                 err.print("Stopped. Nothing finished is lost; run the same command again to continue.", highlight=False)
                 raise typer.Exit(INTERRUPTED) from None
             if not isinstance(error, CinegrainError):
@@ -90,7 +92,7 @@ def guarded(command: Command) -> Command:
 
 
 def needs(*extras: str) -> Callable[[Command], Command]:
-    """Refuses a command whose extras are not installed, before any work begins; under `guarded`."""
+    """Raises if an extra of the command is not installed; use under `guarded`."""
 
     def decorate(command: Command) -> Command:
         group = "atlas " if command.__module__ == "cinegrain.cli.atlas" else ""
@@ -110,7 +112,7 @@ def with_settings(*sections: str) -> Callable[[Command], Command]:
     """Passes the settings given on the command line as `flags`, by dotted key.
 
     Args:
-        sections: Those that the command depends on, such as `train`; `seed` for the seed.
+        sections: Sections that the command depends on, such as `train`; `seed` for the seed.
     """
 
     def decorate(command: Command) -> Command:
@@ -136,12 +138,12 @@ def with_settings(*sections: str) -> Callable[[Command], Command]:
 
 
 def pairs(given: Sequence[str], flag: str) -> dict[str, str]:
-    """`name=value` texts as a dict.
+    """`name=value` options as a dict.
 
     Raises:
         ConfigError: If one has no `=`.
     """
     for text in given:
         if not all(text.partition("=")):
-            raise ConfigError(f"{flag} takes name=value; found {text!r}.")
+            raise ConfigError(f"{flag} takes name=value, not {text!r}.")
     return {text.partition("=")[0]: text.partition("=")[2] for text in given}

@@ -1,4 +1,4 @@
-"""How well the demo's planted sub-genres are recovered; the only reader of the ground truth."""
+"""Recovery of the demo's planted sub-genres; the only reader of the ground truth."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,11 +29,10 @@ def recover(run: Run, truth_file: Path, settings: Settings) -> list[JsonObject]:
     Args:
         run: A finished run.
         truth_file: CSV with trailer_id and subgenre.
-        settings: As the run was made: the clusterer, and the first of five seeds, over
-            which means and standard deviations are.
+        settings: Settings of the run: clusterer, and the first of five seeds for means and standard deviations.
 
     Returns:
-        One row a method, also written to recovery.json.
+        One row per method, also written to recovery.json.
     """
     data = load_data(run, load_matched(run.catalog).trailers, expert_names(settings.extract.experts))
     planted = {row["trailer_id"]: row["subgenre"] for row in read_csv(truth_file)}
@@ -64,7 +63,7 @@ def recover(run: Run, truth_file: Path, settings: Settings) -> list[JsonObject]:
 
 
 def concatenated(data: RunData) -> Float64:
-    """The baseline without any training: standardised scene means of each expert at unit length, side by side.
+    """Baseline without training: standardised mean scene vectors of each expert, at unit length, concatenated.
 
     Returns:
         Unit rows, shape (n, sum of d_e).

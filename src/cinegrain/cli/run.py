@@ -120,7 +120,7 @@ def run(
 
 
 def reading(columns: list[str] | None, genre_map: Path | None) -> "Reading":
-    """How the catalogue is read, from --columns and --genre-map.
+    """Options for reading the catalogue, from --columns and --genre-map.
 
     Raises:
         ConfigError: If a part of --columns is not ROLE=NAME, or there is no file at --genre-map.
@@ -140,7 +140,7 @@ def headline(folder: Path) -> "Headline":
 
 
 def show_summary(folder: Path, n_trailers: int, n_done: int, notes: list[str], n_failed: int) -> None:
-    """Prints the outcome of a run."""
+    """Prints a summary of a run."""
     for text in notes:
         note(text)
     figures = headline(folder)

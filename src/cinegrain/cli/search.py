@@ -36,7 +36,7 @@ def search(
         str | None, _film("Concepts and catalogue words, such as 'helicopter, desert'.", "--words")
     ] = None,
     at_s: Annotated[
-        float | None, _film("Compare with the scene of the named films at this time, in seconds.", "--at")
+        float | None, _film("Compare with the scene of the given films at this time, in seconds.", "--at")
     ] = None,
     weights: Annotated[
         str | None,

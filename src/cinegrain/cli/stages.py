@@ -74,7 +74,7 @@ def train(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None, as
     from cinegrain.training.devices import launched_devices
 
     devices = launched_devices()
-    with devices.main_first():  # it makes files that the others read
+    with devices.main_first():  # it creates files that the others read
         opened, data, settings = _open(run, config, flags)
         data.arrays.pooled()
     train_stage(opened, data, settings, watcher() if devices.is_main else Silent(), devices)
@@ -87,7 +87,7 @@ def train(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None, as
 @needs("train")
 @with_settings("seed", "finetune")
 def finetune(run: RunArgument, flags: dict[str, Any], config: ConfigFile = None, as_json: JsonFlag = False) -> None:
-    """Learn the embedding in which sub-genres are sought."""
+    """Learn the embedding that sub-genres are found in."""
     from cinegrain.pipeline.learning.train import fine_tune
 
     opened, data, settings = _open(run, config, flags)
@@ -130,7 +130,7 @@ def report(run: RunArgument, as_json: JsonFlag = False) -> None:
 
 
 def _open(run: Path, config: Path | None, flags: dict[str, Any]) -> tuple["Run", "RunData", Settings]:
-    """A run, its data, and its settings with the changes given now, which are saved."""
+    """A run, its data, and its settings with the given changes, which are saved."""
     from cinegrain.experts.registry import expert_names
     from cinegrain.pipeline.learning.train import load_data
     from cinegrain.runs.catalog import load_matched

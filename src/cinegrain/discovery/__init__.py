@@ -1,1 +1,1 @@
-"""Groups in data: trailer embeddings go in, clusters and how far to trust them come out. It knows no words."""
+"""Discovery: trailer embeddings go in; clusters, and how far to trust them, come out. Knows nothing of concepts."""

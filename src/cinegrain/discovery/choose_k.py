@@ -1,4 +1,4 @@
-"""How many sub-genres: silhouette, stability and gap over a range, a stated rule, and the curve it was used on."""
+"""Chooses the number of sub-genres by silhouette, stability and gap over a range."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ from cinegrain.settings import AUTO, DiscoverSettings, chosen
 from cinegrain.types import Bool, Float64, Int64
 
 COMES_BACK = 0.75
-_MOST_FILMS = 1500  # that the curve is measured on
+_MOST_FILMS = 1500  # for measuring the curve
 _SEEDS, _REFERENCES = 3, 8
 _FIRST_TRIED, _NEAR_TRIED = 14, 4
 
 
 @dataclass(frozen=True)
 class KPoint:
-    """One number of sub-genres.
+    """Figures for one number of sub-genres.
 
     Attributes:
         k: The number.
         silhouette: Mean cosine silhouette, -1..1.
         stability: Mean ARI between seeds, at most 1.
-        gap: Log of the scatter around centres in films by chance, less that found.
-        chance: The gap stays below this in 95 of 100 data sets by chance.
+        gap: Log of the scatter around centres in films by chance, minus that of the real films.
+        chance: 95th percentile of the gap over data sets by chance.
     """
 
     k: int
@@ -41,13 +41,13 @@ class KPoint:
 
     @property
     def holds(self) -> bool:
-        """Whether the groups come back, and stand out of what genres and chance explain."""
+        """Whether the clusters are stable, and beyond what genres and chance explain."""
         return self.stability >= COMES_BACK and self.gap > self.chance
 
 
 @dataclass(frozen=True)
 class KChoice:
-    """The number chosen, why, and the curve it was chosen on."""
+    """The chosen number, the criterion, and the curve."""
 
     k: int
     criterion: str
@@ -74,21 +74,21 @@ def choose_k(
     quick: Clusterer | None = None,
     on_step: Callable[[int, int, str], None] | None = None,
 ) -> KChoice:
-    """The best silhouette among numbers whose groups hold, or the number asked for; the curve is there either way.
+    """Chooses the best silhouette among numbers that hold, or takes the given number; measures the curve in any case.
 
-    Groups hold if they come back (mean ARI between seeds at least 0.75) and if their gap is more than 95 of 100 data
-    sets reach that have the same genres and no groups within them. Where none holds, the best silhouette is taken and
-    said to be so. About 14 numbers are tried first, then those between the best one and its neighbours. Sub-genres
-    under genres are no fewer than genres, where the films suffice.
+    A number holds if its clusters are stable (mean ARI between seeds at least 0.75) and its gap exceeds that of 95 of
+    100 data sets with the same genres and no structure within them. If none holds, the best silhouette is chosen, and
+    the criterion says so. About 14 numbers are tried first, then those between the best one and its neighbours.
+    Sub-genres under genres are at least as many as genres, if there are enough films.
 
     Args:
-        encoded: Gated vectors, shape (n, e, d).
-        labels: Genres, shape (n, g); their number sets the default range.
+        encoded: Trailer embeddings by expert, shape (n, e, d).
+        labels: Genres, shape (n, g); their number determines the default range.
         settings: Range.
-        cluster: Finds the groups whose silhouette and stability are measured: the one that will be used.
-        seed: Of all chance.
-        quick: Finds those of the gap, in the films and in films by chance; the same one unless told otherwise.
-        on_step: Called with (done, total, a line to show).
+        cluster: Clusterer for silhouette and stability: the one that will be used.
+        seed: Random seed.
+        quick: Clusterer for the gap; the same one by default.
+        on_step: Called with (done, total, text).
 
     Raises:
         DataError: If there are fewer than three trailers, or k exceeds their number.
@@ -97,15 +97,15 @@ def choose_k(
     """
     n = len(encoded)
     if n < 3:
-        raise DataError(f"Sub-genres need at least 3 trailers with embeddings; there are {n}.")
+        raise DataError(f"Sub-genres need at least 3 films with embeddings; there are {n}.")
     if settings.n_clusters != AUTO and settings.n_clusters > n:
-        raise DataError(f"discover.n_clusters is {settings.n_clusters}, but there are only {n} trailers.")
+        raise DataError(f"discover.n_clusters is {settings.n_clusters}, but there are only {n} films.")
     highest = chosen(settings.max_clusters, min(4 * max(labels.shape[1], 2), n // 3))
     highest = max(min(highest, n - 1), 2)
     sample = _sample(encoded, labels, seed)
     highest = min(highest, len(sample.points) - 1)
     lowest = 2
-    if settings.clusterer == "genres":  # fewer would be genres merged, which come back and say nothing
+    if settings.clusterer == "genres":  # fewer would be merged genres, which are stable but uninformative
         lowest = max(lowest, int(labels.any(axis=0).sum()))
     tried = _spread(min(lowest, highest), highest, _FIRST_TRIED)
     curve: dict[int, KPoint] = {}
@@ -127,8 +127,8 @@ def best_number(curve: Sequence[KPoint]) -> KChoice:
     holding = [point for point in curve if point.holds]
     best = max(holding or curve, key=lambda point: point.silhouette)
     if holding:
-        return KChoice(best.k, "the best silhouette of those that come back and stand out of chance", tuple(curve))
-    why = "the best silhouette; at no number do groups both come back and stand out of chance"
+        return KChoice(best.k, "best silhouette among numbers that are stable and beyond chance", tuple(curve))
+    why = "best silhouette; no number is both stable and beyond chance"
     return KChoice(best.k, why, tuple(curve))
 
 
@@ -152,14 +152,14 @@ def _unit(rows: Float64) -> Float64:
 
 
 def _spread(low: int, high: int, most: int) -> list[int]:
-    """All numbers of a range, or about `most` with even ratios between them."""
+    """All numbers of a range, or about `most` at equal ratios."""
     if high - low < most:
         return list(range(low, high + 1))
     return sorted({round(k) for k in np.geomspace(low, high, most)})
 
 
 def _between(curve: dict[int, KPoint]) -> list[int]:
-    """Numbers not tried yet between the best one and its neighbours, at most four on either side."""
+    """Untried numbers between the best one and its neighbours, at most four on either side."""
     tried = sorted(curve)
     at = tried.index(best_number([curve[k] for k in tried]).k)
     found = set()
@@ -187,5 +187,5 @@ def _measure(sample: _Sample, k: int, cluster: Clusterer, quick: Clusterer, seed
 
 
 def _log_scatter(points: Float64, k: int, cluster: Clusterer, seed: int) -> float:
-    """Log of the mean cosine distance to the own centre."""
+    """Log of the mean cosine distance of films to their centres."""
     return float(np.log(max(1 - cluster(points, k, seed=seed).objective, 1e-12)))

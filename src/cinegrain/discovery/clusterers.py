@@ -1,4 +1,4 @@
-"""Which clusterers there are."""
+"""Clusterers by name."""
 
 from cinegrain.discovery.clustering import Clusterer
 from cinegrain.discovery.genres import under_genres

@@ -1,4 +1,4 @@
-"""What every clusterer gives: groups of films by direction, with soft membership for old films and new ones."""
+"""Clusterings of unit vectors, with soft membership for old and new films."""
 
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -11,8 +11,8 @@ from sklearn.cluster import AgglomerativeClustering
 from cinegrain.errors import DataError
 from cinegrain.types import Bool, Float32, Float64, Int64
 
-_AT_ONCE = 100_000  # rows of a product that are in memory together
-_SHARPEST = 1e-3  # no temperature is lower
+_AT_ONCE = 100_000  # rows per matrix product
+_SHARPEST = 1e-3  # minimum temperature
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class Clustering:
     clusterer `genres`, a film of known genres is in the best of the clusters under these.
 
     Attributes:
-        labels: Shape (n,), 0..k-1, biggest cluster first.
+        labels: Shape (n,), 0..k-1, largest cluster first.
         centroids: Unit rows, shape (k, d).
         weights: Shape (k, d).
         biases: Shape (k,).
@@ -46,7 +46,7 @@ class Clustering:
         return np.asarray(points @ self.weights.T + self.biases)
 
     def membership(self, points: Float64 | Float32) -> Float64:
-        """Soft membership of unit rows of shape (n, d): shape (n, k), rows add up to 1."""
+        """Soft membership of unit rows of shape (n, d): shape (n, k), rows sum to 1."""
         return np.asarray(softmax(self.scores(points), axis=1))
 
     def membership_of_own(self, points: Float64 | Float32) -> Float64:
@@ -72,10 +72,10 @@ class Clustering:
 
 
 class Clusterer(Protocol):
-    """Finds groups of films.
+    """Clusters films.
 
-    All clusterers give the same clusters for the same seed, whatever the order of the rows. There are k of them, or
-    fewer where the data hold fewer: identical films always share one.
+    The result does not depend on the order of the rows. There are k clusters, or fewer if the data has fewer: identical
+    films always share one.
     """
 
     def __call__(self, points: Float64, k: int, *, seed: int, genres: Bool | None = None) -> Clustering:
@@ -84,8 +84,8 @@ class Clusterer(Protocol):
         Args:
             points: Unit rows, shape (n, d).
             k: Number of clusters, 1 <= k <= n.
-            seed: Same seed, same clusters.
-            genres: Known genres of the films, shape (n, g); only `genres` looks at them.
+            seed: Random seed.
+            genres: Known genres of the films, shape (n, g); used by `genres` only.
 
         Raises:
             DataError: If k is out of range.
@@ -94,23 +94,23 @@ class Clusterer(Protocol):
 
 
 def check_k(k: int, n: int) -> None:
-    """Refuses a number of clusters that n films cannot have.
+    """Checks the number of clusters.
 
     Raises:
         DataError: If it is below 1 or above n.
     """
     if not 1 <= k <= n:
-        raise DataError(f"k must be within 1..{n} (the number of trailers); found {k}.")
+        raise DataError(f"k must be within 1..{n} (the number of films); it is {k}.")
 
 
 def canonical_order(points: Float64 | Float32) -> Int64:
-    """An order that depends on what the rows hold alone, so that chance falls alike however films are listed."""
+    """An order that depends only on the content of the rows, so that results do not depend on the order of films."""
     direction = np.random.default_rng(0).standard_normal(points.shape[1])
     return np.argsort(points @ direction, kind="stable").astype(np.int64)
 
 
 def sample_rows(points: Float64 | Float32, most: int, seed: int) -> Int64:
-    """At most so many rows, chosen by the seed whatever their order, in an order that depends on their content."""
+    """At most so many random rows, independent of their order, in an order that depends on their content."""
     order = canonical_order(points)
     if len(order) <= most:
         return order
@@ -119,12 +119,12 @@ def sample_rows(points: Float64 | Float32, most: int, seed: int) -> Int64:
 
 
 def merged(centroids: Float64, sizes: Int64, k: int) -> Float64:
-    """Unit rows merged to k by average linkage of their cosines; a group's centre is its mean weighted by size.
+    """Merges unit rows to k by average linkage on cosines; a group's centre is the mean weighted by size.
 
     Args:
         centroids: Unit rows, shape (c, d), c >= k.
-        sizes: How many films each stands for, shape (c,).
-        k: How many are to be left.
+        sizes: Number of films of each, shape (c,).
+        k: Number of rows to keep.
     """
     if len(centroids) <= k:
         return centroids
@@ -141,14 +141,14 @@ def unit_means(points: Float64 | Float32, labels: Int64, k: int) -> Float64:
 
 
 def around(points: Float64 | Float32, centroids: Float64) -> Clustering:
-    """Every row to its nearest centroid; centroids that no row is nearest to are left out.
+    """Assigns every row to its nearest centroid; centroids without rows are dropped.
 
     Args:
         points: Unit rows, shape (n, d).
         centroids: Unit rows, shape (k, d).
     """
     temperature = 1.0
-    for _ in range(2):  # the temperature is measured on the clusters and then put into the weights
+    for _ in range(2):  # the temperature is measured on the clusters, then used in the weights
         found = Clustering(np.zeros(0, np.int64), centroids, centroids / temperature, np.zeros(len(centroids)), 0.0)
         labels = found.assign(points)
         temperature = _temperature(points, labels, centroids)
@@ -156,11 +156,11 @@ def around(points: Float64 | Float32, centroids: Float64) -> Clustering:
 
 
 def ordered(points: Float64 | Float32, found: Clustering) -> Clustering:
-    """The clusters that have members, biggest first; labels and objective are made to fit.
+    """Sorts clusters by size, drops empty ones, and updates labels and objective.
 
     Args:
         points: Unit rows, shape (n, d).
-        found: Their clustering, with the clusters in any order.
+        found: Their clustering.
     """
     sizes = np.bincount(found.labels, minlength=len(found))
     order = np.argsort(-sizes, kind="stable")[: int((sizes > 0).sum())]
@@ -173,7 +173,7 @@ def ordered(points: Float64 | Float32, found: Clustering) -> Clustering:
 
 
 def _to_own(points: Float64 | Float32, labels: Int64, centroids: Float64) -> Float64:
-    """Cosine of each row to its own centroid, shape (n,), part by part."""
+    """Cosine of each row to its own centroid, shape (n,), block by block."""
     parts = [
         np.einsum("nd,nd->n", points[i : i + _AT_ONCE], centroids[labels[i : i + _AT_ONCE]])
         for i in range(0, len(points), _AT_ONCE)
@@ -182,10 +182,10 @@ def _to_own(points: Float64 | Float32, labels: Int64, centroids: Float64) -> Flo
 
 
 def fitted_temperature(scores: Float64, labels: Int64) -> float:
-    """The temperature at which the softmax of scores best foretells labels: least cross-entropy, on a grid.
+    """Temperature that minimises the cross-entropy of the softmax of scores, on a grid.
 
-    With labels that a search on other films gives, a membership of 0.8 says: in 80 of 100 repeats the film comes
-    into this cluster.
+    With labels from searches on other films, a membership of 0.8 means that the film joins this cluster in 80 of 100
+    repeats.
 
     Args:
         scores: Logits, shape (n, k).
@@ -198,10 +198,9 @@ def fitted_temperature(scores: Float64, labels: Int64) -> float:
 
 
 def _temperature(points: Float64 | Float32, labels: Int64, centroids: Float64) -> float:
-    """Of the posterior of a mixture of equal spherical normal distributions: variance / length of a group's mean.
+    """Temperature of the posterior of equal spherical Gaussians: variance / length of a group's mean.
 
-    The variance within groups is measured in the directions in which centres differ: others tell nothing about
-    membership, and there are many of them.
+    The variance is measured in the directions in which centres differ; the many others are irrelevant to membership.
     """
     axes = np.linalg.svd(centroids - centroids.mean(axis=0), full_matrices=False)[2][: max(len(centroids) - 1, 1)]
     step = -(-len(points) // _AT_ONCE)

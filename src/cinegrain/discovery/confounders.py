@@ -1,4 +1,4 @@
-"""Is a sub-genre made of what should not make one: loudness, brightness, length, year, studio?"""
+"""Tests whether loudness, brightness, length, year or studio explain a sub-genre."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,24 +10,24 @@ from scipy.stats import mannwhitneyu
 from cinegrain.types import Bool, Float64, Int64
 
 EXPLAINS, SURE = 0.85, 0.01
-_FEWEST = 5  # films with a known value, inside and outside
+_FEWEST = 5  # minimum number of films with a known value, inside and outside
 _FOLDS = 5
 
 Values = Float64 | Sequence[str]
-"""Of n films: numbers, NaN where unknown; or words, empty where unknown."""
+"""Values of n films: numbers (NaN if unknown) or words ("" if unknown)."""
 
 
 @dataclass(frozen=True)
 class Confounder:
-    """How well one plain variable tells a sub-genre from the rest of its genre.
+    """How well a variable separates a sub-genre from the rest of its genre.
 
     Attributes:
-        name: Of the variable.
-        auc: Chance that a film of the sub-genre scores above one of the rest; 0.5 tells nothing, 1 everything.
-        higher: Whether its films have more of it; None for words.
-        p: Chance of as much by accident (Mann-Whitney), by Holm's correction over all sub-genres and variables.
-        value: For words, the one that is most in excess; else empty.
-        explains: Whether the variable alone may have made the sub-genre: `auc` at least 0.85, `p` at most 0.01.
+        name: Name of the variable.
+        auc: Probability that a film of the sub-genre scores above one of the rest; 0.5 is no separation.
+        higher: Whether its films have higher values; None for words.
+        p: p-value (Mann-Whitney), with Holm's correction over all sub-genres and variables.
+        value: For words, the most over-represented one; otherwise "".
+        explains: Whether the variable alone may explain the sub-genre: `auc` at least 0.85, `p` at most 0.01.
     """
 
     name: str
@@ -41,16 +41,16 @@ class Confounder:
 def measure_confounders(
     groups: Sequence[Bool], backgrounds: Sequence[Bool], variables: Mapping[str, Values], *, seed: int
 ) -> list[tuple[Confounder, ...]]:
-    """Tests every variable on every group against its background; the most telling first.
+    """Tests every variable on every group against its background; best separation first.
 
-    A number is held against membership as it stands. A word is scored by how frequent members are among other films
-    that have it, in five parts of which each is scored by the others, so that many rare words tell nothing.
+    Words are scored by the frequency of members among other films with the same word, by five-fold cross-validation, so
+    that many rare words do not separate.
 
     Args:
         groups: Members of each sub-genre, shape (n,) each.
-        backgrounds: Films that each is told apart from, such as the rest of its main genre, shape (n,) each.
-        variables: By name.
-        seed: Of the five parts.
+        backgrounds: Films to compare each with, such as the rest of its main genre, shape (n,) each.
+        variables: Variables by name.
+        seed: Random seed of the folds.
 
     Source: Mann and Whitney 1947; Holm 1979.
     """
@@ -88,7 +88,7 @@ def _test(name: str, values: Values, inside: Bool, outside: Bool, seed: int) -> 
 
 
 def _word_scores(words: Sequence[str], inside: Bool, rows: Bool, seed: int) -> Float64:
-    """Share of members among films with the same word in the other parts; the overall share for a word not there."""
+    """Fraction of members among films with the same word in other folds; the overall fraction for unknown words."""
     scores = np.full(len(words), np.nan)
     at: Int64 = np.flatnonzero(rows)
     part = np.random.default_rng(seed).permutation(len(at)) % _FOLDS

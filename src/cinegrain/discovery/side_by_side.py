@@ -1,4 +1,4 @@
-"""Independent searches at the same time."""
+"""Runs independent tasks in parallel."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
@@ -10,13 +10,13 @@ T = TypeVar("T")
 
 
 def side_by_side(tasks: Sequence[Callable[[], T]]) -> Iterator[T]:
-    """Runs as many tasks at a time as there are processors, and gives what they return, in their order.
+    """Runs as many tasks in parallel as there are processors; returns their results in order.
 
-    Each has one thread for its matrix products: on matrices of this size more threads wait for one another more than
-    they work. So results do not depend on the number of processors.
+    Each has one thread for matrix products, since more threads are slower at these sizes; so results do not depend on
+    the number of processors.
 
     Args:
-        tasks: Share nothing that they change.
+        tasks: Independent tasks.
     """
     with threadpool_limits(1):
         yield from Parallel(n_jobs=-1, backend="threading", return_as="generator")(delayed(_alone)(t) for t in tasks)

@@ -1,4 +1,4 @@
-"""Does a sub-genre come back when the search is repeated with other seeds, or on other films?"""
+"""Stability of clusters over other seeds and subsamples."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ from cinegrain.discovery.clustering import Clusterer, Clustering, fitted_tempera
 from cinegrain.discovery.side_by_side import side_by_side
 from cinegrain.types import Bool, Float64, Int64
 
-_SHARE = 0.8  # of the films in a subsample
+_SHARE = 0.8  # fraction of the films in a subsample
 _MOST_FILMS = 10_000
 _MIN_HELD_OUT = 20
 
 
 @dataclass(frozen=True, eq=False)
 class Repeats:
-    """The search repeated.
+    """Repeated searches.
 
     Attributes:
-        rows: The films it was repeated on, shape (m,); all of them, or a sample of very many.
-        seeds: Labels of these films by further seeds, each of shape (m,).
-        subsamples: Labels by searches that saw only some of them, each of shape (m,).
-        seen: Which films each of those saw, each of shape (m,).
+        rows: Films of the repeats, shape (m,); all, or a sample of very many.
+        seeds: Labels with other seeds, each of shape (m,).
+        subsamples: Labels by searches on subsamples, each of shape (m,).
+        seen: Films of each subsample, each of shape (m,).
     """
 
     rows: Int64
@@ -36,11 +36,11 @@ class Repeats:
 
 @dataclass(frozen=True, eq=False)
 class Stability:
-    """How well clusters come back, 0 to 1.
+    """Stability of clusters, 0 to 1.
 
     Attributes:
         seeds: Mean Jaccard overlap of each cluster with the most similar one of other seeds, shape (k,).
-        subsamples: The same over searches that saw 80 % of the films, on those films, shape (k,).
+        subsamples: The same over searches on 80 % of the films, shape (k,).
         ari_seeds: Mean adjusted Rand index of the whole clustering with those of other seeds.
         ari_subsamples: The same over the subsamples.
     """
@@ -62,17 +62,17 @@ def repeat_search(
     genres: Bool | None = None,
     on_step: Callable[[int, int, str], None] | None = None,
 ) -> Repeats:
-    """Clusters again with other seeds, and on random 80 % of the films.
+    """Repeats a search with other seeds, and on random 80 % of the films.
 
     Args:
         points: Unit rows, shape (n, d).
         k: Number of clusters.
-        cluster: Finds them.
-        seed: Of the search that is repeated; others are drawn from it.
-        n_seeds: How many further seeds.
-        n_subsamples: How many subsamples.
+        cluster: Clusterer.
+        seed: Seed of the original search; the others are drawn from it.
+        n_seeds: Number of other seeds.
+        n_subsamples: Number of subsamples.
         genres: Known genres of the films, shape (n, g).
-        on_step: Called with (done, total, a line to show).
+        on_step: Called with (done, total, text).
     """
     told = on_step or (lambda *_: None)
     total = n_seeds + n_subsamples
@@ -97,12 +97,12 @@ def repeat_search(
     labels = []
     for found in side_by_side([partial(labels_by, films, seed + 1 + i) for i, films in enumerate(seen)]):
         labels.append(found)
-        told(len(labels), total, f"searched again {len(labels)} times")
+        told(len(labels), total, f"{len(labels)} repeats")
     return Repeats(rows, tuple(labels[:n_seeds]), tuple(labels[n_seeds:]), tuple(seen[n_seeds:]))
 
 
 def stability(labels: Int64, repeats: Repeats) -> Stability:
-    """How well the clusters of n films come back in repeats.
+    """Stability of the clusters of n films over repeats.
 
     Source: Hennig 2007, Cluster-wise Assessment of Cluster Stability, with subsets in place of bootstrap samples.
     """
@@ -114,10 +114,10 @@ def stability(labels: Int64, repeats: Repeats) -> Stability:
 
 
 def with_calibrated_membership(clustering: Clustering, points: Float64, repeats: Repeats) -> Clustering:
-    """The same clusters with memberships that say how often a film comes into each when it is left out of the search.
+    """The same clusters with memberships calibrated to how often a film joins each cluster when it is left out.
 
-    The temperature is fitted on the films that a subsample left out: where its clusters, matched one to one with
-    these, put them.
+    The temperature is fitted on films outside of subsamples, and the clusters, matched one to one, that they join
+    there.
     """
     scores, labels = [], []
     mine = clustering.labels[repeats.rows]

@@ -1,4 +1,4 @@
-"""Is there finer structure inside a genre, or only what its genres and chance explain?"""
+"""Tests for finer structure inside genres, beyond what other genres and chance explain."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,27 +10,27 @@ from scipy.stats import t
 from cinegrain.discovery.null_films import NullFilms
 from cinegrain.types import Bool, Float64, Int64
 
-SURE = 0.01  # of a claim that there is finer structure, over all genres together
+SURE = 0.01  # family-wise error rate over all genres
 _MIN_FILMS, _ENOUGH_FILMS, _MOST_FILMS = 20, 50, 400
 _NUMBERS = (2, 3, 4)
-_AXES = 4  # groups are looked for in so many principal axes; in more, noise drowns them
+_AXES = 4  # number of principal axes; more would add noise
 _STARTS, _ROUNDS = 4, 20
 _REFERENCES = 60
 
 
 @dataclass(frozen=True)
 class GenreStructure:
-    """What was found inside a genre.
+    """Test of structure inside a genre.
 
     Attributes:
-        genre: Its name, or that of another group that was tested.
-        n_films: How many films were looked at: those with the fewest other genres.
-        n_genres: How many genres these have at most.
-        k: Number of groups that stood out most.
-        gap: Log of the scatter around k centres in data without groups, less that found; above 0 is structure.
-        chance: The gap stays below this in 95 of 100 data sets without groups.
-        p: Chance of data without groups to stand out as much, over all numbers tried.
-        finer: Whether there is finer structure, by Holm's correction over all genres; None with too few films to say.
+        genre: Its name, or that of another tested group.
+        n_films: Number of films tested: those with the fewest other genres.
+        n_genres: Maximum number of genres of these.
+        k: Number of clusters with the most significant gap.
+        gap: Log of the scatter around k centres in data without structure, minus that of the real films.
+        chance: 95th percentile of the gap over data without structure.
+        p: p-value over all numbers tried.
+        finer: Whether there is finer structure, with Holm's correction over all genres; None with too few films.
     """
 
     genre: str
@@ -44,7 +44,7 @@ class GenreStructure:
 
 
 Blocks: TypeAlias = Callable[[Int64], Sequence[Float64]]
-"""Gives the rows of each expert for some films, shape (n, d_e), of unit length or zero where it saw nothing."""
+"""Returns the rows of each expert for some films, shape (n, d_e), unit length or zero without a vector."""
 
 
 def genre_structures(
@@ -55,17 +55,17 @@ def genre_structures(
     seed: int,
     on_step: Callable[[int, int, str], None] | None = None,
 ) -> tuple[GenreStructure, ...]:
-    """Tests each genre for groups that neither its other genres nor chance explain.
+    """Tests each genre for structure beyond its films' other genres and chance.
 
-    Films that have the genre alone are looked at: other genres blur what is inside this one. Where there are fewer
-    than 50, films with a second genre join, and so on.
+    Films with that genre alone are tested, since other genres blur it. If there are fewer than 50, films with a second
+    genre are added, and so on.
 
     Args:
-        blocks: What the experts see of the n films.
+        blocks: Returns the experts' vectors of some of the n films.
         labels: Shape (n, g).
         genres: Names, length g.
-        seed: Of all chance.
-        on_step: Called with (done, total, a line to show).
+        seed: Random seed.
+        on_step: Called with (done, total, text).
     """
     groups = {genre: _purest(labels, j) for j, genre in enumerate(genres)}
     return structures_within(blocks, labels, groups, seed=seed, on_step=on_step)
@@ -79,14 +79,14 @@ def structures_within(
     seed: int,
     on_step: Callable[[int, int, str], None] | None = None,
 ) -> tuple[GenreStructure, ...]:
-    """Tests groups of films, each against films by chance (`NullFilms`) with the same genres, and all of them by Holm.
+    """Tests groups of films, each against films by chance (`NullFilms`) with the same genres, with Holm's correction.
 
     Args:
-        blocks: What the experts see of the n films.
+        blocks: Returns the experts' vectors of some of the n films.
         labels: Shape (n, g).
-        groups: Rows of each group by its name.
-        seed: Of all chance.
-        on_step: Called with (done, total, a line to show).
+        groups: Rows of each group by name.
+        seed: Random seed.
+        on_step: Called with (done, total, text).
 
     Source: Tibshirani, Walther and Hastie 2001, Estimating the Number of Clusters in a Data Set via the Gap
     Statistic, with references that hold the genres; Holm 1979 for many groups.
@@ -106,30 +106,30 @@ def structures_within(
 
 
 def said_of(structure: GenreStructure) -> str:
-    """The finding in a sentence."""
+    """The result in a sentence."""
     if structure.finer is None:
         return f"Too few films to look for finer structure inside {structure.genre} ({structure.n_films})."
     if structure.finer:
         return f"Finer structure was found inside {structure.genre} (gap {structure.gap:.2f}, {_p_said(structure.p)})."
     if structure.gap <= structure.chance:
-        beside = f"gap {structure.gap:.2f}, within the {structure.chance:.2f} that chance stays below 95 times in 100"
+        beside = f"gap {structure.gap:.2f}, within the 95 % range of chance, {structure.chance:.2f}"
     else:
-        beside = f"gap {structure.gap:.2f}, {_p_said(structure.p)}: too weak a sign where many genres are looked at"
+        beside = f"gap {structure.gap:.2f}, {_p_said(structure.p)}: not significant for so many genres"
     return f"No finer structure was found inside {structure.genre} ({beside})."
 
 
 def said_of_all(structures: Sequence[GenreStructure]) -> str:
-    """The finding over all genres in a sentence."""
+    """The result over all genres in a sentence."""
     tested = [structure for structure in structures if structure.finer is not None]
     finer = [structure.genre for structure in tested if structure.finer]
     if not tested:
-        return f"No genre has the {_MIN_FILMS} films that it takes to look for finer structure."
+        return f"No genre has the {_MIN_FILMS} films needed to test for finer structure."
     if len(tested) == 1:
         return said_of(tested[0])
     if not finer:
         return (
-            f"No finer structure was found inside any of {len(tested)} genres: as far as these films tell, groups "
-            "within a genre are cuts through it."
+            f"No finer structure was found inside any of {len(tested)} genres: in these films, clusters within a genre "
+            "only cut through it."
         )
     return f"Finer structure was found inside {len(finer)} of {len(tested)} genres: {', '.join(finer)}."
 
@@ -139,7 +139,7 @@ def _p_said(p: float) -> str:
 
 
 def _purest(labels: Bool, genre: int) -> Int64:
-    """Films of a genre with the fewest others, enough of them if there are."""
+    """Films of a genre with the fewest other genres, as many as needed."""
     counts = labels.sum(axis=1)
     for most in range(1, labels.shape[1] + 1):
         rows = np.flatnonzero(labels[:, genre] & (counts <= most))
@@ -157,19 +157,19 @@ def _tested(structure: GenreStructure, null: NullFilms, rng: np.random.Generator
     middle, deviation = chance.mean(axis=0), np.maximum(chance.std(axis=0, ddof=1), 1e-9)
     gaps = middle - found
     best = int((gaps / deviation).argmax())
-    by_chance = ((middle - chance) / deviation).max(axis=1)  # the best of all k, as it was taken above
+    by_chance = ((middle - chance) / deviation).max(axis=1)  # the best over all k, as above
     z = (float((gaps / deviation)[best]) - by_chance.mean()) / (by_chance.std(ddof=1) * np.sqrt(1 + 1 / n))
     return replace(
         structure,
         k=numbers[best],
         gap=float(gaps[best]),
         chance=float(np.quantile(middle[best] - chance[:, best], 0.95)),
-        p=float(t.sf(z, n - 1)),  # Student's, for the middle and the spread of chance are estimates
+        p=float(t.sf(z, n - 1)),  # Student's t, since mean and deviation are estimates
     )
 
 
 def _first_axes(rows: Float64) -> Float64:
-    """Rows (n, m) in their first principal axes, (n, a), in an order that depends on what they hold alone."""
+    """Rows (n, m) in their first principal axes, (n, a), in an order that depends only on their content."""
     centred = rows - rows.mean(axis=0)
     axes = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :_AXES]
     seen = centred @ axes
@@ -177,12 +177,12 @@ def _first_axes(rows: Float64) -> Float64:
 
 
 def _log_scatter(sets: Float64, k: int, rng: np.random.Generator) -> Float64:
-    """Log of the share of scatter left around k centres by k-means, the best of some starts, for all sets at once.
+    """Log of the fraction of scatter around k centres by k-means, best of some starts, for all sets at once.
 
     Args:
         sets: Shape (b, n, a).
         k: Number of centres.
-        rng: Of the starts, alike for all sets.
+        rng: Random starts, the same for all sets.
     """
     best = np.full(len(sets), np.inf)
     for _ in range(_STARTS):
@@ -204,7 +204,7 @@ def _squares(sets: Float64, centres: Float64) -> Float64:
 
 
 def _corrected(found: Sequence[GenreStructure]) -> tuple[GenreStructure, ...]:
-    """Holm: the smallest p is held against SURE / m, the next against SURE / (m - 1), until one fails."""
+    """Holm: compares the smallest p with SURE / m, the next with SURE / (m - 1), until one fails."""
     tested = sorted((i for i, s in enumerate(found) if s.k > 1), key=lambda i: found[i].p)
     result, still = list(found), True
     for rank, i in enumerate(tested):

@@ -1,4 +1,4 @@
-"""What to think of a sub-genre, in plain words."""
+"""Verdicts on sub-genres."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ _MORE = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """`stable`, `loose`, `artefact` of something else, `cut` through a genre without parts, or too `small` to tell.
+    """`stable`, `loose`, `artefact` of a confounder, `cut` through a genre without structure, or too `small` to judge.
 
     Attributes:
         kind: One of these.
-        said: The same in a sentence.
-        nuisances: What was tested as another cause, the most telling first.
+        said: The verdict in a sentence.
+        nuisances: Tested confounders, best separation first.
     """
 
     kind: Kind
@@ -46,33 +46,33 @@ def judge(
     overlap: float,
     structure: GenreStructure | None,
 ) -> Verdict:
-    """The verdict on a sub-genre; the gravest doubt is the one that is told.
+    """The verdict on a sub-genre; the most serious doubt decides.
 
     Args:
         size: Number of films.
         seeds: Stability over other seeds, 0..1.
         subsamples: Stability over searches with 80 % of the films, 0..1.
-        nuisances: Tested as other causes.
-        genre: Its main genre; empty if there is none.
-        overlap: Jaccard overlap with all films of that genre; from a half on, the sub-genre is as good as the genre.
-        structure: What was found inside that genre; None if it was not looked for.
+        nuisances: Tested confounders.
+        genre: Its main genre, or "".
+        overlap: Jaccard overlap with all films of that genre; from 0.5 on, the sub-genre counts as the genre itself.
+        structure: Test of structure inside that genre, or None.
 
-    Source: Hennig 2007 for 0.75, under which a cluster is not to be called stable.
+    Source: Hennig 2007 for 0.75 as the minimum of a stable cluster.
     """
     tested = tuple(nuisances)
     rest = f"the rest of {genre}" if genre else "all other films"
     if size < _SMALL:
-        return Verdict("small", f"Too small to judge: under {_SMALL} films.", tested)
+        return Verdict("small", f"Too small to judge: fewer than {_SMALL} films.", tested)
     explaining = [confounder for confounder in tested if confounder.explains]
     if explaining:
         names = " and ".join(confounder.name for confounder in explaining[:2])
         return Verdict("artefact", f"May be an artefact of {names}: {_told(explaining[0], rest)}.", tested)
-    back = f"{seeds:.2f} with other seeds, {subsamples:.2f} with four in five films (1: always the same films)"
+    back = f"{seeds:.2f} with other seeds, {subsamples:.2f} with 80 % of the films (1 is always the same films)"
     if min(seeds, subsamples) < STABLE:
-        return Verdict("loose", f"Loose: it comes back only in part, {back}.", tested)
+        return Verdict("loose", f"Loose: only partly recovered, {back}.", tested)
     if structure is not None and structure.finer is False and overlap < _WHOLE_GENRE:
         return Verdict("cut", f"May be no more than a cut through {genre}. {said_of(structure)}", tested)
-    return Verdict("stable", f"Stable: it comes back, {back}.", tested)
+    return Verdict("stable", f"Stable: recovered, {back}.", tested)
 
 
 def _told(confounder: Confounder, rest: str) -> str:

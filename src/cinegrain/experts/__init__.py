@@ -1,1 +1,1 @@
-"""Experts: from scenes to vectors and words. They know nothing of files, genres or stores."""
+"""Experts: scenes go in, vectors and concepts come out. Know nothing of files, genres and stores."""

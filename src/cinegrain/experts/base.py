@@ -1,4 +1,4 @@
-"""What an expert is: a card, and a function from scenes to vectors."""
+"""Interface of experts: a card, and a function from scenes to vectors."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,20 +17,20 @@ N_CONCEPTS = 10
 
 @dataclass(frozen=True)
 class ExpertCard:
-    """What a reader must know of an expert.
+    """Description of an expert.
 
     Attributes:
         name: For example `audio_yamnet`.
-        modality: Which mode it speaks for.
-        dimension: Length d of its vectors.
-        needs: What it takes from a scene.
-        description: What it sees or hears, in a sentence.
-        concepts: Where its words come from; None if it has none.
-        weights: Files it needs; empty if it computes without any.
-        licence: Of the weights.
-        citation: Who to cite.
-        substitute_for: What it stands in for, if it is a substitute.
-        version: Raised when its vectors change.
+        modality: Its modality.
+        dimension: Dimension d of its vectors.
+        needs: Input that it takes from a scene.
+        description: What it recognises, in a sentence.
+        concepts: Source of its concepts, or None.
+        weights: Files that it needs.
+        licence: Licence of the weights.
+        citation: What to cite.
+        substitute_for: Network that it is a substitute for, if any.
+        version: Incremented when its vectors change.
     """
 
     name: str
@@ -47,7 +47,7 @@ class ExpertCard:
 
     @property
     def substitute(self) -> bool:
-        """Whether another network would normally do this work."""
+        """Whether it is a substitute for another network."""
         return self.substitute_for is not None
 
     def to_dict(self) -> JsonObject:
@@ -69,7 +69,7 @@ class Family:
 
     Attributes:
         cards: The experts.
-        load: From the cache folder and how to run to the network; fetches weights where needed.
+        load: Loads the network, given the cache folder and how to run it; downloads weights if needed.
     """
 
     cards: tuple[ExpertCard, ...]
@@ -77,23 +77,23 @@ class Family:
 
 
 def top_concepts(names: Sequence[str], scores: Float32, n: int = N_CONCEPTS) -> tuple[Concept, ...]:
-    """The n best words, best first.
+    """The n best concepts, best first.
 
     Args:
-        names: All words, length c.
+        names: All concepts, length c.
         scores: Their scores 0..1, shape (c,).
-        n: How many.
+        n: Number of concepts.
     """
     best = np.argsort(-scores, kind="stable")[:n]
     return tuple(Concept(names[i], float(scores[i])) for i in best)
 
 
 def by_scene(values: Float32, counts: Sequence[int]) -> list[Float32]:
-    """Consecutive groups of rows, one a scene.
+    """Consecutive groups of rows, one per scene.
 
     Args:
         values: Shape (sum of counts, d).
-        counts: How many rows belong to each scene; may be 0.
+        counts: Number of rows of each scene; may be 0.
     """
     return np.split(values, np.cumsum(counts)[:-1])
 
@@ -103,7 +103,7 @@ def mean_by_scene(values: Float32, counts: Sequence[int]) -> list[Float32 | None
 
     Args:
         values: Shape (sum of counts, d).
-        counts: How many rows belong to each scene; None comes back for 0.
+        counts: Number of rows of each scene; the mean is None for 0.
     """
     return [
         rows.mean(axis=0, dtype=np.float64).astype(np.float32) if len(rows) else None
@@ -114,14 +114,14 @@ def mean_by_scene(values: Float32, counts: Sequence[int]) -> list[Float32 | None
 def described_scenes(
     vectors: Float32, scores: Float32, counts: Sequence[int], words: Sequence[str], *, best: bool = False
 ) -> list[SceneEmbedding | None]:
-    """Each scene's mean vector with its best words; None for a scene without rows.
+    """Each scene's mean vector with its best concepts; None for a scene without rows.
 
     Args:
         vectors: Shape (sum of counts, d).
-        scores: Of the words, 0..1, shape (sum of counts, c).
-        counts: How many rows belong to each scene; may be 0.
-        words: All words, length c.
-        best: Whether a word counts by its best row (it occurs) or by the mean over rows (it describes all).
+        scores: Scores of concepts, 0..1, shape (sum of counts, c).
+        counts: Number of rows of each scene; may be 0.
+        words: All concepts, length c.
+        best: Whether a concept is scored by its best row (it occurs) or by the mean over rows (it describes all).
     """
     found: list[SceneEmbedding | None] = []
     for mean, rows in zip(mean_by_scene(vectors, counts), by_scene(scores, counts), strict=True):

@@ -1,4 +1,4 @@
-"""The words of published classifiers, in the order of their outputs."""
+"""Class names of published classifiers, in the order of their outputs."""
 
 import ast
 from pathlib import Path
@@ -35,7 +35,7 @@ _ACTIONS_NAME = "_KINETICS400_CATEGORIES"
 
 
 def imagenet_words(cache: Path) -> tuple[str, ...]:
-    """The 1,000 ImageNet words: the first lemma of each synset."""
+    """The 1,000 ImageNet classes: first lemma of each synset."""
     lines = (line.split("\t") for line in fetch(LEMMAS, cache).read_text(encoding="utf-8").splitlines())
     by_synset = {synset: lemma.split(",")[0].strip() for synset, lemma in lines}
     return tuple(by_synset[synset] for synset in fetch(SYNSETS, cache).read_text(encoding="utf-8").split())
@@ -45,13 +45,13 @@ def places_words(cache: Path) -> tuple[str, ...]:
     """The 365 places, as `swimming pool (indoor)` for the line `/s/swimming_pool/indoor 325`.
 
     Raises:
-        WeightsError: If the list cannot be had or is another one.
+        WeightsError: If the list cannot be downloaded or is not the expected one.
     """
     path = fetch(PLACES_CATEGORIES, cache)
     lines = [line.split() for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     if [line[1:] for line in lines] != [[str(number)] for number in range(_N_PLACES)]:
         raise WeightsError(
-            f"{path} is not the list of {_N_PLACES} places: expected lines like '/a/airfield 0', numbered from 0 to "
+            f"{path} is not the list of {_N_PLACES} places, with lines like '/a/airfield 0', numbered from 0 to "
             f"{_N_PLACES - 1}. Delete it and fetch {PLACES_CATEGORIES.source} again."
         )
     return tuple(_place(line[0]) for line in lines)
@@ -66,7 +66,7 @@ def kinetics_words(cache: Path) -> tuple[str, ...]:
     """The 400 actions of Kinetics-400, as the library that publishes the networks lists them; its file is not run.
 
     Raises:
-        WeightsError: If the list cannot be had.
+        WeightsError: If the list cannot be downloaded.
     """
     path = fetch(TORCHVISION_META, cache)
     for statement in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -74,4 +74,4 @@ def kinetics_words(cache: Path) -> tuple[str, ...]:
             words = tuple(str(word) for word in ast.literal_eval(statement.value))
             if len(words) == _N_ACTIONS:
                 return words
-    raise WeightsError(f"{path} holds no list of {_N_ACTIONS} actions. Delete it and fetch it again.")
+    raise WeightsError(f"{path} has no list of {_N_ACTIONS} actions. Delete it and fetch it again.")

@@ -1,4 +1,4 @@
-"""What experts promise, checked where their cards and their vectors enter."""
+"""Checks cards and vectors of experts against their contract."""
 
 from collections.abc import Mapping, Sequence
 from typing import get_args
@@ -13,11 +13,11 @@ _MOST = float(np.finfo(np.float16).max)
 
 
 def family_fault(family: object, taken: Mapping[str, str]) -> str | None:
-    """Why what a package registers cannot be used, a clause; None if it can.
+    """Why a registered family cannot be used, as a clause, or None.
 
     Args:
-        family: What it registers.
-        taken: Names of the experts there are already, and whose they are.
+        family: The registered object.
+        taken: Names of existing experts, with their packages.
     """
     if not isinstance(family, Family) or not all(isinstance(card, ExpertCard) for card in family.cards):
         return f"it registers a {type(family).__name__}; expected a cinegrain.experts.base.Family of ExpertCards"
@@ -42,10 +42,10 @@ class CheckedNetwork:
         self._dimension = {card.name: card.dimension for card in cards}
 
     def embed(self, scenes: Sequence[Scene]) -> Mapping[str, Sequence[SceneEmbedding | None]]:
-        """As the network does.
+        """Embeds scenes with the network.
 
         Raises:
-            ExpertError: If it gives something else than its cards say.
+            ExpertError: If the result does not match the cards.
         """
         found = self._network.embed(scenes)
         if set(found) != set(self._dimension):

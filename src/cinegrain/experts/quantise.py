@@ -1,6 +1,6 @@
-"""8-bit versions of graphs: static quantisation with a user's own films, kept only where the vectors hardly change.
+"""Static 8-bit quantisation of graphs with a user's films, kept only if vectors hardly change.
 
-In: fp32 graphs in the cache and scenes. Out: NAME.int8.onnx and NAME.int8.json beside each graph.
+Takes fp32 graphs in the cache and scenes; writes NAME.int8.onnx and NAME.int8.json beside each graph.
 """
 
 import hashlib
@@ -25,12 +25,12 @@ from cinegrain.types import Scene
 MIN_COSINE = 0.99
 MAX_ITEMS = 256
 _BATCH = 4
-# The first layers see the widest range of values; where 8 bits harm too much, the first three stay as they are.
+# The first layers have the widest range of values; if 8 bits lose too much, the first three stay in fp32.
 _FIRST_IN_FP32 = (0, 3)
 
 
 class _Sample:
-    """Remembers an even choice of all inputs that enter one graph (reservoir sampling, algorithm R)."""
+    """Uniform sample of all inputs of a graph (reservoir sampling, algorithm R)."""
 
     def __init__(self, name: str, size: int, seed: int) -> None:
         self.name = name
@@ -54,22 +54,22 @@ class _Sample:
 def quantise_family(
     family: Family, cache: Path, calibration: Sequence[Sequence[Scene]], held_out: Sequence[Sequence[Scene]]
 ) -> list[QuantisedGraph]:
-    """Makes the 8-bit graphs of one family and measures what they do to its vectors.
+    """Creates the 8-bit graphs of one family and measures the change of its vectors.
 
-    A graph whose vectors of held-out scenes are on average less similar than MIN_COSINE to the fp32 ones, for any of
-    its experts, is not kept; the note beside it says so, and the fp32 graph runs in its place.
+    A graph is not kept if the mean cosine between 8-bit and fp32 vectors of held-out scenes is below MIN_COSINE for any
+    of its experts; the note beside it says so, and the fp32 graph is used.
 
     Args:
         family: Experts that share a network.
         cache: The cache folder.
-        calibration: Groups of scenes that tell the range of values.
-        held_out: Groups of other scenes, to measure with.
+        calibration: Groups of scenes for calibration.
+        held_out: Groups of other scenes for the measurement.
 
     Returns:
-        One note for each graph; none if the family computes without graphs.
+        One note per graph; none if the family has no graphs.
 
     Raises:
-        DataError: If the scenes hold nothing that the family can use.
+        DataError: If the scenes have nothing that the family can use.
     """
     samples: dict[Path, _Sample] = {}
 
@@ -83,7 +83,7 @@ def quantise_family(
     if not samples:
         if family.cards and family.cards[0].weights:
             raise DataError(
-                f"These films hold nothing that {family.cards[0].name} can use. Choose films with pictures and sound."
+                f"These films have nothing that {family.cards[0].name} can use. Choose films with pictures and sound."
             )
         return []
     try:
@@ -106,7 +106,7 @@ def quantise_family(
 def _try(
     family: Family, cache: Path, samples: Mapping[Path, _Sample], held_out: Sequence[Sequence[Scene]], n_exact: int
 ) -> list[QuantisedGraph]:
-    """Makes the graphs, their first n convolutions in fp32, and measures."""
+    """Creates the graphs with the first n convolutions in fp32, and measures."""
     for graph, sample in samples.items():
         _write_eight_bits(graph, sample, n_exact)
         _write_note(graph, QuantisedGraph(EIGHT_BIT_FORMAT, graph.name, True, "", 0, {}, {}))  # else it does not load
@@ -169,7 +169,7 @@ def _write_eight_bits(graph: Path, sample: _Sample, n_exact: int) -> None:
 
 
 def _cosines(exact: Network, short: Network, groups: Sequence[Sequence[Scene]]) -> dict[str, NDArray[np.float64]]:
-    """By expert: similarity of the two networks' vectors for each scene that has one."""
+    """By expert, cosine of the two networks' vectors for each scene that has one."""
     found: dict[str, list[float]] = {}
     for group in groups:
         others = short.embed(group)

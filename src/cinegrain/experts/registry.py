@@ -1,4 +1,4 @@
-"""Which experts there are: built in, plugged in, and by preset."""
+"""Registry of experts: built-in ones, plug-ins and presets."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -59,7 +59,7 @@ DEFAULT_RUNTIME = Runtime()
 
 
 def _plugins() -> list[Plugin]:
-    """What other packages register, those that break the contract with their fault."""
+    """Plug-ins of other packages, with faults of those that break the contract."""
     taken = {card.name: OURS for family in _FAMILIES for card in family.cards}
     found = []
     for plugin in load_plugins(PLUGIN_GROUP):
@@ -76,7 +76,7 @@ def broken_plugins() -> list[Plugin]:
 
 
 def _all_families() -> list[tuple[Family, str]]:
-    """Every family that can be used, and whose it is."""
+    """Every usable family, with its package."""
     return [(family, OURS) for family in _FAMILIES] + [(p.found, p.package) for p in _plugins() if not p.fault]
 
 
@@ -86,7 +86,7 @@ def expert_cards() -> dict[str, ExpertCard]:
 
 
 def expert_names(preset_or_names: str) -> tuple[str, ...]:
-    """The names that a preset or a comma-separated list stands for, known or not."""
+    """Names of a preset or a comma-separated list, unchecked."""
     listed = tuple(name.strip() for name in preset_or_names.split(",") if name.strip())
     return PRESETS.get(preset_or_names.strip(), listed)
 
@@ -95,7 +95,7 @@ def resolve_experts(preset_or_names: str) -> tuple[str, ...]:
     """Expert names from a preset's name or a comma-separated list.
 
     Raises:
-        ConfigError: If a name is unknown; the message lists what there is, and which plug-ins are broken.
+        ConfigError: If a name is unknown.
     """
     names = expert_names(preset_or_names)
     known = expert_cards()
@@ -119,10 +119,10 @@ def _serving(names: Sequence[str]) -> list[tuple[Family, str]]:
 
 
 def needs_clips(names: Sequence[str]) -> bool:
-    """Whether any of the named experts looks at clips."""
+    """Whether any of the experts needs clips."""
     return any(card.needs == "clips" for f in families_for(names) for card in f.cards if card.name in names)
 
 
 def load_networks(names: Sequence[str], cache: Path, runtime: Runtime = DEFAULT_RUNTIME) -> list[Network]:
-    """The networks that serve the named experts, weights fetched where needed; what they give is checked."""
+    """Loads the networks of experts, downloading weights if needed; their results are checked."""
     return [CheckedNetwork(family.load(cache, runtime), family.cards, package) for family, package in _serving(names)]

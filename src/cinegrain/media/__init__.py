@@ -1,1 +1,1 @@
-"""From one video file to its scenes, one by one; knows nothing of networks, stores or catalogues."""
+"""Video files: a file goes in, scenes come out. Knows nothing of networks, stores or catalogues."""

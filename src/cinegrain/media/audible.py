@@ -1,17 +1,17 @@
-"""Which part of a film's sound can be heard."""
+"""Finds the audible part of a film's sound."""
 
 import numpy as np
 
 from cinegrain.types import SOUND_RATE_HZ, Bool, Float32, Float64
 
 QUIETEST_DBFS = -60.0
-"""What is quieter is inaudible in every film: room tone of a silent card, digital silence, dither."""
+"""Absolute threshold of audibility: below it are room tone of silent cards, digital silence, dither."""
 RANGE_DB = 35.0
-"""What is quieter than the film's loud passages by more than this is inaudible beside them."""
+"""Relative threshold of audibility, below the film's loud passages."""
 LOUD_PERCENTILE = 95.0
-"""The level of a film's loud passages is this percentile of its levels above `QUIETEST_DBFS`."""
+"""Percentile of the levels above `QUIETEST_DBFS` that is the level of the loud passages."""
 FRAME_SAMPLES = 400
-"""Levels are measured over frames of 25 ms."""
+"""Levels are measured over 25 ms."""
 _MIN_PAUSE_FRAMES = 8
 _MIN_AUDIBLE_SAMPLES = round(0.4 * SOUND_RATE_HZ)
 
@@ -28,13 +28,13 @@ def levels_dbfs(samples: Float32) -> Float64:
 
 
 def quiet_limit_dbfs(levels: Float64) -> float:
-    """The level under which nothing of a film is heard.
+    """The level below which a film's sound counts as inaudible.
 
-    It is `RANGE_DB` below the film's loud passages, but never below `QUIETEST_DBFS`: the two gates of loudness
-    meters (ITU-R BS.1770, EBU Tech 3342) for the same reason.
+    It is `RANGE_DB` below the loud passages, but at least `QUIETEST_DBFS`, like the relative and absolute gates of
+    loudness meters (ITU-R BS.1770, EBU Tech 3342).
 
     Args:
-        levels: Of the film, from `levels_dbfs`, shape (t,).
+        levels: From `levels_dbfs`, shape (t,).
     """
     sounding = levels[levels > QUIETEST_DBFS]
     if not len(sounding):
@@ -43,17 +43,17 @@ def quiet_limit_dbfs(levels: Float64) -> float:
 
 
 def audible_part(samples: Float32, *, limit_dbfs: float) -> Float32 | None:
-    """The sound without its pauses, in one piece.
+    """The sound with its pauses cut out.
 
-    A pause is at least 0.2 s under the limit; shorter ones belong to speech and rhythm and stay. Quiet frames at both
-    ends go as well, for the pause may continue in the scenes beside this one.
+    A pause is at least 0.2 s below the limit; shorter gaps belong to speech and rhythm and are kept. Quiet frames at
+    both ends are cut too, since the pause may continue in the adjacent scenes.
 
     Args:
         samples: Mono at SOUND_RATE_HZ, -1..1, shape (n,).
         limit_dbfs: From `quiet_limit_dbfs`.
 
     Returns:
-        Shape (m,), m <= n, the very same array where it has no pauses; None where less than 0.4 s can be heard.
+        Shape (m,), m <= n, the same array if there are no pauses; None if less than 0.4 s is audible.
     """
     keep = _audible_frames(levels_dbfs(samples) >= limit_dbfs)
     if not keep.all():
@@ -64,7 +64,7 @@ def audible_part(samples: Float32, *, limit_dbfs: float) -> Float32 | None:
 
 
 def _audible_frames(loud: Bool) -> Bool:
-    """Loud frames, and those between them in gaps too short for a pause."""
+    """Loud frames, and quiet ones in gaps too short for a pause."""
     at = np.flatnonzero(loud)
     keep = np.zeros(len(loud), bool)
     keep[at] = True

@@ -1,4 +1,4 @@
-"""Black bars around the picture: seen in single pictures, judged over a whole film."""
+"""Detects black bars from frames of a whole film."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,22 +8,22 @@ import numpy as np
 from cinegrain.types import Float64, UInt8
 
 BLACK = 16
-"""Luma up to this counts as black in sampled pictures, of 255 in full range."""
-_MAX_LEVEL, _NOISE = 16, 8  # tape has grey bars, and codecs leave noise in them
+"""Maximum luma of black in sampled pictures, full range."""
+_MAX_LEVEL, _NOISE = 16, 8  # bars on tape are grey, and codecs add noise
 _BORDER_SHARE = 0.01
 _TOLERANCE_SHARE = 0.01
 _MIN_BARS_SHARE = 0.03  # less is the blanking of analogue video, or padding
-_FILLED, _EMPTY = 0.5, 0.15  # coverage of a row inside and outside the picture; captions and logos in bars are sparse
+_FILLED, _EMPTY = 0.5, 0.15  # coverage of a row inside and outside the picture; captions and logos in bars cover little
 _MIN_PICTURE_SHARE, _MIN_FILLED_SHARE = 0.25, 0.8  # unlike titles on black
-_EXCEPTIONS = 0.15  # of the pictures may show something in the bars, such as a rating card
-_SUPPORT, _SUPPORT_IF_EMPTY = 0.4, 0.15  # of the frames show the bars' edge; fewer will do if nothing is in the bars
+_EXCEPTIONS = 0.15  # fraction of frames that may have content in the bars, such as a rating card
+_SUPPORT, _SUPPORT_IF_EMPTY = 0.4, 0.15  # fraction of frames that show the edge
 _LAYOUT_SUPPORT = 0.15
 _MIN_LAYOUT_LOOKS = 2
 
 
 @dataclass(frozen=True)
 class Box:
-    """Part of a picture: columns `left` to `right` and rows `top` to `bottom`, pixels, the ends excluded."""
+    """Part of a picture: columns `left` to `right` and rows `top` to `bottom` in pixels, half-open."""
 
     left: int
     top: int
@@ -32,24 +32,24 @@ class Box:
 
     @property
     def width(self) -> int:
-        """Pixels."""
+        """In pixels."""
         return self.right - self.left
 
     @property
     def height(self) -> int:
-        """Pixels."""
+        """In pixels."""
         return self.bottom - self.top
 
 
 @dataclass(frozen=True, eq=False)
 class Edges:
-    """Where the picture begins along one axis of one frame.
+    """Edges of the picture along one axis of one frame.
 
     Attributes:
-        coverage: For each row (or column) the share of pixels that are not black, 0..1, shape (n,).
-        low: First row with something to see.
-        high: One after the last.
-        is_straight: Whether both ends are as sharp and straight as those of bars, or lie at the frame's own border.
+        coverage: Fraction of pixels that are not black in each row (or column), shape (n,).
+        low: First row with content.
+        high: One after the last row with content.
+        is_straight: Whether both edges are as sharp and straight as those of bars, or are the frame's border.
     """
 
     coverage: Float64
@@ -59,7 +59,7 @@ class Edges:
 
     @classmethod
     def of(cls, coverage: Float64) -> "Edges | None":
-        """From the coverage along an axis; None if hardly anything is to be seen."""
+        """From the coverage along an axis; None if there is almost no content."""
         filled = np.flatnonzero(coverage >= _FILLED)
         if not len(filled):
             return None
@@ -76,7 +76,7 @@ class Edges:
 
 
 def _is_straight(coverage: Float64, low: int) -> bool:
-    """Whether the coverage leaps at `low` from next to nothing to nearly all."""
+    """Whether the coverage jumps at `low` from almost nothing to almost everything."""
     blur = max(2, len(coverage) // 120)
     if low <= blur:
         return True
@@ -86,20 +86,20 @@ def _is_straight(coverage: Float64, low: int) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Extent:
-    """Where the picture lies in one frame that is not black."""
+    """Edges of the picture in one frame."""
 
     across: Edges
     down: Edges
 
     @classmethod
     def of(cls, luma: UInt8) -> "Extent | None":
-        """Look at one frame.
+        """Measure one frame.
 
         Args:
             luma: Full range, shape (height, width).
 
         Returns:
-            None if the frame is too dark to tell.
+            None if the frame is too dark.
         """
         borders = (luma[:2], luma[-2:], luma[:, :2], luma[:, -2:])
         level = min(float(np.median(border)) for border in borders)
@@ -120,16 +120,16 @@ class Extent:
 
 
 def find_bars(extents: Sequence[Extent]) -> Box | None:
-    """The part of the frame that a film's pictures fill, if bars surround it nearly all the time.
+    """The part of the frame inside black bars that are there almost all the time.
 
-    Bars have the same straight edge in many frames and nothing but captions, logos or a rare full picture outside it.
+    Bars have the same straight edge in many frames, with nothing outside it but captions, logos or a rare full frame.
     A film that is merely dark at its borders has no such edge.
 
     Args:
-        extents: Of frames of one size from all over the film, dark ones left out.
+        extents: Of frames of one size from the whole film, without dark ones.
 
     Returns:
-        None if there are no bars. Even numbers, for chroma is often stored at half the size.
+        None without bars. Even numbers, since chroma is often stored at half the resolution.
     """
     if not extents:
         return None
@@ -141,14 +141,14 @@ def find_bars(extents: Sequence[Extent]) -> Box | None:
 
 
 def find_layouts(extents: Sequence[Extent], crop: Box | None) -> tuple[Box, ...]:
-    """Smaller parts that the pictures fill during much of the film only: bars that come and go.
+    """Smaller parts that the picture fills in only part of the film: bars that come and go.
 
     Args:
         extents: As for `find_bars`.
-        crop: What that found.
+        crop: Result of `find_bars`.
 
     Returns:
-        The smallest first.
+        Smallest first.
     """
     if not extents:
         return ()
@@ -171,10 +171,10 @@ def find_layouts(extents: Sequence[Extent], crop: Box | None) -> tuple[Box, ...]
 
 
 def _picture_range(edges: Sequence[Edges]) -> tuple[int, int]:
-    """From where to where the pictures reach along one axis, over the film."""
+    """Range of the picture along one axis over the whole film."""
     n = len(edges[0].coverage)
     n_exceptions = int(_EXCEPTIONS * len(edges))
-    # In descending order, so that row k is what all but k frames stay below.
+    # In descending order: all but k frames stay below row k.
     coverage = np.sort([edge.coverage for edge in edges], axis=0)[::-1]
     nearly_always = Edges.of(coverage[n_exceptions])
     if nearly_always is None or nearly_always.low + n - nearly_always.high < _MIN_BARS_SHARE * n:
@@ -203,7 +203,7 @@ def _picture_range(edges: Sequence[Edges]) -> tuple[int, int]:
 
 
 def _centred_range(edges: Edges, low: int, high: int) -> tuple[int, int]:
-    """Where one frame's picture reaches if its bars are plain to see and of one size, else the whole film's range."""
+    """Range of one frame's picture if its bars are clear and of equal size, else that of the film."""
     n = len(edges.coverage)
     is_centred = abs((edges.low - low) - (high - edges.high)) <= 2 * max(2, round(_TOLERANCE_SHARE * n))
     has_bars = edges.low - low + high - edges.high >= _MIN_BARS_SHARE * n

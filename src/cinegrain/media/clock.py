@@ -1,4 +1,4 @@
-"""Time: from a stream's own time stamps to seconds of film, and the limit on time spent."""
+"""Converts time stamps to seconds of film, and limits the time spent."""
 
 import time
 from collections.abc import Iterator
@@ -7,20 +7,20 @@ from contextlib import contextmanager
 from cinegrain.errors import MediaError
 
 MAX_HOLE_S = 300.0
-"""A longer hole between two time stamps is a broken clock, not a pause in the film."""
+"""A longer gap between two time stamps is a broken clock, not a pause in the film."""
 _MAX_STEP_BACK_S = 1.0
 
 
 class StreamClock:
-    """Turns the time stamps of one stream into seconds since the first picture of the film.
+    """Converts the time stamps of one stream into seconds since the film's first picture.
 
-    A missing time stamp follows on from the frame before. Where the stamps leap by more than `MAX_HOLE_S`, or
-    run back by more than a second (joined recordings do), the film goes on without a gap.
+    A frame without a time stamp follows the one before. If time stamps jump by more than `MAX_HOLE_S`, or back by more
+    than a second, as in joined recordings, the film continues without a gap.
 
     Attributes:
         zero_s: Time stamp of the first picture, seconds.
-        next_s: Where the frame after the last one is expected, seconds of film.
-        n_jumps: How often the stamps leapt.
+        next_s: Expected time of the next frame, seconds of film.
+        n_jumps: Number of jumps.
     """
 
     def __init__(self, zero_s: float) -> None:
@@ -31,11 +31,11 @@ class StreamClock:
         self._started = False
 
     def place(self, stamp_s: float | None, duration_s: float) -> float:
-        """Moment at which a frame begins, seconds of film; negative before the first picture.
+        """Start of a frame in seconds of film; negative before the first picture.
 
         Args:
-            stamp_s: The frame's time stamp in seconds, None where the file has none.
-            duration_s: How long the frame lasts as far as known; > 0.
+            stamp_s: Time stamp in seconds, or None.
+            duration_s: Duration of the frame as far as known; > 0.
         """
         start_s = self.next_s
         if stamp_s is not None:
@@ -51,7 +51,7 @@ class StreamClock:
 
 
 class Deadline:
-    """The time one trailer may take; the clock stands still while someone else works on what was read."""
+    """Time limit for reading a trailer; the clock is paused while its consumer works."""
 
     def __init__(self, limit_s: float) -> None:
         self.limit_s = limit_s
@@ -61,13 +61,13 @@ class Deadline:
         """Raise MediaError once the time is used up."""
         if time.monotonic() > self._end_s:
             raise MediaError(
-                f"Expected to read the file within {self.limit_s:g} s, but it takes longer. Convert it to "
-                "a smaller size, or raise media.time_limit_s."
+                f"Reading the file takes longer than {self.limit_s:g} s. Convert it to a smaller size, or raise "
+                "media.time_limit_s."
             )
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Do not count the time spent inside."""
+        """Pauses the clock inside the context."""
         began_s = time.monotonic()
         try:
             yield

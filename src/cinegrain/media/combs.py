@@ -1,4 +1,4 @@
-"""Combs: the two fields of an interlaced picture, a fraction of a second apart, woven into one."""
+"""Detects combing: two fields of different times woven into one frame."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cinegrain.types import Float64, UInt8
 
 Deinterlacing: TypeAlias = Literal["interlaced", "all"]
-"""Which frames FFmpeg's bwdif treats: those marked as interlaced, or all."""
+"""Frames that FFmpeg's bwdif processes: those marked as interlaced, or all."""
 
 _EVERY_COLUMN = 4
 _BLOCK_ROWS, _BLOCK_COLUMNS = 16, 8
@@ -21,21 +21,21 @@ _COMBED_IF_NOT, _UNMARKED_LOOKS = 0.02, 0.3
 
 @dataclass(frozen=True)
 class Weave:
-    """What one frame says about interlacing: by its mark in the file, and by share of combed blocks."""
+    """Signs of interlacing in one frame: its mark in the file, and its fraction of combed blocks."""
 
     is_marked: bool
     combed_share: float
 
     @property
     def is_suspicious(self) -> bool:
-        """Whether more frames should be looked at."""
+        """Whether more frames should be examined."""
         return self.is_marked or self.combed_share >= _COMBED_IF_NOT
 
 
 def combed_share(luma: UInt8) -> float:
-    """Share of blocks in which neighbouring rows differ more than rows of the same field do, 0..1.
+    """Fraction of blocks in which adjacent rows differ more than rows of the same field.
 
-    Detail of a scene does the opposite: the further apart two rows are, the more they differ.
+    In ordinary detail it is the opposite: rows differ more the further apart they are.
 
     Args:
         luma: Shape (height, width).
@@ -56,10 +56,10 @@ def combed_share(luma: UInt8) -> float:
 
 
 def deinterlacing(weaves: Sequence[Weave]) -> Deinterlacing | None:
-    """What must be done to a film, by frames from all over it.
+    """How to deinterlace a film, from frames of the whole film; None if it has no combing.
 
-    Marks lie both ways: much that is marked as interlaced was filmed as whole pictures and has no combs, and
-    re-encoded video keeps its combs but loses the mark.
+    Marks alone are unreliable: much progressive video is marked as interlaced, and re-encoded interlaced video often
+    keeps its combing but loses the mark.
     """
     marked = [weave.combed_share >= _COMBED_IF_MARKED for weave in weaves if weave.is_marked]
     unmarked = [weave.combed_share >= _COMBED_IF_NOT for weave in weaves if not weave.is_marked]

@@ -1,15 +1,15 @@
-"""What a file holds, told by its first bytes, whatever it is called."""
+"""Recognises the content of a file by its first bytes."""
 
 import re
 from typing import BinaryIO, Final
 
 HEAD_BYTES = 4096
-_DISC_AT = 0x8000  # where an ISO 9660 or UDF image describes itself
+_DISC_AT = 0x8000  # offset of the descriptor of an ISO 9660 or UDF image
 _PROBE_BYTES = "2000000"
 
 DEMUXERS: Final = ",".join(
     (
-        # What archives keep films in.
+        # Formats of archives.
         *(
             "mov",
             "matroska",
@@ -27,17 +27,17 @@ DEMUXERS: Final = ",".join(
             "nut",
         ),
         *("wtv", "ty", "pva", "nuv", "nsv", "dv", "lvf", "dhav", "mlv", "cine", "r3d", "gif", "vivo"),
-        # Bare streams of pictures.
+        # Raw video streams.
         *("h261", "h263", "h264", "hevc", "vvc", "evc", "m4v", "mpegvideo", "vc1", "vc1test", "cavsvideo", "dirac"),
         *("av1", "obu", "ivf", "mjpeg", "yuv4mpegpipe"),
-        # Games and the web of the nineties.
+        # Old games and web formats.
         *("bink", "smk", "roq", "ipmovie", "film_cpk", "flic", "swf", "ea", "dxa", "thp", "xmv"),
-        # Sound beside a film without.
+        # Sound stored beside a silent film.
         *("aac", "ac3", "eac3", "aiff", "amr", "ape", "au", "caf", "dts", "dtshd", "flac", "mp3", "truehd", "tta"),
         *("w64", "wav", "wv"),
     )
 )
-"""The demuxers that may run, as FFmpeg's `format_whitelist`: none of them opens a file that its own file names."""
+"""FFmpeg's `format_whitelist`: no demuxer that opens other files named in a file."""
 
 _FILM = re.compile(
     rb"""
@@ -59,11 +59,11 @@ _PACKET = re.compile(rb"G(?:.{187}G.{187}G.{187}G|.{191}G.{191}G.{191}G|.{203}G.
 _MXF_KEY = b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02"
 
 _FETCH = "Download the film again."
-_UNPACK = "Unpack it and give the film that is inside."
+_UNPACK = "Unpack it and give the film inside."
 _WRONG = "Give the film itself."
 _OTHERS: tuple[tuple[str, str, str], ...] = (
-    # what it is, what to do, and how it begins: after blanks, capitals or not
-    ("a web page, as after a failed download or before a login", _FETCH, r"<!doctype html|<html|<head|<body"),
+    # what it is, what to do, and its beginning, ignoring case and leading white space
+    ("a web page, as from a failed download or a login page", _FETCH, r"<!doctype html|<html|<head|<body"),
     (
         "a playlist, which names other files",
         _WRONG,
@@ -89,7 +89,7 @@ _OTHER = tuple(
 
 
 def other_content(file: BinaryIO) -> tuple[str, str] | None:
-    """What a file holds that is surely no film, and what to do about it; None where it may be one."""
+    """Content that is certainly not a film, and what to do about it; None if it may be a film."""
     head = _head(file, 0, HEAD_BYTES)
     for what, then, begins in _OTHER:
         if begins.match(head):
@@ -98,30 +98,30 @@ def other_content(file: BinaryIO) -> tuple[str, str] | None:
     if any(disc[at + 1 : at + 6] in (b"CD001", b"BEA01", b"NSR02", b"NSR03") for at in (0, 2048, 4096)):
         return (
             "the image of a disc (ISO)",
-            "Unpack it and give the files that hold the film, on a DVD the larger .VOB files.",
+            "Unpack it and give the files of the film; on a DVD these are the largest .VOB files.",
         )
     return None
 
 
 def is_text(head: bytes) -> bool:
-    """Whether a file begins like text."""
+    """Whether a file starts like text."""
     return bool(head.strip()) and not re.search(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]", head)
 
 
 def may_be_film(head: bytes) -> bool:
-    """Whether a file begins as containers of films do; some hold only sound."""
+    """Whether a file starts like a container of films; it may hold only sound."""
     return bool(_FILM.match(head) or _PACKET.search(head[:1500]) or _MXF_KEY in head)
 
 
 def holds_film(file: BinaryIO) -> bool:
-    """Whether a file holds moving pictures: by its first bytes, and if these are promising by its streams.
+    """Whether a file holds moving pictures, by its first bytes and then by its streams.
 
     Args:
         file: Open, seekable; left open.
     """
     if not may_be_film(_head(file, 0, HEAD_BYTES)):
         return False
-    import av  # slow to load, and most files are known by their names
+    import av  # slow to import, and most files are recognised by name
     from av.stream import Disposition
 
     file.seek(0)

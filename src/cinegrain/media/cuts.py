@@ -1,4 +1,4 @@
-"""Where one shot ends and the next begins."""
+"""Shot boundary detection."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,18 +10,18 @@ import cv2
 from cinegrain.types import UInt8
 
 CUT_RATIO, CUT_FLOOR, CUT_NEIGHBOURS = 1.7, 6.0, 2
-"""Tuned; see `CutDetector`. The floor, in Y + U + V (0..765), keeps still films from splitting at every flicker."""
+"""Tuned; see `CutDetector`. The floor, in Y + U + V (0..765), keeps flicker in still films from counting as cuts."""
 CUT_WINDOW_S = 0.25
-"""A shorter flash is no cut."""
+"""A shorter flash is not a cut."""
 BLACK_LEVEL = 24
-"""A picture without brighter pixels (0..255) is black."""
-_BLACK_SHARE = 0.002  # a stray bright pixel or two does not make a black picture visible
+"""Maximum level (0..255) of a black picture."""
+_BLACK_SHARE = 0.002  # a few bright pixels are ignored
 _RETURN_SHARE = 0.5
 _TIME_SLACK_S = 1e-6
 
 
 def picture_change(a: UInt8, b: UInt8) -> float:
-    """Mean absolute difference of two small pictures, summed over Y, U and V; 0 when they are equal.
+    """Mean absolute difference of two small pictures, summed over Y, U and V.
 
     Args:
         a: Planes Y, U, V, uint8, shape (3, height, width).
@@ -32,17 +32,17 @@ def picture_change(a: UInt8, b: UInt8) -> float:
 
 
 def is_near_black(small: UInt8) -> bool:
-    """Whether all but a few pixels are at most BLACK_LEVEL bright."""
+    """Whether all but a few pixels are at most BLACK_LEVEL."""
     luma: UInt8 = small[0]
     n_visible = int(cv2.countNonZero(cv2.compare(luma, float(BLACK_LEVEL), cv2.CMP_GT)))
     return n_visible <= _BLACK_SHARE * luma.size
 
 
 class CutFinder(Protocol):
-    """Finds cuts in a run of its own over the film, so it may look ahead as far as it wants: a network."""
+    """Finds cuts in a separate pass over the film; implemented by a network."""
 
     def cuts(self, pictures: Iterable[tuple[float, UInt8]]) -> Iterator[float]:
-        """When scenes begin, seconds, ascending, the first excepted; each the time of a picture.
+        """Start times of scenes in ascending order, without the first; each is the time of a picture.
 
         Args:
             pictures: Every picture of the film with its time, from `TrailerReader.tiny_pictures`.
@@ -51,20 +51,20 @@ class CutFinder(Protocol):
 
 
 class KnownCuts:
-    """Tells cuts that were found in an earlier run over the film; used like a `CutDetector`."""
+    """Cuts from an earlier pass over the film, with the interface of a `CutDetector`."""
 
     def __init__(self, cuts_s: Iterable[float]) -> None:
         self._left_s = deque(cuts_s)
 
     def push(self, time_s: float, small: UInt8, *, is_black: bool) -> list[float]:  # noqa: ARG002
-        """The known cuts before `time_s`."""
+        """Known cuts before `time_s`."""
         told = []
         while self._left_s and self._left_s[0] < time_s:
             told.append(self._left_s.popleft())
         return told
 
     def flush(self) -> list[float]:
-        """The cuts that are left."""
+        """The remaining cuts."""
         return list(self._left_s)
 
 
@@ -77,18 +77,17 @@ class _Look:
 
 
 class CutDetector:
-    """Finds hard cuts and fades through black while the pictures stream by.
+    """Finds hard cuts and fades through black in a stream of pictures.
 
     At a hard cut the picture changes by at least
 
         ratio * (mean of the 2 n_neighbours largest changes around it + floor)
 
-    where half of the neighbours lie before it and half after, within `window_s`; so a pan or a shaking camera
-    gives no cut, nor do drawings that stand for two or three frames each. If the picture from before comes
-    back within `window_s`, it was a flash, not a cut. A run of black pictures is one cut, at the picture in
-    its middle. Dissolves and fades through white are not found.
+    with half of the neighbours on each side, within `window_s`, so that pans, a shaking camera and drawings held for
+    two or three frames are not cuts. If the earlier picture returns within `window_s`, it was a flash. A run of black
+    pictures is one cut, at its middle. Dissolves and fades through white are not found.
 
-    Each cut is told as soon as `window_s` (at least one picture) has passed since.
+    Each cut is reported once `window_s` (at least one picture) has passed.
 
     Source: after `AdaptiveDetector` of PySceneDetect 0.6 (Castellano): change over mean of neighbours. The
     floor inside the mean, the largest neighbours, the flashes and the fades are ours.
@@ -114,15 +113,15 @@ class CutDetector:
         self._fades_s: deque[float] = deque()
 
     def push(self, time_s: float, small: UInt8, *, is_black: bool) -> list[float]:
-        """Look at the next picture.
+        """Add the next picture.
 
         Args:
-            time_s: When it comes on screen, later than the one before.
-            small: Planes Y, U, V, uint8, shape (3, height, width); kept for `window_s`, so do not change it.
-            is_black: Whether nothing is to be seen in it.
+            time_s: Its time, later than the one before.
+            small: Planes Y, U, V, uint8, shape (3, height, width); kept for `window_s`, so do not modify it.
+            is_black: Whether it is black.
 
         Returns:
-            Times of the cuts that are certain now, ascending, each the time of an earlier picture.
+            Times of cuts that are certain now, ascending, each the time of an earlier picture.
         """
         change = picture_change(self._last.small, small) if self._last is not None else 0.0
         look = _Look(time_s, small, is_black, change)
@@ -132,11 +131,11 @@ class CutDetector:
         return list(self._decide(time_s - self._window_s + _TIME_SLACK_S))
 
     def flush(self) -> list[float]:
-        """The cuts among the last pictures, once there are no more."""
+        """Cuts among the last pictures, after the end."""
         return list(self._decide(float("inf")))
 
     def _follow_black(self, look: _Look) -> None:
-        """Note one fade where a run of black pictures ends; the film's own black start is none."""
+        """Records a fade at the end of a run of black pictures, except at the start of the film."""
         if look.is_black:
             if not self._black_times_s:
                 self._before_black = self._last
@@ -154,7 +153,7 @@ class CutDetector:
 
     def _decide(self, until_s: float) -> Iterator[float]:
         while self._undecided and self._undecided[0].time_s <= until_s:
-            # The newest picture stays undecided: what follows it is not known.
+            # The newest picture is undecided until more follow.
             if len(self._undecided) == 1 and until_s != float("inf"):
                 break
             look = self._undecided.popleft()
@@ -183,9 +182,9 @@ class CutDetector:
         return not self._returns(look, before, after)
 
     def _largest_changes(self, look: _Look, others: Sequence[_Look]) -> list[float]:
-        """The largest changes on one side, nearest first: within the window, but at least n neighbours.
+        """The largest changes on one side, within the window but at least n neighbours.
 
-        The largest and not the nearest, for cartoons hold each drawing for two or three frames.
+        The largest and not the nearest, since cartoons hold each drawing for two or three frames.
         """
         n = self._n_neighbours
         near = [
@@ -196,7 +195,7 @@ class CutDetector:
         return sorted(near, reverse=True)[:n]
 
     def _returns(self, look: _Look, before: Sequence[_Look], after: Sequence[_Look]) -> bool:
-        """Whether the picture goes back within the window to what it was before: a flash, or its end."""
+        """Whether the earlier picture returns within the window: a flash, or its end."""
         same = _RETURN_SHARE * look.change
         near = self._window_s + _TIME_SLACK_S
         comes_back = (

@@ -1,4 +1,4 @@
-"""From an open file to decoded frames of its streams, packet by packet, over whatever is damaged."""
+"""Decodes streams packet by packet, skipping damaged ones."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ _MAX_READ_ERRORS_IN_A_ROW = 50
 
 @dataclass
 class Tally:
-    """What went through a decoder."""
+    """Counts of decoded frames and bad packets."""
 
     n_frames: int = 0
     n_bad_packets: int = 0
@@ -30,7 +30,7 @@ class Tally:
 def decode_pictures(
     container: InputContainer, stream: VideoStream, tally: Tally, deadline: Deadline
 ) -> Iterator[VideoFrame]:
-    """Every picture of a stream that can be decoded; what cannot is counted in `tally`.
+    """Every decodable picture of a stream; bad packets are counted in `tally`.
 
     Raises:
         MediaError: When the deadline passes.
@@ -50,16 +50,16 @@ def decode_pictures(
 def decode_sound(
     container: InputContainer, streams: Sequence[AudioStream], tally: Tally, deadline: Deadline
 ) -> Iterator[tuple[int, AudioFrame]]:
-    """Every stretch of sound of some streams that can be decoded, with the index of its stream.
+    """Every decodable frame of sound of some streams, with the index of its stream.
 
-    What cannot be decoded is counted in `tally`.
+    Bad packets are counted in `tally`.
 
     Raises:
         MediaError: When the deadline passes.
     """
     by_index = {stream.index: stream for stream in streams}
     for packet in _packets(container, streams, tally, deadline):
-        # Without a packet a decoder hands over what it still holds.
+        # None flushes a decoder.
         for stream in streams if packet is None else (by_index[packet.stream.index],):
             try:
                 frames = stream.codec_context.decode(packet)
@@ -74,25 +74,25 @@ def decode_sound(
 def _packets(
     container: InputContainer, streams: Sequence[VideoStream | AudioStream], tally: Tally, deadline: Deadline
 ) -> Iterator["Packet[Stream] | None"]:
-    """The packets of some streams, then None, which makes the decoders hand over what they still hold."""
+    """Packets of some streams, then None to flush the decoders."""
     errors_in_a_row = 0
     while errors_in_a_row <= _MAX_READ_ERRORS_IN_A_ROW:
         try:
             for packet in container.demux(*streams):
                 deadline.check()
                 errors_in_a_row = 0
-                # Empty packets mean "end of stream" to a decoder, but some files hold them in the middle.
+                # A decoder takes an empty packet for the end of the stream, but some files have them in the middle.
                 if packet.size:
                     tally.n_bad_packets += packet.is_corrupt
                     yield packet
             break
-        # PyAV raises IndexError at the end of a file in which a stream appeared on the way (rotten MPEG-TS).
+        # PyAV raises IndexError at the end of a file with a late stream (damaged MPEG-TS).
         except (av.error.EOFError, IndexError):
             break
         except FFmpegError as error:
             deadline.check()
             _count_bad(tally, error)
-            if isinstance(error, av.error.ExitError):  # broken off after `STALL_S`
+            if isinstance(error, av.error.ExitError):  # interrupted after `STALL_S`
                 break
             errors_in_a_row += 1
     yield None

@@ -1,14 +1,14 @@
-"""Whether the pictures of a file are encrypted: decoders make noise of them, and do not tell."""
+"""Detects encrypted video, which decoders turn into noise without an error."""
 
 import re
 from collections.abc import Callable
 from typing import BinaryIO
 
 _LOOK_BYTES = 2 << 20
-_HEADER_BYTES = 32 << 20  # no longer header is read
+_HEADER_BYTES = 32 << 20  # maximum size of a header
 _MOST_BOXES = 2000
 _TS_BYTES, _TS_NULL = 188, 0x1FFF
-_MOST_CLEAR = 0.5  # DVDs scramble some of their sectors, television nearly all packets
+_MOST_CLEAR = 0.5  # DVDs scramble some sectors, television almost all packets
 _MOST_CLEAR_DVD = 0.9
 _SAMPLE_ENTRY = re.compile(rb"stsd.{12}(?:encv|drmi)", re.DOTALL)
 _CONTENT_ENCRYPTION = re.compile(rb"\x6d\x80.{1,120}?\x50\x35", re.DOTALL)
@@ -25,8 +25,8 @@ def is_encrypted(file: BinaryIO, container: str) -> bool:
     """Whether the pictures are encrypted (CENC, FairPlay, WebM, scrambled television, CSS on DVDs, Windows Media DRM).
 
     Args:
-        file: The file, open and seekable.
-        container: FFmpeg's name of its container.
+        file: Open and seekable.
+        container: FFmpeg's name of the container.
 
     Source: ISO/IEC 23001-7 (`encv`), RFC 9559 (ContentEncryption), ISO/IEC 13818-1 (scrambling control).
     """
@@ -35,7 +35,7 @@ def is_encrypted(file: BinaryIO, container: str) -> bool:
 
 
 def _mov(file: BinaryIO) -> bool:
-    """MP4 and QuickTime: the sample entry of a protected track tells."""
+    """MP4 and QuickTime: the sample entry of a protected track."""
     at = 0
     for _ in range(_MOST_BOXES):
         file.seek(at)
@@ -55,7 +55,7 @@ def _mov(file: BinaryIO) -> bool:
 
 
 def _matroska(file: BinaryIO) -> bool:
-    """Matroska and WebM: a track says how it is encoded."""
+    """Matroska and WebM: the ContentEncryption element of a track."""
     file.seek(0)
     while True:
         head, at = file.read(12), file.tell()
@@ -74,7 +74,7 @@ def _matroska(file: BinaryIO) -> bool:
 
 
 def _mpegts(file: BinaryIO) -> bool:
-    """Transport streams: every packet says whether it is scrambled."""
+    """Transport streams: the scrambling bits of each packet."""
     content = _beginning(file)
     first = _SYNC.search(content)
     packets = range(first.start(), len(content) - _TS_BYTES, _TS_BYTES) if first else range(0)
@@ -84,7 +84,7 @@ def _mpegts(file: BinaryIO) -> bool:
 
 
 def _mpeg(file: BinaryIO) -> bool:
-    """Program streams, as on DVDs: every packet of pictures says whether it is scrambled."""
+    """Program streams, as on DVDs: the scrambling bits of each video packet."""
     flags = [found[0] for found in _VIDEO_PES.findall(_beginning(file))]
     return sum(bool(flag & 0x30) for flag in flags) > (1 - _MOST_CLEAR_DVD) * len(flags)
 

@@ -1,4 +1,4 @@
-"""Finding video files in a folder and telling them apart by their content."""
+"""Finds video files in a folder and identifies them by content."""
 
 import hashlib
 import os
@@ -67,21 +67,21 @@ _NOT_TEXT = frozenset(("Cc", "Cs"))  # control characters; bytes that are no UTF
 
 
 def is_video_name(path: Path) -> bool:
-    """Whether a file's name ends like a video's; the file itself is not looked at."""
+    """Whether a file has the extension of a video; the file is not opened."""
     return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
 
 
 def find_videos(folder: Path) -> list[Path]:
-    """All videos under a folder, sorted; hidden files are left out, and so is everything that is no regular file.
+    """All videos under a folder, sorted; hidden files and files that are not regular are left out.
 
-    A file is told by its ending; where the ending is unknown, or there is none, by its content.
-    Links are followed, each folder is entered once, so a link that points back does no harm.
+    A file is recognised by its extension or, if that is unknown or missing, by its content. Links are followed; each
+    folder is entered once, so circular links are harmless.
 
     Raises:
         MediaError: If `folder` is not a folder.
     """
     if not folder.is_dir():
-        raise MediaError(f"Expected a folder of videos at {folder}, but found none. Check the path.")
+        raise MediaError(f"{folder} is not a folder. Check the path.")
     entered: set[tuple[int, int]] = set()
     found: list[Path] = []
     for parent, folders, names in os.walk(folder, followlinks=True):
@@ -97,7 +97,7 @@ def find_videos(folder: Path) -> list[Path]:
 
 
 def is_open_name(name: str) -> bool:
-    """Whether what a file is called does not rule out that it is a video."""
+    """Whether a file's name leaves open that it is a video."""
     return not name.startswith(".") and PurePath(name).suffix.lower() not in _NO_VIDEO_SUFFIXES
 
 
@@ -106,12 +106,12 @@ def _is_video(path: Path) -> bool:
         status = path.stat()
     except (OSError, ValueError):
         return False
-    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would block
         return False
     return is_video_name(path) or _holds_film(path, (status.st_size, status.st_mtime_ns))
 
 
-@lru_cache(maxsize=4096)  # folders that are watched are looked through every few seconds
+@lru_cache(maxsize=4096)  # watched folders are searched every few seconds
 def _holds_film(path: Path, _stamp: tuple[int, int]) -> bool:
     try:
         with path.open("rb") as file:
@@ -121,29 +121,29 @@ def _holds_film(path: Path, _stamp: tuple[int, int]) -> bool:
 
 
 def path_text(path: Path) -> str:
-    """A path as one line of plain UTF-8, from which it can be had back.
+    """A path as one line of UTF-8, reversible with `text_path`.
 
-    File systems allow any bytes in names, tables and JSON do not: a path with bytes that are no UTF-8, or with
-    line breaks and other control characters, is written as a `file:` address, all others as they are.
+    File names may hold any bytes, tables and JSON may not: a path with control characters or bytes that are not UTF-8
+    becomes a `file:` URL, others are unchanged.
     """
     text = str(path)
     return path.absolute().as_uri() if plain_text(text) != text else text
 
 
 def text_path(text: str) -> Path:
-    """The path that `path_text` wrote."""
+    """Inverse of `path_text`."""
     if text.startswith(_ADDRESS + "/"):
         return Path(os.fsdecode(unquote_to_bytes(text.removeprefix(_ADDRESS))))
     return Path(text)
 
 
 def plain_text(text: str) -> str:
-    """Text as one line of UTF-8: control characters, and bytes that are none, become escapes as in Python."""
+    """Text as one line of UTF-8: control characters and invalid bytes become escapes as in Python."""
     return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in _NOT_TEXT else c for c in text)
 
 
 def file_sha256(path: Path, deadline: Deadline | None = None) -> str:
-    """The SHA-256 of a regular file's bytes, as 64 hexadecimal digits.
+    """SHA-256 of a regular file, as 64 hexadecimal digits.
 
     Raises:
         MediaError: If there is no readable, non-empty regular file at `path`, or the deadline passes.
@@ -159,7 +159,7 @@ def file_sha256(path: Path, deadline: Deadline | None = None) -> str:
 
 
 def files_sha256(files: Sequence[Path], deadline: Deadline | None = None) -> str:
-    """The SHA-256 of a file, or of the hexadecimal digests of several, one behind the other.
+    """SHA-256 of a file, or of the concatenated hexadecimal digests of several.
 
     Raises:
         MediaError: If a file cannot be read, or the deadline passes.
@@ -169,28 +169,28 @@ def files_sha256(files: Sequence[Path], deadline: Deadline | None = None) -> str
 
 
 def joined_stamp(stamps: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """Size in bytes and time of change in ns of several files: all bytes, and the last change."""
+    """Total size in bytes and latest modification time in ns of several files."""
     return sum(size for size, _ in stamps), max(changed for _, changed in stamps)
 
 
 def check_regular_file(path: Path) -> None:
-    """Refuse what is no file to read, before anything opens it: opening a named pipe would wait for ever.
+    """Raises if a path is not a readable file, before anything opens it: opening a named pipe would block.
 
     Raises:
-        MediaError: If `path` is missing, is no regular file, is empty, or may not be read.
+        MediaError: If `path` is missing, not a regular file, empty, or not readable.
     """
     try:
         status = path.stat()
     except FileNotFoundError as error:
-        raise MediaError(f"There is no file at {path}. Check that the path is right.") from error
+        raise MediaError(f"There is no file at {path}. Check the path.") from error
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise MediaError(f"The video file {path} cannot be reached: {why}. Check the path.") from error
     if stat.S_ISDIR(status.st_mode):
-        raise MediaError(f"Expected a video file, but {path} is a folder. Name the file inside it that holds the film.")
+        raise MediaError(f"{path} is a folder, not a video file. Give the file of the film inside it.")
     if not stat.S_ISREG(status.st_mode):
-        raise MediaError(f"Expected a video file, but {path} is a pipe or a device. Save the film to a file first.")
+        raise MediaError(f"{path} is a pipe or a device, not a video file. Save the film to a file first.")
     if status.st_size == 0:
-        raise MediaError(f"Expected a video file, but {path} is empty (0 bytes). Copy or download the film again.")
+        raise MediaError(f"{path} is empty (0 bytes). Copy or download the film again.")
     if not os.access(path, os.R_OK):
-        raise MediaError(f"The video file {path} may not be read. Give yourself permission to read it.")
+        raise MediaError(f"There is no permission to read {path}. Change its permissions.")

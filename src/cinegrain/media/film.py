@@ -1,4 +1,4 @@
-"""A film that lies in one file or in several, as one stream of scenes."""
+"""Reads a film of one or several files as one stream of scenes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -14,13 +14,13 @@ from cinegrain.settings import MediaSettings
 from cinegrain.types import Scene
 
 FindCuts = Callable[[Path], Sequence[float]]
-"""When scenes begin in a file, seconds, the first excepted."""
+"""Finds the start times of scenes in a file, in seconds, without the first."""
 
 
 class FilmReader:
-    """Reads a film once: files with pictures one after the other, each with a file of sound if one belongs to it.
+    """Reads a film once: one picture file after the other, each with its sound file if there is one.
 
-    Where one file ends and the next begins, a scene ends too.
+    A scene ends where a file ends.
 
     Example:
         with FilmReader([Path("cd1.avi"), Path("cd2.avi")]) as reader:
@@ -40,14 +40,14 @@ class FilmReader:
         """Open the files.
 
         Args:
-            paths: The film's files in order, at least one. Files without pictures are the sound of the others: as
-                many as those, or one for one.
-            settings: How to cut and sample it.
-            with_clips: Whether the scenes should hold clips.
-            find_cuts: Finds cuts in a file; they are found by the picture's change if not given.
+            paths: Files of the film in order, at least one. Those without pictures are the sound of the others, one
+                for each.
+            settings: Cutting and sampling.
+            with_clips: Whether scenes have clips.
+            find_cuts: Finds the cuts in a file; by default `CutDetector` does.
 
         Raises:
-            MediaError: If a file cannot be read, or it is not clear which sound belongs to which pictures.
+            MediaError: If a file cannot be read, or the sound files do not match the picture files.
         """
         self._facts: list[MediaFacts] = []
         with ExitStack() as opening:
@@ -74,7 +74,7 @@ class FilmReader:
         self._stack.close()
 
     def scenes(self) -> Iterator[Scene]:
-        """The scenes in order, contiguous from 0 to the end of the film.
+        """Scenes in order, contiguous from 0 to the end of the film.
 
         Raises:
             MediaError: If nothing can be decoded, the time limit passes, or the film was read before.
@@ -89,18 +89,18 @@ class FilmReader:
             n_before += facts.n_scenes
 
     def facts(self) -> MediaFacts:
-        """What is known about the film.
+        """Facts about the film.
 
         Raises:
             MediaError: If not all scenes have been read yet.
         """
         if len(self._facts) < len(self._readers):
-            raise MediaError("The facts about a film are complete only after all its scenes are read.")
+            raise MediaError("Facts about a film are complete only after all its scenes have been read.")
         return _joined(self._facts)
 
 
 def _pairs(paths: Sequence[Path], settings: MediaSettings) -> list[tuple[Path, Path | None]]:
-    """Each file of pictures with its file of sound, if there is one."""
+    """Pairs of a picture file and its sound file, if there is one."""
     if len(paths) == 1:
         return [(paths[0], None)]
     showing = [has_pictures(path, limit_s=settings.time_limit_s) for path in paths]
@@ -110,8 +110,9 @@ def _pairs(paths: Sequence[Path], settings: MediaSettings) -> list[tuple[Path, P
         return [(path, None) for path in pictures]
     if len(sounds) != len(pictures):
         raise MediaError(
-            f"Expected as many files with sound alone as with pictures, but of {', '.join(p.name for p in paths)} "
-            f"{len(sounds)} hold sound alone and {len(pictures)} pictures. Name one sound file for each picture file."
+            f"There must be one sound file for each picture file; of {', '.join(p.name for p in paths)}, "
+            f"{len(sounds)} have only sound and {len(pictures)} have pictures. Give one sound "
+            "file for each picture file, or none."
         )
     return list(zip(pictures, sounds, strict=True))
 
@@ -129,7 +130,7 @@ def _moved(scene: Scene, by_s: float, n_before: int) -> Scene:
 
 
 def _joined(parts: Sequence[MediaFacts]) -> MediaFacts:
-    """The first part's facts, with lengths and counts of all."""
+    """Facts of the first part, with the durations and counts of all parts."""
     if len(parts) == 1:
         return parts[0]
     announced_s = [part.announced_duration_s for part in parts]

@@ -1,4 +1,4 @@
-"""Decoded frames through FFmpeg's filters: deinterlaced, and without black bars."""
+"""Deinterlaces and crops decoded frames with FFmpeg's filters."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -16,11 +16,11 @@ _TICK = Fraction(1, 1000)
 
 
 def filtered(frames: Iterable[VideoFrame], survey: Survey) -> Iterator[VideoFrame]:
-    """Frames, deinterlaced and cropped where the survey says so; as many as before, with the same time stamps.
+    """Deinterlaces and crops frames as surveyed; keeps their number and time stamps.
 
     Args:
-        frames: As decoded. Deinterlacing holds one back.
-        survey: Of the same film.
+        frames: Decoded frames. Deinterlacing delays them by one.
+        survey: Survey of the same film.
     """
     is_needed = survey.crop is not None or survey.deinterlacing is not None
     kind: tuple[int, int, str] | None = None
@@ -43,7 +43,7 @@ def filtered(frames: Iterable[VideoFrame], survey: Survey) -> Iterator[VideoFram
 class _Chain:
     """Filters for frames of one size and format.
 
-    Frames go through numbered and get their own stamps back afterwards: filters rescale and guess them.
+    Frames are numbered and get their own time stamps back afterwards, since filters rescale and guess them.
     """
 
     def __init__(self, first: VideoFrame, crop: Box | None, deinterlacing: Deinterlacing | None) -> None:
@@ -54,7 +54,7 @@ class _Chain:
             nodes.append(self._graph.add("bwdif", mode="send_frame", deint=deinterlacing))
         if crop is not None:
             nodes.append(self._graph.add("crop", f"{crop.width}:{crop.height}:{crop.left}:{crop.top}"))
-        # Frames marked as interlaced are scaled field by field, which brings combs to those that have none.
+        # Frames marked as interlaced are scaled by field, which adds combing to those without.
         nodes.append(self._graph.add("setfield", "prog"))
         nodes.append(self._graph.add("buffersink"))
         self._graph.link_nodes(*nodes).configure()
@@ -76,7 +76,7 @@ class _Chain:
         while self._stamps:
             try:
                 frame = self._graph.vpull()
-            except (BlockingIOError, FFmpegError):  # it waits for more, or has no more
+            except (BlockingIOError, FFmpegError):  # needs more input, or is at the end
                 return
             frame.pts, frame.dts, frame.duration = self._stamps.popleft()
             yield frame

@@ -1,4 +1,4 @@
-"""Films whose black bars come and go: each scene is cut to the part of the frame that its picture fills."""
+"""Crops each scene of a film whose black bars come and go."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ _EMPTY = 0.02
 
 @dataclass(frozen=True)
 class _Layout:
-    """Part of the picture, as shares of its width and height, and the size at which it is sampled."""
+    """A part of the picture, as fractions of its width and height, and the size at which it is sampled."""
 
     left: float
     top: float
@@ -26,12 +26,12 @@ class _Layout:
     sampled_size: tuple[int, int]
 
     def cut(self, picture: UInt8, margin_px: int = 0) -> UInt8:
-        """The part, without the rows and columns that scaling mixed with the bars."""
+        """The part without rows and columns that scaling blended with the bars."""
         rows, columns = self.inside(picture.shape, margin_px)
         return picture[rows, columns]
 
     def inside(self, shape: Sequence[int], margin_px: int = 0) -> tuple[slice, slice]:
-        """Rows and columns in a picture of some shape; a margin makes it larger."""
+        """Rows and columns in a picture of a given shape, enlarged by a margin."""
         height, width = shape[:2]
         rows = slice(max(0, int(np.ceil(self.top * height)) - margin_px), int(self.bottom * height) + margin_px)
         columns = slice(max(0, int(np.ceil(self.left * width)) - margin_px), int(self.right * width) + margin_px)
@@ -39,11 +39,11 @@ class _Layout:
 
 
 class SceneFitter:
-    """Cuts the sampled pictures of scenes to the film's layouts."""
+    """Crops the sampled pictures of scenes to the film's layouts."""
 
     def __init__(self, survey: Survey, geometry: Geometry, frame_size_px: int) -> None:
         self._layouts: list[_Layout] = []
-        if survey.size is None or geometry.rotation_deg:  # nobody turns a phone and adds bars for a while
+        if survey.size is None or geometry.rotation_deg:  # rotated video is not edited with changing bars
             return
         whole = survey.crop or Box(0, 0, *survey.size)
         for box in survey.layouts:
@@ -63,7 +63,7 @@ class SceneFitter:
             )
 
     def fit(self, parts: SceneParts) -> SceneParts:
-        """A scene cut to the smallest layout outside of which all its pictures are black; else as it is."""
+        """Crops a scene to the smallest layout outside of which all its pictures are black, if there is one."""
         layout = self._layout_of([grey for _, grey in parts.flow_frames]) if self._layouts else None
         if layout is None:
             return parts

@@ -1,4 +1,4 @@
-"""How loud a film is over time."""
+"""Loudness of a film over time."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -14,18 +14,17 @@ SILENCE_DBFS = -60.0
 
 
 def loudness(path: Path, *, duration_s: float, step_s: float, limit_s: float, track: str = AUTO) -> list[float | None]:
-    """Level of a film's sound, step by step.
+    """Level of a film's sound per step.
 
     Args:
         path: The video.
-        duration_s: How much of it.
+        duration_s: Duration to measure.
         step_s: Length of a step; the last one may be shorter.
-        limit_s: Most seconds of work.
+        limit_s: Time limit.
         track: Number of the sound track, from 1, or AUTO.
 
     Returns:
-        Root mean square of each step in dBFS (0 is a full-scale square wave); None where there is no sound, or none
-        louder than `SILENCE_DBFS`.
+        RMS of each step in dBFS (0 is a full-scale square wave); None without sound above `SILENCE_DBFS`.
 
     Raises:
         MediaError: If the file cannot be opened, or takes too long.

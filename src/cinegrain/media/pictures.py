@@ -1,4 +1,4 @@
-"""From decoded frames to the two kinds of picture we keep: a small one of each, a colour one when due."""
+"""Scales decoded frames: a small picture of each, and colour pictures when sampled."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ _UNSPECIFIED = 2
 
 @dataclass(frozen=True)
 class Geometry:
-    """The size and turn in which a film is shown, fixed by its first picture.
+    """Size and rotation in which a film is shown, from its first picture.
 
     Attributes:
         width: With square pixels, after rotation.
@@ -33,7 +33,7 @@ class Geometry:
 
     @classmethod
     def of(cls, frame: VideoFrame, stream: VideoStream) -> "Geometry":
-        """Read size, pixel shape and rotation from the first picture and its stream."""
+        """From the first picture and its stream."""
         pixel_aspect = stream.sample_aspect_ratio or Fraction(1)
         width = max(1, round(frame.width * pixel_aspect)) if pixel_aspect > 0 else frame.width
         rotation_deg = round(frame.rotation / 90) * 90 % 360
@@ -42,7 +42,7 @@ class Geometry:
         return cls(width, frame.height, rotation_deg)
 
     def sampled_size(self, short_side_px: int) -> tuple[int, int]:
-        """Width and height of sampled pictures; a film more than three times as long as wide is squeezed."""
+        """Width and height of sampled pictures; a longer side of more than three times the shorter is squeezed."""
         short, long = sorted((self.width, self.height))
         long_px = round(short_side_px * min(long / short, _MAX_ASPECT))
         return (long_px, short_side_px) if self.width >= self.height else (short_side_px, long_px)
@@ -50,12 +50,12 @@ class Geometry:
 
 @dataclass(eq=False)
 class Picture:
-    """A picture on screen from `time_s` on.
+    """A picture shown from `time_s` on.
 
     Attributes:
         time_s: Seconds of film.
         small: Planes Y, U, V, each 0..255, uint8, shape (3, FLOW_HEIGHT, FLOW_WIDTH).
-        is_black: Whether nothing is to be seen in it.
+        is_black: Whether it is black.
     """
 
     time_s: float
@@ -67,13 +67,13 @@ class Picture:
     _clip_rgb: UInt8 | None = field(default=None, init=False)
 
     def rgb(self) -> UInt8:
-        """The picture in colour, uint8, shape (height, width, 3); made when first asked for."""
+        """In colour, uint8, shape (height, width, 3); computed on first use."""
         if self._rgb is None:
             self._rgb = self._make_rgb()
         return self._rgb
 
     def clip_rgb(self) -> UInt8:
-        """The picture as clips hold it, uint8, shape (CLIP_HEIGHT, CLIP_WIDTH, 3); made when first asked for."""
+        """As in clips, uint8, shape (CLIP_HEIGHT, CLIP_WIDTH, 3); computed on first use."""
         if self._clip_rgb is None:
             assert self._make_clip_rgb is not None
             self._clip_rgb = self._make_clip_rgb()
@@ -81,7 +81,7 @@ class Picture:
 
 
 class Shrinker:
-    """Makes small and sampled pictures of one film; owns their scalers, which are dear to set up."""
+    """Scales the pictures of one film; keeps the scalers, which are expensive to set up."""
 
     def __init__(
         self,
@@ -94,10 +94,10 @@ class Shrinker:
         """Set up for one film.
 
         Args:
-            geometry: How the film is shown.
+            geometry: Size and rotation of the film.
             frame_size_px: Short side of sampled pictures.
-            tone_mapper: Makes its colours those of an ordinary screen, where they are not.
-            n_cropped_rows: Height of the black bars that were cut away.
+            tone_mapper: Maps high dynamic range to a standard screen, if needed.
+            n_cropped_rows: Total height of the black bars removed.
         """
         self._turns = geometry.rotation_deg // 90
         self._sampled_size = geometry.sampled_size(frame_size_px)
@@ -116,8 +116,8 @@ class Shrinker:
     def small(self, frame: VideoFrame) -> UInt8:
         """Planes Y, U, V of the whole picture in full range, shape (3, FLOW_HEIGHT, FLOW_WIDTH).
 
-        Area averaging takes two thirds of bilinear's time; fast_bilinear takes half of area's, but skips pixels
-        and so flickers.
+        Area averaging takes two thirds of the time of bilinear; fast_bilinear takes half of that, but skips pixels and
+        so flickers.
         """
         width, height = self._before_turn(FLOW_WIDTH, FLOW_HEIGHT)
         if self._tone_mapper is not None:
@@ -132,27 +132,27 @@ class Shrinker:
             dst_color_range=ColorRange.JPEG,
             threads=1,
         )
-        # Copied by hand: to_ndarray takes as long as half the scaling.
+        # Copied by hand: to_ndarray takes half as long as the scaling.
         small = np.empty((3, height, width), np.uint8)
         for target, plane in zip(small, shrunk.planes, strict=True):
             target[:] = np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size)[:, :width]
         return self._turn(small, axes=(1, 2))
 
     def sample(self, frame: VideoFrame) -> UInt8:
-        """The whole picture in colour as it is to be shown, shape `sample_shape`."""
+        """The whole picture in colour as shown, shape `sample_shape`."""
         return self._colour(frame, self._sample_scaler, *self._sampled_size)
 
     def clip(self, frame: VideoFrame) -> UInt8:
-        """The whole picture squeezed to what action networks were trained on, (CLIP_HEIGHT, CLIP_WIDTH, 3)."""
+        """The whole picture squeezed to the input size of action networks, (CLIP_HEIGHT, CLIP_WIDTH, 3)."""
         return self._colour(frame, self._clip_scaler, CLIP_WIDTH, CLIP_HEIGHT)
 
     def tiny(self, frame: VideoFrame) -> UInt8:
-        """The whole picture squeezed to what networks that find cuts look at, (TINY_HEIGHT, TINY_WIDTH, 3)."""
+        """The whole picture squeezed to the input size of cut-finding networks, (TINY_HEIGHT, TINY_WIDTH, 3)."""
         return self._colour(frame, self._clip_scaler, TINY_WIDTH, TINY_HEIGHT)
 
     def _colour(self, frame: VideoFrame, scaler: VideoReformatter, width: int, height: int) -> UInt8:
         width, height = self._before_turn(width, height)
-        # Area averaging shrinks as well as the bicubic filter at half the time, but enlarges badly.
+        # Area averaging shrinks as well as bicubic in half the time, but enlarges badly.
         shrinks = frame.width >= width and frame.height >= height
         interpolation = Interpolation.AREA if shrinks else Interpolation.BICUBIC
         if self._tone_mapper is not None:
@@ -180,7 +180,7 @@ class Shrinker:
 def _signal(
     frame: VideoFrame, scaler: VideoReformatter, width: int, height: int, interpolation: Interpolation
 ) -> NDArray[np.uint16]:
-    """A frame as RGB of 16 bits with its own transfer function, shape (height, width, 3)."""
+    """A frame as 16-bit RGB with its own transfer function, shape (height, width, 3)."""
     rgb = scaler.reformat(
         frame,
         width=width,

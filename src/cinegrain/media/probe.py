@@ -1,4 +1,4 @@
-"""Opening a file and choosing the stream that is the film."""
+"""Opens a file and chooses the video stream of the film."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -22,12 +22,12 @@ from cinegrain.media.files import check_regular_file
 _NOT_FILM = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 _UNFINISHED = frozenset((".part", ".partial", ".crdownload", ".download", ".opdownload", ".!ut", ".!qb", ".aria2"))
 _NO_FILM_BYTES = 1 << 16
-# Matroska gives the file's duration, which subtitles may stretch, and in a tag that of each stream.
+# Matroska states the duration of the file, which subtitles may extend, and in a tag that of each stream.
 _MATROSKA_DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
 _ENOUGH_PICTURES = 25
 
 STALL_S = 60.0
-"""A single step of reading that takes longer, as over a huge hole, is the end of what can be read."""
+"""A single read that takes longer, as over a huge gap, ends reading."""
 
 
 def open_media(path: Path, *, limit_s: float) -> InputContainer:
@@ -35,11 +35,11 @@ def open_media(path: Path, *, limit_s: float) -> InputContainer:
 
     Args:
         path: The file.
-        limit_s: How long opening may take, and a step of reading if that is less than `STALL_S`.
+        limit_s: Time limit for opening, and for a single read if less than `STALL_S`.
 
     Raises:
-        MediaError: If the path is no regular readable file, its content is no video or sound or is encrypted, or it
-            takes too long.
+        MediaError: If the path is not a readable regular file, its content is not video or sound or is encrypted, or
+            opening takes too long.
     """
     check_regular_file(path)
     deadline = Deadline(limit_s)
@@ -67,7 +67,7 @@ def open_media(path: Path, *, limit_s: float) -> InputContainer:
 
 
 def has_pictures(path: Path, *, limit_s: float) -> bool:
-    """Whether a file holds moving pictures, or sound alone.
+    """Whether a file has moving pictures rather than only sound.
 
     Raises:
         MediaError: If the file cannot be opened.
@@ -77,7 +77,7 @@ def has_pictures(path: Path, *, limit_s: float) -> bool:
 
 
 def choose_picture_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The stream with the film's pictures: never a single picture beside a film, else FFmpeg's choice (the largest).
+    """The video stream of the film: FFmpeg's choice (the largest), but never a still picture beside a film.
 
     Raises:
         MediaError: If the file has no pictures, or only in a format that cannot be decoded.
@@ -85,9 +85,7 @@ def choose_picture_stream(container: InputContainer, path: Path) -> VideoStream:
     films = [stream for stream in container.streams.video if not stream.disposition & _NOT_FILM]
     if not films:
         kind = "sound" if container.streams.audio else "data"
-        raise MediaError(
-            f"Expected moving pictures in {path}, but the file holds only {kind}. Get the film with its pictures."
-        )
+        raise MediaError(f"{path} has no moving pictures, only {kind}. Get the film with its pictures.")
     known = [stream for stream in films if stream.codec_context is not None]
     if not known:
         raise MediaError(
@@ -104,9 +102,9 @@ def choose_picture_stream(container: InputContainer, path: Path) -> VideoStream:
 
 
 def announced_duration_s(container: InputContainer, stream: VideoStream) -> float | None:
-    """How long the pictures last as the file says, seconds; None where it does not say."""
+    """Duration of the pictures stated in the file, seconds, or None."""
     if hours := _MATROSKA_DURATION.fullmatch(stream.metadata.get("DURATION", "")):
-        # Counted from 0, also where the first picture comes hours later, as in a piece of a recording.
+        # Counted from 0, even if the first picture comes hours later, as in a part of a recording.
         zero_s = max(0.0, float((stream.start_time or 0) * (stream.time_base or 0)))
         return float(hours[1]) * 3600 + float(hours[2]) * 60 + float(hours[3]) - zero_s
     if stream.duration and stream.time_base and stream.duration > 0:
@@ -117,9 +115,9 @@ def announced_duration_s(container: InputContainer, stream: VideoStream) -> floa
 
 
 def _moving(path: Path, streams: Sequence[VideoStream]) -> set[int]:
-    """Indices of the streams of which more than one picture comes while another shows many; empty if none do so.
+    """Indices of streams that give more than one picture while another gives many; empty if there are none.
 
-    Posters are not always marked as such, and many containers do not say how many pictures a stream has.
+    Posters are not always marked, and many containers do not state a stream's number of pictures.
     """
     counts = {stream.index: 0 for stream in streams}
     try:
@@ -128,7 +126,7 @@ def _moving(path: Path, streams: Sequence[VideoStream]) -> set[int]:
                 counts[packet.stream.index] += packet.size > 0
                 if max(counts.values()) >= _ENOUGH_PICTURES:
                     break
-    # PyAV raises IndexError where a stream appears on the way.
+    # PyAV raises IndexError at a late stream.
     except (FFmpegError, IndexError):
         pass
     return {index for index, n in counts.items() if n > 1}
@@ -139,7 +137,7 @@ def _largest(streams: Sequence[VideoStream]) -> VideoStream:
 
 
 def decode_in_this_thread(chosen: VideoStream | AudioStream) -> None:
-    """No threads: we run one process on each core, and frame threads cost 5 to 20 % more."""
+    """Disables threads: one process runs per core, and frame threads cost 5 to 20 % more."""
     chosen.codec_context.thread_type = ThreadType.NONE
     chosen.codec_context.thread_count = 1
 
@@ -158,16 +156,16 @@ def _why_not_a_video(path: Path, error: Exception) -> str:
     if path.suffix.lower() in _UNFINISHED:
         return f"{path} is an unfinished download. Wait until it is complete, or download the film again."
     if not any(head):
-        return f"{path} holds zeros where a film begins, as after an unfinished download. Download the film again."
+        return f"{path} begins with zeros, as after an unfinished download. Download the film again."
     if head[4:8] in (b"ftyp", b"mdat", b"wide", b"free", b"skip"):
         return (
-            f"Expected a whole MP4 or QuickTime film in {path}, but its table of contents (moov) is missing "
-            "or broken, as after an unfinished download or recording. Copy or download the film again."
+            f"{path} is an incomplete MP4 or QuickTime file: its table of contents (moov) is missing or broken, as "
+            "after an unfinished download or recording. Copy or download the film again."
         )
     if is_text(head):
-        return f"{path} is not a video but a text. Give the film itself."
+        return f"{path} is not a video but a text file. Give the film itself."
     what = getattr(error, "strerror", None) or error
     return (
-        f"{path} is not a video that can be read ({what}). Open it in a player: if that fails too, download the film "
-        "again; else convert it to MP4."
+        f"{path} is not a video that can be read ({what}). If it does not open in a player "
+        "either, download the film again; otherwise convert it to MP4."
     )

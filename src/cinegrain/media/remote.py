@@ -1,4 +1,4 @@
-"""Films on object stores and the web: found, told apart, and brought here for as long as they are read."""
+"""Films on object stores and the web: lists and downloads them."""
 
 import hashlib
 import shutil
@@ -25,10 +25,10 @@ _MARKS = ("ETag", "etag", "content_md5", "md5Hash", "modify", "modificationTime"
 
 
 def source(text: str) -> Source:
-    """A path or an address, as written in a catalogue or on the command line.
+    """A path or a URL, as written in a catalogue or on the command line.
 
     Raises:
-        ConfigError: For an address of a kind that films are not read from.
+        ConfigError: If films are not read from URLs of this kind.
     """
     if not is_address(text):
         return text_path(text)
@@ -36,20 +36,20 @@ def source(text: str) -> Source:
 
 
 def source_text(place: Source) -> str:
-    """What `source` reads back."""
+    """Inverse of `source`."""
     return path_text(place) if isinstance(place, Path) else place
 
 
 def source_name(place: Source) -> str:
-    """The last part of a path or an address."""
+    """The last part of a path or a URL."""
     return place.name if isinstance(place, Path) else PurePosixPath(unquote(urlsplit(place).path)).name
 
 
 def find_remote_videos(folder: Url) -> list[Url]:
-    """All videos below an address, sorted: told by their endings, and where these are unknown by their content.
+    """All videos below a URL, sorted; recognised by extension or, if that is unknown, by content.
 
     Raises:
-        ConfigError: If it cannot be listed; the message says what is missing.
+        ConfigError: If it cannot be listed.
     """
     try:
         files, inside = open_url(folder)
@@ -57,9 +57,9 @@ def find_remote_videos(folder: Url) -> list[Url]:
         names = files.find(inside)
     except ConfigError:
         raise
-    except Exception as error:  # every store has errors of its own
+    except Exception as error:  # every store raises its own errors
         raise ConfigError(f"{folder} cannot be listed: {why(error)}.") from error
-    # Names come without the host, on which the address of the folder alone can tell.
+    # Names come without the host, which only the URL of the folder has.
     below = inside.strip("/")
     urls = (
         Url(name if "://" in name else f"{folder.rstrip('/')}/{name.strip('/').removeprefix(below).lstrip('/')}")
@@ -69,7 +69,7 @@ def find_remote_videos(folder: Url) -> list[Url]:
 
 
 def _holds_film(url: Url) -> bool:
-    """Whether an object whose ending is unknown holds a film."""
+    """Whether an object with an unknown extension is a film."""
     name = source_name(url)
     if not name or not is_open_name(name):
         return False
@@ -79,17 +79,17 @@ def _holds_film(url: Url) -> bool:
             return False
         with files.open(inside, "rb") as file:
             return holds_film(file)
-    except Exception:  # every store has errors of its own, and what cannot be read is no film
+    except Exception:  # every store raises its own errors; what cannot be read is not a film
         return False
 
 
 def films_at(texts: Iterable[str]) -> list[Source]:
-    """The films that a person names on the command line: files, folders, and addresses of either; each film once.
+    """Films given on the command line as files, folders and URLs, each once.
 
-    What an address without a video's ending stands for shows when it is listed: the films below it, else itself.
+    A URL without the extension of a video is listed: it stands for the films below it, or for itself if there are none.
 
     Raises:
-        ConfigError: For an address of a kind that films are not read from.
+        ConfigError: If films are not read from URLs of this kind.
     """
     found: list[Source] = []
     for text in texts:
@@ -104,7 +104,7 @@ def films_at(texts: Iterable[str]) -> list[Source]:
 
 
 def _films_below(place: Url) -> list[Url]:
-    """None where it cannot be listed: reading it will say why."""
+    """Films below a URL; None if it cannot be listed, so that reading it reports why."""
     try:
         return find_remote_videos(place)
     except ConfigError:
@@ -112,11 +112,11 @@ def _films_below(place: Url) -> list[Url]:
 
 
 def source_stamp(place: Source) -> tuple[int, int]:
-    """Size in bytes and time of change in ns (where a store tells none, a number made from its ETag or the like).
+    """Size in bytes and modification time in ns (or a number from the ETag, where a store has no times).
 
     Raises:
-        MediaError: If an address cannot be reached.
-        OSError: If a file cannot.
+        MediaError: If a URL cannot be reached.
+        OSError: If a file cannot be reached.
     """
     if isinstance(place, Path):
         status = place.stat()
@@ -128,22 +128,22 @@ def source_stamp(place: Source) -> tuple[int, int]:
 
 @contextmanager
 def local_copy(place: Source, *, limit_bytes: int, limit_s: float, on_progress: Callable[[], None]) -> Iterator[Path]:
-    """A film as a file of this machine: itself, or a copy that is gone afterwards, on Linux even after `kill -9`.
+    """A film as a local file: itself, or a temporary copy that is removed even after `kill -9` (on Linux).
 
     Args:
-        place: Where it is.
-        limit_bytes: What is larger is refused.
-        limit_s: For bringing it here.
+        place: Path or URL.
+        limit_bytes: Maximum size.
+        limit_s: Time limit for the download.
         on_progress: Called after each block.
 
     Raises:
-        MediaError: If it cannot be had, changes meanwhile, is too large, or there is no room for it; and where
-            reading it raises one, then with its address instead of the copy's path.
+        MediaError: If it cannot be downloaded, changes meanwhile, is too large, or the disk is full. MediaErrors raised
+            inside the context name the URL instead of the copy.
     """
     if isinstance(place, Path):
         yield place
         return
-    # A file without a name on Linux: the kernel takes it away with the process.
+    # On Linux a file without a name, which the kernel removes with the process.
     make = tempfile.TemporaryFile if sys.platform == "linux" else tempfile.NamedTemporaryFile
     with make() as copy:
         with _as_media_error(place):
@@ -161,7 +161,7 @@ def _fetch(url: Url, copy: Any, limit_bytes: int, deadline: Deadline, on_progres
     _check_room(url, int(info.get("size") or 0), limit_bytes)
     n_bytes = 0
     reader: BinaryIO
-    # Many web servers cannot give a part of a file: there 0 asks for all of it as one stream.
+    # 0 requests the whole file as one stream, since many web servers do not serve ranges.
     block_bytes = 0 if url.startswith("http") else _BLOCK_BYTES
     with files.open(inside, "rb", block_size=block_bytes) as reader:
         while block := reader.read(_BLOCK_BYTES):
@@ -173,7 +173,7 @@ def _fetch(url: Url, copy: Any, limit_bytes: int, deadline: Deadline, on_progres
     copy.flush()
     files.invalidate_cache()
     if _stamp(files.info(inside)) != _stamp(info) or info.get("size") not in (None, n_bytes):
-        raise MediaError(f"{url} changed while it was read. Wait until it is written to its end.")
+        raise MediaError(f"{url} changed while it was read. Wait until it is complete.")
 
 
 def _check_room(url: Url, n_bytes: int, limit_bytes: int, n_missing: int | None = None) -> None:
@@ -184,7 +184,7 @@ def _check_room(url: Url, n_bytes: int, limit_bytes: int, n_missing: int | None 
     folder = tempfile.gettempdir()
     free = shutil.disk_usage(folder).free - _KEPT_FREE_BYTES
     if (n_bytes if n_missing is None else n_missing) > free:
-        raise MediaError(f"There is no room for {url} in {folder}. Name a larger folder in TMPDIR, or free some space.")
+        raise MediaError(f"There is no space for {url} in {folder}. Set TMPDIR to a larger folder, or free some space.")
 
 
 @contextmanager
@@ -194,8 +194,8 @@ def _as_media_error(url: Url) -> Iterator[None]:
     except (MediaError, ConfigError) as error:
         raise MediaError(str(error)) from error
     except FileNotFoundError as error:
-        raise MediaError(f"There is nothing at {url}. Check the address.") from error
-    except Exception as error:  # every store has errors of its own
+        raise MediaError(f"There is nothing at {url}. Check the URL.") from error
+    except Exception as error:  # every store raises its own errors
         raise MediaError(f"{url} cannot be read: {why(error)}.") from error
 
 

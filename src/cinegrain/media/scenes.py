@@ -1,4 +1,4 @@
-"""Gathers sampled pictures into scenes while the film runs."""
+"""Collects sampled pictures into scenes."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -8,16 +8,16 @@ from cinegrain.media.pictures import Picture
 from cinegrain.types import CLIP_FRAMES, UInt8
 
 FIRST_SAMPLE_S = 0.3
-CLIP_FPS, CLIP_PERIOD_S, CLIP_LIMIT = 15.0, 4.0, 4  # of the clips that action networks take
-"""The first colour picture is taken this long after the cut, when compression has recovered."""
+CLIP_FPS, CLIP_PERIOD_S, CLIP_LIMIT = 15.0, 4.0, 4  # pictures of a clip
+"""Time from a cut to the first colour picture, by which compression has recovered."""
 _TIME_SLACK_S = 1e-6
 MAX_REPEAT_S = 2.0
-"""A picture that stands still for longer, as over a hole in the file, is not sampled beyond this."""
+"""Maximum time over which one picture is sampled again, as over a gap in the file."""
 
 
 @dataclass(eq=False)
 class SceneParts:
-    """The pictures of one scene [start_s, end_s): colour and grey ones and clips, with their times in seconds."""
+    """Pictures of one scene [start_s, end_s): colour, grey and clips, with times in seconds."""
 
     start_s: float
     end_s: float
@@ -27,21 +27,21 @@ class SceneParts:
 
 
 class SceneBuilder:
-    """Takes pictures and cuts in order of time and gives scenes that follow one another without gap.
+    """Takes pictures and cuts in order of time, and gives contiguous scenes.
 
-    A scene is handed out once it is sure that the next one lasts `min_scene_s`: a shorter rest at the end of
-    the film, or between a forced split and a true cut, is joined to the scene before it, which may then
-    exceed `max_scene_s` by less than min_scene_s + max(min_scene_s, cut_delay_s).
+    A scene is complete once the next one has lasted `min_scene_s`: a shorter rest at the end of the film, or between a
+    forced split and a cut, is merged into the scene before, which may then exceed `max_scene_s` by less than
+    min_scene_s + max(min_scene_s, cut_delay_s).
 
     Args:
-        frame_fps: Colour pictures a second; the clock starts anew at each scene.
-        flow_fps: Grey pictures a second, at whole multiples of 1/flow_fps since the film's start.
-        min_scene_s: Cuts closer than this to the cut before are left out.
+        frame_fps: Colour pictures per second, counted from the start of each scene.
+        flow_fps: Grey pictures per second, at multiples of 1/flow_fps from the start of the film.
+        min_scene_s: Cuts closer than this to the cut before are ignored.
         max_scene_s: Scenes are split after this.
-        cut_delay_s: How much later than it happened a cut may be told.
-        clip_fps: Pictures a second in clips.
-        clip_period_s: A clip begins this often; the first with the scene's first colour picture.
-        clip_limit: At most so many clips a scene; 0 for none.
+        cut_delay_s: Maximum delay with which a cut is reported.
+        clip_fps: Pictures per second in clips.
+        clip_period_s: Interval between clips; the first starts at the scene's first colour picture.
+        clip_limit: Maximum number of clips per scene; 0 for none.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class SceneBuilder:
         self._ready: deque[SceneParts] = deque()
 
     def cut(self, time_s: float) -> None:
-        """End the scene at `time_s`, which lies before everything shown from now on; ignored if too early."""
+        """End the scene at `time_s`, which is before all further pictures; ignored if too early."""
         if time_s - self._now.start_s < self._min_scene_s:
             if not (self._now_is_split_off and self._waiting and time_s > self._now.start_s):
                 return
@@ -84,8 +84,8 @@ class SceneBuilder:
         self._now_is_split_off = False
 
     def show(self, picture: Picture, until_s: float) -> None:
-        """Sample a picture that is on screen over [picture.time_s, until_s)."""
-        # A cut before the split may still be told during cut_delay_s, so the split waits as long.
+        """Sample a picture shown over [picture.time_s, until_s)."""
+        # The split waits for cut_delay_s, since a cut before it may still be reported.
         while until_s >= self._now.start_s + self._max_scene_s + self._cut_delay_s:
             split_s = self._now.start_s + self._max_scene_s
             self._sample(picture, min(split_s, until_s))
@@ -96,7 +96,7 @@ class SceneBuilder:
             self._release_waiting()
 
     def finish(self, last: Picture, end_s: float) -> None:
-        """End the film at `end_s`, with `last` still on screen."""
+        """End the film at `end_s`, with `last` shown until then."""
         if end_s - self._now.start_s < self._min_scene_s and self._waiting:
             self._join_waiting()
         if not (self._now.frames or self._spares):
@@ -105,18 +105,18 @@ class SceneBuilder:
         self._release_waiting()
 
     def ready(self) -> Iterator[SceneParts]:
-        """Scenes that are complete, each handed out once."""
+        """Complete scenes, each once."""
         while self._ready:
             yield self._ready.popleft()
 
     @property
     def _due_s(self) -> float:
-        """When the next colour picture is to be taken."""
+        """Time of the next colour picture."""
         return self._now.start_s + self._first_sample_s + self._n_due / self._frame_fps
 
     def _sample(self, picture: Picture, until_s: float) -> None:
         repeat_end_s = picture.time_s + MAX_REPEAT_S
-        # A sample due as the next picture comes is that picture's, also where its time is a hair later.
+        # A sample due at the time of the next picture is that picture's, even if it comes slightly later.
         until_s -= _TIME_SLACK_S
         if until_s <= picture.time_s:
             return
@@ -130,7 +130,7 @@ class SceneBuilder:
         while self._due_s < until_s:
             time_s = max(self._due_s, picture.time_s, self._clear_from_s)
             if picture.is_black or time_s >= until_s:
-                # Stay due until the fade is over; what can be had meanwhile serves if the scene ends before.
+                # Remain due until the fade is over; a dark picture serves if the scene ends before.
                 if not self._spares or not picture.is_black:
                     self._spares.append((max(self._due_s, picture.time_s), picture.rgb()))
                 return
@@ -152,7 +152,7 @@ class SceneBuilder:
                 clip.append((time_s, picture.clip_rgb()))
 
     def _end_scene(self, time_s: float) -> None:
-        """Close the scene at `time_s`; later grey pictures go to the next, colour ones are taken anew."""
+        """End the scene at `time_s`; later grey pictures belong to the next, colour ones are sampled again."""
         ended, spares = self._now, self._spares
         self._release_waiting()
         self._now = SceneParts(time_s, time_s)
@@ -168,7 +168,7 @@ class SceneBuilder:
         self._waiting = ended
 
     def _join_waiting(self) -> None:
-        """Take back the scene that was not handed out yet."""
+        """Merge into the scene before, which has not been given yet."""
         before, self._waiting = self._waiting, None
         assert before is not None
         self._now = SceneParts(
@@ -186,7 +186,7 @@ class SceneBuilder:
 
 
 def _whole_clips(clips: list[list[tuple[float, UInt8]]], end_s: float) -> list[list[tuple[float, UInt8]]]:
-    """The clips of a scene that ended; only its first may be short, and is filled up with its last picture."""
+    """Clips of a finished scene; only the first may be short, and is padded with its last picture."""
     cut = [[part for part in clip if part[0] < end_s] for clip in clips]
     kept = [clip for number, clip in enumerate(cut) if len(clip) == CLIP_FRAMES or (clip and number == 0)]
     return [clip + [clip[-1]] * (CLIP_FRAMES - len(clip)) for clip in kept]

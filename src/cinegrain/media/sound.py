@@ -1,4 +1,4 @@
-"""The sound of a film, scene by scene, from its own reading of the file."""
+"""Reads the sound of a film, scene by scene, in a separate pass over the file."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -21,22 +21,22 @@ from cinegrain.types import SOUND_RATE_HZ, Float32, Int16
 DIGITAL_SILENCE_DBFS = -80.0
 _FULL_SCALE = 32768.0
 _CONTIGUOUS_S = 0.040
-"""Sound is moved to its time stamp once it is off by more; stamps in WebM are off by up to 0.02 s and back."""
+"""Sound is realigned to its time stamps if off by more; WebM stamps jitter by up to 0.02 s."""
 LOOK_AHEAD_S = 1200.0
-"""What is loud for a film is judged by so much of its beginning, which is held in memory as 16-bit samples (38 MB)."""
+"""The film's loudness is measured over so much of its beginning, kept as 16-bit samples (38 MB)."""
 _CHUNK_SAMPLES = 60 * SOUND_RATE_HZ
 
 
 class SoundReader:
-    """Mono sound at SOUND_RATE_HZ, aligned to the pictures by time stamps: holes are zeros, overlaps are cut.
+    """Mono sound at SOUND_RATE_HZ, aligned to the pictures by time stamps: gaps are zeros, overlaps are cut.
 
-    Reads in a file handle of its own, so that it does not matter how the file interleaves sound and pictures.
-    Damaged sound never raises: what cannot be had is a hole.
+    Uses its own file handle, independent of the interleaving of sound and pictures. Damaged sound does not raise; it is
+    a gap.
 
     Attributes:
-        chosen: What of the file is heard.
-        codec: Of the tracks that are heard; None where the file has none.
-        heard: Whether anything but digital silence was taken so far.
+        chosen: Tracks used.
+        codec: Codec of the tracks, or None.
+        heard: Whether anything but digital silence was read so far.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class SoundReader:
 
         Args:
             path: The video file.
-            film_zero_s: Time stamp of the first picture, seconds; None where the film begins with this sound.
-            deadline: When to give up.
-            picture_index: The stream of the film's pictures, whose programme the sound is to be of.
-            silence_dbfs: Peak under which sound counts as digital silence.
+            film_zero_s: Time stamp of the first picture, seconds; None if the film starts with this sound.
+            deadline: Time limit.
+            picture_index: Video stream of the film, whose programme the sound belongs to.
+            silence_dbfs: Peak below which sound counts as digital silence.
             track: Number of the track from 1, or AUTO.
-            language: Code of the language that is preferred, or AUTO.
+            language: Code of the preferred language, or AUTO.
 
         Raises:
             MediaError: If the file cannot be opened.
@@ -89,7 +89,7 @@ class SoundReader:
 
     @property
     def n_jumps(self) -> int:
-        """How often the sound's time stamps leapt."""
+        """Number of jumps in the time stamps."""
         return max((track.clock.n_jumps for track in self._tracks.values()), default=0)
 
     def close(self) -> None:
@@ -97,15 +97,15 @@ class SoundReader:
         self._container.close()
 
     def end_s(self, until_s: float) -> float:
-        """Where the sound ends, seconds of film, looked for up to `until_s`; 0 where there is none."""
+        """End of the sound in seconds of film, read up to `until_s`; 0 without sound."""
         self._read_until(round(until_s * SOUND_RATE_HZ))
         return max((track.covered for track in self._tracks.values()), default=0) / SOUND_RATE_HZ
 
     def take(self, start_s: float, end_s: float) -> Float32 | None:
-        """The sound over [start_s, end_s), which must not lie before what was taken earlier.
+        """The sound over [start_s, end_s), which must not be before what was read earlier.
 
         Returns:
-            Samples in -1..1, shape (n,); None where there is no sound at all or digital silence.
+            Samples in -1..1, shape (n,); None without sound or if it is digital silence.
         """
         first, last = round(start_s * SOUND_RATE_HZ), round(end_s * SOUND_RATE_HZ)
         self._read_until(last)
@@ -117,9 +117,9 @@ class SoundReader:
         return (samples / np.float32(_FULL_SCALE)).astype(np.float32)
 
     def audible(self, samples: Float32 | None) -> Float32 | None:
-        """What can be heard of sound that was taken, in one piece; None where that is too little.
+        """Audible part of sound from `take`, with pauses cut out; None if that is too little.
 
-        The film's level is looked for at the first call, at most `LOOK_AHEAD_S` ahead of what was taken.
+        The film's level is measured at the first call, at most `LOOK_AHEAD_S` ahead.
         """
         if self._limit_dbfs is None:
             self._limit_dbfs = self._look_for_limit(samples)
@@ -137,7 +137,7 @@ class SoundReader:
         return quiet_limit_dbfs(np.concatenate(levels) if levels else np.zeros(0))
 
     def _read_until(self, sample: int) -> None:
-        """Decodes until all tracks are known up to a sample, or over."""
+        """Decodes until all tracks are read up to a sample, or have ended."""
         while not self._is_over and any(track.covered < sample for track in self._tracks.values()):
             found = next(self._frames, None)
             if found is None:
@@ -159,7 +159,7 @@ class SoundReader:
 
 
 class _PlacedTrack:
-    """One track as 16-bit mono samples in their places on the film's clock."""
+    """One track as 16-bit mono samples at their times in the film."""
 
     def __init__(self, track: Track, film_zero_s: float, tick_s: float, tally: Tally) -> None:
         self.clock = StreamClock(film_zero_s)
@@ -174,11 +174,11 @@ class _PlacedTrack:
 
     @property
     def first(self) -> int:
-        """The first sample that is held."""
+        """Number of the first sample in memory."""
         return self._blocks[0][0] if self._blocks else self.covered
 
     def take(self, first: int, last: int) -> Int16:
-        """Samples [first, last), which are forgotten with all before; zeros where there are none."""
+        """Samples [first, last), dropped with all before; zeros in gaps."""
         samples = self.look(first, last)
         while self._blocks and self._blocks[0][0] < last:
             at, block = self._blocks.popleft()
@@ -188,7 +188,7 @@ class _PlacedTrack:
         return samples
 
     def look(self, first: int, last: int) -> Int16:
-        """Samples [first, last), kept."""
+        """Samples [first, last), which stay in memory."""
         samples = np.zeros(last - first, np.int16)
         for at, block in self._blocks:
             if at >= last:
@@ -199,11 +199,11 @@ class _PlacedTrack:
         return samples
 
     def add(self, frame: AudioFrame) -> None:
-        """Take in the next stretch of the track."""
+        """Add the next frame of the track."""
         if not frame.samples or not frame.sample_rate:
             return
         duration_s = frame.samples / frame.sample_rate
-        # No two stretches of one sound begin together: where a file repeats a stamp, as RealMedia does, it is no time.
+        # Two frames never start together: a repeated stamp, as in RealMedia, is not a time.
         stamp = None if frame.pts == self._last_stamp else frame.pts
         self._last_stamp = frame.pts
         stamp_s = None if stamp is None else stamp * self._tick_s
@@ -218,7 +218,7 @@ class _PlacedTrack:
         self._segment_end_s += duration_s
         try:
             frame = mixed(frame, self._track.mix)
-            # The resampler counts by itself from here; stamps with jitter would make it stretch the sound.
+            # The resampler counts by itself from here; jittering stamps would make it stretch the sound.
             frame.pts = None
             self._store(self._resampler.resample(frame))
         except (FFmpegError, ValueError):
@@ -226,7 +226,7 @@ class _PlacedTrack:
             self._resampler = None
 
     def end_segment(self) -> None:
-        """Fetch what the resampler still holds."""
+        """Flush the resampler."""
         if self._resampler is not None:
             with suppress(FFmpegError, ValueError):
                 self._store(self._resampler.resample(None))

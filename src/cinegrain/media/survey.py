@@ -1,4 +1,4 @@
-"""What must be known of a film's pictures before it is read from first to last: bars and combs."""
+"""Examines a sample of a film's pictures for black bars and combing before it is read."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,13 +28,13 @@ _EVERY_FRAME, _MAX_FRAMES = 12, 480
 
 @dataclass(frozen=True)
 class Survey:
-    """What a film's pictures need before they are sampled.
+    """How to process a film's pictures.
 
     Attributes:
-        size: Width and height of the frames that were looked at; the rest holds for frames of this size.
-        crop: The part of the decoded frames that is no black bar; None for all of it.
-        layouts: Smaller parts that hold the picture during parts of the film, the smallest first.
-        deinterlacing: Which frames are to be deinterlaced; None for none.
+        size: Width and height of the frames; the rest applies to frames of this size.
+        crop: Part of the frame inside black bars; None without bars.
+        layouts: Smaller parts that the picture fills in parts of the film, smallest first.
+        deinterlacing: Frames to deinterlace, or None.
     """
 
     size: tuple[int, int] | None = None
@@ -45,7 +45,7 @@ class Survey:
 
 @dataclass
 class _Looks:
-    """What the frames looked at so far have told."""
+    """Measurements of the frames examined so far."""
 
     extents: list[Extent] = field(default_factory=list)
     weaves: list[Weave] = field(default_factory=list)
@@ -65,7 +65,7 @@ class _Looks:
 
     @property
     def are_plain(self) -> bool:
-        """Whether nothing seen so far is out of the ordinary."""
+        """Whether there are no signs of bars or combing so far."""
         return (
             len(self.extents) > 0
             and all(extent.fills_frame for extent in self.extents)
@@ -82,16 +82,15 @@ class _Looks:
 
 
 def survey_pictures(path: Path, stream_index: int, deadline: Deadline) -> Survey:
-    """Look at key frames spread over a film.
+    """Examine key frames spread over a film.
 
-    The first few suffice for a film whose pictures fill the frame and have no combs. Where there are too few key
-    frames, or the file cannot be searched, pictures at its start are looked at as well. The same file always gives
-    the same result.
+    The first few suffice for a film without bars and combing. If there are too few key frames, or the file is not
+    seekable, pictures at its start are examined as well. Deterministic.
 
     Args:
         path: The file.
-        stream_index: Of its pictures.
-        deadline: For the whole film.
+        stream_index: Video stream.
+        deadline: Time limit of the film.
 
     Raises:
         MediaError: If the deadline passes.
@@ -107,7 +106,7 @@ def survey_pictures(path: Path, stream_index: int, deadline: Deadline) -> Survey
                     looks.add(frame)
                     if looks.are_plain and len(looks.extents) >= _ENOUGH_PLAIN:
                         return looks.survey()
-            # PyAV raises IndexError where a stream appears on the way.
+            # PyAV raises IndexError at a late stream.
             except (FFmpegError, ValueError, IndexError):
                 pass
         if looks.are_plain or len(looks.extents) >= _FEWEST_LOOKS:
@@ -118,7 +117,7 @@ def survey_pictures(path: Path, stream_index: int, deadline: Deadline) -> Survey
 def _key_frames(
     container: InputContainer, stream: VideoStream, looks: _Looks, deadline: Deadline
 ) -> Iterator[VideoFrame]:
-    """Key frames from all over the film, each once; those that come first lie far apart."""
+    """Key frames of the whole film, each once, the first ones far apart."""
     if not container.duration or not stream.time_base:
         return
     duration_ticks = Fraction(container.duration, av.time_base) / stream.time_base
@@ -134,7 +133,7 @@ def _key_frames(
         try:
             frames = stream.decode(key)
             if not frames and looks.are_marked and (second := next(packets, None)):
-                frames = stream.decode(second)  # the other field may have a packet of its own
+                frames = stream.decode(second)  # the second field may have its own packet
             yield from (frames or stream.decode(None))[:1]
         except FFmpegError:
             continue
@@ -143,7 +142,7 @@ def _key_frames(
 
 
 def _spread(n: int) -> list[float]:
-    """The middles of n even steps over 0..1 in the order of van der Corput; n is a power of two."""
+    """Midpoints of n equal steps over 0..1 in van der Corput order; n is a power of two."""
     n_bits = n.bit_length() - 1
     return [(int(f"{number:0{n_bits}b}"[::-1], 2) + 0.5) / n for number in range(n)]
 
@@ -151,5 +150,5 @@ def _spread(n: int) -> list[float]:
 def _first_frames(
     container: InputContainer, stream: VideoStream, _looks: _Looks, deadline: Deadline
 ) -> Iterator[VideoFrame]:
-    """Some of the film's first pictures."""
+    """Some pictures from the start of the film."""
     yield from islice(decode_pictures(container, stream, Tally(), deadline), 0, _MAX_FRAMES, _EVERY_FRAME)

@@ -1,4 +1,4 @@
-"""Pictures of high dynamic range and wide gamut as an ordinary screen shows them."""
+"""Maps high dynamic range and wide gamut to a standard screen."""
 
 from typing import Literal, TypeAlias
 
@@ -16,7 +16,7 @@ _UInt16: TypeAlias = NDArray[np.uint16]
 _WHITE_NITS = 203.0  # of diffuse white, BT.2408
 _HLG_PEAK_NITS = 1000.0
 _SCREEN_GAMMA = 2.4  # BT.1886
-_KNEE = 0.8  # of linear light; what is brighter is compressed
+_KNEE = 0.8  # linear light; brighter values are compressed
 _BITS = 12
 _TO_BT709 = np.array(
     [[1.660491, -0.587641, -0.072850], [-0.124550, 1.132900, -0.008349], [-0.018151, -0.100579, 1.118730]], np.float32
@@ -32,14 +32,14 @@ _TO_YUV = np.array(
 
 
 class ToneMapper:
-    """Maps pictures of BT.2020 or of high dynamic range to BT.709 with the gamma of an ordinary screen.
+    """Maps BT.2020 or high dynamic range pictures to BT.709 with gamma 2.4.
 
     Diffuse white, 203 nits, becomes white; highlights above are compressed, hues kept.
 
     Source: transfer functions of ITU-R BT.2100, gamut of BT.2087, white of BT.2408; the curve above the knee is ours.
 
     Attributes:
-        transfer: How the film stores light.
+        transfer: Transfer function of the film.
     """
 
     def __init__(self, transfer: Transfer, *, is_wide_gamut: bool) -> None:
@@ -52,7 +52,7 @@ class ToneMapper:
 
     @classmethod
     def of(cls, frame: VideoFrame) -> "ToneMapper | None":
-        """What a film needs, by its first frame; None for an ordinary one."""
+        """From the first frame; None for standard dynamic range."""
         is_wide_gamut = frame.color_primaries == ColorPrimaries.BT2020
         match frame.color_trc:
             case ColorTrc.SMPTE2084:
@@ -62,17 +62,17 @@ class ToneMapper:
         return cls("gamma", is_wide_gamut=True) if is_wide_gamut else None
 
     def rgb(self, signal: _UInt16) -> UInt8:
-        """What a person would see.
+        """Map a picture.
 
         Args:
-            signal: RGB as stored, 16 bits, shape (height, width, 3).
+            signal: Stored RGB, 16 bits, shape (height, width, 3).
 
         Returns:
             Same shape, gamma 2.4, BT.709.
         """
         light = self._to_light[signal >> (16 - _BITS)]
         if self.transfer == "hlg":
-            # The screen's own gamma works on luminance, so that hues stay.
+            # The screen gamma is applied to luminance, which preserves hue.
             luminance = np.maximum(light @ np.array([0.2627, 0.678, 0.0593], np.float32), 1e-6)
             light = light * (np.float32(_HLG_PEAK_NITS / _WHITE_NITS) * cv2.pow(luminance, 0.2)[..., None])
         if self._is_wide_gamut:
@@ -82,7 +82,7 @@ class ToneMapper:
         return np.asarray(np.clip(cv2.pow(light, 1 / _SCREEN_GAMMA) * 255 + 0.5, 0, 255), np.uint8)
 
     def yuv(self, signal: _UInt16) -> UInt8:
-        """The same as planes Y, U, V of BT.709 in full range, shape (3, height, width)."""
+        """As planes Y, U, V of BT.709 in full range, shape (3, height, width)."""
         return np.ascontiguousarray(cv2.transform(self.rgb(signal), _TO_YUV).transpose(2, 0, 1))
 
 
@@ -94,18 +94,18 @@ def _light_of_pq(signal: Float64) -> Float64:
 
 
 def _scene_light_of_hlg(signal: Float64) -> Float64:
-    """Light before the camera, 0..1; BT.2100, table 5."""
+    """Scene light, 0..1; BT.2100, table 5."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     return np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - c) / a) + b) / 12)
 
 
 def _light_of_gamma(signal: Float64) -> Float64:
-    """Light in units of white on an ordinary screen."""
+    """Light in units of white on a standard screen."""
     return np.asarray(signal**_SCREEN_GAMMA)
 
 
 def _compress(light: Float32) -> Float32:
-    """Leave what is below the knee and bend what is above towards 1, all channels of a pixel by one factor."""
+    """Compress values above the knee towards 1, all channels of a pixel by one factor."""
     brightest = light.max(axis=2)
     above = np.maximum(brightest - _KNEE, 0)
     bent = np.minimum(brightest, _KNEE) + (1 - _KNEE) * (1 - np.exp(-above / (1 - _KNEE)))

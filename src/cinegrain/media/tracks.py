@@ -1,4 +1,4 @@
-"""Which of a file's sound tracks are the film's sound, and how their channels are mixed."""
+"""Chooses the sound tracks of a film and how to mix their channels."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,9 +25,9 @@ from cinegrain.types import Float64
 
 _N_SPOTS, _SPOT_S = 5, 0.6
 _PATIENCE = 10
-"""A stream that gives nothing while another gives so many times a spot is taken for silent there."""
+"""Frames of another stream without any of this one, after which this one counts as silent there."""
 _CANCELLED = 0.1
-"""Channels cancel where their sum has less than this of the power of its parts: unrelated sounds have 1."""
+"""Channels cancel if the power of their sum is below this fraction of their summed powers; unrelated sounds have 1."""
 _TONE_SHARE, _TONE_BINS, _TONE_SPREAD_DB = 0.98, 3, 0.5
 _PCM = re.compile(r"pcm_(?:[suf](\d+)[a-z]*|alaw|mulaw|vidc)")
 _PLAIN = ("mono", "stereo")
@@ -49,18 +49,18 @@ _NOT_MAIN_TITLE = re.compile(
 )
 
 Mix = tuple[float, ...]
-"""One weight for each channel of a track."""
+"""One weight per channel of a track."""
 
 
 @dataclass(frozen=True)
 class Track:
-    """One sound track that is heard.
+    """One sound track that is used.
 
     Attributes:
-        index: Of its stream in the file.
-        number: Among the file's sound tracks, from 1, as players count.
-        mix: How its channels become one; None leaves that to FFmpeg's rules for its layout.
-        language: As the file says.
+        index: Index of its stream.
+        number: Number among the file's sound tracks, from 1.
+        mix: How to mix its channels; None for FFmpeg's rules for its layout.
+        language: As stated in the file.
     """
 
     index: int
@@ -71,11 +71,11 @@ class Track:
 
 @dataclass(frozen=True)
 class ChosenTracks:
-    """What is heard of a file: one track, several that are mixed, or none.
+    """Sound used of a file: one track, several that are mixed, or none.
 
     Attributes:
-        tracks: In the file's order.
-        n_tracks: How many the file has that can be decoded.
+        tracks: In file order.
+        n_tracks: Number of decodable tracks in the file.
     """
 
     tracks: tuple[Track, ...]
@@ -84,19 +84,19 @@ class ChosenTracks:
 
 @dataclass
 class _Heard:
-    """What was heard of a stream at a few places: the channels' sound there, each of shape (channels, n)."""
+    """Sound of a stream at a few places, each of shape (channels, n)."""
 
     spots: list[Float64] = field(default_factory=list)
-    order_is_known: bool = False  # the decoder says which channel is which
+    order_is_known: bool = False  # the decoder knows the channel order
 
     @property
     def n_channels(self) -> int:
-        """0 where nothing was decoded."""
+        """Number of channels; 0 if nothing was decoded."""
         return len(self.spots[0]) if self.spots else 0
 
     @property
     def sound(self) -> Float64:
-        """All places in one, shape (channels, n)."""
+        """All places concatenated, shape (channels, n)."""
         return np.concatenate(self.spots, axis=1)
 
     @property
@@ -105,7 +105,7 @@ class _Heard:
 
     @property
     def is_tone(self) -> bool:
-        """Whether it is a test tone: nothing but one frequency, everywhere equally loud."""
+        """Whether it is a test tone: one frequency of constant level."""
         levels = [10 * np.log10(np.square(spot).mean() + 1e-20) for spot in self.spots]
         return bool(levels) and np.ptp(levels) < _TONE_SPREAD_DB and all(map(_is_pure, self.spots))
 
@@ -113,19 +113,19 @@ class _Heard:
 def choose_tracks(
     path: Path, *, picture_index: int | None, track: str, language: str, deadline: Deadline
 ) -> ChosenTracks:
-    """Chooses what of a file is the film's sound.
+    """Chooses the sound of a film.
 
-    Of the tracks in the programme of the pictures: the one that is asked for by number; else those in the language
-    that is asked for, or all if none is; commentary, audio description and the like only where there is nothing else;
-    of these, those in which something other than a test tone sounds; of these, the one FFmpeg prefers. Where that is
-    mono, the other mono tracks of the same kind and language are its other channels.
+    Of the tracks in the programme of the pictures: the requested number; otherwise tracks in the requested language, or
+    all; without commentary, audio description and the like unless there is nothing else; of these, tracks with sound
+    other than a test tone; of these, FFmpeg's choice. If that is mono, the other mono tracks of the same kind and
+    language are its other channels.
 
     Args:
-        path: The file, a few places of which are listened to.
-        picture_index: The stream of the film's pictures; None where it has none.
-        track: Number of a track from 1, or AUTO; AUTO where the file has fewer.
+        path: The file; a few places of it are decoded.
+        picture_index: Video stream of the film, or None.
+        track: Number of a track from 1, or AUTO; AUTO if the file has fewer.
         language: Code of a language (ISO 639, BCP 47), or AUTO.
-        deadline: When to give up.
+        deadline: Time limit.
 
     Raises:
         MediaError: If the file cannot be opened, or the deadline passes.
@@ -161,20 +161,20 @@ def choose_tracks(
 
 @lru_cache(maxsize=256)
 def main_language(code: str) -> str | None:
-    """The language of a code in its shortest form: `de` for de-AT, deu and ger; None where it says none.
+    """Shortest code of a language: `de` for de-AT, deu and ger; None for undetermined.
 
     Raises:
-        ValueError: If it is no code of a language.
+        ValueError: If it is not a language code.
     """
     tag = langcodes.standardize_tag(code.strip()).partition("-")[0]
     return None if tag in ("und", "mul", "zxx", "mis") else tag
 
 
 def mixed(frame: AudioFrame, mix: Mix | None) -> AudioFrame:
-    """A frame as FFmpeg can mix it: its channels are added up here where that needs weights, or they have no order.
+    """A frame that FFmpeg can mix: channels are mixed here if that needs weights or they have no order.
 
     Raises:
-        ValueError: If the frame's samples are of a kind that is not known.
+        ValueError: If the sample format is not supported.
     """
     n_channels = frame.layout.nb_channels
     if mix is None or len(mix) != n_channels:
@@ -191,11 +191,11 @@ def _has_no_order(frame: AudioFrame) -> bool:
 
 
 def prepare(stream: AudioStream) -> None:
-    """No threads, and no channel order of the file's own.
+    """Disables threads and removes the file's own channel order.
 
-    av 17.1 to 18.1 frees the memory of such an order twice, and aborts: with each frame, and with each look at
-    `layout` or `channels` of a context that has one. Files give it to PCM, whose number of channels the bit rate tells;
-    other decoders put an order of their own in its place.
+    av 17.1 to 18.1 frees such an order twice and aborts: with each frame, and when `layout` or `channels` of such a
+    context is read. Files give one to PCM, whose number of channels follows from the bit rate; other decoders set
+    their own.
     """
     decode_in_this_thread(stream)
     context = stream.codec_context
@@ -209,7 +209,7 @@ def prepare(stream: AudioStream) -> None:
 def _of_programme(
     container: InputContainer, streams: Sequence[AudioStream], pictures: VideoStream | None
 ) -> list[AudioStream]:
-    """Those in one programme with the pictures; all where the file has no programmes."""
+    """Tracks in the programme of the pictures; all if the file has no programmes."""
     if pictures is None or len(container.streams.video) < 2:
         return list(streams)
     theirs = container.streams.best("audio", pictures)
@@ -232,7 +232,7 @@ def _language_of(stream: AudioStream) -> str | None:
 
 
 def _main(streams: Sequence[AudioStream]) -> list[AudioStream]:
-    """Without commentary, audio description and the like, unless there is nothing else."""
+    """Tracks without commentary, audio description and the like, unless there is nothing else."""
     main = [
         s
         for s in streams
@@ -248,7 +248,7 @@ def _sounding(
     heard: Mapping[int, _Heard],
     pictures: VideoStream | None,
 ) -> list[AudioStream]:
-    """The candidate that FFmpeg prefers among those that sound, with the tracks that are its other channels."""
+    """FFmpeg's choice among the candidates with sound, with the tracks that are its other channels."""
     audible = [s for s in candidates if heard[s.index].is_audible]
     sounding = [s for s in audible if not heard[s.index].is_tone] or audible or list(candidates)
     best = container.streams.best("audio", pictures)
@@ -271,7 +271,7 @@ def _same_kind(a: AudioStream, b: AudioStream, heard: Mapping[int, _Heard]) -> b
 
 
 def _signs_between(tracks: Sequence[_Heard]) -> list[float]:
-    """1 or -1 for each of several mono tracks: -1 where it would cancel the others."""
+    """1 or -1 for each mono track: -1 if it would cancel the others."""
     if len(tracks) < 2 or not all(track.spots for track in tracks):
         return [1.0] * len(tracks)
     n = min(track.sound.shape[1] for track in tracks)
@@ -280,7 +280,7 @@ def _signs_between(tracks: Sequence[_Heard]) -> list[float]:
 
 
 def _mix(heard: _Heard) -> Mix | None:
-    """Weights where FFmpeg's own mixing would not do: channels that cancel, or whose order is not known."""
+    """Weights if FFmpeg's mixing is unsuitable: channels that cancel, or without a known order."""
     if not heard.spots:
         return None
     cancels = _cancels(heard.sound)
@@ -294,12 +294,12 @@ def _mix(heard: _Heard) -> Mix | None:
 
 
 def _cancels(sound: Float64) -> bool:
-    """Whether the sum of channels, shape (channels, n), is far quieter than its parts."""
+    """Whether channels of shape (channels, n) cancel each other."""
     return float(np.square(sound.sum(axis=0)).mean()) < _CANCELLED * float(np.square(sound).mean(axis=1).sum())
 
 
 def _signs(sound: Float64) -> Float64:
-    """1 or -1 for each channel, so that none is taken away from those that are louder. Shape (channels,)."""
+    """1 or -1 for each channel, so that none cancels louder ones; shape (channels,)."""
     signs = np.ones(len(sound))
     total = np.zeros(sound.shape[1])
     for channel in np.argsort(-np.square(sound).mean(axis=1), kind="stable"):
@@ -316,7 +316,7 @@ def _is_pure(spot: Float64) -> bool:
 
 
 def _listen(container: InputContainer, streams: Sequence[AudioStream], deadline: Deadline) -> dict[int, _Heard]:
-    """A little of each stream at a few places, so that none has to be decoded as a whole."""
+    """Decodes a little of each stream at a few places."""
     heard = {stream.index: _Heard() for stream in streams}
     for place in _places(container):
         parts: dict[int, list[Float64]] = {stream.index: [] for stream in streams}
@@ -334,13 +334,13 @@ def _listen(container: InputContainer, streams: Sequence[AudioStream], deadline:
             if len({len(piece) for piece in pieces}) == 1:
                 heard[index].spots.append(np.concatenate(pieces, axis=1))
     for found in heard.values():
-        counts = [len(spot) for spot in found.spots]  # a stream may change the number of its channels on the way
+        counts = [len(spot) for spot in found.spots]  # the number of channels may change within a stream
         found.spots = [spot for spot in found.spots if len(spot) == max(set(counts), key=counts.count)]
     return heard
 
 
 def _places(container: InputContainer) -> Iterator[int]:
-    """Where to listen, in FFmpeg's time; the start alone where the length is not known."""
+    """Places to decode, in FFmpeg's time; only the start if the duration is unknown."""
     start, duration = container.start_time or 0, container.duration or 0
     if duration <= 0:
         yield start
@@ -349,9 +349,9 @@ def _places(container: InputContainer) -> Iterator[int]:
 
 
 def _channels(frame: AudioFrame) -> Float64:
-    """A frame's sound, -1..1, shape (channels, samples)."""
+    """Samples of a frame, -1..1, shape (channels, samples)."""
     if frame.format.is_planar and frame.layout.nb_channels >= _MANY_PLANES:
-        # av reads beyond the end of so many planes; in one plane it does not.
+        # av reads out of bounds with so many planes, but not with one.
         packed = AudioResampler(frame.format.packed, frame.layout, frame.sample_rate).resample(frame)
         frame = packed[0]
     samples = frame.to_ndarray()

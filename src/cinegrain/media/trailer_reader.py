@@ -1,4 +1,4 @@
-"""One video file as a stream of scenes."""
+"""Reads one video file as a stream of scenes."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -42,15 +42,15 @@ _Made = TypeVar("_Made")
 _FALLBACK_FRAME_S = 1 / 25
 _MISSING_S, _MISSING_SHARE = 0.5, 0.02
 _UNEVEN_S = 1.0
-_LONGEST_FRAME_S = 10.0  # a picture said to last longer is a broken clock, unless the file lasts as long
+_LONGEST_FRAME_S = 10.0  # a longer picture is a broken clock, unless the file is that long
 _DOLBY_VISION_ONLY = ("dvh1", "dvhe", "dvav", "dva1", "dav1")
 _FEWEST_OF_RATE, _MOST_FPS = 0.9, 480.0
 
 
 class TrailerReader:
-    """Reads one video file once, from its first picture to its last, and gives its scenes.
+    """Reads one video file once and gives its scenes.
 
-    Memory holds at most two scenes of samples and one decoded picture, however long the film is.
+    Memory holds at most two scenes of samples and one decoded picture.
 
     Example:
         with TrailerReader(path) as reader:
@@ -72,13 +72,13 @@ class TrailerReader:
 
         Args:
             path: The video file.
-            settings: How to cut and sample it.
-            with_clips: Whether the scenes should hold clips, which cost time that only some experts need.
-            cuts_s: Where scenes begin, if that is known already; otherwise cuts are found by the picture's change.
-            sound_path: A file that holds the sound, where it is not in the same one; both begin together.
+            settings: Cutting and sampling.
+            with_clips: Whether scenes have clips, which only some experts need.
+            cuts_s: Start times of scenes, if known; otherwise `CutDetector` finds them.
+            sound_path: File with the sound, if it is separate; both start together.
 
         Raises:
-            MediaError: If there is no readable video at `path`; the message says why.
+            MediaError: If there is no readable video at `path`.
         """
         self._path = Path(path)
         self._settings = settings or MediaSettings()
@@ -104,7 +104,7 @@ class TrailerReader:
         self._n_scenes = 0
         self._audible_s = 0.0
         self._pictures_end_s = 0.0
-        self._last_end_s = 0.0  # of the last picture, as the file says
+        self._last_end_s = 0.0  # of the last picture, as stated in the file
         self._started = False
         self._facts: MediaFacts | None = None
 
@@ -120,23 +120,23 @@ class TrailerReader:
         self.close()
 
     def close(self) -> None:
-        """Close the file; scenes already given stay valid."""
+        """Close the file; scenes given so far remain valid."""
         self._container.close()
         if self._sound is not None:
             self._sound.close()
 
     def facts(self) -> MediaFacts:
-        """What is known about the file.
+        """Facts about the file.
 
         Raises:
             MediaError: If not all scenes have been read yet.
         """
         if self._facts is None:
-            raise MediaError(f"The facts about {self._path} are complete only after all its scenes are read.")
+            raise MediaError(f"Facts about {self._path} are complete only after all its scenes have been read.")
         return self._facts
 
     def scenes(self) -> Iterator[Scene]:
-        """The scenes in order, contiguous from 0 to the end of the film; the file is closed at the end.
+        """Scenes in order, contiguous from 0 to the end of the film; closes the file at the end.
 
         Raises:
             MediaError: If nothing can be decoded, the time limit passes, or the file was read before.
@@ -148,10 +148,9 @@ class TrailerReader:
             self.close()
 
     def tiny_pictures(self) -> Iterator[tuple[float, UInt8]]:
-        """Instead of the scenes: every picture with its time, uint8 RGB, (TINY_HEIGHT, TINY_WIDTH, 3).
+        """Every picture with its time, instead of the scenes; uint8 RGB, (TINY_HEIGHT, TINY_WIDTH, 3).
 
-        The time limit holds for reading, not for what is done with the pictures. There are none where nothing can
-        be decoded: reading the scenes tells why.
+        The time limit applies to reading alone. Gives nothing if nothing can be decoded: `scenes` raises then.
 
         Raises:
             MediaError: If the time limit passes, or the file was read before.
@@ -167,7 +166,7 @@ class TrailerReader:
 
     def _start(self) -> None:
         if self._started:
-            raise MediaError(f"The file {self._path} was read before. Make a new TrailerReader to read it again.")
+            raise MediaError(f"{self._path} has been read already. Create a new TrailerReader to read it again.")
         self._started = True
 
     def _read(self) -> Iterator[Scene]:
@@ -183,14 +182,14 @@ class TrailerReader:
             yield from self._finished(builder, deadline)
         if held is None or self._clock is None:
             raise MediaError(
-                f"Expected pictures in {self._path}, but none could be decoded "
-                f"({self._tally.n_bad_packets} bad packets). Copy or download the film again."
+                f"No picture in {self._path} could be decoded ({self._tally.n_bad_packets} bad packets). "
+                "Copy or download the film again."
             )
         for cut_s in detector.flush():
             builder.cut(cut_s)
         self._pictures_end_s = end_s = self._end_of_pictures(self._clock)
         builder.show(held, end_s)
-        # The last picture stays while there is sound, scene by scene, so that memory is bounded.
+        # The last picture is shown while there is sound, scene by scene, in bounded memory.
         while (
             sound_end_s := self._opened_sound(deadline).end_s(end_s + self._settings.max_scene_s)
         ) > end_s + _UNEVEN_S:
@@ -202,7 +201,7 @@ class TrailerReader:
         self._facts = self._make_facts(end_s)
 
     def _end_of_pictures(self, clock: StreamClock) -> float:
-        """A picture may be held for long where the file as a whole lasts as long."""
+        """End of the last picture, which may be held for long only if the file is that long."""
         announced_s = self._announced_s or 0.0
         return self._last_end_s if clock.next_s < self._last_end_s <= announced_s + _MISSING_S else clock.next_s
 
@@ -215,9 +214,9 @@ class TrailerReader:
     def _converted(
         self, deadline: Deadline, convert: Callable[[Shrinker, VideoFrame, float], _Made]
     ) -> Iterator[_Made]:
-        """Decoded pictures, converted with their times, ascending.
+        """Decoded and converted pictures with ascending times.
 
-        Those that go back in time or cannot be converted are left out.
+        Pictures that go back in time or cannot be converted are left out.
         """
         rate = float(self._stream.average_rate or 0)
         usual_s = 1 / rate if rate >= 1 / _LONGEST_FRAME_S else _FALLBACK_FRAME_S
@@ -296,7 +295,7 @@ class TrailerReader:
         return scene
 
     def _opened_sound(self, deadline: Deadline) -> SoundReader:
-        """The sound, opened when the first scene needs it: only then the film's clock is known."""
+        """The sound, opened with the first scene: only then is the film's start time known."""
         assert self._clock is not None
         if self._sound is None:
             apart = self._sound_path is not None
@@ -374,7 +373,7 @@ class TrailerReader:
 
 
 def _time_stamp_s(frame: Frame, tick_s: float) -> float | None:
-    """When a frame is to be shown by the file's clock; files without that (AVI) tell when it was decoded."""
+    """Presentation time of a frame; in files without (AVI), its decoding time."""
     ticks = frame.pts if frame.pts is not None else frame.dts
-    # Not frame.time: the last frames out of a decoder do not know their time base.
+    # Not frame.time: the last frames of a decoder have no time base.
     return ticks * tick_s if ticks is not None else None

@@ -1,1 +1,1 @@
-"""The verbs: each stage reads the artifact before it, joins rooms, and leaves its own artifact in the run folder."""
+"""Stages: each reads artifacts of a run, calls the rooms below, and writes its own artifact."""

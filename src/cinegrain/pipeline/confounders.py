@@ -1,4 +1,4 @@
-"""What is known of each film that should not make a sub-genre."""
+"""Variables of films that should not define a sub-genre."""
 
 import json
 import re
@@ -17,15 +17,15 @@ _FEWEST_SHARED = 2
 def confounder_values(
     trailers: Sequence[Trailer], records: Mapping[str, TrailerRecord], columns: str
 ) -> dict[str, Values]:
-    """Year, length, aspect, brightness and loudness, as far as they are known, and words of some catalogue columns.
+    """Year, length, aspect, brightness and loudness, as far as known, and values of some catalogue columns.
 
-    Brightness and loudness are known of films that this version has decoded; none of these is known of vectors made
-    elsewhere. A column counts if some word of it stands with two films or more; of several words the first is taken.
+    Only the year is known if vectors were computed elsewhere. A column is used if at least two films share a value; of
+    several values the first counts.
 
     Args:
         trailers: n films.
-        records: What the dataset holds of them, by id.
-        columns: Names of catalogue columns, joined by commas.
+        records: Records of the dataset by id.
+        columns: Names of catalogue columns, separated by commas.
     """
     facts = [json.loads(records[trailer.trailer_id].facts) for trailer in trailers]
     numbers: dict[str, list[float | None]] = {

@@ -1,4 +1,4 @@
-"""The discovery stage: sub-genres, and everything that is known of each trailer."""
+"""The discovery stage: finds, names and describes sub-genres."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,15 +51,15 @@ from cinegrain.training.checkpoint import CoarseCard, FinetunedCard, load_model
 from cinegrain.training.infer import encode_all
 from cinegrain.types import Float64
 
-_SEEDS, _SUBSAMPLES = 10, 10  # repeats that a sub-genre's stability is measured over
-_QUICK = 3  # restarts on the curve, where many numbers are compared
+_SEEDS, _SUBSAMPLES = 10, 10  # searches that stability is measured over
+_QUICK = 3  # restarts for each number of sub-genres tried
 
 
 def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> str:
-    """Finds, names and describes sub-genres, unless that is done for exactly these inputs.
+    """Finds, names and describes sub-genres, unless done already for these inputs.
 
     Returns:
-        The atlas' key.
+        Key of the atlas.
 
     Raises:
         StoreError: If a model is missing, or the fine-tuned one was made from another genre model.
@@ -67,13 +67,13 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
     """
     coarse, tuned = load_model(run.coarse, CoarseCard), load_model(run.finetuned, FinetunedCard)
     if tuned[1].coarse_key != coarse[1].key:
-        raise StoreError("The genre model was trained anew since fine-tuning. Run `cinegrain finetune` first.")
+        raise StoreError("The genre model was trained again after fine-tuning. Run `cinegrain finetune` first.")
     key = _key(data, tuned[1].key, settings)
     if is_current(run.atlas, key):
         return key
     log = read_log(run.edits)
     known = read_known(run, log.entries, tuned[1].key)
-    run.atlas.unlink(missing_ok=True)  # written last again: whoever sees it sees all of this stage
+    run.atlas.unlink(missing_ok=True)  # written last: it marks the stage as complete
     encoded = _encoded(tuned[0], data)
     dataset = EmbeddingDataset(run.dataset)
     concepts = trailer_concepts(dataset, data.modalities)
@@ -101,7 +101,7 @@ def discover(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> s
                 add(row)
         on_step(1, 2, f"{len(rows)} films described")
         metrics = measure(data, coarse, tuned, influence, searched.choice, settings.seed)
-        on_step(2, 2, "how much is known of the genres before and after")
+        on_step(2, 2, "metrics")
     write_json(run.metrics, metrics)
     names = [subgenre.name for subgenre in atlas.subgenres]
     write_known(run, known, carried, names, data.trailer_ids, tuned[1].key)
@@ -121,7 +121,7 @@ def _encoded(model: GenreModel, data: RunData) -> Float64:
 
 
 def _key(data: RunData, tuned_key: str, settings: Settings) -> str:
-    """Of everything that the stage reads."""
+    """Hash of all inputs of the stage."""
     twice = ["influence by expert"] if len(set(data.modes)) < len(data.modes) else []  # was wrong for these runs
     return key_of(
         *twice,
@@ -136,7 +136,7 @@ def _key(data: RunData, tuned_key: str, settings: Settings) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _Searched:
-    """Sub-genres without names, and how they were come by."""
+    """Sub-genres without names, with the search that found them."""
 
     points: Float64  # unit rows, (n, e * d)
     blocks: ExpertBlocks
@@ -148,7 +148,7 @@ class _Searched:
 
 
 def _search(encoded: Float64, data: RunData, settings: Settings, watcher: Watcher) -> _Searched:
-    """Whether there is finer structure, how many sub-genres there are, which, and whether they come back."""
+    """Tests for structure, chooses the number, clusters, and repeats the search."""
     discovery, seed = settings.discover, settings.seed
     points, blocks = unit_rows(encoded), ExpertBlocks(data.arrays)
     cluster = make_clusterer(discovery.clusterer)
@@ -181,7 +181,7 @@ def _named(
     seed: int,
     on_step: OnStep,
 ) -> Atlas:
-    """Sub-genres with names, verdicts and what is finer still."""
+    """Sub-genres with names, verdicts and parts."""
     trust = stability(carried.clustering.labels, searched.repeats)
     atlas = build_atlas(films, carried.clustering, ids=carried.ids, stability=trust)
     on_step(1, 3, f"{len(atlas.subgenres)} sub-genres named")
@@ -192,9 +192,9 @@ def _named(
 
 
 def _losses(known: Known, atlas: RunAtlas) -> list[str]:
-    """A sentence for each sub-genre that is no more, and for each edit that has nothing to hold on to."""
+    """A sentence for each sub-genre that no longer exists, and for each edit without effect."""
     gone = [id_ for id_ in known.wanted if id_ not in atlas.edited.by_id]
-    return [f"{id_} was not found again; its id is not given to another" for id_ in gone] + atlas.oddities
+    return [f"{id_} no longer exists; its id is not used again" for id_ in gone] + atlas.oddities
 
 
 def _discovered(

@@ -1,4 +1,4 @@
-"""What the experts see of films, without any training."""
+"""Experts' vectors of films, standardised."""
 
 import numpy as np
 
@@ -10,10 +10,10 @@ _MOST_FILMS = 5000
 
 
 class ExpertBlocks:
-    """Standardised scene means of each expert at unit length; zeros where a film has none."""
+    """Standardised mean scene vectors of each expert, unit length; zeros without a vector."""
 
     def __init__(self, arrays: TrailerArrays) -> None:
-        """Measures mean and deviation of every value on at most 5,000 films, evenly spread."""
+        """Estimates mean and standard deviation from at most 5,000 evenly spread films."""
         self._arrays = arrays
         n = len(next(iter(arrays.pooled().experts.values())).counts)
         rows = np.arange(0, n, -(-n // _MOST_FILMS), dtype=np.int64)
@@ -23,7 +23,7 @@ class ExpertBlocks:
         }
 
     def __call__(self, rows: Int64) -> list[Float64]:
-        """One expert's rows each, shape (n, d_e), for some films."""
+        """Rows of some films by expert, each of shape (n, d_e)."""
         blocks = []
         for name, (mean, deviation) in self._scale.items():
             scaled = (self._arrays.means(name, rows).astype(np.float64) - mean) / deviation

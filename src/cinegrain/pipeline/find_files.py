@@ -1,4 +1,4 @@
-"""The files that a catalogue names, found by any honest spelling of their paths."""
+"""Finds the files that a catalogue names, tolerating differences in spelling."""
 
 import difflib
 import os
@@ -23,33 +23,33 @@ Parts: TypeAlias = tuple[str, ...]
 HOW: Final = (
     "as written",
     "another spelling",
-    "the name without its ending",
-    "the name with an ending that the file lacks",
-    "the folder that holds it",
+    "the name without its extension",
+    "the name with an extension that the file lacks",
+    "the folder that contains it",
 )
-"""How a path was found, the surest first."""
+"""How a path was matched, most certain first."""
 BY_ITS_END: Final = "the end of the path"
 
 _END = "\0"  # sorts before every character of a name
 _splitext = os.path.splitext  # much quicker than pathlib
 _LAST = chr(0x10FFFF)
-SURE: Final = (-(1 << 30), 0)  # the rank of the very path
-_FEW = 12  # candidates that a message may name, or parts of one film
+SURE: Final = (-(1 << 30), 0)  # rank of an exact path
+_FEW = 12  # maximum number of candidates in a message, or of parts of a film
 _DRIVE = re.compile(r"[A-Za-z]:")
 _FILE_URL = re.compile(r"file:/*(localhost(?=/))?", re.IGNORECASE)
 _MOST_LIKE, _LEAST_ALIKE = 50, 0.5
-_LONGEST_ENDING = 5  # of one that is unknown, with its dot
+_LONGEST_ENDING = 5  # of an unknown extension, with its dot
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a path in the catalogue may mean.
+    """Files that a path in the catalogue may refer to.
 
     Attributes:
-        files: One if it is clear, else the first few that fit equally well.
-        rank: The smaller, the surer: compares two paths that mean the same file.
+        files: One file, or the first few that match equally well.
+        rank: Certainty; smaller is more certain. Compares two paths that match the same file.
         how: One of `HOW`, or `BY_ITS_END`.
-        is_whole: Whether all of the path agrees, not only its end.
+        is_whole: Whether the whole path matches, not only its end.
     """
 
     files: tuple[Source, ...]
@@ -59,27 +59,27 @@ class Found:
 
 
 class FileIndex:
-    """The videos of a folder, or at an address, indexed once by the ends of their paths."""
+    """Index of videos by the ends of their paths."""
 
     def __init__(self, files: Sequence[Source], videos: Source, beside: Path) -> None:
-        """Takes the files.
+        """Indexes files.
 
         Args:
             files: The videos.
-            videos: The folder, or the address of one, that they were found in.
-            beside: The catalogue's folder: paths may be relative to it.
+            videos: Folder or URL that they were found in.
+            beside: Folder of the catalogue, to which paths may be relative.
         """
         self._files, self._videos, self._beside = files, videos, beside
         self._folders_here = [_absolute(folder) for folder in (videos, beside) if isinstance(folder, Path)]
         self._by_place = {_absolute(file): (file,) for file in files}
 
     def find(self, text: str) -> Found | None:
-        """The files that a path in a catalogue means.
+        """Files that a path in a catalogue refers to.
 
-        The path itself comes first: relative to the videos, relative to the catalogue, or absolute. Else the file
-        counts that shares the longest end of the path, folder by folder, and among several the one spelled most alike:
-        letter by letter; in another Unicode form, case or percent-encoding; without its ending; by the folder that
-        holds it and no other video.
+        The exact path comes first: relative to the videos, relative to the catalogue, or absolute. Otherwise the file
+        with the longest matching end of the path, folder by folder, and among several the most similar spelling: exact;
+        in another Unicode form, case or percent-encoding; without its extension; the folder that contains it and no
+        other video.
         """
         if (same := self._same(text)) is not None:
             return same
@@ -92,16 +92,16 @@ class FileIndex:
                     is_whole = n == len(parts)
                     how = HOW[max(level, 1 - as_written)] if is_whole else BY_ITS_END
                     best = Found(tuple(self._files[i] for i in owners), (-n, level), how, is_whole)
-                if n == len(parts):  # looser spellings agree no further
+                if n == len(parts):  # looser spellings match no more
                     break
         if best is None or not best.is_whole:
-            for place in self._places(text):  # what is no video among the others; reading it tells why
+            for place in self._places(text):  # a file that is not among the videos; reading it reports why
                 if os.path.isfile(place):  # noqa: PTH113 (it takes any text)
                     return Found((Path(place),), SURE, HOW[0])
         return best
 
     def nearest(self, text: str) -> Source | None:
-        """The file whose name is most like that of a path; None if none is like it."""
+        """The file with the name most similar to that of a path, or None."""
         wanted = _stem(_fold((re.split(r"[/\\]", unquote(text).rstrip("/\\"))[-1],))[0])
         shared = Counter(i for piece in _pieces(wanted) for i in self._by_piece.get(piece, ()))
         likely = {
@@ -111,7 +111,7 @@ class FileIndex:
         return None if best is None or likely[best] < _LEAST_ALIKE else self._files[best]
 
     def _same(self, text: str) -> Found | None:
-        """What lies at the very path: a file, one with an ending behind it, or a folder with videos."""
+        """Files at the exact path: a file, one with a further extension, or the videos of a folder."""
         places = self._places(text)
         if not isinstance(self._videos, Path):
             places.insert(0, f"{self._videos.rstrip('/')}/{text.rstrip('/')}")
@@ -123,12 +123,12 @@ class FileIndex:
         return None
 
     def _places(self, text: str) -> list[str]:
-        """Where a path leads to on this machine: from the videos, from the catalogue."""
+        """Absolute paths that a path may stand for, from the videos and from the catalogue."""
         path = str(text_path(text)) if text.startswith("file:") else text
         return [os.path.normpath(os.path.join(folder, path)) for folder in self._folders_here]  # noqa: PTH118
 
     def _levels(self, parts: Parts) -> list[tuple["_Tails", Callable[[Parts], Parts]]]:
-        """From strict to loose; a level's place is its rank."""
+        """Indexes from strict to loose; the position is the rank."""
         ending = _splitext(parts[-1])[1].lower() in VIDEO_SUFFIXES
         levels: list[tuple[_Tails, Callable[[Parts], Parts]]] = [(self._as_is, tuple), (self._folded, _fold)]
         return [
@@ -186,7 +186,7 @@ class FileIndex:
 
     @cached_property
     def _folders(self) -> "_Tails":
-        """Each folder under the videos, once for every video in it or below."""
+        """Each folder under the videos, once per video in it or below."""
         n_above = len([p for p in _absolute(self._videos).split("/") if p])
         return _Tails(
             (i, parts[:n]) for i, parts in enumerate(self._folded_parts) for n in range(n_above + 1, len(parts))
@@ -206,7 +206,7 @@ class FileIndex:
 
 
 class _Tails:
-    """Paths, found by the number of their last parts that agree with those of another."""
+    """Paths indexed by their last parts."""
 
     def __init__(self, paths: Iterable[tuple[int, Parts]]) -> None:
         pairs = sorted((_backwards(parts), i) for i, parts in paths)
@@ -214,7 +214,7 @@ class _Tails:
         self._owners = [i for _, i in pairs]
 
     def longest(self, parts: Parts) -> tuple[int, list[int]]:
-        """How many last parts agree at most, and the first few paths for which they do."""
+        """Maximum number of matching last parts, and the first few paths that have it."""
         key = _backwards(parts)
         at = bisect_left(self._keys, key)
         n = max((_agreeing(key, near) for near in self._keys[max(0, at - 1) : at + 1]), default=0)
@@ -233,13 +233,13 @@ def _backwards(parts: Parts) -> str:
 
 
 def _agreeing(one: str, other: str) -> int:
-    """The number of first parts that two backward paths share."""
+    """Number of equal first parts of two reversed paths."""
     pairs = zip(one.split(_END), other.split(_END), strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1] != "", pairs))
 
 
 def _readings(text: str) -> list[Parts]:
-    """A path as written, with backslashes as separators, and with percent-encoding resolved."""
+    """A path as written, with backslashes as separators, and percent-decoded."""
     text = text.strip()
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
         text = text[1:-1]
@@ -250,7 +250,7 @@ def _readings(text: str) -> list[Parts]:
 
 
 def _walked(parts: Iterable[str]) -> list[str]:
-    """Without drive, empty parts, `.` and `..`."""
+    """Parts of a path without drive, empty parts, `.` and `..`."""
     walked: list[str] = []
     for part in parts:
         if part == "..":
@@ -287,7 +287,7 @@ def _absolute(place: Source) -> str:
 
 
 def shown(file: Source, videos: Source) -> str:
-    """A file in a message: its path below the videos, if it is there."""
+    """A file for a message: its path below the videos, if it is there."""
     if isinstance(file, Path) and isinstance(videos, Path):
         return str(file.relative_to(videos)) if file.is_relative_to(videos) else str(file)
     return str(file).removeprefix(f"{videos}".rstrip("/") + "/") or source_name(file)

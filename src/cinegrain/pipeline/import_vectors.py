@@ -1,4 +1,4 @@
-"""From vectors that somebody else computed to a run: the embedding dataset is filled without looking at any film."""
+"""Makes a run from vectors computed elsewhere, without reading any film."""
 
 import hashlib
 import re
@@ -46,14 +46,14 @@ _GUESSES: tuple[tuple[Modality, str], ...] = (
 
 @dataclass(frozen=True)
 class VectorOptions:
-    """How to take vectors from elsewhere.
+    """Options of importing vectors.
 
     Attributes:
         form: One of the readers' formats, or auto.
-        modality: Mode of each kind of vectors by its name; `none` leaves a kind out. Others are guessed by name.
-        remap: For MMX pickles: old beginnings of tensor paths and what they are now.
-        as_given: Change no value; refuse what cannot be taken as it is.
-        reading: What the user says about the catalogue's columns and genres.
+        modality: Modality of each set of vectors by name; `none` leaves it out. Others are guessed by name.
+        remap: For MMX pickles: old prefixes of tensor paths and their replacements.
+        as_given: Whether to refuse unsuitable values instead of repairing them.
+        reading: How to read the catalogue's columns and genres.
     """
 
     form: str = "auto"
@@ -66,7 +66,7 @@ class VectorOptions:
 def run_vectors(
     vectors: Path, catalog: Path | None, out: Path, settings: Settings, watcher: Watcher, options: VectorOptions
 ) -> RunSummary:
-    """From foreign vectors to models, sub-genres and a report.
+    """Runs all stages on imported vectors.
 
     Raises:
         CinegrainError: If the input cannot be used or the output not written.
@@ -85,15 +85,15 @@ def run_vectors(
 def fill_dataset(
     run: Run, source: ForeignVectors, settings: Settings, watcher: Watcher, options: VectorOptions
 ) -> tuple[ExtractSummary, list[str]]:
-    """Writes every film's vectors into the run's dataset; killed at any moment, it goes on where it was.
+    """Writes every film's vectors into the run's dataset; if interrupted, the same call continues.
 
     Returns:
-        What was done, and sentences about what was changed and left out.
+        Summary, and notes about values changed and films left out.
 
     Raises:
-        ConfigError: If a kind of vectors speaks for no mode, or for one that there is not.
+        ConfigError: If a set of vectors has no modality, or an unknown one.
         DataError: If the vectors cannot be used.
-        StoreError: If the dataset was made from other vectors or settings, or cannot be written.
+        StoreError: If the dataset has other vectors or settings, or cannot be written.
     """
     train = training_films(source.trailers, settings)
     with watcher.stage("Reading vectors") as on_step:
@@ -104,7 +104,7 @@ def fill_dataset(
     key = key_of(source.kind, options.as_given, train, sorted(groups))
     experts = [group.stored(name, source, key_of(digest, key)) for name, group in groups.items()]
     writer = _open_writer(run, experts, {"vectors": digest, "key": key})
-    extract = replace(settings.extract, experts=",".join(groups))  # so that every later stage knows them
+    extract = replace(settings.extract, experts=",".join(groups))  # so that later stages know them
     save_settings(replace(settings, extract=extract), run.folder)
     stale = [name for name, record in writer.records.items() if not set(groups) <= set(record.experts)]
     writer.remove(stale)
@@ -155,7 +155,7 @@ def fill_dataset(
 
 
 def training_films(trailers: Sequence[Trailer], settings: Settings) -> list[str]:
-    """Ids of the films that training will learn from: the same split by title as the training stage makes.
+    """Ids of the training films, by the same split as in the training stage.
 
     Raises:
         DataError: If there are too few films or genres.
@@ -169,23 +169,23 @@ def training_films(trailers: Sequence[Trailer], settings: Settings) -> list[str]
 
 
 def _open_writer(run: Run, experts: Sequence[StoredExpert], settings: Mapping[str, str]) -> DatasetWriter:
-    """The dataset, which must hold these kinds of vectors and no others; changed vectors are taken out of it.
+    """The dataset, which must have these experts and no others; changed vectors are deleted.
 
     Raises:
-        StoreError: If it holds others.
+        StoreError: If it has others.
     """
     names = {expert.name for expert in experts}
     location = Location(run.dataset)
     if location.has_info():
         others = [expert.name for expert in location.read_info().experts if expert.name not in names]
         if others:
-            raise StoreError(f"{run.folder} holds vectors of {', '.join(others)}. Choose another --out for these.")
+            raise StoreError(f"{run.folder} has vectors of {', '.join(others)}. Choose another --out.")
     return DatasetWriter(run.dataset, experts=experts, settings=settings)
 
 
 @dataclass(frozen=True, eq=False)
 class _Sample:
-    """Lengths of all vectors, and some rows of every training film."""
+    """Dimensions of all vectors, and some rows of every training film."""
 
     dimensions: dict[str, int]
     rows: dict[str, dict[str, list[Float32]]]  # kind -> trailer_id -> rows
@@ -202,13 +202,13 @@ def _sample(source: ForeignVectors, train: Sequence[str], on_step: OnStep) -> _S
                 sample.rows.setdefault(kind, {})[film.trailer.trailer_id] = list(rows.vectors[picked])
         on_step(done, len(source.trailers), film.trailer.title)
     if not sample.dimensions:
-        raise DataError(f"{source.path} holds no vector that could be read. {' '.join(source.notes)[:600]}")
+        raise DataError(f"{source.path} has no readable vectors. {' '.join(source.notes)[:600]}")
     return sample
 
 
 @dataclass(frozen=True)
 class _Group:
-    """All kinds of vectors of one mode, side by side: the network knows one expert a mode."""
+    """All sets of vectors of one modality, concatenated into one expert."""
 
     modality: Modality
     kinds: tuple[str, ...]
@@ -216,7 +216,7 @@ class _Group:
     guessed: bool
 
     def rows(self, film: ForeignTrailer) -> tuple[np.ndarray, Float32]:
-        """Scenes that have any of the kinds, and their vectors; a kind that a scene lacks is missing (NaN)."""
+        """Scenes with any of the sets, and their vectors; NaN for sets that a scene lacks."""
         there = [film.experts[kind].scenes for kind in self.kinds if kind in film.experts]
         scenes = np.unique(np.concatenate(there)) if there else np.zeros(0, np.int64)
         values = np.full((len(scenes), sum(self.dimensions)), np.nan, np.float32)
@@ -230,7 +230,7 @@ class _Group:
         return scenes, values
 
     def fitted(self, sample: _Sample, path: Path, as_given: bool) -> ImputeAndClip:
-        """What the training films tell of each kind, side by side."""
+        """Fitted imputation and clipping of each set, concatenated."""
         whole = []
         for kind, d in zip(self.kinds, self.dimensions, strict=True):
             rows = [row for rows in sample.rows.get(kind, {}).values() for row in rows]
@@ -244,7 +244,7 @@ class _Group:
         return ImputeAndClip(**joined, standard_units=any(part.standard_units for part in whole))
 
     def stored(self, name: str, source: ForeignVectors, key: str) -> StoredExpert:
-        """The expert as the dataset keeps it: vectors as given, no weights."""
+        """The expert as stored in the dataset."""
         return StoredExpert(
             name=name,
             modality=self.modality,
@@ -257,25 +257,25 @@ class _Group:
         )
 
     def sentence(self, name: str) -> str:
-        """How the kinds became an expert."""
-        how = "guessed from the name" if self.guessed else "as told"
-        return f"{', '.join(self.kinds)}: taken for {self.modality} ({how})" + (
-            f", side by side as one expert {name}" if len(self.kinds) > 1 else ""
+        """Note on how the sets became an expert."""
+        how = "guessed from the name" if self.guessed else "as given"
+        return f"{', '.join(self.kinds)}: used as {self.modality} ({how})" + (
+            f", concatenated into one expert {name}" if len(self.kinds) > 1 else ""
         )
 
 
 def _group(dimensions: Mapping[str, int], told: Mapping[str, str]) -> dict[str, _Group]:
-    """One expert a mode; kinds in the order of their names."""
+    """One expert per modality; sets in the order of their names."""
     for kind, mode in told.items():
         if kind not in dimensions:
             raise ConfigError(f"--modality names {kind!r}, but the vectors are: {', '.join(sorted(dimensions))}.")
         if mode not in (*MODALITIES, LEFT_OUT):
-            raise ConfigError(f"--modality {kind}={mode}: a mode is one of {', '.join((*MODALITIES, LEFT_OUT))}.")
+            raise ConfigError(f"--modality {kind}={mode}: use one of {', '.join((*MODALITIES, LEFT_OUT))}.")
     modes = {kind: told.get(kind) or guess_modality(kind) for kind in sorted(dimensions)}
     unknown = [kind for kind, mode in modes.items() if mode is None]
     if unknown:
         raise ConfigError(
-            f"Which mode does {unknown[0]!r} speak for? Its name does not tell. Say so with --modality "
+            f"The modality of {unknown[0]!r} cannot be guessed from its name. Give it with --modality "
             f"{unknown[0]}=image (or audio, location, motion; none leaves it out)."
         )
     result = {}
@@ -288,12 +288,12 @@ def _group(dimensions: Mapping[str, int], told: Mapping[str, str]) -> dict[str, 
                 modality, kinds, sizes, not set(kinds) <= set(told)
             )
     if not result:
-        raise ConfigError("All vectors are left out by --modality; keep at least one kind.")
+        raise ConfigError("--modality leaves out all vectors. Keep at least one set.")
     return result
 
 
 def guess_modality(name: str) -> Modality | None:
-    """Mode of a kind of vectors by its name.
+    """Modality of a set of vectors by its name.
 
     >>> guess_modality("ivec_gmm32_d20"), guess_modality("test-video-embeddings"), guess_modality("thing")
     ('audio', 'motion', None)
@@ -303,7 +303,7 @@ def guess_modality(name: str) -> Modality | None:
 
 
 def _scene_rows(n: int) -> list[SceneRow]:
-    """Scenes in their order; their times are not known, so each counts one second."""
+    """Scenes in order; their times are unknown, so each lasts one second."""
     return [SceneRow(i, float(i), float(i + 1)) for i in range(n)]
 
 
@@ -320,7 +320,7 @@ def _embeddings(
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:
-    """Hash, size and time of a file, or of all files of a folder together."""
+    """Hash, size and modification time of a file, or of all files of a folder."""
     digest, size, modified = hashlib.sha256(), 0, 0
     for file in _files(path):
         if path.is_dir():

@@ -1,4 +1,4 @@
-"""Brings a folder of videos and a catalogue together."""
+"""Matches a folder of videos with a catalogue."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,21 +15,21 @@ from cinegrain.types import Source, Trailer
 
 
 def match_catalog(videos: Source, catalog: Path, reading: Reading = AS_FOUND) -> Matched:
-    """Finds the file of each row, by its path in any spelling, or by title and year where the catalogue has no file.
+    """Finds the file of each row by its path, or by title and year if the catalogue has no file.
 
-    An address is taken as it is: whether something is there shows when it is read.
+    URLs are not checked until they are read.
 
     Args:
-        videos: The folder, or the address of one.
+        videos: Folder or its URL.
         catalog: The catalogue.
-        reading: What the user says about its columns and genres.
+        reading: How to read its columns and genres.
 
     Raises:
         ConfigError: If the folder or the catalogue cannot be read.
         DataError: If the folder holds no videos, or no row has a file.
     """
     if isinstance(videos, Path) and not videos.is_dir():
-        raise ConfigError(f"There is no folder at {videos}. Give the folder that holds the videos.")
+        raise ConfigError(f"There is no folder at {videos}. Give the folder of the videos.")
     read = read_catalog(catalog, columns=reading.columns, genre_map=reading.genre_map)
     files: Sequence[Source] = find_videos(videos) if isinstance(videos, Path) else find_remote_videos(videos)
     matching = match_rows(read.rows, files, videos, catalog.parent)
@@ -38,14 +38,16 @@ def match_catalog(videos: Source, catalog: Path, reading: Reading = AS_FOUND) ->
     for match in matching.rows:
         row, (first, *parts) = match.row, [p.resolve() if isinstance(p, Path) else p for p in match.paths]
         if not row.genres:
-            notes.append(f"catalogue row {row.file or row.title!r} has no genre: it takes no part in genre training")
+            notes.append(
+                f"catalogue row {row.file or row.title!r} has no genre and is not used to train the genre model"
+            )
         trailers.append(Trailer(row.trailer_id, first, row.title, row.genres, row.year, row.text, tuple(parts)))
     used = {path for match in matching.rows for path in match.paths}
     notes += [
         f"file {shown(path, videos)!r} has no catalogue row and is left out" for path in files if path not in used
     ]
     if not trailers and not files:
-        raise DataError(f"{videos} holds no videos (looked for .mp4, .mkv, .webm, .mov, .mpg and others).")
+        raise DataError(f"There are no videos in {videos} (searched for .mp4, .mkv, .webm, .mov, .mpg and others).")
     if not trailers:
         raise DataError(
             f"No row of {catalog} names a file below {videos}. {' '.join(_example(matching.notes))}".rstrip()
@@ -56,7 +58,7 @@ def match_catalog(videos: Source, catalog: Path, reading: Reading = AS_FOUND) ->
 
 
 def _example(notes: Sequence[str]) -> list[str]:
-    """The first sentence that names a file like one wanted, else the first of all."""
+    """The first note with a similar file, else the first note."""
     return [f"For example {note}." for note in sorted(notes, key=lambda note: "nearest" not in note)[:1]]
 
 

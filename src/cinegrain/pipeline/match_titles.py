@@ -1,4 +1,4 @@
-"""The films of a catalogue without file names, found by title, year and identifier in the names of files."""
+"""Matches films without file names by title, year and identifier in the names of files."""
 
 import re
 import unicodedata
@@ -12,10 +12,10 @@ Words: TypeAlias = tuple[str, ...]
 
 DOUBTFUL_BELOW: Final = 0.75
 _BY_ID, _BY_NUMBER, _TITLE_AND_YEAR, _TITLE, _SHORT_TITLE = 1.0, 0.9, 0.95, 0.8, 0.7
-_NO_ARTICLE, _BY_FOLDER = 0.05, 0.25  # taken off
+_NO_ARTICLE, _BY_FOLDER = 0.05, 0.25  # removed
 _MOST_WORDS, _LONGEST_LEAD, _FOLDERS, _LONGEST_ENDING = 24, 4, 2, 6
-_LONGEST_ID = 80  # of a cell that holds an identifier, perhaps within an address
-_GROUP = re.compile(r"^\[[^\]\d]*\] *(?=.)")  # who made the file
+_LONGEST_ID = 80  # of a cell with an identifier, possibly in a URL
+_GROUP = re.compile(r"^\[[^\]\d]*\] *(?=.)")  # release group
 _FIRST_YEAR, _LAST_YEAR = 1888, 2035
 _TITLE_COLUMNS = ("original_title", "originaltitle", "primarytitle", "alternative_title", "title_original")
 _IMDB = re.compile(r"tt\d{7,9}")
@@ -30,7 +30,7 @@ _ROMAN = {
 }
 _TRAILING_ARTICLE = re.compile(r"^(?P<rest>[^,]+), (?P<article>\w+|l')(?=$| *[(\[:])", re.IGNORECASE)
 _YEAR_AT_END = re.compile(r"\s*[(\[](\d{4})[)\]]\s*$")
-# Words of release names after which no title goes on; a word that titles end in as well is not one of them.
+# Words of release names that end a title; words that titles may end in are not included.
 _JUNK = re.compile(
     r"trailers?|teasers?|official|promo|featurette|\d{3,4}[pi]|[248]k|uhd|hdr(10)?|hd|sd|fhd|bluray|blu|bdrip|brrip|"
     r"bdremux|dvd(rip|r|5|9|scr)?|web(rip|dl)|hdtv|hdrip|pdtv|vhs(rip)?|telesync|remux|x26[45]|h26[45]|hevc|avc|av1|"
@@ -44,7 +44,7 @@ _PART = re.compile(r"\b(?:cd|dis[ck]|part|pt|teil|reel)[ ._-]*(\d{1,2})\b|^vts_\
 
 @dataclass(frozen=True)
 class Film:
-    """A film as the catalogue has it: its names, and what identifies it."""
+    """Titles and identifiers of a film in the catalogue."""
 
     titles: tuple[str, ...]
     year: int | None
@@ -53,7 +53,7 @@ class Film:
 
 @dataclass(frozen=True)
 class TitleMatch:
-    """The files that hold a film, in order, and how sure that is, 0..1."""
+    """Files of a film in order, and the confidence, 0..1."""
 
     film: int
     files: tuple[int, ...]
@@ -63,14 +63,14 @@ class TitleMatch:
 
 @dataclass(frozen=True)
 class Unclear:
-    """A film that may be in several files, or a file that may hold several films: none is taken."""
+    """An ambiguous match, which is not used: a film with several files, or a file with several films."""
 
     films: tuple[int, ...]
     files: tuple[int, ...]
 
 
 def film_of(trailer_id: str, title: str, year: int | None, text: Mapping[str, str]) -> Film:
-    """What a row of the catalogue says of a film's names: title, original title, identifiers."""
+    """Title, original title and identifiers of a row of the catalogue."""
     named = re.compile(r"(?:.*_)?id|tconst|imdb|.*_id|const", re.IGNORECASE)
     others = [value for name, value in text.items() if name.strip().lower().replace(" ", "_") in _TITLE_COLUMNS]
     ids = [value for name, value in text.items() if named.fullmatch(name.strip().replace(" ", "_"))]
@@ -84,18 +84,18 @@ def film_of(trailer_id: str, title: str, year: int | None, text: Mapping[str, st
 
 
 def match_titles(films: Sequence[Film], files: Sequence[str]) -> tuple[list[TitleMatch], list[Unclear]]:
-    """Which film is in which file.
+    """Matches films and files.
 
-    An identifier in a file's name settles it. Else the title must begin the name of the file or of a folder that it
-    is in, word for word, and only a year and words of release names may follow. A year that contradicts rules a film
-    out. Of two titles the longer one is meant. What fits several films or files equally well is left open.
+    An identifier in a file's name decides. Otherwise the name of the file, or of a folder it is in, must start with the
+    title, word for word, followed only by a year and words of release names. A contradicting year rules a film out. The
+    longer of two matching titles wins. Ambiguous matches are not used.
 
     Args:
         films: The films.
         files: Paths with `/`, below the folder of videos.
 
     Returns:
-        The matches, by film, and what is unclear. A file is in one match at most.
+        Matches by film, and ambiguous ones. A file is in at most one match.
     """
     known = _Names.of(films)
     offers = {i: found for i, file in enumerate(files) if (found := _best(known.candidates(file)))}
@@ -119,7 +119,7 @@ def match_titles(films: Sequence[Film], files: Sequence[str]) -> tuple[list[Titl
 
 
 def words_of(text: str) -> Words:
-    """A title or a file's name as words: no case, accents, apostrophes; Roman numerals as Arabic ones."""
+    """Words of a title or a file's name, without case, accents and apostrophes; Roman numerals become Arabic."""
     plain = unicodedata.normalize("NFKD", text.replace("&", " and ").replace("ß", "ss")).casefold()
     plain = re.sub(r"[\u0300-\u036f'’`´]", "", plain)
     return tuple(_ROMAN.get(word, word) for word in re.findall(r"[^\W_]+", plain))
@@ -135,11 +135,11 @@ class _Candidate:
 
 @dataclass(frozen=True)
 class _Names:
-    """Films by what they may be called."""
+    """Index of films by titles and identifiers."""
 
     films: Sequence[Film]
     by_id: Mapping[str, list[int]]
-    by_title: Mapping[str, Mapping[int, bool]]  # letters of a title -> films, and whether an article was left out
+    by_title: Mapping[str, Mapping[int, bool]]  # letters of a title -> films, and whether an article was dropped
 
     @classmethod
     def of(cls, films: Sequence[Film]) -> "_Names":
@@ -155,7 +155,7 @@ class _Names:
         return cls(films, by_id, by_title)
 
     def candidates(self, file: str) -> list[_Candidate]:
-        """Every film that a file may hold."""
+        """Every film that a file may match."""
         path = PurePosixPath(file)
         folders = [part for part in reversed(path.parts[:-1]) if part != "/"][:_FOLDERS]
         name = _GROUP.sub("", path.stem if len(path.suffix) <= _LONGEST_ENDING else path.name)
@@ -199,7 +199,7 @@ class _Names:
 
 
 def _years(before: Words, after: Words) -> set[int] | None:
-    """The years that stand around a title; None if other words do, so that the title is a longer one."""
+    """Years around a title; None if there are other words, so that the title is longer."""
     years, rest = [_year(word) for word in before], list(after)
     if rest and _year(rest[0]) is None and not _is_junk(rest[0]):
         return None
@@ -207,7 +207,7 @@ def _years(before: Words, after: Words) -> set[int] | None:
 
 
 def _years_beside(title: str, around: Sequence[Words]) -> set[int]:
-    """The years in the names of folders that are called like the film, or like a year."""
+    """Years in the names of folders named after the film, or after a year."""
     called = [words for words in around if "".join(words).startswith(title) or len(words) == 1]
     return {year for words in called for year in map(_year, words) if year}
 
@@ -217,7 +217,7 @@ def _loose_years(around: Sequence[Words]) -> set[int]:
 
 
 def _best(candidates: Iterable[_Candidate]) -> list[_Candidate]:
-    """Those that none is better than, in the length of the title and in certainty; one a film."""
+    """The best candidates by length of the title and confidence; one per film."""
     by_film: dict[int, _Candidate] = {}
     for c in candidates:
         known = by_film.get(c.film)
@@ -237,7 +237,7 @@ def _best(candidates: Iterable[_Candidate]) -> list[_Candidate]:
 
 
 def _variants(title: str) -> Iterator[tuple[Words, bool]]:
-    """The ways in which a title may be written, and whether an article was left out."""
+    """Spellings of a title, and whether an article was dropped."""
     turned = _TRAILING_ARTICLE.sub(r"\g<article> \g<rest>", title)
     for form in dict.fromkeys((title, turned)):
         words = words_of(form)
@@ -249,7 +249,7 @@ def _variants(title: str) -> Iterator[tuple[Words, bool]]:
 
 
 def parts_in_order(files: Sequence[str]) -> list[int]:
-    """Numbers of files in their order as parts of one film (CD1, CD2; VTS_01_1, VTS_01_2); none if they are not."""
+    """Indices of files in their order as parts of one film (CD1, CD2; VTS_01_1, VTS_01_2), else none."""
     numbered: dict[int, int] = {}
     kinds = set()
     for i, file in enumerate(files):
@@ -268,7 +268,7 @@ def _is_junk(word: str) -> bool:
 
 
 def _is_lead(word: str) -> bool:
-    """What may stand before a title: a number in a list, a year, or words such as "official trailer"."""
+    """Whether words may precede a title: a number in a list, a year, or words such as "official trailer"."""
     return word.isdigit() or _is_junk(word)
 
 

@@ -1,4 +1,4 @@
-"""Rows of a catalogue and the files that are meant, each file for one row."""
+"""Matches rows of a catalogue with files, each file with at most one row."""
 
 import os
 from collections import Counter
@@ -21,13 +21,13 @@ PART_MARK: Final = "|"
 
 @dataclass(frozen=True)
 class MatchedRow:
-    """A row and its files, the first one first.
+    """A row and its files.
 
     Attributes:
-        row: As in the catalogue.
-        paths: Several where a film is in parts.
-        how: How they were found.
-        confidence: 0..1; 1 where the catalogue names the file.
+        row: Row of the catalogue.
+        paths: Files of the film in order.
+        how: Rule that matched them.
+        confidence: 0..1; 1 if the catalogue names the file.
     """
 
     row: CatalogRow
@@ -38,30 +38,30 @@ class MatchedRow:
 
 @dataclass(frozen=True)
 class Matching:
-    """Rows with files, in the order of the catalogue, and a sentence for each row without."""
+    """Rows with files, in the order of the catalogue, and a note for each row without."""
 
     rows: tuple[MatchedRow, ...]
     notes: tuple[str, ...]
 
     @property
     def told(self) -> tuple[MatchedRow, ...]:
-        """Those whose file is not just the one that the catalogue names."""
+        """Rows whose files differ from those that the catalogue names."""
         return tuple(match for match in self.rows if match.how != HOW[0])
 
 
 def match_rows(rows: Sequence[CatalogRow], files: Sequence[Source], videos: Source, beside: Path) -> Matching:
-    """Finds the file or the files of each row.
+    """Finds the files of each row.
 
-    Rows that name a file come first, the surest first; among the files that are left, rows without are found by title.
+    Rows that name a file are matched first, most certain first; others are matched by title with the remaining files.
 
     Args:
-        rows: Of the catalogue.
-        files: The videos there are.
-        videos: The folder, or the address of one, that these were found in.
-        beside: The catalogue's folder.
+        rows: Rows of the catalogue.
+        files: Videos.
+        videos: Folder or URL that they were found in.
+        beside: Folder of the catalogue.
 
     Raises:
-        ConfigError: For an address of a kind that films are not read from.
+        ConfigError: If films are not read from URLs of some kind in the catalogue.
     """
     named = _Named(FileIndex(files, videos, beside), videos)
     matches, notes = named.match({i: row for i, row in enumerate(rows) if row.file})
@@ -76,13 +76,13 @@ def match_rows(rows: Sequence[CatalogRow], files: Sequence[Source], videos: Sour
 
 @dataclass(frozen=True)
 class _Named:
-    """Rows that name files."""
+    """Matches rows that name files."""
 
     index: FileIndex
     videos: Source
 
     def match(self, rows: dict[int, CatalogRow]) -> tuple[dict[int, MatchedRow], dict[int, str]]:
-        """Matches and notes, by the row's number."""
+        """Matches and notes by index of the row."""
         claims: dict[int, _Claim] = {}
         notes: dict[int, str] = {}
         n_hints = 0
@@ -99,7 +99,7 @@ class _Named:
         for i, claim in sorted(claims.items(), key=lambda item: item[1].rank):
             what = f"catalogue row {rows[i].file!r}"
             if not used.isdisjoint(claim.paths):
-                notes[i] = f"{what} names a file that another row has taken and is left out"
+                notes[i] = f"{what} names a file that belongs to another row and is left out"
             elif claim.how == BY_ITS_END and by_end[claim.paths[0]] > 1:
                 name = shown(claim.paths[0], self.videos)
                 notes[i] = f"{what} may mean {name!r}, and so may another row: both are left out"
@@ -109,10 +109,10 @@ class _Named:
         return matches, notes
 
     def _claim(self, text: str) -> "_Claim":
-        """The files that a cell means, the whole cell first: a file's name may hold the mark between parts.
+        """Files that a cell names; the whole cell is tried first, since a file's name may contain the separator.
 
         Raises:
-            _NoFileError: If there are none, or it is not clear which.
+            _NoFileError: If there are none, or it is ambiguous.
         """
         texts = [part.strip() for part in text.split(PART_MARK) if part.strip()]
         if is_address(text):
@@ -131,7 +131,7 @@ class _Named:
         raise _NoFileError(f"may mean {_named(found.files, self.videos)}")
 
     def _parts(self, texts: Sequence[str]) -> "_Claim":
-        """The files of a cell that lists several; further ones, which may be sound alone, often lie beside the first.
+        """Files of a cell that lists several; further ones, possibly sound alone, are often beside the first.
 
         Raises:
             _NoFileError: If one is missing.
@@ -163,7 +163,7 @@ class _Named:
 
 
 class _NoFileError(Exception):
-    """Why a cell means no file; unknown if nothing is spelled like it."""
+    """Why a cell has no file; unknown if no file has a similar name."""
 
     def __init__(self, why: str = "has no file", *, is_unknown: bool = False) -> None:
         super().__init__(why)
@@ -203,22 +203,22 @@ def _by_title(
 
 
 def _summary(matches: Sequence[MatchedRow], videos: Source) -> Iterator[str]:
-    """What was found otherwise than by the very path, in a sentence or two; doubtful films each by name."""
+    """Notes on files not matched by exact path, with each doubtful film."""
     told = [match for match in matches if match.how != HOW[0]]
     by_title = [match for match in told if not match.row.file]
     by_path = [match for match in told if match.row.file]
     if by_path:
         first = by_path[0]
         yield (
-            f"{_films(len(by_path))} found by another spelling of the path, for example {first.row.file!r} as "
+            f"{_films(len(by_path))} matched by another spelling of the path, for example {first.row.file!r} as "
             f"{shown(first.paths[0], videos)!r}: matches.csv lists them"
         )
     if by_title:
-        yield f"{_films(len(by_title))} found by title and year in the names of files: matches.csv lists them"
+        yield f"{_films(len(by_title))} matched by title and year in the names of files: matches.csv lists them"
     for match in by_title:
         if match.confidence < DOUBTFUL_BELOW:
             yield (
-                f"{_film(match.row)} is doubtful: taken to be {shown(match.paths[0], videos)!r} "
+                f"{_film(match.row)} is doubtful: matched with {shown(match.paths[0], videos)!r} "
                 f"(by {match.how}, confidence {match.confidence:.2f})"
             )
 

@@ -1,4 +1,4 @@
-"""What a catalogue alone tells about a run: refused before any film is decoded."""
+"""Checks a catalogue before any film is decoded."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from cinegrain.types import Trailer
 
 
 def check_films(trailers: Sequence[Trailer]) -> None:
-    """Refuses films that no genre model can come of, even if all of them can be read.
+    """Raises if no genre model can be trained on the films.
 
     Raises:
         DataError: If fewer than two genres have enough films, or too few titles have any of these genres.

@@ -1,4 +1,4 @@
-"""What the user said about the catalogue, kept in the run, so that the same command without it does the same."""
+"""How to read the catalogue; stored in the run, so that the same command without these options does the same."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,22 +13,22 @@ _COLUMNS, _GENRE_MAP = "catalog-columns.json", "genre-map.json"
 
 
 def make_reading(columns: Mapping[str, str], genre_map: Path | None) -> Reading:
-    """What a user says, checked.
+    """Checks the options.
 
     Raises:
         ConfigError: If a role is unknown, or there is no file at `genre_map`.
     """
     check_roles(columns)
     if genre_map is not None and not genre_map.is_file():
-        raise ConfigError(f"There is no table at {genre_map} (--genre-map). Give one with the columns from and to.")
+        raise ConfigError(f"There is no file at {genre_map} (--genre-map). Give a table with the columns from and to.")
     return Reading(columns, genre_map)
 
 
 def or_kept(reading: Reading, out: Path) -> Reading:
-    """What is said now; where nothing is said, what the run that lies at `out` was told before, if there is one.
+    """The given options, or else those stored in the run at `out`, if there is one.
 
     Raises:
-        StoreError: If what was kept cannot be read.
+        StoreError: If the stored options cannot be read.
     """
     columns, genre_map = out / _COLUMNS, out / _GENRE_MAP
     return Reading(
@@ -38,7 +38,7 @@ def or_kept(reading: Reading, out: Path) -> Reading:
 
 
 def keep_reading(reading: Reading, run: Run) -> None:
-    """Keeps what was said, the map of genres by its content: the file may go.
+    """Stores the options, with the content of the genre map.
 
     Raises:
         ConfigError: If the map cannot be read.

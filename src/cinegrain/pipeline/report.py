@@ -1,4 +1,4 @@
-"""The report stage: from a finished run to one HTML file."""
+"""The report stage: writes a finished run as one HTML file."""
 
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -16,12 +16,12 @@ from cinegrain.store.schema import most_telling
 
 _PAGES = {
     "evaluation (intervals, confusion, worst mistakes)": "evaluation/evaluation.html",
-    "ablation (every combination of modes)": "ablation/ablation.html",
+    "ablation (every combination of modalities)": "ablation/ablation.html",
 }
 
 
 def make_report(run: Run, watcher: Watcher) -> None:
-    """Writes report.html, always anew: that is quicker than to be sure that nothing changed.
+    """Writes report.html, always, since that is quicker than checking for changes.
 
     Raises:
         StoreError: If an artifact is missing or damaged, or the report cannot be written.

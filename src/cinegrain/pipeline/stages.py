@@ -1,4 +1,4 @@
-"""All stages in a row."""
+"""Runs all stages."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from cinegrain.types import Source
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a run did and what it found odd."""
+    """Result of a run, with notes."""
 
     folder: Path
     n_trailers: int
@@ -39,9 +39,9 @@ def run_all(
     retry_failed: bool = False,
     reading: Reading = AS_FOUND,
 ) -> RunSummary:
-    """From a folder of videos and a catalogue to models, sub-genres and a report.
+    """Runs all stages on a folder of videos and a catalogue.
 
-    Every stage is skipped where its result is there for exactly these inputs.
+    A stage is skipped if its result for these inputs exists.
 
     Raises:
         CinegrainError: If the input cannot be used or the output not written.
@@ -53,12 +53,12 @@ def run_all(
 
 
 def model_films(run: Run, settings: Settings, watcher: Watcher) -> list[str]:
-    """Every stage after extraction; gives sentences about what was left out."""
+    """Runs every stage after extraction; returns notes on genres left out."""
     data = load_data(run, load_matched(run.catalog).trailers, expert_names(settings.extract.experts))
     train(run, data, settings, watcher)
     fine_tune(run, data, settings, watcher)
     discover(run, data, settings, watcher)
-    from cinegrain.pipeline.report import make_report  # needs an extra that `headline` does not
+    from cinegrain.pipeline.report import make_report  # needs an extra, unlike `headline`
 
     make_report(run, watcher)
     return [

@@ -1,1 +1,1 @@
-"""Readers: one file a format, from what people have to catalogue rows. They know no store and no model."""
+"""Readers of catalogues and of vectors computed elsewhere. Know nothing of stores and models."""

@@ -1,4 +1,4 @@
-"""Which reader a file of vectors needs."""
+"""Chooses the reader of a file of vectors."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -22,21 +22,21 @@ def open_vectors(
     remap: Mapping[str, str] | None = None,
     reading: Reading = AS_FOUND,
 ) -> ForeignVectors:
-    """Opens vectors that somebody else computed.
+    """Opens vectors computed elsewhere.
 
     Args:
         path: The file, or the folder of a Zarr store.
-        catalog: Titles and genres by id; pickles bring their own labels and may do without.
-        form: One of FORMATS; auto goes by the ending.
-        remap: For mmx: old beginnings of tensor paths and what they are now.
-        reading: What the user says about the catalogue's columns and genres.
+        catalog: Titles and genres by id; optional for pickles, which have labels.
+        form: One of FORMATS; auto goes by the extension.
+        remap: For mmx: old prefixes of tensor paths and their replacements.
+        reading: How to read the catalogue.
 
     Raises:
-        ConfigError: If the format is unknown, or a catalogue is needed and not given.
+        ConfigError: If the format is unknown, or a required catalogue is missing.
         DataError: If the file cannot be used.
     """
     if form not in FORMATS:
-        raise ConfigError(f"The format of vectors must be one of {', '.join(FORMATS)}; found {form!r}.")
+        raise ConfigError(f"{form!r} is not a format of vectors. Use {', '.join(FORMATS)}.")
     if not path.exists():
         raise ConfigError(f"There is nothing at {path}. Give a file of vectors, or the folder of a Zarr store.")
     form = _form(path) if form == "auto" else form
@@ -46,7 +46,7 @@ def open_vectors(
         pickled = MmxVectors(path, remap)
         return pickled if catalog is None else Relabelled(pickled, catalog, reading)
     if catalog is None:
-        raise ConfigError(f"{path} holds no genres. Give a table with ids and genres by --catalog.")
+        raise ConfigError(f"{path} has no genres. Give a table with ids and genres with --catalog.")
     if form == "trailers12k":
         from cinegrain.readers.trailers12k import Trailers12kVectors
 
@@ -66,11 +66,11 @@ class Relabelled:
     """Vectors whose titles and genres come from a catalogue instead of the file."""
 
     def __init__(self, vectors: ForeignVectors, catalog: Path, reading: Reading = AS_FOUND) -> None:
-        """Joins them by id.
+        """Joins vectors and catalogue by id.
 
         Raises:
             ConfigError: If the catalogue cannot be used.
-            DataError: If no id is in it.
+            DataError: If they have no id in common.
         """
         self._vectors = vectors
         self.kind, self.path = vectors.kind, vectors.path
@@ -82,7 +82,7 @@ class Relabelled:
 
     @property
     def notes(self) -> list[str]:
-        """A plain sentence for each oddity."""
+        """A note for each oddity."""
         return [*self._vectors.notes, *self._joined]
 
     def read(self) -> Iterator[ForeignTrailer]:

@@ -1,4 +1,4 @@
-"""The one form in which every reader hands over vectors that somebody else computed."""
+"""Common interface of readers of vectors computed elsewhere."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -22,8 +22,8 @@ class ExpertRows:
     """One expert's vectors of one trailer.
 
     Attributes:
-        scenes: Position of each row's scene in the trailer, ascending, shape (r,).
-        vectors: Shape (r, d); values may be missing (NaN).
+        scenes: Index of each row's scene, ascending, shape (r,).
+        vectors: Shape (r, d); NaN for missing values.
     """
 
     scenes: Int64
@@ -32,7 +32,7 @@ class ExpertRows:
 
 @dataclass(frozen=True, eq=False)
 class ForeignTrailer:
-    """One trailer with all its vectors; an expert that it lacks is not among them."""
+    """One trailer with its vectors, by expert."""
 
     trailer: Trailer
     n_scenes: int
@@ -43,9 +43,9 @@ class ForeignVectors(Protocol):
     """An opened file of vectors.
 
     Attributes:
-        kind: The format, in a word.
-        path: The file or folder.
-        trailers: What is known of each trailer before its vectors are read.
+        kind: Name of the format.
+        path: File or folder.
+        trailers: Trailers, without vectors.
     """
 
     kind: str
@@ -54,16 +54,16 @@ class ForeignVectors(Protocol):
 
     @property
     def notes(self) -> list[str]:
-        """A plain sentence for each oddity; those of the vectors themselves are there once all have been read."""
+        """A note for each oddity; those of vectors after all have been read."""
         ...
 
     def read(self) -> Iterator[ForeignTrailer]:
-        """The trailers one by one, in their order; may be called again."""
+        """Reads the trailers one by one, in order; may be called again."""
         ...
 
 
 def expert_name(name: str) -> str:
-    """A name fit for an expert: letters, digits and . _ + - only."""
+    """A valid name of an expert: letters, digits and . _ + - only."""
     return re.sub(r"[^\w.+-]+", "_", name, flags=re.ASCII).strip("_") or "vectors"
 
 
@@ -72,13 +72,13 @@ def as_rows(values: NDArray[np.generic], where: str) -> Float32:
 
     Args:
         values: Shape (d,) for one vector, (r, d) for several.
-        where: Named in the error.
+        where: For the error.
 
     Raises:
-        DataError: If these are no real numbers, or no rows of vectors.
+        DataError: If these are not real numbers, or not rows of vectors.
     """
     if values.dtype.kind not in "fiu":
-        raise DataError(f"{where} holds values of type {values.dtype}; expected real numbers.")
+        raise DataError(f"{where} has values of type {values.dtype}; real numbers are needed.")
     if values.ndim > 2:
         values = values.reshape(values.shape[0], *(n for n in values.shape[1:] if n != 1))
         if values.ndim > 2 and values.shape[0] == 1:
@@ -88,34 +88,34 @@ def as_rows(values: NDArray[np.generic], where: str) -> Float32:
     if values.ndim != 2 or values.shape[1] == 0:
         raise DataError(f"{where} has shape {values.shape}; expected one vector (d,) or rows of vectors (r, d).")
     if values.shape[1] > MAX_DIMENSION:
-        raise DataError(f"{where} has vectors of length {values.shape[1]}; at most {MAX_DIMENSION} make sense here.")
+        raise DataError(f"{where} has vectors of length {values.shape[1]}; the maximum is {MAX_DIMENSION}.")
     with np.errstate(over="ignore"):
         return values.astype(np.float32)
 
 
 def check_dimension(dimensions: dict[str, int], expert: str, found: int, where: str) -> None:
-    """Keeps the first length seen for an expert and refuses any other.
+    """Checks that all vectors of an expert have the same dimension.
 
     Raises:
-        DataError: Naming both.
+        DataError: If not.
     """
     wanted = dimensions.setdefault(expert, found)
     if wanted != found:
-        raise DataError(f"{where}: vectors of {expert!r} have length {found}; all before had {wanted}.")
+        raise DataError(f"{where}: vectors of {expert!r} have length {found}; earlier ones have {wanted}.")
 
 
 class Oddities:
-    """Counts what did not fit, and keeps an example of each kind."""
+    """Counts oddities, with examples of each kind."""
 
     def __init__(self) -> None:
         self._found: dict[str, list[str]] = {}
 
     def add(self, kind: str, example: str) -> None:
-        """One more of a kind."""
+        """Adds one."""
         self._found.setdefault(kind, []).append(example)
 
     def lines(self) -> list[str]:
-        """A sentence a kind."""
+        """A sentence per kind."""
         return [
             f"{kind}: {', '.join(examples[:3])}" + (f" and {len(examples) - 3} more" if len(examples) > 3 else "")
             for kind, examples in self._found.items()

@@ -1,4 +1,4 @@
-"""A catalogue whose rows are known by an id instead of a file: for vectors that somebody else computed."""
+"""Catalogues by id instead of file, for vectors computed elsewhere."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ __all__ = ["ID_COLUMNS", "IdCatalog", "join", "plain_id", "read_id_catalog"]
 
 @dataclass(frozen=True)
 class IdCatalog:
-    """Films by id, and a plain sentence for each oddity."""
+    """Films by id, and a note for each oddity."""
 
     films: dict[str, Trailer]
     notes: tuple[str, ...]
@@ -32,9 +32,9 @@ def read_id_catalog(path: Path, vectors: Path, reading: Reading = AS_FOUND) -> I
     """Reads a catalogue by id.
 
     Args:
-        path: A table of any kind, with an id column, genres, and optionally title, year, any text.
-        vectors: The file that the films' vectors come from.
-        reading: What the user says about its columns and genres.
+        path: A table with ids, genres, and optionally title, year and text.
+        vectors: File of the vectors.
+        reading: How to read its columns and genres.
 
     Raises:
         ConfigError: If it is missing, unreadable, or has no id or genre column.
@@ -48,7 +48,7 @@ def read_id_catalog(path: Path, vectors: Path, reading: Reading = AS_FOUND) -> I
 
 
 def join(ids: list[str], catalog: IdCatalog) -> tuple[tuple[Trailer, ...], list[str]]:
-    """Films that have both vectors and a row, in the order of the vectors, and sentences about all others."""
+    """Films with both vectors and a row, in the order of the vectors, and notes about all others."""
     notes = list(catalog.notes)
     have = set(ids)
     without_row = [i for i in ids if i not in catalog.films]
@@ -64,7 +64,7 @@ def join(ids: list[str], catalog: IdCatalog) -> tuple[tuple[Trailer, ...], list[
     found = tuple(catalog.films[i] for i in ids if i in catalog.films)
     bare = [t.trailer_id for t in found if not t.genres]
     if bare:
-        notes.append(f"{len(bare)} films have no genre and take no part in genre training: {_some(bare)}")
+        notes.append(f"{len(bare)} films have no genre and are not used to train the genre model: {_some(bare)}")
     return found, notes
 
 

@@ -1,8 +1,8 @@
-"""MMX-Trailer-20 in its authors' own pickles: a stream of movie records or scene records.
+"""Reads MMX-Trailer-20 in its authors' pickles: a stream of movie records or scene records.
 
 Movie record   {label, path, scenes: {scene: {chunk: {expert: leaf or [leaf, ...]}}}}
 Scene record   {path, scene, label, data: {chunk: {expert: ...} or [leaf, ...]}}
-A leaf is an array, or the absolute path of a `.pt` tensor on the disk of whoever wrote it.
+A leaf is an array, or the absolute path of a `.pt` tensor on its author's disk.
 """
 
 import re
@@ -42,7 +42,7 @@ _YEARS = range(1870, 2101)
 
 @dataclass
 class _Film:
-    """Where a film's records lie."""
+    """Positions of a film's records."""
 
     trailer: Trailer
     has_id: bool
@@ -55,15 +55,15 @@ class MmxVectors:
     kind = "mmx"
 
     def __init__(self, path: Path, remap: Mapping[str, str] | None = None) -> None:
-        """Walks the stream once for labels and places; vectors are read later, film by film.
+        """Reads labels and positions; vectors are read later, film by film.
 
         Args:
             path: The pickle file.
-            remap: Old beginnings of `.pt` paths and what they are now.
+            remap: Old prefixes of `.pt` paths and their replacements.
 
         Raises:
-            UnsafeFileError: If the file is damaged or holds anything but data.
-            DataError: If its records are of another form.
+            UnsafeFileError: If the file is damaged or has anything but data.
+            DataError: If its records have another form.
         """
         self.path = path
         self._remap = dict(remap or {})
@@ -74,13 +74,13 @@ class MmxVectors:
         for extent, record in pickles(path, TENSOR_PICKLE_NAMES):
             self._index(films, extent, record)
         if not films:
-            raise DataError(f"{path} holds no film with a path.")
+            raise DataError(f"{path} has no film with a path.")
         self._films = _with_short_ids(films)
         self.trailers = tuple(film.trailer for film in self._films)
 
     @property
     def notes(self) -> list[str]:
-        """A plain sentence for each oddity."""
+        """A note for each oddity."""
         return [*self._first.lines(), *self._reading.lines()]
 
     def read(self) -> Iterator[ForeignTrailer]:
@@ -93,7 +93,7 @@ class MmxVectors:
                 for name, chunks in _scenes_of(record).items():
                     if name in scenes:
                         self._reading.add(
-                            "scenes given twice, of which the first is kept", f"{film.trailer.title} {name}"
+                            "duplicate scenes, of which the first is kept", f"{film.trailer.title} {name}"
                         )
                     else:
                         scenes[name] = chunks
@@ -105,7 +105,7 @@ class MmxVectors:
             raise DataError(f"{where}: expected a record with `scenes` or `data`, found {_shown(record)}.")
         place = record.get("trailer_id", record.get("path"))
         if not isinstance(place, str) or not place:
-            raise DataError(f"{where}: the record has no path, so nobody could tell which film it is.")
+            raise DataError(f"{where}: the record has no path, which identifies the film.")
         genres, year = self._label(record.get("label"), place)
         title = record.get("title")
         found = films.get(place)
@@ -113,12 +113,12 @@ class MmxVectors:
             name = title if isinstance(title, str) else _stem(place)
             films[place] = found = _Film(Trailer(place, self.path, name, genres, year), "trailer_id" in record)
         elif "scenes" in record:
-            self._first.add("films given twice, of which the first is kept", place)
+            self._first.add("duplicate films, of which the first is kept", place)
             return
         found.extents.append(extent)
 
     def _label(self, label: Any, place: str) -> tuple[tuple[str, ...], int | None]:
-        """Genres and year; a row without a known genre has none and is reported."""
+        """Genres and year; a row without a known genre is reported."""
         genres: dict[str, None] = {}
         year: int | None = None
         for word in _words(label, depth=0):
@@ -130,10 +130,10 @@ class MmxVectors:
                 year = int(plain) if int(plain[:6]) in _YEARS else year
             elif plain not in _NO_GENRE:
                 if plain not in _KNOWN:
-                    self._first.add("genres that are not among the known 19 are kept as they stand", word)
+                    self._first.add("genres that are not among the known 19 are kept unchanged", word)
                 genres[_KNOWN.get(plain, word)] = None
         if not genres:
-            self._first.add("films without a known genre take no part in genre training", place)
+            self._first.add("films without a known genre are not used to train the genre model", place)
         return tuple(genres), year
 
     def _trailer(self, trailer: Trailer, scenes: Mapping[str, Any]) -> ForeignTrailer:
@@ -192,14 +192,14 @@ class MmxVectors:
                 break
         path = Path(leaf)
         if path.suffix not in (".pt", ".pth"):
-            raise DataError(f"{leaf[:200]} is named as a tensor and is no .pt file")
+            raise DataError(f"{leaf[:200]} is not a .pt file")
         if not path.is_file():
-            raise DataError(f"{leaf} is not here; say where it is now with --remap OLD=NEW")
+            raise DataError(f"{leaf} does not exist; give its new place with --remap OLD=NEW")
         return path
 
 
 def _with_short_ids(films: dict[str, _Film]) -> list[_Film]:
-    """A film's bare file name is its id where that is one film's only; else its whole path is."""
+    """A film's file name is its id if it is unique; otherwise its path."""
     stems = Counter(_stem(place) for place in films)
     for place, film in films.items():
         if not film.has_id and stems[_stem(place)] == 1:
@@ -241,7 +241,7 @@ def _values(chunks: Any) -> list[Any]:
 
 
 def _scene_order(name: str) -> tuple[int, int, str]:
-    """Numbers by their value ("000" before "1" before "10"), other names after them."""
+    """Sort key: numbers by value ("000" before "1" before "10"), then other names."""
     digits = re.findall(r"\d+", name)
     return (0, int(digits[-1][:18]), name) if digits else (1, 0, name)
 

@@ -1,8 +1,8 @@
-"""Plain vectors by id from .npz, Parquet, CSV or TSV, together with a catalogue by id.
+"""Reads vectors by id from .npz, Parquet, CSV or TSV, with a catalogue by id.
 
-npz       an array of ids, shape (n,), and one array a kind, shape (n, d); with an array `scene`, several rows a film
-Parquet   an id column, and a list column or numbered columns (`name_0`, `name_1`, ...) a kind; `scene` as above
-CSV, TSV  an id column and numbered columns a kind; `scene` as above
+npz       an array of ids, shape (n,), and one array per set, shape (n, d); with an array `scene`, several rows per film
+Parquet   an id column, and a list column or numbered columns (`name_0`, `name_1`, ...) per set; `scene` as above
+CSV, TSV  an id column and numbered columns per set; `scene` as above
 """
 
 import re
@@ -38,9 +38,9 @@ class PlainVectors:
         """Reads the table and the catalogue.
 
         Args:
-            path: The vectors; the kind is told by the file's ending.
+            path: Vectors; the format is given by the extension.
             catalog: Titles and genres by the same ids.
-            reading: What the user says about its columns and genres.
+            reading: How to read its columns and genres.
 
         Raises:
             DataError: If the vectors cannot be used.
@@ -53,7 +53,7 @@ class PlainVectors:
         self._vectors: dict[str, Float32] = {}
         for name, values in kinds.items():
             if expert_name(name) in self._vectors:
-                raise DataError(f"{path} names two kinds of vectors alike: {name!r}. Rename one.")
+                raise DataError(f"{path} has two sets of vectors called {name!r}. Rename one.")
             self._vectors[expert_name(name)] = as_rows(values, f"{path}: {name!r}")
         self._rows = _rows_by_id(ids, scenes, path)
         self._scenes = scenes
@@ -69,7 +69,7 @@ class PlainVectors:
         return self._notes
 
     def read(self) -> Iterator[ForeignTrailer]:
-        """The films one by one. A row of an expert that is missing from end to end counts as not there."""
+        """Reads the films one by one. A row of NaN alone counts as absent."""
         for trailer in self.trailers:
             rows = self._rows[trailer.trailer_id]
             experts = {}
@@ -81,14 +81,14 @@ class PlainVectors:
 
 
 def _rows_by_id(ids: list[str], scenes: np.ndarray | None, path: Path) -> dict[str, np.ndarray]:
-    """Row numbers of each id, by scene."""
+    """Row indices of each id, by scene."""
     rows: dict[str, list[int]] = {}
     for i, trailer_id in enumerate(ids):
         rows.setdefault(trailer_id, []).append(i)
     doubled = [trailer_id for trailer_id, found in rows.items() if len(found) > 1]
     if scenes is None:
         if doubled:
-            raise DataError(f"{path} holds ids twice and has no column `scene`: {', '.join(doubled[:3])}.")
+            raise DataError(f"{path} has duplicate ids and no column `scene`: {', '.join(doubled[:3])}.")
         return {trailer_id: np.array(found) for trailer_id, found in rows.items()}
     result = {}
     for trailer_id, found in rows.items():
@@ -102,7 +102,7 @@ def _rows_by_id(ids: list[str], scenes: np.ndarray | None, path: Path) -> dict[s
 def _sort_out(
     columns: Mapping[str, np.ndarray], path: Path
 ) -> tuple[list[str], np.ndarray | None, dict[str, np.ndarray], list[str]]:
-    """Which column holds ids, which scenes, and which vectors."""
+    """Finds the columns of ids, scenes and vectors."""
     by_lower = {name.strip().lower(): name for name in reversed(list(columns))}
     id_name = next((by_lower[n] for n in (*ID_COLUMNS, "ids") if n in by_lower), None)
     if id_name is None:
@@ -122,7 +122,7 @@ def _sort_out(
         try:
             scenes = scenes.astype(np.int64)
         except (ValueError, TypeError) as error:
-            raise DataError(f"{path}: the column {scene_name!r} must hold whole numbers: {error}.") from error
+            raise DataError(f"{path}: the column {scene_name!r} must have whole numbers: {error}.") from error
     kinds, left = {}, []
     for name, values in columns.items():
         if name in (id_name, scene_name):
@@ -137,8 +137,8 @@ def _sort_out(
         name = wrong[0]
         raise DataError(f"{path}: {name!r} has {len(columns.get(name, []))} rows, but there are {len(ids)} ids.")
     if not kinds:
-        raise DataError(f"{path} holds no vectors: expected arrays of shape (n, d), found {', '.join(left) or 'none'}.")
-    notes = [f"columns of {path.name} that are no vectors are not used: {', '.join(left[:8])}"] if left else []
+        raise DataError(f"{path} has no vectors, which are arrays of shape (n, d); found {', '.join(left) or 'none'}.")
+    notes = [f"columns of {path.name} that are not vectors are ignored: {', '.join(left[:8])}"] if left else []
     return ids, scenes, kinds, notes
 
 
@@ -147,7 +147,7 @@ def _read_table(path: Path) -> dict[str, np.ndarray]:
         raise DataError(f"{path}: vectors are read from .npz, .parquet, .csv and .tsv, not {path.suffix or 'this'}.")
     size = check_is_file(path)
     if size > MAX_TABLE_BYTES:
-        raise UnsafeFileError(f"{path} has {size:,} bytes; tables are read up to {MAX_TABLE_BYTES:,}. Split it.")
+        raise UnsafeFileError(f"{path} has {size:,} bytes; the maximum is {MAX_TABLE_BYTES:,}. Split it.")
     import pyarrow as pa
     import pyarrow.csv as pacsv
     import pyarrow.parquet as pq
@@ -160,7 +160,7 @@ def _read_table(path: Path) -> dict[str, np.ndarray]:
             tab = pacsv.ParseOptions(delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
             found = pacsv.read_csv(path, parse_options=tab)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        raise UnsafeFileError(f"{path} is no readable table: {str(error)[:200]}. Was it cut short?") from error
+        raise UnsafeFileError(f"{path} is not a readable table: {str(error)[:200]}. Copy it again.") from error
     return _columns(found, path)
 
 
@@ -176,7 +176,7 @@ def _check_parquet(metadata: Any, path: Path) -> None:
 
 
 def _columns(found: Any, path: Path) -> dict[str, np.ndarray]:
-    """List columns become (n, d) arrays, numbered columns are put side by side, missing rows become NaN."""
+    """List columns as (n, d) arrays, numbered columns joined, missing rows as NaN."""
     import pyarrow as pa
 
     result: dict[str, np.ndarray] = {}

@@ -1,6 +1,6 @@
-"""Clip features in a Zarr store, Trailers12k style, together with a catalogue by id.
+"""Reads clip features in a Zarr store, as in Trailers12k, with a catalogue by id.
 
-root/<id>            one array a film, shape (clips, d) or (d,); the expert bears the store's name
+root/<id>            one array per film, shape (clips, d) or (d,); the expert has the store's name
 root/<expert>/<id>   the same, for several experts
 root/<expert>        one array for all films, shape (n, clips, d) or (n, d), beside an array of ids, shape (n,)
 """
@@ -34,12 +34,12 @@ class Trailers12kVectors:
     kind = "trailers12k"
 
     def __init__(self, path: Path, catalog: Path, reading: Reading = AS_FOUND) -> None:
-        """Looks at what the store holds; vectors are read later, film by film.
+        """Lists the arrays of the store; vectors are read later, film by film.
 
         Args:
-            path: The store's folder.
+            path: Folder of the store.
             catalog: Titles and genres by the same ids.
-            reading: What the user says about its columns and genres.
+            reading: How to read its columns and genres.
 
         Raises:
             ConfigError: If zarr is not installed, or the catalogue cannot be used.
@@ -51,27 +51,27 @@ class Trailers12kVectors:
         self.path = path
         try:
             root = zarr.open(str(path), mode="r")
-        except Exception as error:  # zarr's formats fail in many ways
-            raise UnsafeFileError(f"{path} is no readable Zarr store: {str(error)[:200]}") from error
+        except Exception as error:  # zarr raises errors of many kinds
+            raise UnsafeFileError(f"{path} is not a readable Zarr store: {str(error)[:200]}") from error
         self._oddities = Oddities()
         self._dimensions: dict[str, int] = {}
         self._places: dict[str, dict[str, tuple[Any, int | None]]] = {}  # id -> expert -> array, row
         if not hasattr(root, "arrays"):
-            raise DataError(f"{path} is a single Zarr array without ids; expected a group of arrays by id.")
+            raise DataError(f"{path} is a single Zarr array without ids. Give a group of arrays by id.")
         self._index(root)
         if not self._places:
-            raise DataError(f"{path} holds no arrays of vectors.")
+            raise DataError(f"{path} has no arrays of vectors.")
         self.trailers, self._joined = join(list(self._places), read_id_catalog(catalog, path, reading))
         if not self.trailers:
             raise DataError(f"No id of {path} (for example {next(iter(self._places))!r}) is in {catalog}.")
 
     @property
     def notes(self) -> list[str]:
-        """A plain sentence for each oddity."""
+        """A note for each oddity."""
         return [*self._joined, *self._oddities.lines()]
 
     def read(self) -> Iterator[ForeignTrailer]:
-        """The films one by one; each clip is a scene."""
+        """Reads the films one by one; each clip is a scene."""
         for trailer in self.trailers:
             experts: dict[str, ExpertRows] = {}
             for expert, (array, row) in self._places[trailer.trailer_id].items():
@@ -105,7 +105,7 @@ class Trailers12kVectors:
 
 
 def _values(array: Any, row: int | None, where: str) -> np.ndarray:
-    """One film's values, refused when their declared size makes no sense."""
+    """Values of one film, after a check of their declared size."""
     shape = array.shape if row is None else array.shape[1:]
     chunk = math.prod(array.chunks) * array.dtype.itemsize
     if math.prod(shape) * array.dtype.itemsize > MAX_TRAILER_BYTES or chunk > MAX_TRAILER_BYTES:
@@ -113,8 +113,8 @@ def _values(array: Any, row: int | None, where: str) -> np.ndarray:
             f"{where} claims shape {array.shape} in chunks of {chunk:,} bytes; at most 1 GiB is read."
         )
     if len(shape) == 2 and shape[0] > MAX_SCENES:
-        raise UnsafeFileError(f"{where} claims {shape[0]:,} clips; at most {MAX_SCENES:,} make sense.")
+        raise UnsafeFileError(f"{where} claims {shape[0]:,} clips; the maximum is {MAX_SCENES:,}.")
     try:
         return np.asarray(array[:] if row is None else array[row])
-    except Exception as error:  # codecs fail in many ways
+    except Exception as error:  # codecs raise errors of many kinds
         raise UnsafeFileError(f"{where} cannot be read: {str(error)[:200]}") from error

@@ -1,1 +1,1 @@
-"""A run folder: its files, written whole and stamped with what they were made from. It knows no stage."""
+"""A run folder: its files, written atomically, with the key of their inputs. Knows nothing of the stages."""

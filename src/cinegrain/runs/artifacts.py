@@ -1,4 +1,4 @@
-"""Files that a run leaves on disk: written atomically, stamped with what they were made from."""
+"""Files of a run: written atomically, with the key of their inputs."""
 
 import csv
 import hashlib
@@ -37,7 +37,7 @@ _DELIMITER = re.compile(r'"(?:[^"]|"")*"|[,;\t\r\n]')
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to, bit by bit: a reader sees the old content or the new, never a part.
+    """A file to write in pieces; readers see the old content or the new, never a part of it.
 
     Raises:
         StoreError: If the place cannot be written.
@@ -61,7 +61,7 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a whole file, as `written_whole` does.
+    """Writes a file atomically.
 
     Raises:
         StoreError: If the place cannot be written.
@@ -76,13 +76,13 @@ def write_text(path: Path, content: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes readable JSON, of plain data or results; NaN is refused, since other readers choke on it."""
+    """Writes indented JSON of plain data or results. Refuses NaN, which is not valid JSON."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=to_json) + "\n")
 
 
 @contextmanager
 def rows_written(path: Path) -> Iterator[Callable[[object], None]]:
-    """A JSON list that grows by one result or object a call, a line each; a file as by `written_whole`."""
+    """Writes a JSON list atomically, one result or object per call and line."""
     with written_whole(path) as file:
         before = b"[\n"
 
@@ -101,7 +101,7 @@ def read_json(path: Path, each: Callable[[JsonObject], Any] | None = None) -> An
 
     Args:
         path: The file.
-        each: What becomes of an object as soon as it is read, the inner ones first.
+        each: Applied to every object as it is parsed, inner objects first.
 
     Raises:
         StoreError: If it is missing or damaged.
@@ -110,16 +110,16 @@ def read_json(path: Path, each: Callable[[JsonObject], Any] | None = None) -> An
         return json.loads(path.read_text(encoding="utf-8"), object_hook=each)
     except FileNotFoundError as error:
         by = next((f"`{command}`" for end, command in _MADE_BY.items() if path.match(end)), "The stage before")
-        raise StoreError(f"{path} is missing. {by} makes it, `cinegrain run` makes all.") from error
+        raise StoreError(f"{path} is missing. {by} creates it; `cinegrain run` runs every stage.") from error
     except (OSError, ValueError) as error:
         raise StoreError(f"{path} cannot be read: {error}. Delete it and run the same command again.") from error
 
 
 def read_as(path: Path, kind: type[T]) -> T:
-    """Reads a JSON artifact as a typed result, or several; keys that it does not know are ignored.
+    """Reads a JSON artifact as a typed result, or several; unknown keys are ignored.
 
     Raises:
-        StoreError: If it is missing, damaged, or something else.
+        StoreError: If it is missing, damaged, or of another type.
     """
     try:
         return from_json(kind, read_json(path))
@@ -128,7 +128,7 @@ def read_as(path: Path, kind: type[T]) -> T:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Writes a CSV for people: it has a header also when there are no rows, and a spreadsheet opens it as it is.
+    """Writes a CSV that spreadsheets open; it has a header even without rows.
 
     Raises:
         StoreError: If the place cannot be written.
@@ -137,22 +137,22 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
 
 
 def csv_header(columns: Iterable[str]) -> str:
-    """The first line of a CSV, after the mark (BOM) by which spreadsheets know UTF-8."""
+    """Byte order mark, by which spreadsheets recognise UTF-8, and header of a CSV."""
     return _BOM + csv_line(columns)
 
 
 def csv_line(cells: Iterable[Any]) -> str:
     """One row of a CSV.
 
-    A text that a spreadsheet would run as a formula gets an apostrophe before it, which `csv_rows` takes away again;
-    numbers stay numbers.
+    Text that a spreadsheet would run as a formula is prefixed with an apostrophe, which `csv_rows` removes; numbers
+    stay numbers.
     """
     line = ",".join(_quoted(_shielded("" if cell is None else str(cell))) for cell in cells)
     return (line or '""') + "\n"
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV that `write_csv` wrote, also after a spreadsheet has saved it again.
+    """Rows of a CSV that `write_csv` wrote, including one saved again by a spreadsheet.
 
     Raises:
         StoreError: If it cannot be read.
@@ -168,11 +168,11 @@ def csv_rows(text: str, *, strict: bool = False) -> list[dict[str, str]]:
 
     Args:
         text: A CSV.
-        strict: Refuse rows of another length than the header; otherwise cells that a row lacks are empty, and those
-            that it has too many are left out.
+        strict: Refuse rows whose length differs from the header's; otherwise missing cells are empty and extra ones are
+            dropped.
 
     Raises:
-        csv.Error: If the text is no CSV.
+        csv.Error: If the text is not CSV.
     """
     text = text.removeprefix(_BOM)
     delimiter = next((a for a in _DELIMITER.findall(text) if a and not a.startswith('"')), ",")
@@ -197,16 +197,16 @@ def _quoted(text: str) -> str:
 
 
 def key_of(*parts: Any) -> str:
-    """Short hash of plain data: equal parts give equal keys, in any process."""
+    """Short hash of plain data, the same in every process."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def open_run(folder: Path, *, create: bool = False) -> Path:
-    """Checks that a folder is a run of this version, or makes it one.
+    """Opens a run folder, or creates one.
 
     Args:
         folder: The run folder.
-        create: Make it if it is not there; an existing folder must be empty or a run.
+        create: Create it if it does not exist; an existing folder must be empty or a run.
 
     Returns:
         The folder.
@@ -226,16 +226,16 @@ def open_run(folder: Path, *, create: bool = False) -> Path:
 
 
 def check_run_folder(folder: Path) -> None:
-    """Refuses a folder that cannot be a run to write to; nothing is written.
+    """Raises if a run cannot be written to a folder; writes nothing.
 
     Raises:
-        StoreError: If it is something else, a run of another version, or cannot be written.
+        StoreError: If it is not a run, is of another version, or cannot be written.
     """
     above = next(place for place in (folder, *folder.absolute().parents) if os.path.exists(place))  # noqa: PTH110
     if above != folder and not above.is_dir():
         raise StoreError(f"Cannot write {folder}: {above} is a file. Choose a folder that you may write to.")
     if above.is_dir() and not os.access(above, os.W_OK | os.X_OK):
-        raise StoreError(f"Cannot write {folder}: {above} is protected. Choose a folder that you may write to.")
+        raise StoreError(f"Cannot write {folder}: {above} is read-only. Choose a folder that you may write to.")
     if (folder / RUN_FILE).is_file():
         _check_version(folder)
     elif above == folder and (not folder.is_dir() or any(folder.iterdir())):
@@ -248,12 +248,12 @@ def _check_version(folder: Path) -> None:
     if version != RUN_FORMAT:
         raise StoreError(
             f"{folder} is a run of format {version}; this Cinegrain ({__version__}) reads format {RUN_FORMAT}. "
-            f"Use the version that made it, or another --out."
+            f"Use the version that created it, or choose another --out."
         )
 
 
 def is_current(path: Path, key: str) -> bool:
-    """Whether a JSON artifact exists and was made from exactly these inputs (its `key`)."""
+    """Whether a JSON artifact exists and has this `key`."""
     if not path.is_file():
         return False
     try:

@@ -1,4 +1,4 @@
-"""The films of a run, as its catalogue and its files were matched."""
+"""Films of a run: the catalogue matched with video files."""
 
 import sys
 from collections.abc import Sequence
@@ -18,15 +18,15 @@ _source = lru_cache(maxsize=1024)(source)
 
 @dataclass(frozen=True)
 class FoundFile:
-    """A row of matches.csv: a film whose files are not just those that the catalogue names.
+    """A row of matches.csv: a film whose files differ from those that the catalogue names.
 
     Attributes:
         trailer_id: Of the film.
         title: As the catalogue has it.
         year: Of release.
-        in_catalogue: The file that the catalogue names; "" where it names none.
-        file: The files that were found, joined by `|`.
-        found_by: How.
+        in_catalogue: File that the catalogue names, or "".
+        file: Files of the film, joined by `|`.
+        found_by: Rule that matched them.
         confidence: 0..1, as text.
     """
 
@@ -41,12 +41,12 @@ class FoundFile:
 
 @dataclass(frozen=True)
 class Matched:
-    """Films that have both a row and a file, and a sentence for everything that did not fit.
+    """Films with both a row and a file, and a note for everything that did not match.
 
     Attributes:
         trailers: Sorted by id.
-        notes: The sentences.
-        told: Films whose file is not just the one that the catalogue names; they are in no run's catalog.json.
+        notes: One sentence each.
+        told: Films whose files differ from those that the catalogue names; not stored in catalog.json.
     """
 
     trailers: tuple[Trailer, ...]
@@ -55,7 +55,7 @@ class Matched:
 
 
 def save_matched(path: Path, matched: Matched) -> None:
-    """Keeps the films of a run; matches.csv beside it lists those whose file the catalogue does not just name."""
+    """Writes the films of a run, and matches.csv with those whose files differ from the catalogue's."""
     write_json(path, {"trailers": [_plain(t) for t in matched.trailers], "notes": list(matched.notes)})
     table = path.with_name(MATCHES_FILE)
     if matched.told:
@@ -80,7 +80,7 @@ def _plain(trailer: Trailer) -> JsonObject:
 
 
 def _trailer(item: JsonObject) -> Trailer | JsonObject:
-    """A film as soon as it is read, so that a million of them are never plain data all at once; anything else as is."""
+    """Makes a film while JSON is parsed, so that a million films never exist as dicts all at once."""
     if item.keys() | {"parts"} != _FILM:
         return item
     genres = tuple(map(sys.intern, item["genres"]))  # a few words for all films
@@ -89,6 +89,6 @@ def _trailer(item: JsonObject) -> Trailer | JsonObject:
 
 
 def catalog_text(trailer: Trailer, columns: Sequence[str]) -> str:
-    """A trailer's text in the given columns, joined; column names are compared without case."""
+    """A trailer's text in the given columns, joined; column names are case-insensitive."""
     wanted = {name.strip().casefold() for name in columns}
     return " ".join(value for name, value in trailer.text.items() if name.casefold() in wanted and value)

@@ -1,4 +1,4 @@
-"""Where everything lies in a run folder."""
+"""Paths in a run folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from cinegrain.types import Source, Url
 
 SETTINGS_FILE = "settings.toml"
 EXPORT_FILE = "model.json"
-"""Marks the folder of an exported model, as run.json marks that of a run."""
+"""Marks the folder of an exported model, like run.json that of a run."""
 _POINTER = "dataset-place.json"
 
 
@@ -21,29 +21,29 @@ class Run:
 
     @classmethod
     def open(cls, folder: Path, *, create: bool = False) -> "Run":
-        """Checks the folder, or makes it.
+        """Opens the folder, or creates it.
 
         Raises:
-            StoreError: If it is no run, or one of another version, or cannot be written.
+            StoreError: If it is not a run, is of another version, or cannot be written.
         """
         return cls(open_run(folder, create=create))
 
     @property
     def catalog(self) -> Path:
-        """The films of this run, as matched with their files."""
+        """Films matched with their files."""
         return self.folder / "catalog.json"
 
     @property
     def dataset(self) -> Source:
-        """The embedding dataset: a folder here, or where `place_dataset` put it."""
+        """The embedding dataset: a folder of the run, or the URL set by `place_dataset`."""
         pointer = self.folder / _POINTER
         return Url(read_json(pointer)["dataset"]) if pointer.is_file() else self.folder / "dataset"
 
     def place_dataset(self, url: Url) -> None:
-        """Keeps this run's dataset on an object store from its first film on.
+        """Stores the dataset of a new run on an object store.
 
         Raises:
-            ConfigError: If the run has a dataset elsewhere.
+            ConfigError: If the run already has a dataset elsewhere.
         """
         if self.dataset == url:
             return
@@ -75,7 +75,7 @@ class Run:
 
     @property
     def metrics(self) -> Path:
-        """All figures."""
+        """Metrics."""
         return self.folder / "metrics.json"
 
     @property
@@ -85,7 +85,7 @@ class Run:
 
     @property
     def ids(self) -> Path:
-        """Every sub-genre that was ever found, so that ids stay."""
+        """Every sub-genre ever found, so that ids stay the same."""
         return self.folder / "ids.json"
 
     @property
@@ -95,27 +95,27 @@ class Run:
 
     @property
     def new_films(self) -> Path:
-        """Films that were put into the atlas after discovery."""
+        """Films added to the atlas after discovery."""
         return self.folder / "arrivals.safetensors"
 
     @property
     def embeddings(self) -> Path:
-        """Their centres and every trailer's gated vectors."""
+        """Centres of the sub-genres and trailer embeddings."""
         return self.folder / "embeddings.safetensors"
 
     @property
     def trailers(self) -> Path:
-        """What is known of each trailer: genres, influence, sub-genre, place on the map."""
+        """One row per trailer: genres, influence, sub-genre, position on the map."""
         return self.folder / "trailers.json"
 
     @property
     def table(self) -> Path:
-        """The same as a table to take away."""
+        """The same as CSV."""
         return self.folder / "subgenres.csv"
 
     @property
     def recovery(self) -> Path:
-        """How well planted sub-genres were recovered, where some were planted."""
+        """Recovery of planted sub-genres, in the demo."""
         return self.folder / "recovery.json"
 
     @property

@@ -1,4 +1,4 @@
-"""How a stage tells whoever watches what it is doing."""
+"""Progress of stages."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,29 +8,29 @@ OnStep: TypeAlias = Callable[[int, int, str], None]
 
 
 class Watcher(Protocol):
-    """Somebody who watches: a terminal, a log, a web page."""
+    """Receives progress: a terminal, a log, a web page."""
 
     @contextmanager
     def stage(self, title: str) -> Iterator[OnStep]:
-        """A stage begins; inside, the function it gives takes (done, total, a line to show)."""
+        """Begins a stage; yields a function of (done, total, text)."""
         ...
 
     def say(self, line: str) -> None:
-        """Something worth reading happened."""
+        """Shows a message."""
         ...
 
 
 class Silent:
-    """Watches nothing."""
+    """Shows nothing."""
 
     @contextmanager
     def stage(self, title: str) -> Iterator[OnStep]:
-        """Gives a function that does nothing."""
+        """Yields a function that does nothing."""
         del title
         yield _nothing
 
     def say(self, line: str) -> None:
-        """Says nothing."""
+        """Does nothing."""
         del line
 
 

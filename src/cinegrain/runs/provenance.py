@@ -1,4 +1,4 @@
-"""What an artifact was made with."""
+"""Seed and versions that an artifact was made with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _PACKAGES = ("av", "numpy", "onnxruntime", "opencv-python-headless", "pylance", 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Seed and versions, to lie in every artifact."""
+    """Seed and versions; part of every artifact."""
 
     cinegrain: str
     seed: int
@@ -19,7 +19,7 @@ class Provenance:
 
 
 def provenance(seed: int) -> Provenance:
-    """Of what is made now."""
+    """Provenance of what is computed now."""
     return Provenance(__version__, seed, {name: _version(name) for name in _PACKAGES})
 
 

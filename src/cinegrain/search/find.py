@@ -1,4 +1,4 @@
-"""Search in a run: films and scenes that sound, look or move like others, that show what words say, or all of it."""
+"""Searches a run for films and scenes by modality and by words."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,12 +17,12 @@ from cinegrain.types import Int64
 
 
 def search_films(library: Library, query: Query, *, top_k: int) -> Matches:
-    """The films that fit best, each with its score, the cosine of each mode and of the genres, and the words found.
+    """The best films, each with its score, the cosine of each modality and of the genres, and the words it matches.
 
     Args:
-        library: Where to search.
-        query: What for.
-        top_k: How many at most.
+        library: The run.
+        query: The query.
+        top_k: Maximum number of films.
     """
     besides = None if query.words is None else Besides(query.words.films, query.word_weight)
     hits = search(library.spaces, query.parts, top_k=top_k, exclude=query.exclude, besides=besides)
@@ -30,20 +30,20 @@ def search_films(library: Library, query: Query, *, top_k: int) -> Matches:
 
 
 def search_scenes(library: Library, query: Query, watcher: Watcher, *, top_k: int) -> Matches:
-    """The scenes that fit best, with their times; every scene of every film is looked at, and genres play no part.
+    """The best scenes of all films, with their times; genres are ignored.
 
     Args:
-        library: Where to search.
-        query: What for.
-        watcher: Who watches.
-        top_k: How many at most.
+        library: The run.
+        query: The query.
+        watcher: Receives progress.
+        top_k: Maximum number of scenes.
 
     Raises:
-        ConfigError: If nothing but genres is asked for.
+        ConfigError: If the query consists of genres alone.
     """
     query = replace(query, parts={name: part for name, part in query.parts.items() if name != GENRES})
     if not query.parts and query.words is None:
-        raise ConfigError("Scenes have no genres of their own: name a mode, or words.")
+        raise ConfigError("Scenes have no genres. Search by a modality or by words.")
     groups = Groups(library.dataset, experts=list(query.parts))
     best: list[Match] = []
     with watcher.stage("Searching scenes") as on_step:
@@ -77,7 +77,7 @@ def _scenes_of(library: Library, query: Query, group: Group, top_k: int) -> list
 
 
 def _found(hits: Sequence[Hit], query: Query) -> list[Hit]:
-    """Of a search for words alone, those in which any was found."""
+    """Hits; of a search by words alone, only those that match a word."""
     return [hit for hit in hits if query.parts or hit.score > 0]
 
 
@@ -86,7 +86,7 @@ def _notes(query: Query) -> tuple[str, ...]:
 
 
 def _match(library: Library, query: Query, hit: Hit, number: int, scene: int | None = None) -> Match:
-    """With reasons; a mode's cosine is the mean of its experts' by weight, and that of genres stands beside."""
+    """A hit with reasons; a modality's cosine is the weighted mean of its experts'."""
     modes = {}
     for mode in CRITERIA:
         weights = {name: part.weight for name, part in query.parts.items() if library.modality[name] == mode}

@@ -1,4 +1,4 @@
-"""A run opened for searching: its films, each expert's vectors of them, and their genres as one more such space."""
+"""A run opened for search: its films, each expert's mean vectors, and the genres as one more space."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,17 +25,17 @@ from cinegrain.types import Float32, Source, Trailer
 
 @dataclass(frozen=True, eq=False)
 class Library:
-    """Films of a run that can be searched; nothing needs to be trained for it.
+    """Films of a run that can be searched.
 
     Attributes:
         run: The run.
         settings: Its settings.
         dataset: Its dataset.
-        films: The catalogue's, then those that came later (`cinegrain assign`).
-        names: What they are called.
-        spaces: By expert: one vector a film, the mean of its scenes; under GENRES which genres the catalogue gives it,
-            or how likely the genre network takes them to be for a film that came later.
-        modality: Mode of each expert; GENRES of the genres.
+        films: Films of the catalogue, then those added with `cinegrain assign`.
+        names: Finds a film by id or title.
+        spaces: By expert, the mean scene vector of each film; under GENRES the catalogue's genres, or for added films
+            the predicted probabilities.
+        modality: Modality of each expert; GENRES of the genres.
     """
 
     run: Run
@@ -48,29 +48,29 @@ class Library:
 
     @property
     def number(self) -> Mapping[str, int]:
-        """Number of each film by trailer_id."""
+        """Index of each film by trailer_id."""
         return self.names.rows
 
     @property
     def experts(self) -> list[str]:
-        """Names of the spaces that are experts'."""
+        """Names of the experts."""
         return [name for name in self.spaces if name != GENRES]
 
     def find(self, name: str) -> int | Source:
-        """Number of a film by id or title; otherwise the file or address of that name.
+        """Index of a film by id or title; otherwise the file or URL.
 
         Raises:
-            NotFoundError: If it is neither, or several films have the title.
+            NotFoundError: If it is neither, or several films have that title.
         """
         return self.names.row_or_file(name)
 
 
 def open_library(run: Run, watcher: Watcher) -> Library:
-    """Opens a run; the means over scenes are computed at the first time and kept in `RUN/pooled`.
+    """Opens a run; the mean vectors are computed once and kept in `RUN/pooled`.
 
     Raises:
-        StoreError: If it has no films yet, or its folder cannot be written.
-        DataError: If none of them could be read.
+        StoreError: If the run has no films, or its folder cannot be written.
+        DataError: If no film could be embedded.
     """
     settings, dataset = load_settings(run.settings), EmbeddingDataset(run.dataset)
     wanted = expert_names(settings.extract.experts)
@@ -84,7 +84,7 @@ def open_library(run: Run, watcher: Watcher) -> Library:
             spaces = {name: ExpertSpace.measure(a.vectors, a.counts > 0) for name, a in arrays.experts.items()}
             spaces[GENRES] = genre_space(films)
     except OSError as error:
-        raise StoreError(f"{run.folder}/pooled cannot be written: {error}. Search needs some room there.") from error
+        raise StoreError(f"{run.folder}/pooled cannot be written: {error}. Search needs some space there.") from error
     later, answers = _later(run, dataset, names, set(ids))
     if later:
         means = TrailerArrays(StoredScenes(dataset, names, later)).pooled().experts
@@ -99,7 +99,7 @@ def open_library(run: Run, watcher: Watcher) -> Library:
 
 
 def genre_space(films: Sequence[Trailer]) -> ExpertSpace:
-    """Each film's genres as zeros and ones; films of unknown genres have nothing there."""
+    """Each film's genres as zeros and ones; films without genres have no vector."""
     place = {genre: i for i, genre in enumerate(_genres(films))}
     known = [film.genres for film in films if film.genres]
     vectors = np.zeros((len(known), len(place)), np.float32)
@@ -113,7 +113,7 @@ def _genres(films: Sequence[Trailer]) -> list[str]:
 
 
 def _probabilities(answers: Sequence[Arrival], genres: Sequence[str]) -> Float32:
-    """What the genre network says of films, shape (n, g); 0 for a genre that it has not learned."""
+    """Predicted probabilities, shape (n, g); 0 for genres that were not learned."""
     known = [{genre.name: genre.probability for genre in answer.predicted} for answer in answers]
     return np.array([[one.get(genre, 0.0) for genre in genres] for one in known], np.float32).reshape(-1, len(genres))
 
@@ -121,7 +121,7 @@ def _probabilities(answers: Sequence[Arrival], genres: Sequence[str]) -> Float32
 def _later(
     run: Run, dataset: EmbeddingDataset, experts: Sequence[str], known: Collection[str]
 ) -> tuple[list[Trailer], list[Arrival]]:
-    """Films that came after discovery and that all experts have seen, and all that is known of them."""
+    """Films added after discovery that all experts have embedded, and their rows."""
     rows = [row for row in read_new_films(run).rows if row.trailer_id not in known]
     seen = set(dataset.seen_by(experts)["trailer_id"].to_pylist()) if rows else set()
     rows = [row for row in rows if row.trailer_id in seen]

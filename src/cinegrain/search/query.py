@@ -1,4 +1,4 @@
-"""From what a person names (films, moments of films, sub-genres, words) to what is searched for."""
+"""Makes a query from films, scenes, sub-genres and words."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ WORDS = "words"
 
 @dataclass(frozen=True)
 class Like:
-    """Wanted is what is like a film.
+    """Similar to a film.
 
     Attributes:
-        film: Id or title of one of the run, or the path or address of a file.
-        weights: How much each mode counts, and GENRES; what is not named plays no part.
-        at_s: Like its scene at this moment, not like all of it.
+        film: Id or title of a film of the run, or the path or URL of a file.
+        weights: Weight of each modality and of GENRES; those not named have weight 0.
+        at_s: Similar to its scene at this time instead of the whole film.
     """
 
     film: str
@@ -35,22 +35,22 @@ class Like:
 
 @dataclass(frozen=True)
 class LikeSubgenre:
-    """Wanted is what is like the films of a sub-genre, which is named by its id or name."""
+    """Similar to the films of a sub-genre, given by id or name."""
 
     subgenre: str
     weights: Mapping[str, float]
 
 
 def split_weights(weights: Mapping[str, float]) -> tuple[Mapping[str, float], float]:
-    """Weights of modes and genres, which are the usual ones if none is named, and of WORDS.
+    """Weights of modalities and genres (the defaults if none is given), and the weight of WORDS.
 
     Raises:
-        ConfigError: If one is unknown, negative or not finite.
+        ConfigError: If a name is unknown, or a weight negative or not finite.
     """
     for name, weight in weights.items():
         if name not in (*CRITERIA, WORDS) or not 0 <= weight < float("inf"):
             raise ConfigError(
-                f"Weights must be like audio=2,image=1: numbers from 0 on for {', '.join(CRITERIA)} and {WORDS}; "
+                f"Give weights as audio=2,image=1, with numbers of at least 0 for {', '.join(CRITERIA)} and {WORDS}; "
                 f"found {name}={weight}."
             )
     return {name: weight for name, weight in weights.items() if name != WORDS} or ALIKE, weights.get(WORDS, 1.0)
@@ -67,17 +67,17 @@ def likes_of(
     weights: Mapping[str, float] = ALIKE,
     at_s: float | None = None,
 ) -> list[Like | LikeSubgenre]:
-    """What a person says they want, part by part.
+    """The parts of a query, from options.
 
     Args:
-        like: Films to be like on the whole, by `weights`.
-        sounds_like: Films whose sound counts alone.
-        looks_like: Films whose pictures count alone.
-        moves_like: Films whose motion counts alone.
-        set_like: Films whose places count alone.
-        subgenre: Sub-genre to be like, by `weights`.
-        weights: How much each mode and GENRES count.
-        at_s: Like the films' scenes at this moment.
+        like: Films to compare by `weights`.
+        sounds_like: Films to compare by sound alone.
+        looks_like: Films to compare by images alone.
+        moves_like: Films to compare by motion alone.
+        set_like: Films to compare by location alone.
+        subgenre: Sub-genre to compare by `weights`.
+        weights: Weight of each modality and of GENRES.
+        at_s: Compare with the films' scenes at this time.
     """
     alone = {"audio": sounds_like, "image": looks_like, "motion": moves_like, "location": set_like}
     wanted: list[Like | LikeSubgenre] = [Like(film, weights, at_s) for film in like]
@@ -87,13 +87,13 @@ def likes_of(
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """What is searched for.
+    """A query.
 
     Attributes:
         parts: By expert, and under GENRES.
-        words: Where words were found, if there are any.
-        word_weight: How much they count, all together.
-        exclude: Films that may not come back: those that were named.
+        words: Matches of the words, if any were given.
+        word_weight: Weight of all words together.
+        exclude: Films left out of the results: those of the query.
     """
 
     parts: Mapping[str, Part]
@@ -103,10 +103,10 @@ class Query:
 
 
 def check_query(likes: Sequence[Like | LikeSubgenre], words: Sequence[str]) -> None:
-    """Refuses a query for nothing, which needs no library.
+    """Raises if a query is empty, before a library is opened.
 
     Raises:
-        ConfigError: If there is neither a film, a sub-genre nor a word.
+        ConfigError: If there is no film, sub-genre or word.
     """
     if not likes and not words:
         raise ConfigError("Name what to search for: a film, a sub-genre or words.")
@@ -119,17 +119,17 @@ def make_query(
     words: Sequence[str] = (),
     word_weight: float = 1.0,
 ) -> Query:
-    """Puts a query together; what is named more than once adds up, and experts of one mode share its weight.
+    """Makes a query; repeated criteria add up, and experts of one modality share its weight.
 
     Args:
-        library: Where to search.
+        library: The run.
         likes: Films and sub-genres.
         words: Words or phrases.
-        word_weight: How much all of them count beside modes, whose weights are usually 1.
+        word_weight: Weight of all words together; that of a modality is usually 1.
 
     Raises:
-        ConfigError: If nothing is asked for, a mode is unknown, or a film is not as long as was said.
-        StoreError: If a film or sub-genre is not there, or has none of the modes.
+        ConfigError: If the query is empty, a modality is unknown, or a film is shorter than the time given.
+        StoreError: If a film or sub-genre does not exist, or has none of the modalities.
         MediaError: If a file cannot be read.
     """
     check_query(likes, words)
@@ -152,7 +152,7 @@ def make_query(
             name, found = like.subgenre, _of_subgenre(library, like.subgenre)
         weights = {mode: weight for mode, weight in like.weights.items() if weight > 0}
         if not weights:
-            raise ConfigError(f"Nothing counts as alike: give one of {', '.join(CRITERIA)} a weight above 0.")
+            raise ConfigError(f"All weights are 0. Give one of {', '.join(CRITERIA)} a weight above 0.")
         by_mode = {mode: [expert for expert in found if library.modality[expert] == mode] for mode in weights}
         if not any(by_mode.values()):
             raise StoreError(f"{name} has no {' or '.join(weights)} to compare by.")
@@ -166,7 +166,7 @@ def make_query(
 
 
 def _of_film(library: Library, like: Like, number: int) -> dict[str, Float32]:
-    """Unit vectors of a film of the run, or of one of its scenes, by expert that has any; a scene has no genres."""
+    """Unit vectors by expert of a film of the run or of one of its scenes; scenes have no genres."""
     if like.at_s is None:
         return _directions(library, np.array([number]))
     trailer_id = library.films[number].trailer_id
@@ -180,7 +180,7 @@ def _of_film(library: Library, like: Like, number: int) -> dict[str, Float32]:
 
 
 def _read_films(library: Library, names: Sequence[str]) -> dict[str, EmbeddedTrailer]:
-    """Those that are files, by path or address; all are read in the same worker."""
+    """Embeds the films that are files or URLs, all in one worker."""
     places = {name: library.find(name) for name in names}
     files = {name: place for name, place in places.items() if not isinstance(place, int)}
     if not files:
@@ -190,7 +190,7 @@ def _read_films(library: Library, names: Sequence[str]) -> dict[str, EmbeddedTra
 
 
 def _of_file(library: Library, like: Like, found: EmbeddedTrailer) -> dict[str, Float32]:
-    """The same for a file never seen."""
+    """Unit vectors by expert of an embedded file, or of one of its scenes."""
     only = None if like.at_s is None else _scene_at([(s.start_s, s.end_s) for s in found.scenes], like)
     vectors = {}
     for name, column in found.embeddings.items():
@@ -200,7 +200,7 @@ def _of_file(library: Library, like: Like, found: EmbeddedTrailer) -> dict[str, 
 
 
 def _of_subgenre(library: Library, name: str) -> dict[str, Float32]:
-    """Mean of its films' unit vectors, made a unit vector."""
+    """Normalised mean of the unit vectors of its films."""
     card = open_atlas(library.run).card(name)
     return _directions(library, np.array([library.number[i] for i in card.members if i in library.number], np.int64))
 

@@ -1,13 +1,12 @@
-"""Finds trailers by the experts' own vectors: a weighted sum of one cosine for each expert, exact.
+"""Exact search in the experts' own vectors, by a weighted sum of one cosine per expert.
 
-With x_e the mean of a trailer's scenes for expert e, seen from the mean c_e of that over all trailers and divided by
-the deviation s_e of each number, since an expert's numbers may be of very different size, and q a query seen likewise,
+With x_e the mean scene vector of a trailer for expert e, c_e and s_e the mean and standard deviation of x_e over all
+trailers, and q a query,
 
-    score(q, x) = sum over e of w_e cos((q_e - c_e) / s_e, (x_e - c_e) / s_e),  with the w_e adding up to 1.
+    score(q, x) = sum over e of w_e cos((q_e - c_e) / s_e, (x_e - c_e) / s_e),  where the w_e sum to 1.
 
-Vectors of unit length side by side, each expert's times the root of its weight, would have this as their inner product;
-so weights belong to the query alone. An expert that has nothing for a trailer counts 0:
-what two trailers taken by chance have, since the mean is subtracted. So a lack neither helps nor hurts.
+Weights belong to the query alone. An expert without a vector for a trailer counts 0, the expected cosine of two random
+trailers since means are subtracted, so a missing modality neither helps nor hurts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,11 +18,11 @@ from cinegrain.errors import ShapeError
 from cinegrain.types import Bool, Float32, Int64
 
 _BLOCK = 8192  # rows at once
-_NOTHING = 1e-5  # of the usual size: rounding, not a direction
+_NOTHING = 1e-5  # relative length; below it is rounding, not a direction
 
 
 class _Stacked:
-    """Rows of two arrays, one under the other, without a copy: the first may be mapped from disk and very long."""
+    """Rows of two arrays as one, without a copy: the first may be memory-mapped and very long."""
 
     def __init__(self, upper: "np.ndarray | _Stacked", lower: np.ndarray) -> None:
         self._upper, self._lower = upper, lower
@@ -46,14 +45,14 @@ class _Stacked:
 
 @dataclass(frozen=True, eq=False)
 class ExpertSpace:
-    """One expert's vectors of n trailers, seen from their centre.
+    """One expert's vectors of n trailers, relative to their centre.
 
     Attributes:
-        vectors: Means over scenes, shape (m, d), any float type; may be mapped from disk.
-        row: Row of each trailer among them, -1 where the expert has nothing for it; shape (n,).
-        centre: Their mean, shape (d,).
-        scale: One by the standard deviation of each number, shape (d,); 0 for one that never changes.
-        lengths: Distance of each from the centre, shape (m,), once scaled; infinite for one that lies in it.
+        vectors: Mean scene vectors, shape (m, d), any float type; may be memory-mapped.
+        row: Row of each trailer, -1 without a vector; shape (n,).
+        centre: Mean vector, shape (d,).
+        scale: Inverse standard deviation of each dimension, shape (d,); 0 for a constant one.
+        lengths: Scaled distance of each vector from the centre, shape (m,); infinite at the centre.
     """
 
     vectors: np.ndarray | _Stacked
@@ -64,17 +63,17 @@ class ExpertSpace:
 
     @classmethod
     def measure(cls, vectors: np.ndarray, present: Bool) -> "ExpertSpace":
-        """Finds centre, scale and lengths, block by block.
+        """Computes centre, scale and lengths, block by block.
 
         Args:
-            vectors: Shape (m, d), one row for each trailer that has any.
-            present: Which trailers those are, shape (n,).
+            vectors: Shape (m, d), one row per trailer with a vector.
+            present: Which trailers have one, shape (n,).
 
         Raises:
-            ShapeError: If their numbers differ.
+            ShapeError: If m is not the number of those trailers.
         """
         if int(present.sum()) != len(vectors):
-            raise ShapeError(f"{int(present.sum())} trailers are said to have vectors; there are {len(vectors)}.")
+            raise ShapeError(f"{int(present.sum())} trailers should have vectors; there are {len(vectors)}.")
         n = max(len(vectors), 1)
         starts = range(0, len(vectors), _BLOCK)
         total, square = np.zeros(vectors.shape[1]), np.zeros(vectors.shape[1])
@@ -94,11 +93,11 @@ class ExpertSpace:
         return cls(vectors, row, centre.astype(np.float32), scale, lengths)
 
     def extended(self, vectors: np.ndarray, present: Bool) -> "ExpertSpace":
-        """The same space with further trailers behind the others; centre and scale stay those of the first.
+        """The space with further trailers appended; centre and scale stay the same.
 
         Args:
-            vectors: Shape (m, d), one row for each further trailer that has any.
-            present: Which those are, shape (a,).
+            vectors: Shape (m, d), one row per further trailer with a vector.
+            present: Which of them have one, shape (a,).
         """
         lengths = _lengths((vectors.astype(np.float32) - self.centre) * self.scale)
         row = np.where(present, np.cumsum(present) - 1 + len(self.vectors), -1)
@@ -111,13 +110,13 @@ class ExpertSpace:
         )
 
     def direction(self, vector: np.ndarray) -> Float32 | None:
-        """Unit vector from the centre to a vector of the expert, shape (d,); None if that lies in the centre."""
+        """Unit vector from the centre to a vector, shape (d,); None at the centre."""
         away = (vector.astype(np.float32) - self.centre) * self.scale
         length = _lengths(away[None])[0]
         return None if np.isinf(length) else away / length
 
     def directions(self, trailers: Int64) -> Float32:
-        """Unit vectors of trailers, shape (b, d); zeros where the expert has nothing."""
+        """Unit vectors of trailers, shape (b, d); zeros without a vector."""
         row = self.row[trailers]
         rows = row[row >= 0]
         found = np.zeros((len(row), len(self.centre)), np.float32)
@@ -125,14 +124,14 @@ class ExpertSpace:
         return found
 
     def mean_direction(self, trailers: Int64) -> Float32 | None:
-        """Mean of trailers' unit vectors, made a unit vector, shape (d,); None if the expert has nothing for any."""
+        """Normalised mean of trailers' unit vectors, shape (d,); None if none has a vector."""
         total = np.zeros(len(self.centre), np.float32)
         for start in range(0, len(trailers), _BLOCK):
             total += self.directions(trailers[start : start + _BLOCK]).sum(axis=0)
         return total / np.linalg.norm(total) if total.any() else None
 
     def cosines(self, query: Float32) -> Float32:
-        """Cosine of each trailer's direction with a unit query of shape (d,), shape (n,); 0 where it has nothing."""
+        """Cosine of each trailer with a unit query of shape (d,), shape (n,); 0 without a vector."""
         found = np.zeros(len(self.row), np.float32)
         scaled = self.scale * query
         shift = np.float32(self.centre @ scaled)
@@ -145,20 +144,20 @@ class ExpertSpace:
         return found
 
     def cosines_of(self, query: Float32, vectors: np.ndarray) -> Float32:
-        """The same for other vectors of the expert, shape (r, d), for example of scenes; shape (r,)."""
+        """Cosine of other vectors of the expert, shape (r, d), for example scenes; shape (r,)."""
         away = (vectors.astype(np.float32) - self.centre) * self.scale
         return np.asarray(away @ query / _lengths(away), np.float32)
 
 
 def _lengths(rows: Float32) -> Float32:
-    """Length of each row, shape (n,); infinite where it is no more than rounding."""
+    """Length of each row, shape (n,); infinite where it is only rounding."""
     found = np.linalg.norm(rows, axis=1)
     return np.where(found > _NOTHING * np.sqrt(rows.shape[1]), found, np.inf).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Part:
-    """One expert's part of a query: a unit vector, shape (d,), and how much it counts, > 0."""
+    """One expert's part of a query: a unit vector, shape (d,), and its weight, > 0."""
 
     direction: Float32
     weight: float
@@ -166,7 +165,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Besides:
-    """Another score of all items, such as how strongly words were found in them: shape (n,), and how much it counts."""
+    """A further score of all items, such as that of words, shape (n,), and its weight."""
 
     scores: Float32
     weight: float
@@ -174,12 +173,12 @@ class Besides:
 
 @dataclass(frozen=True)
 class Hit:
-    """An item that was found: a trailer or a scene.
+    """A search result: a trailer or a scene.
 
     Attributes:
-        item: Its number.
-        score: Weighted mean of the cosines, and of what was asked besides; -1..1.
-        cosines: By expert that was asked for; 0 where it has nothing for the item.
+        item: Its index.
+        score: Weighted mean of the cosines and the further score; -1..1.
+        cosines: By expert of the query; 0 without a vector.
     """
 
     item: int
@@ -195,14 +194,14 @@ def search(
     exclude: Sequence[int] = (),
     besides: Besides | None = None,
 ) -> list[Hit]:
-    """The trailers that are most like a query, best first; every trailer is compared, a block at a time.
+    """The trailers most similar to a query, best first; every trailer is compared, a block at a time.
 
     Args:
         spaces: By expert, all of the same n trailers.
-        query: By expert; those that are not named play no part.
-        top_k: How many at most.
-        exclude: Trailers that may not come back, for example the one asked about.
-        besides: Another score of all n trailers.
+        query: By expert; others have weight 0.
+        top_k: Maximum number of results.
+        exclude: Trailers left out, for example that of the query.
+        besides: A further score of all n trailers.
     """
     cosines = {name: spaces[name].cosines(part.direction) for name, part in query.items()}
     return ranked(cosines, query, top_k=top_k, exclude=exclude, besides=besides)
@@ -216,14 +215,14 @@ def ranked(
     exclude: Sequence[int] = (),
     besides: Besides | None = None,
 ) -> list[Hit]:
-    """The best of n items by the weighted mean of their cosines; equal ones in their order.
+    """The best of n items by the weighted mean of their cosines; ties keep their order.
 
     Args:
         cosines: By expert of the query, each of shape (n,).
         query: The weights.
-        top_k: How many at most.
-        exclude: Items that may not come back.
-        besides: Another score of them.
+        top_k: Maximum number of results.
+        exclude: Items left out.
+        besides: A further score of all items.
     """
     columns = [(cosines[name], part.weight) for name, part in query.items()]
     columns += [] if besides is None else [(besides.scores, besides.weight)]
@@ -234,7 +233,7 @@ def ranked(
     scores[list(exclude)] = -np.inf
     k = min(top_k, len(scores))
     least = np.partition(scores, len(scores) - k)[len(scores) - k] if k else np.inf
-    rows = np.flatnonzero(scores >= least)  # with all that are equal to the last
+    rows = np.flatnonzero(scores >= least)  # with all ties of the last
     best = rows[np.argsort(-scores[rows], kind="stable")][:k]
     return [
         Hit(int(i), float(scores[i]), {name: float(cosines[name][i]) for name in query})

@@ -1,4 +1,4 @@
-"""Where words are found: among what the experts recognise in each scene, and in what the catalogue says of a film."""
+"""Search by words: in the concepts of each scene, and in the catalogue's text."""
 
 import difflib
 import re
@@ -15,11 +15,11 @@ from cinegrain.search.library import Library
 from cinegrain.store.schema import EMBEDDINGS
 from cinegrain.types import Float32, Int64
 
-_Traces: TypeAlias = dict[tuple[str, str], float]  # strength by mode and word
+_Traces: TypeAlias = dict[tuple[str, str], float]  # strength by modality and word
 
 CATALOGUE = "catalogue"
 _FAINT = 0.05
-"""A word is divided by its greatest strength anywhere, but not by less than this: a faint trace must not count 1."""
+"""A word's strength is divided by its maximum, but at least by this, so that a faint trace does not count 1."""
 
 
 @dataclass(eq=False)
@@ -27,8 +27,8 @@ class _Found:
     """One word or phrase.
 
     Attributes:
-        of_films: By film: strength by (mode, word), root mean square over its scenes, as for the names of sub-genres.
-        of_scenes: The same by film and scene.
+        of_films: By film, strength by (modality, word): root mean square over scenes, as in naming.
+        of_scenes: By film and scene, strength by (modality, word).
     """
 
     of_films: dict[int, _Traces] = field(default_factory=dict)
@@ -37,11 +37,11 @@ class _Found:
 
 @dataclass(frozen=True, eq=False)
 class FoundWords:
-    """Where words were found.
+    """Matches of words.
 
     Attributes:
-        films: How strongly all of them were found in each film, 0..1, shape (n,).
-        notes: A sentence for each word that was found nowhere.
+        films: Score of each film for all words, 0..1, shape (n,).
+        notes: A sentence for each word without a match.
     """
 
     films: Float32
@@ -49,14 +49,14 @@ class FoundWords:
     _found: Mapping[str, _Found]
 
     def scenes(self, films: Int64, scenes: Int64) -> Float32:
-        """The same for scenes, each named by its film and its place there; the catalogue plays no part."""
+        """Scores of scenes, each given by film and index; the catalogue's text is ignored."""
         keys = list(zip(films.tolist(), scenes.tolist(), strict=True))
         return _mean_of(
             [_strength([f.of_scenes.get(key) for key in keys], f.of_scenes.values()) for f in self._found.values()]
         )
 
     def reasons(self, film: int, scene: int | None = None) -> tuple[FoundWord, ...]:
-        """What was found in a film, or in one of its scenes; strongest first."""
+        """Matches in a film or in one of its scenes, strongest first."""
         words = []
         for asked, found in self._found.items():
             there = found.of_films.get(film) if scene is None else found.of_scenes.get((film, scene))
@@ -66,13 +66,13 @@ class FoundWords:
 
 
 def find_words(library: Library, words: Sequence[str]) -> FoundWords:
-    """Looks for whole words, without regard to case or a plural's ending.
+    """Searches for whole words, ignoring case and plural endings.
 
-    A film's score for a word is its strongest trace in any mode, divided by that of the film where it is strongest; the
-    catalogue's title, genres and text columns (discover.text_columns) count 1. Scores of several words are meaned.
+    A film's score for a word is its maximum strength over modalities, divided by the maximum over films; a match in the
+    catalogue's title, genres or text columns (discover.text_columns) counts 1. Scores of several words are averaged.
 
     Args:
-        library: Where to look.
+        library: The run.
         words: Words or phrases.
     """
     patterns = {word: re.compile(rf"(?<!\w){re.escape(word)}(?:e?s)?(?!\w)", re.IGNORECASE) for word in words}
@@ -89,15 +89,15 @@ def find_words(library: Library, words: Sequence[str]) -> FoundWords:
     for word in words:
         if not found[word].of_films:
             near = difflib.get_close_matches(word.casefold(), known, 3)
-            notes.append(f"{word!r} was found nowhere{f'; similar words: {chr(44).join(near)}' if near else ''}")
+            notes.append(f"No film matches {word!r}{f'; similar words: {chr(44).join(near)}' if near else ''}")
     return FoundWords(films, tuple(notes), found)
 
 
 def _in_scenes(library: Library, patterns: Mapping[str, re.Pattern[str]]) -> tuple[dict[str, _Found], list[str]]:
-    """What the experts recognised, by asked word; and all words that they know."""
+    """Matching concepts by word, and all concepts."""
     found = {word: _Found() for word in patterns}
-    seen: dict[tuple[int, str], int] = {}  # scenes with words, a bit each, by film and mode
-    fits: dict[str, list[str]] = {}  # the words asked for that a concept answers
+    seen: dict[tuple[int, str], int] = {}  # scenes with concepts, a bit each, by film and modality
+    fits: dict[str, list[str]] = {}  # words that a concept matches
     columns = ["trailer_id", "scene", "expert", "concepts"]
     for batch in library.dataset.table(EMBEDDINGS).to_batches(columns=columns):
         films = [library.number.get(trailer_id, -1) for trailer_id in batch["trailer_id"].to_pylist()]
@@ -128,7 +128,7 @@ def _in_scenes(library: Library, patterns: Mapping[str, re.Pattern[str]]) -> tup
 
 
 def _strength(traces: Sequence[_Traces | None], everywhere: Collection[_Traces]) -> Float32:
-    """Strongest trace of each item, divided by the greatest of all that experts gave; shape (n,)."""
+    """Maximum strength of each item, divided by the maximum over items; shape (n,)."""
     heard = [v for own in everywhere for (mode, _), v in own.items() if mode != CATALOGUE]
     most = max([_FAINT, *heard])
     best = [

@@ -1,1 +1,1 @@
-"""The embedding dataset: scenes and vectors of each trailer go in, arrays come out. It knows no model and no video."""
+"""The embedding dataset: scenes and vectors go in, arrays come out. Knows nothing of models and videos."""

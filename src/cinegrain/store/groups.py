@@ -1,4 +1,4 @@
-"""Reads a dataset some hundred trailers at a time, so that memory does not grow with it."""
+"""Reads a dataset some hundred trailers at a time, in bounded memory."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ TRAILERS_AT_ONCE = 64
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Some trailers, and everything of them but words and thumbnails.
+    """Some trailers with all their data except concepts and thumbnails.
 
     Attributes:
         records: n trailers in the order of their ids.
@@ -32,10 +32,9 @@ class Group:
 
 
 class Groups:
-    """A dataset's trailers in groups, each read by itself; may be gone through again.
+    """A dataset's trailers in groups that are read one at a time; may be iterated repeatedly.
 
-    Memory holds one group, and for each row of the tables four bytes that say whose it is and eight that say where it
-    stands.
+    Memory holds one group, and twelve bytes per row of the tables.
     """
 
     def __init__(
@@ -45,15 +44,15 @@ class Groups:
         trailers_at_once: int = TRAILERS_AT_ONCE,
         experts: Sequence[str] | None = None,
     ) -> None:
-        """Looks up where every row stands.
+        """Indexes the rows of the tables.
 
         Args:
             dataset: What to read.
-            trailers_at_once: How many make a group.
+            trailers_at_once: Size of a group.
             experts: Whose vectors; all if not given.
 
         Raises:
-            StoreError: If the dataset holds nothing yet.
+            StoreError: If the dataset is empty.
         """
         self._dataset, self._size = dataset, trailers_at_once
         self._experts = [one for one in dataset.experts if experts is None or one.name in experts]
@@ -61,7 +60,7 @@ class Groups:
         self._embeddings = _Rows(dataset.table(EMBEDDINGS), dataset.trailers, [expert.name for expert in self._experts])
 
     def shapes(self) -> dict[str, tuple[int, int]]:
-        """Number and length of each expert's vectors, over all groups."""
+        """Number and dimension of each expert's vectors, over all groups."""
         ids = pa.array([record.trailer_id for record in self._dataset.trailers], pa.string())
         counts: Counter[str] = Counter()
         for batch in self._dataset.table(EMBEDDINGS).to_batches(columns=["trailer_id", "expert"]):
@@ -87,7 +86,7 @@ class Groups:
 
 
 class _Rows:
-    """Where each trailer's rows stand in a table; those of one trailer need not stand together."""
+    """Index of a table's rows by trailer; those of one trailer need not be contiguous."""
 
     def __init__(
         self, table: lance.LanceDataset, trailers: Sequence[TrailerRecord], experts: Sequence[str] | None = None
@@ -108,7 +107,7 @@ class _Rows:
         self._offsets = np.searchsorted(self._owner, np.arange(len(trailers) + 1), sorter=self._order)
 
     def read(self, start: int, stop: int, columns: list[str]) -> tuple[Int64, pa.Table]:
-        """Rows of the trailers start..stop-1 as they stand, and for each which of these trailers has it."""
+        """Rows of the trailers start..stop-1 in table order, and for each the position of its trailer."""
         rows = np.sort(self._order[self._offsets[start] : self._offsets[stop]])
         return self._owner[rows].astype(np.int64) - start, self._table.take(rows.tolist(), columns=columns)
 

@@ -1,4 +1,4 @@
-"""Where a dataset lies: a folder, or an object store that Lance itself writes to."""
+"""Location of a dataset: a folder, or an object store that Lance writes to."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ _OF_LANCE = ("s3://", "gs://", "az://")
 
 
 def dataset_url(text: str) -> Url:
-    """The address of a dataset on an object store.
+    """URL of a dataset on an object store.
 
     Raises:
         ConfigError: If Lance cannot write there.
@@ -32,10 +32,10 @@ def dataset_url(text: str) -> Url:
 
 
 class Location:
-    """The files of a dataset; what is on an object store is read and written whole, and so never in part."""
+    """Files of a dataset; objects on a store are read and written as a whole."""
 
     def __init__(self, place: Source) -> None:
-        """Names a place.
+        """Checks the URL; opens nothing.
 
         Raises:
             ConfigError: If Lance cannot write there.
@@ -47,11 +47,11 @@ class Location:
         return str(self.place)
 
     def table(self, table: str) -> str:
-        """What Lance calls a table."""
+        """URI of a table for Lance."""
         return str(table_path(self.place, table)) if isinstance(self.place, Path) else f"{self.place}/{table}.lance"
 
     def has_table(self, table: str) -> bool:
-        """Whether a table is there."""
+        """Whether a table exists."""
         if isinstance(self.place, Path):
             return table_path(self.place, table).exists()
         if table not in self._known and any(n.endswith(".manifest") for n in self._find(f"{table}.lance/_versions")):
@@ -59,7 +59,7 @@ class Location:
         return table in self._known
 
     def has_info(self) -> bool:
-        """Whether there is a dataset at all."""
+        """Whether there is a dataset."""
         if isinstance(self.place, Path):
             return (self.place / INFO_FILE).is_file()
         return bool(self._ask("exists", INFO_FILE))
@@ -92,10 +92,10 @@ class Location:
 
     @contextmanager
     def writing(self, table: str) -> Iterator[str]:
-        """What Lance calls a table that is about to be written.
+        """URI of a table to be written; a context that turns OSError into StoreError.
 
         Raises:
-            StoreError: Where there was an OSError.
+            StoreError: If writing failed.
         """
         try:
             yield self.table(table)
@@ -106,15 +106,15 @@ class Location:
             ) from error
 
     def size_bytes(self) -> int:
-        """How much is stored."""
+        """Size of all files."""
         if isinstance(self.place, Path):
             return sum(path.stat().st_size for path in self.place.rglob("*") if path.is_file())
         return sum(int(info["size"] or 0) for info in self._ask("find", "", detail=True).values())
 
     def drop_empty_tables(self) -> None:
-        """Takes away tables whose very first write was cut off: without any version, they cannot be opened.
+        """Deletes tables whose first write was interrupted: they have no version and cannot be opened.
 
-        On an object store they are not found at all, and the next write takes their place.
+        On an object store such tables are not seen, and the next write replaces them.
         """
         for path in (table_path(self.place, table) for table in SCHEMAS) if isinstance(self.place, Path) else ():
             if path.exists() and not any(path.glob("_versions/*.manifest")):
@@ -124,7 +124,7 @@ class Location:
         return list(self._ask("find", below))
 
     def _ask(self, what: str, name: str, *args: Any, **kwargs: Any) -> Any:
-        """One request.
+        """Calls a method of the file system.
 
         Raises:
             StoreError: If it fails.

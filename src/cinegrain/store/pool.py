@@ -1,4 +1,4 @@
-"""Pools an expert's scenes to one vector a trailer in a file that is mapped from disk, whatever their number."""
+"""Mean scene vector of each trailer, in a memory-mapped file, in bounded memory."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -20,17 +20,16 @@ _ROWS = 4096  # read at once
 
 
 def pool_scenes(place: Source, expert: str, dimension: int, trailer_ids: Sequence[str], out: Path) -> Bool:
-    """Writes the mean over scenes of each trailer that the expert could embed, in the order of the ids.
+    """Writes the mean scene vector of each trailer that the expert could embed, in the order of the ids.
 
-    Memory holds the ids, a count for each of them, and some thousand vectors. Rows may lie in any order.
+    Memory holds the ids, a count for each, and some thousand vectors. Table rows may be in any order.
 
     Args:
         place: The dataset.
         expert: Its name.
         dimension: Length d of its vectors.
         trailer_ids: n ids.
-        out: The .npy file, shape (m, d), m trailers with at least one scene: float16 where each has one scene, else
-            float32.
+        out: .npy file to write, shape (m, d), for m trailers with vectors: float16 if each has one scene, else float32.
 
     Returns:
         Which trailers have a row, shape (n,).
@@ -38,7 +37,7 @@ def pool_scenes(place: Source, expert: str, dimension: int, trailer_ids: Sequenc
     Raises:
         StoreError: If the file cannot be written.
     """
-    ids = np.array([name.encode() for name in trailer_ids])  # a quarter of the room that Python's strings take
+    ids = np.array([name.encode() for name in trailer_ids])  # a quarter of the memory of Python strings
     order = np.argsort(ids)
     counts = np.zeros(len(ids), dtype=np.int64)
     for owner, _ in _batches(place, expert, ids, order, with_vectors=False):
@@ -60,8 +59,8 @@ def pool_scenes(place: Source, expert: str, dimension: int, trailer_ids: Sequenc
         part.replace(out)
     except OSError as error:
         raise StoreError(
-            f"Cannot write {out}: {error.strerror or error}. Free some space there, or see that you may write, and "
-            "run the same command again."
+            f"Cannot write {out}: {error.strerror or error}. Free some space there, or make the folder writable, "
+            "and run the same command again."
         ) from error
     finally:
         part.unlink(missing_ok=True)
@@ -69,7 +68,7 @@ def pool_scenes(place: Source, expert: str, dimension: int, trailer_ids: Sequenc
 
 
 def _reserve(path: Path) -> None:
-    """Takes the file's room on disk now: on a full disk, writing to a mapped file with holes would kill the process."""
+    """Allocates the file on disk: writing to a sparse mapped file on a full disk would kill the process."""
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
@@ -78,7 +77,7 @@ def _reserve(path: Path) -> None:
 def _batches(
     place: Source, expert: str, ids: np.ndarray, order: Int64, *, with_vectors: bool
 ) -> Iterator[tuple[Int64, np.ndarray]]:
-    """Position of each vector's trailer among the ids, and the vectors; those of other trailers are passed over."""
+    """Batches of vectors with the position of each one's trailer among the ids; other trailers are skipped."""
     columns = ["trailer_id", *(["vector"] if with_vectors else [])]
     dataset = lance.dataset(Location(place).table(EMBEDDINGS))
     for batch in dataset.to_batches(columns=columns, filter=f"expert = {quoted([expert])}", batch_size=_ROWS):

@@ -1,4 +1,4 @@
-"""Reads a dataset back as arrays."""
+"""Reads a dataset as arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ from cinegrain.store.schema import (
 from cinegrain.store.writer import quoted, read_trailers
 from cinegrain.types import Concept, Int64, Source
 
-_FEW = 64  # trailers that are asked for by name, not sought among all rows
+_FEW = 64  # up to so many trailers are selected by a filter
 
 
 @dataclass(frozen=True, eq=False)
 class SceneVectors:
-    """All vectors of one expert, trailers one after the other.
+    """Vectors of one expert, grouped by trailer.
 
     Attributes:
         vectors: Shape (r, d), float16; one row for each scene that the expert could embed.
@@ -45,7 +45,7 @@ class SceneVectors:
 
 @dataclass(frozen=True)
 class ConceptRow:
-    """Words of one expert for one scene."""
+    """Concepts of one expert in one scene."""
 
     trailer_id: str
     scene: int
@@ -54,29 +54,29 @@ class ConceptRow:
 
 
 class EmbeddingDataset:
-    """A dataset folder, read only. Trailers come in the order of their ids."""
+    """A dataset, read-only. Trailers are sorted by id."""
 
     def __init__(self, folder: Source) -> None:
-        """Opens it.
+        """Opens the dataset.
 
         Raises:
             StoreError: If there is no dataset, or one of another version.
         """
         self._location = Location(folder)
         if not self._location.has_info():
-            raise StoreError(f"{folder} holds no embedding dataset. Make one with `cinegrain extract`.")
+            raise StoreError(f"{folder} is not an embedding dataset. Create one with `cinegrain extract`.")
         self.info: DatasetInfo = self._location.read_info()
         self._folder = folder
 
     @cached_property
     def trailers(self) -> tuple[TrailerRecord, ...]:
-        """Every whole trailer, sorted by id."""
+        """Every complete trailer, sorted by id."""
         return tuple(sorted(read_trailers(self._folder), key=lambda t: t.trailer_id))
 
     def seen_by(self, experts: Sequence[str]) -> pa.Table:
-        """The trailers that all the given experts have seen, in any order: `trailer_id`, `sha256`, `n_scenes`.
+        """Trailers that all the given experts have processed, unordered: `trailer_id`, `sha256`, `n_scenes`.
 
-        Unlike `trailers` this stays small for millions of them.
+        Stays small for millions of trailers, unlike `trailers`.
         """
         columns = ["trailer_id", "sha256", "n_scenes"]
         if not self._location.has_table(TRAILERS):
@@ -88,7 +88,7 @@ class EmbeddingDataset:
 
     @property
     def experts(self) -> tuple[StoredExpert, ...]:
-        """The experts whose vectors it holds."""
+        """Experts whose vectors the dataset has."""
         return self.info.experts
 
     def vectors(self, expert: str, trailer_ids: Sequence[str]) -> SceneVectors:
@@ -96,7 +96,7 @@ class EmbeddingDataset:
 
         Args:
             expert: Its name.
-            trailer_ids: Which trailers; one that the expert could not embed gets no rows.
+            trailer_ids: Trailers; one that the expert could not embed has no rows.
 
         Raises:
             StoreError: If the dataset has no such expert.
@@ -120,7 +120,7 @@ class EmbeddingDataset:
         return SceneVectors(vectors[order], scenes[order], np.concatenate([[0], np.cumsum(counts)]))
 
     def concepts(self, trailer_id: str | None = None) -> list[ConceptRow]:
-        """Every expert's words for every scene, best word first; of one trailer or of all."""
+        """Concepts of every expert and scene, best first; of one trailer or of all."""
         where = None if trailer_id is None else f"trailer_id = {quoted([trailer_id])}"
         table = self._read(EMBEDDINGS, ["trailer_id", "scene", "expert", "concepts"], where)
         return [
@@ -141,13 +141,13 @@ class EmbeddingDataset:
         return sorted((SceneRow(**row) for row in rows), key=lambda scene: scene.scene)
 
     def table(self, table: str) -> lance.LanceDataset:
-        """A table as Lance opens it.
+        """A Lance table.
 
         Raises:
-            StoreError: If nothing has been written yet.
+            StoreError: If the dataset is empty.
         """
         if not self._location.has_table(table):
-            raise StoreError(f"{self._location} holds no trailer yet. Run `cinegrain extract` to its end.")
+            raise StoreError(f"{self._location} has no films yet. Run `cinegrain extract` first.")
         return lance.dataset(self._location.table(table))
 
     def _read(self, table: str, columns: list[str], where: str | None) -> pa.Table:

@@ -1,9 +1,9 @@
-"""What one dataset folder holds: three Lance tables and a readable `dataset.json`.
+"""Format of a dataset: three Lance tables and `dataset.json`.
 
-trailers.lance     one row a trailer; its row is written last and marks it, with the experts it names, as whole
-scenes.lance       one row a scene: times and a thumbnail
-embeddings.lance   one row for each trailer, scene and expert
-dataset.json       format, expert cards with the key of what their vectors depend on, settings
+trailers.lance     one row per trailer, written last: it marks the trailer and the experts it names as complete
+scenes.lance       one row per scene: times and a thumbnail
+embeddings.lance   one row per trailer, scene and expert
+dataset.json       format, experts with the key of their vectors' inputs, settings
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ from cinegrain.results import from_json
 from cinegrain.types import SceneEmbedding, Source
 
 FORMAT = 2
-"""2: sound without its pauses, pictures without bars, combs and flat HDR. 1 is read as it is, and extracted again."""
+"""2: no pauses in the sound; no bars, combs or unmapped HDR in pictures. 1 is read, but extracted again."""
 _READABLE = (1, FORMAT)
 INFO_FILE = "dataset.json"
 TRAILERS, SCENES, EMBEDDINGS = "trailers", "scenes", "embeddings"
@@ -63,12 +63,12 @@ SCHEMAS = {
 
 @dataclass(frozen=True)
 class StoredExpert:
-    """An expert as dataset.json describes it: its card when its vectors were made, and what they depend on.
+    """An expert in dataset.json: its card when the vectors were computed, and the key of their inputs.
 
     Attributes:
-        needs: What the expert takes from a scene; `vectors` if they were computed elsewhere.
+        needs: Input that the expert takes from a scene; `vectors` if its vectors were computed elsewhere.
         weights: Source, hash, size and licence of each file.
-        key: Hash of everything that its vectors depend on.
+        key: Hash of everything the vectors depend on.
     """
 
     name: str
@@ -88,7 +88,7 @@ class StoredExpert:
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """Content of dataset.json; `settings` are those that the dataset was made with."""
+    """Content of dataset.json; `settings` are those that the vectors depend on."""
 
     format: int
     experts: tuple[StoredExpert, ...] = ()
@@ -96,28 +96,29 @@ class DatasetInfo:
 
     @property
     def is_outdated(self) -> bool:
-        """Whether its vectors were made from films as an earlier version read them.
+        """Whether vectors come from films as an earlier version read them.
 
-        They can be compared with one another, but not with any that are made now. Vectors computed elsewhere never are.
+        They are comparable with each other, but not with vectors computed now. Vectors computed elsewhere are never
+        outdated.
         """
         return self.format != FORMAT and any(expert.needs != "vectors" for expert in self.experts)
 
 
 @dataclass(frozen=True)
 class TrailerRecord:
-    """One whole trailer in the dataset.
+    """One complete trailer of the dataset.
 
     Attributes:
-        trailer_id: Key everywhere.
-        path: The file it came from.
-        sha256: Of that file.
-        size_bytes: Of that file.
-        modified_ns: Its modification time; with the size, a cheap sign that it has not changed.
-        duration_s: Decoded length.
+        trailer_id: Id.
+        path: Source file or URL.
+        sha256: Of the file.
+        size_bytes: Of the file.
+        modified_ns: Modification time; with the size, a cheap check for changes.
+        duration_s: Decoded duration.
         n_scenes: Number of scenes.
-        flags: Plain words such as `no_audio`.
-        experts: Whose vectors are whole, though a trailer may lack what an expert needs.
-        facts: Everything the decoder noted, as JSON text.
+        flags: Codes such as `no_audio`.
+        experts: Experts that have processed the trailer; it may still lack what one of them needs.
+        facts: `MediaFacts` as JSON.
     """
 
     trailer_id: str
@@ -134,7 +135,7 @@ class TrailerRecord:
 
 @dataclass(frozen=True)
 class SceneRow:
-    """Times of one scene and a small JPEG of it (None if it has no picture), which `repr` leaves out."""
+    """Times of one scene and a JPEG thumbnail (None without pictures; not part of `repr`)."""
 
     scene: int
     start_s: float
@@ -144,12 +145,12 @@ class SceneRow:
 
 @dataclass(frozen=True, eq=False)
 class EmbeddedTrailer:
-    """Everything the dataset keeps of one trailer.
+    """All data of one trailer.
 
     Attributes:
-        record: Its own row.
-        scenes: Its scenes in order.
-        embeddings: For each expert one embedding a scene; None where the expert had nothing to go by.
+        record: Its row in `trailers`.
+        scenes: In order.
+        embeddings: By expert, one embedding per scene; None where the scene lacks what the expert needs.
     """
 
     record: TrailerRecord
@@ -158,17 +159,17 @@ class EmbeddedTrailer:
 
     @property
     def trailer_id(self) -> str:
-        """Of its record."""
+        """Id of the trailer."""
         return self.record.trailer_id
 
 
 def most_telling(scenes: Iterable[SceneRow]) -> bytes | None:
-    """The largest JPEG, None without any: black pictures, logos and title cards compress to little."""
+    """The largest JPEG, or None: black frames, logos and title cards compress well."""
     return max((scene.thumbnail for scene in scenes if scene.thumbnail), key=len, default=None)
 
 
 def table_path(folder: Path, table: str) -> Path:
-    """Where a table lies."""
+    """Path of a table."""
     return folder / f"{table}.lance"
 
 
@@ -176,13 +177,13 @@ def parse_info(info: object, folder: Source) -> DatasetInfo:
     """The content of dataset.json.
 
     Raises:
-        StoreError: If it is of a version that cannot be read, or damaged.
+        StoreError: If its format is not supported, or it is damaged.
     """
     found = info.get("format") if isinstance(info, dict) else None
     if found not in _READABLE:
         raise StoreError(
             f"{folder} is a dataset of format {found}; this version reads up to format {FORMAT}. "
-            "Install the Cinegrain that made it, or extract the films again elsewhere."
+            "Use the version that created it, or extract the films into another folder."
         )
     try:
         return from_json(DatasetInfo, info)

@@ -1,4 +1,4 @@
-"""Looks for faults in a dataset: every shape, every value, every scene, and the files that it came from."""
+"""Checks a dataset: shapes, values, scenes, and source files."""
 
 import json
 from collections import Counter
@@ -22,12 +22,12 @@ from cinegrain.store.schema import (
 )
 from cinegrain.types import Source
 
-GAP_S = 1e-3  # seconds; times are kept as float64, so this only forgives rounding
+GAP_S = 1e-3  # seconds; only for rounding, since times are float64
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that should not be: its kind, where, and what was found."""
+    """A fault: its kind, where, and what was found."""
 
     kind: str
     where: str
@@ -36,7 +36,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Verified:
-    """What was looked at, and every fault."""
+    """Numbers of things checked, and all faults."""
 
     n_trailers: int
     n_scenes: int
@@ -47,19 +47,19 @@ class Verified:
 
 
 def verify(folder: Source, *, is_unchanged: Callable[[TrailerRecord], bool | None]) -> Verified:
-    """Checks a whole dataset, in memory bounded by its tables of scenes and ids.
+    """Checks a dataset. Memory holds the ids and the scenes' times.
 
     Args:
         folder: The dataset.
-        is_unchanged: Whether a trailer's file is still the one it was; None if it is not there any more. Those are
-            counted, not faulted.
+        is_unchanged: Whether a trailer's source file is unchanged; None if it no longer exists, which is counted but
+            not a fault.
 
     Raises:
         StoreError: If there is no dataset, or one of another version.
     """
     location = Location(folder)
     if not location.has_info():
-        raise StoreError(f"{folder} holds no embedding dataset (no {INFO_FILE}).")
+        raise StoreError(f"{folder} is not an embedding dataset (no {INFO_FILE}).")
     info = location.read_info()
     faults: list[Fault] = []
     dimensions = {expert.name: expert.dimension for expert in info.experts}
@@ -160,7 +160,7 @@ def _embeddings(
             if not finite[i]:
                 faults.append(Fault("not finite", where, "NaN or infinite values"))
     faults += [
-        Fault("orphaned vectors", f"{trailer_id} {expert}", f"{n} that no trailer promises")
+        Fault("orphaned vectors", f"{trailer_id} {expert}", f"{n} that belong to no trailer")
         for (trailer_id, expert), n in orphans.items()
     ]
     return len(seen)
@@ -178,7 +178,7 @@ def _finite(vectors: pa.ListArray) -> list[bool]:
 def _sources(
     records: Mapping[str, TrailerRecord], is_unchanged: Callable[[TrailerRecord], bool | None], faults: list[Fault]
 ) -> tuple[int, int]:
-    """How many files were compared, and how many are not there."""
+    """Numbers of files compared, and missing."""
     found: dict[tuple[str, str], bool | None] = {}
     for record in records.values():
         file = (record.path, record.sha256)

@@ -1,4 +1,4 @@
-"""Appends trailers to a dataset so that a kill at any moment loses nothing and doubles nothing."""
+"""Appends trailers to a dataset. Being killed at any moment neither loses nor duplicates anything."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -32,10 +32,10 @@ _COPIED_AT_ONCE = 100
 
 
 class DatasetWriter:
-    """The one writer of a dataset folder.
+    """Writer of a dataset; there must be only one at a time.
 
-    Scenes and embeddings are written before the trailer's own row, which names the experts that are whole. What a
-    kill left without such a row is swept when the dataset is opened again, so it is simply extracted anew.
+    Scenes and embeddings are written before the trailer's row, which names the complete experts. Rows without a
+    trailer's row are deleted when the dataset is opened again, and the trailer is extracted again.
     """
 
     def __init__(
@@ -47,16 +47,16 @@ class DatasetWriter:
     ) -> None:
         """Opens or creates a dataset.
 
-        Experts that the dataset has and that are not named here stay in it. Vectors whose key has changed are taken
-        out, so that only they are computed again; of a dataset of an earlier format, all that were made from films.
+        Stored experts that are not named here are kept. Vectors whose key has changed are deleted, so that only they
+        are computed again; in a dataset of an earlier format, all that were computed from films.
 
         Args:
-            folder: Where it lies, also on an object store.
-            experts: What is to be stored of each expert. One without a key gets that of its version and the settings.
+            folder: Folder or URL on an object store.
+            experts: Experts to store. One without a key gets a hash of its version and the settings.
             settings: Settings that the vectors depend on.
 
         Raises:
-            StoreError: If it is of another version, or cannot be written.
+            StoreError: If its format is not supported, or it cannot be written.
         """
         self._location = Location(folder)
         self._since_compaction = 0
@@ -76,7 +76,7 @@ class DatasetWriter:
 
     @property
     def records(self) -> Mapping[str, TrailerRecord]:
-        """Trailers that are whole, by id."""
+        """Complete trailers by id."""
         return self._records
 
     def append(
@@ -85,14 +85,14 @@ class DatasetWriter:
         scenes: Sequence[SceneRow],
         embeddings: Mapping[str, Sequence[SceneEmbedding | None]],
     ) -> None:
-        """Adds one trailer, as `append_many` does."""
+        """Adds one trailer; see `append_many`."""
         self.append_many([EmbeddedTrailer(record, scenes, embeddings)])
 
     def append_many(self, trailers: Sequence[EmbeddedTrailer]) -> None:
-        """Adds new trailers; when this returns they are on disk, and a kill in between leaves none of them.
+        """Adds new trailers. They are on disk when this returns; if killed before, none of them is.
 
         Raises:
-            StoreError: If an id is taken, a vector is not finite, or the disk is full.
+            StoreError: If an id exists already, a vector is not finite, or the disk is full.
         """
         self._check_new([trailer.trailer_id for trailer in trailers])
         embeddings = [row for t in trailers for row in embedding_rows(t.trailer_id, t.scenes, t.embeddings)]
@@ -102,21 +102,21 @@ class DatasetWriter:
         self._count([trailer.record for trailer in trailers])
 
     def copy(self, folder: Source, trailer_ids: Sequence[str]) -> None:
-        """Copies whole trailers from another dataset as they are.
+        """Copies trailers from another dataset.
 
         Args:
             folder: The other dataset.
-            trailer_ids: Which; none of them may be here already.
+            trailer_ids: Trailers to copy; none may exist here.
 
         Raises:
-            StoreError: If one is here already, or the disk is full.
+            StoreError: If one exists already, or the disk is full.
         """
         self._check_new(trailer_ids)
         other = Location(folder)
         records = {record.trailer_id: record for record in read_trailers(folder)}
         for start in range(0, len(trailer_ids), _COPIED_AT_ONCE):
             ids = trailer_ids[start : start + _COPIED_AT_ONCE]
-            for table in (SCENES, EMBEDDINGS, TRAILERS):  # the trailers' own rows last: they mark the others as whole
+            for table in (SCENES, EMBEDDINGS, TRAILERS):  # the trailers' rows last: they mark the others as complete
                 if other.has_table(table):
                     rows = lance.dataset(other.table(table)).to_table(filter=f"trailer_id IN ({quoted(ids)})")
                     self._append(table, rows)
@@ -128,22 +128,22 @@ class DatasetWriter:
         scenes: Sequence[SceneRow],
         embeddings: Mapping[str, Sequence[SceneEmbedding | None]],
     ) -> None:
-        """Adds experts to a trailer that is there.
+        """Adds experts to a stored trailer.
 
         Args:
-            trailer_id: Which one.
-            scenes: Its scenes; they must be the ones it has.
-            embeddings: By expert, as for `append`.
+            trailer_id: Its id.
+            scenes: Its scenes, as stored.
+            embeddings: By expert, as in `append`.
 
         Raises:
-            StoreError: If the scenes are others, or it has one of the experts.
+            StoreError: If the scenes differ, or it already has one of the experts.
         """
         record = self._records[trailer_id]
         doubled = sorted(set(embeddings) & set(record.experts))
         if doubled or len(scenes) != record.n_scenes:
             raise StoreError(
-                f"Trailer {trailer_id!r} has {record.n_scenes} scenes and the experts {', '.join(record.experts)}; "
-                f"found {len(scenes)} scenes, doubled: {', '.join(doubled) or 'none'}. Extract it anew."
+                f"Film {trailer_id!r} has {record.n_scenes} scenes and the experts {', '.join(record.experts)}; "
+                f"found {len(scenes)} scenes, doubled: {', '.join(doubled) or 'none'}. Extract it again."
             )
         self._write(EMBEDDINGS, embedding_rows(trailer_id, scenes, embeddings))
         grown = replace(record, experts=(*record.experts, *embeddings))
@@ -151,16 +151,16 @@ class DatasetWriter:
         self._count([grown])
 
     def remove(self, trailer_ids: Sequence[str]) -> None:
-        """Takes trailers out, for example because their files have changed."""
+        """Deletes trailers, for example because their files have changed."""
         if not trailer_ids:
             return
-        for table in (TRAILERS, EMBEDDINGS, SCENES):  # the trailer's own row first: a kill leaves only sweepings
+        for table in (TRAILERS, EMBEDDINGS, SCENES):  # the row that marks it as complete first
             self._delete(table, f"trailer_id IN ({quoted(trailer_ids)})")
         for trailer_id in trailer_ids:
             self._records.pop(trailer_id, None)
 
     def compact(self) -> None:
-        """Joins the many small fragments of single appends and drops versions that nothing needs."""
+        """Merges the fragments of single appends and deletes old versions."""
         self._since_compaction = 0
         for table in SCHEMAS:
             if self._location.has_table(table):
@@ -169,13 +169,13 @@ class DatasetWriter:
                         dataset = lance.dataset(path)
                         dataset.optimize.compact_files()
                         dataset.cleanup_old_versions(retain_versions=1)
-                except StoreError as error:  # for want of space; what is written is whole without it
-                    log.warning("%s could not be made smaller: %s", self._location.table(table), error)
+                except StoreError as error:  # for lack of space; the data is complete without it
+                    log.warning("%s could not be compacted: %s", self._location.table(table), error)
 
     def _check_new(self, trailer_ids: Sequence[str]) -> None:
         taken = sorted({i for i in trailer_ids if i in self._records or trailer_ids.count(i) > 1})
         if taken:
-            raise StoreError(f"Trailers {', '.join(taken[:3])} are in the dataset already; ids must be unique.")
+            raise StoreError(f"The dataset already has {', '.join(taken[:3])}; ids must be unique.")
 
     def _count(self, records: Sequence[TrailerRecord]) -> None:
         self._records.update({record.trailer_id: record for record in records})
@@ -198,18 +198,18 @@ class DatasetWriter:
             lance.dataset(path).merge_insert("trailer_id").when_matched_update_all().execute(data)
 
     def _forget(self, experts: Sequence[str]) -> None:
-        """Takes the vectors of experts out of every trailer; first the promise, then the rows."""
+        """Deletes the vectors of experts: first their names in the trailers' rows, then the vectors."""
         losing = [record for record in self._records.values() if set(record.experts) & set(experts)]
         if not losing:
             return
-        log.info("what %s depends on has changed; it is computed anew", ", ".join(experts))
+        log.info("inputs of %s have changed; its vectors are computed again", ", ".join(experts))
         left = [replace(r, experts=tuple(name for name in r.experts if name not in experts)) for r in losing]
         self._replace(left)
         self._delete(EMBEDDINGS, f"expert IN ({quoted(experts)})")
         self._records.update({record.trailer_id: record for record in left})
 
     def _sweep(self) -> None:
-        """Deletes rows that no trailer's own row promises."""
+        """Deletes rows that belong to no complete trailer."""
         if self._location.has_table(SCENES):
             found = (
                 lance.dataset(self._location.table(SCENES))
@@ -230,7 +230,7 @@ class DatasetWriter:
                     if record is None or pair["expert"] not in record.experts:
                         loose.setdefault(pair["expert"], set()).add(pair["trailer_id"])
             for expert, ids in loose.items():
-                log.info("sweeping %d half-written trailers of %s", len(ids), expert)
+                log.info("deleting %d incomplete trailers of %s", len(ids), expert)
                 self._delete(EMBEDDINGS, f"expert IN ({quoted([expert])}) AND trailer_id IN ({quoted(sorted(ids))})")
 
     def _delete(self, table: str, where: str) -> None:
@@ -240,7 +240,7 @@ class DatasetWriter:
 
 
 def read_trailers(folder: Source) -> list[TrailerRecord]:
-    """Every whole trailer of a dataset."""
+    """Every complete trailer of a dataset."""
     location = Location(folder)
     if not location.has_table(TRAILERS):
         return []
@@ -249,14 +249,14 @@ def read_trailers(folder: Source) -> list[TrailerRecord]:
 
 
 def quoted(values: Sequence[str]) -> str:
-    """Strings as a list for a filter, quotes doubled."""
+    """Strings as an SQL list, quotes doubled."""
     return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
 
 
 def embedding_rows(
     trailer_id: str, scenes: Sequence[SceneRow], embeddings: Mapping[str, Sequence[SceneEmbedding | None]]
 ) -> list[dict[str, Any]]:
-    """One row for each scene that an expert could embed.
+    """One row per scene that an expert could embed.
 
     Raises:
         StoreError: If a vector is not finite.

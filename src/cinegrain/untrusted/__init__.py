@@ -1,1 +1,1 @@
-"""Files from strangers: arrays and plain containers come out; nothing in them is run, and no declared size believed."""
+"""Reads untrusted files: runs nothing in them and trusts no declared size."""

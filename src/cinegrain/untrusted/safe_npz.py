@@ -1,4 +1,4 @@
-"""Reads the arrays of an `.npz` file whose declared sizes are checked before anything is unpacked."""
+"""Reads `.npz` files after checking declared sizes."""
 
 import math
 import zipfile
@@ -29,7 +29,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
             _check_sizes(path, members)
             return {m.filename.removesuffix(".npy"): _read_member(path, archive, m) for m in members}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
-        raise UnsafeFileError(f"{path} is no whole .npz file: {error}. Was it cut short? Copy it again.") from error
+        raise UnsafeFileError(f"{path} is not a complete .npz file: {error}. Copy it again.") from error
 
 
 def _check_sizes(path: Path, members: list[zipfile.ZipInfo]) -> None:
@@ -38,8 +38,8 @@ def _check_sizes(path: Path, members: list[zipfile.ZipInfo]) -> None:
         raise UnsafeFileError(f"{path} would unpack to {total:,} bytes; at most {MAX_BYTES:,} are read. Split it.")
     if total > _SMALL_BYTES and total > MAX_RATIO * max(packed, path.stat().st_size):
         raise UnsafeFileError(
-            f"{path} would unpack {packed:,} bytes to {total:,}: vectors never pack so small, so this is a trap or "
-            "empty. It was not read."
+            f"{path} would unpack {packed:,} bytes to {total:,}: vectors never compress so well, so it "
+            "may be a decompression bomb. It was not read."
         )
 
 
@@ -51,7 +51,7 @@ def _read_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) 
         except ValueError as error:
             raise UnsafeFileError(f"{where} has no readable .npy header: {str(error)[:200]}") from error
         if dtype.kind not in "fiubUS":
-            raise UnsafeFileError(f"{where} holds {dtype}, which could run code; only numbers and text are read.")
+            raise UnsafeFileError(f"{where} has {dtype}, which could run code; only numbers and text are read.")
         if any(n < 0 for n in shape) or math.prod(shape) * dtype.itemsize > member.file_size:
             raise UnsafeFileError(f"{where} claims shape {shape}, more than its {member.file_size:,} bytes hold.")
         raw = file.read(math.prod(shape) * dtype.itemsize)

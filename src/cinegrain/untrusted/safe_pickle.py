@@ -1,8 +1,7 @@
-"""Reads pickles from strangers: plain containers and arrays come out, nothing in them runs.
+"""Reads untrusted pickles of plain containers and arrays without running anything in them.
 
-Each pickle is walked opcode by opcode first, so that declared sizes, depth and memory places are known to fit the
-file before anything is built. Then it is loaded with every allowed name replaced by a stand-in of ours: no function
-of NumPy, torch or Python's own is ever called by what the file says.
+Each pickle is first scanned opcode by opcode, to check declared sizes, depth and memo indices against the file. Then it
+is loaded with a stand-in for every allowed name: the file cannot call any function of NumPy, torch or Python.
 """
 
 import io
@@ -35,14 +34,14 @@ _LEAF: list[int] = [0]
 
 @dataclass(frozen=True)
 class Extent:
-    """Where one pickle lies in its file."""
+    """Position of one pickle in its file."""
 
     start: int
     end: int
 
 
 class ArrayShell:
-    """A pickled NumPy array that has been checked; `array` is read only."""
+    """A checked NumPy array; `array` is read-only."""
 
     __slots__ = ("array",)
 
@@ -57,14 +56,14 @@ class ArrayShell:
 
 
 class OrderedShell(dict[Any, Any]):
-    """A pickled OrderedDict; what was set on the object itself is dropped, such as the versions in a state dict."""
+    """A pickled OrderedDict; attributes, such as versions of a state dict, are dropped."""
 
     def __setstate__(self, state: Any) -> None:
-        """Drops it."""
+        """Ignores attributes."""
 
 
 class _Dtype:
-    """A NumPy number type; only plain numbers are let in."""
+    """A NumPy dtype; only plain numbers are allowed."""
 
     __slots__ = ("code", "order")
 
@@ -85,7 +84,7 @@ class _Dtype:
 
 
 class Stand:
-    """Stands in for an allowed name, so that the file holds nothing of Python's own in its hands."""
+    """Stand-in for an allowed name, so that the file gets no real Python object."""
 
     __slots__ = ("_function", "name")
 
@@ -98,7 +97,7 @@ class Stand:
         try:
             return self._function(*args)
         except (TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise UnsafeFileError(f"calls {self.name} in a way that its writer never does: {error}") from error
+            raise UnsafeFileError(f"calls {self.name} in an unusual way: {error}") from error
 
     def __setstate__(self, state: Any) -> None:
         raise UnsafeFileError(f"tries to change {self.name}")
@@ -146,7 +145,7 @@ def _allowed() -> dict[tuple[str, str], Stand]:
             names[module, name] = _path
     for module in ("builtins", "__builtin__"):
         names.update({(module, name): None for name in ("list", "dict", "int", "float", "str")})
-        names[module, "bytes"] = lambda: b""  # how protocols 0 to 2 write empty bytes
+        names[module, "bytes"] = lambda: b""  # empty bytes in protocols 0 to 2
         names[module, "set"] = set
         names[module, "frozenset"] = frozenset
     return {key: Stand(".".join(key), function) for key, function in names.items()}
@@ -156,14 +155,14 @@ ALLOWED: Mapping[tuple[str, str], Stand] = _allowed()
 
 
 class RestrictedUnpickler(pickle.Unpickler):
-    """Finds nothing but the stand-ins that it was given."""
+    """Resolves names to the given stand-ins only."""
 
     def __init__(self, file: BinaryIO, allowed: Mapping[tuple[str, str], Stand]) -> None:
         super().__init__(file)
         self._allowed = allowed
 
     def find_class(self, module: str, name: str) -> Any:
-        """The stand-in of an allowed name.
+        """Stand-in of an allowed name.
 
         Raises:
             UnsafeFileError: For any other name.
@@ -173,13 +172,13 @@ class RestrictedUnpickler(pickle.Unpickler):
 
 
 def check_is_file(path: Path) -> int:
-    """Size of a regular file; a pipe or device would never end.
+    """Size of a regular file.
 
     Raises:
-        DataError: If it is anything else.
+        DataError: If it is not one, since a pipe or device would block.
     """
     if not path.is_file():
-        raise DataError(f"There is no file at {path}. Check that the path is right.")
+        raise DataError(f"There is no file at {path}. Check the path.")
     return path.stat().st_size
 
 
@@ -191,7 +190,7 @@ def pickles(path: Path, allowed: Mapping[tuple[str, str], Stand] = ALLOWED) -> I
         allowed: Stand-ins by module and name.
 
     Raises:
-        UnsafeFileError: If the file is damaged or asks for anything but data; it names the byte.
+        UnsafeFileError: If the file is damaged or needs anything but data; with the offset.
     """
     size = check_is_file(path)
     with path.open("rb") as file:
@@ -205,14 +204,14 @@ def pickles(path: Path, allowed: Mapping[tuple[str, str], Stand] = ALLOWED) -> I
 
 
 def load_extent(path: Path, extent: Extent, allowed: Mapping[tuple[str, str], Stand] = ALLOWED) -> Any:
-    """One pickle of a stream."""
+    """Loads one pickle of a stream."""
     with path.open("rb") as file:
         file.seek(extent.start)
         return load_bytes(file.read(extent.end - extent.start), f"{path} (byte {extent.start:,})", allowed)
 
 
 def load_bytes(data: bytes, where: str, allowed: Mapping[tuple[str, str], Stand]) -> Any:
-    """Checks and loads one pickle; as `load_next`."""
+    """Checks and loads one pickle; see `load_next`."""
     return load_next(io.BytesIO(data), where, allowed)
 
 
@@ -222,16 +221,16 @@ def load_next(
     allowed: Mapping[tuple[str, str], Stand],
     persistent_load: Callable[[Any], Any] | None = None,
 ) -> Any:
-    """Checks and loads one pickle of a file in memory, and leaves the file behind it.
+    """Checks and loads one pickle of a file in memory, and positions the file behind it.
 
     Args:
-        file: Stands at the beginning of the pickle.
-        where: Named in errors.
+        file: Positioned at the start of the pickle.
+        where: For errors.
         allowed: Stand-ins by module and name.
-        persistent_load: What to do with references to things outside the pickle; None refuses them.
+        persistent_load: Resolves references to objects outside the pickle; None refuses them.
 
     Raises:
-        UnsafeFileError: If it is damaged or asks for anything else.
+        UnsafeFileError: If it is damaged or needs anything else.
     """
     start = file.tell()
     try:
@@ -253,20 +252,20 @@ def load_next(
 
 
 class Bounded:
-    """A file that gives no more than it has, whatever the caller was told to ask for."""
+    """A file that raises instead of allocating memory for reads beyond its end."""
 
     def __init__(self, file: BinaryIO, end: int) -> None:
         self._file, self._end = file, end
 
     def read(self, n: int) -> bytes:
-        """Exactly n bytes, or nothing at the end.
+        """Exactly n bytes, or b"" at the end.
 
         Raises:
             UnsafeFileError: If n is more than what is left.
         """
         left = self._end - self._file.tell()
         if n > max(left, 1):
-            raise UnsafeFileError(f"claims {n:,} bytes where {left:,} are left; it is cut short, or a trap")
+            raise UnsafeFileError(f"claims {n:,} bytes where {left:,} are left; it is incomplete or malicious")
         return self._file.read(n)
 
     def readline(self) -> bytes:
@@ -274,17 +273,17 @@ class Bounded:
         return self._file.readline(self._end - self._file.tell())
 
     def tell(self) -> int:
-        """Where it stands."""
+        """Current position."""
         return self._file.tell()
 
 
 def scan(file: Bounded, allowed: Mapping[tuple[str, str], Stand], *, persistent: bool = False) -> None:
-    """Walks one pickle without building anything; the file then stands behind it.
+    """Scans one pickle without building anything, and positions the file behind it.
 
     Raises:
-        UnsafeFileError: If it needs a name that is not allowed, is too deep or too long, or declares sizes or
-            memory places that do not fit.
-        ValueError: If it is no pickle.
+        UnsafeFileError: If it needs a name that is not allowed, is too deep or too long, or declares impossible sizes
+            or memo indices.
+        ValueError: If it is not a pickle.
     """
     stack: list[list[int]] = []
     memo: dict[int, list[int]] = {}
@@ -299,11 +298,11 @@ def scan(file: Bounded, allowed: Mapping[tuple[str, str], Stand], *, persistent:
             module, _, attribute = str(arg).partition(" ")
             _check_name(module, attribute, allowed)
         if name == "FRAME" and arg is not None and arg > file._end - file.tell():
-            raise UnsafeFileError(f"claims a frame of {arg:,} bytes, more than is left; it is cut short, or a trap")
+            raise UnsafeFileError(f"claims a frame of {arg:,} bytes, more than is left; it is incomplete or malicious")
         if name in _PUTS or name == "MEMOIZE":
             place = len(memo) if name == "MEMOIZE" else int(arg or 0)
             if not 0 <= place <= number or not stack:
-                raise UnsafeFileError(f"uses memory place {place:,} after {number:,} steps")
+                raise UnsafeFileError(f"uses memo index {place:,} after {number:,} steps")
             memo[place] = stack[-1]
         elif name in _GETS:
             stack.append(memo[int(arg or 0)])
@@ -314,11 +313,11 @@ def scan(file: Bounded, allowed: Mapping[tuple[str, str], Stand], *, persistent:
         elif name != "STOP":
             _step(op, stack)
     if len(stack) != 1 or stack[0] is _MARK:
-        raise UnsafeFileError("ends with something unfinished")
+        raise UnsafeFileError("ends with unused objects on the stack")
 
 
 def _step(op: pickletools.OpcodeInfo, stack: list[list[int]]) -> None:
-    """What one opcode does to the stack, where an entry is the depth of what it holds."""
+    """Applies one opcode to the stack, whose entries are the depths of objects."""
     before, name = op.stack_before, op.name
     parts: list[list[int]] = []
     marked = pickletools.markobject in before
@@ -335,7 +334,7 @@ def _step(op: pickletools.OpcodeInfo, stack: list[list[int]]) -> None:
     elif name in _CHANGES:
         target = parts.pop()
         if target is _LEAF:
-            raise UnsafeFileError("changes something that is no container")
+            raise UnsafeFileError("changes an object that is not a container")
         target[0] = _deeper(parts, target[0])
         stack.append(target)
     elif name in _BUILDS:
@@ -377,5 +376,5 @@ def _end_of(file: BinaryIO, start: int, size: int, path: Path, allowed: Mapping[
 
 def _damaged(where: str, error: BaseException) -> UnsafeFileError:
     return UnsafeFileError(
-        f"{where} is no whole pickle: {str(error)[:200] or type(error).__name__}. Was it cut short? Copy it again."
+        f"{where} is not a complete pickle: {str(error)[:200] or type(error).__name__}. Copy it again."
     )

@@ -1,4 +1,4 @@
-"""Reads what `torch.save` wrote, or a pickle that holds tensors, without PyTorch: tensors come out as arrays."""
+"""Reads files of `torch.save`, and pickles with tensors, without PyTorch; tensors become arrays."""
 
 import io
 import math
@@ -28,30 +28,30 @@ _STORAGES = {
 
 
 def load_tensor(path: Path) -> np.ndarray:
-    """The tensor in a file that `torch.save` wrote.
+    """The tensor in a file of `torch.save`.
 
     Raises:
-        DataError: If the file is missing, damaged, unsafe, or holds no single tensor.
+        DataError: If the file is missing, damaged, unsafe, or not a single tensor.
     """
     found = load_tensors(path)
     if isinstance(found, ArrayShell):
         found = found.array
     if not isinstance(found, np.ndarray):
-        raise UnsafeFileError(f"{path} holds no single tensor but {type(found).__name__}.")
+        raise UnsafeFileError(f"{path} is not a single tensor but {type(found).__name__}.")
     return found
 
 
 def load_tensors(path: Path) -> Any:
-    """Whatever containers of tensors a file of `torch.save` holds, in its zip format or the one before.
+    """Containers of tensors in a file of `torch.save`, in the zip format or the one before.
 
-    No declared size is believed before it is checked.
+    Declared sizes are checked.
 
     Raises:
         DataError: If the file is missing, damaged or unsafe.
     """
     size = check_is_file(path)
     if size > MAX_FILE_BYTES:
-        raise UnsafeFileError(f"{path} has {size:,} bytes; files of tensors are read up to {MAX_FILE_BYTES:,}.")
+        raise UnsafeFileError(f"{path} has {size:,} bytes; the maximum is {MAX_FILE_BYTES:,}.")
     data = path.read_bytes()
     return _load_zip(data, str(path)) if zipfile.is_zipfile(io.BytesIO(data)) else _load_legacy(data, str(path))
 
@@ -80,9 +80,9 @@ def _load_zip(data: bytes, where: str) -> Any:
 
 
 def _load_legacy(data: bytes, where: str) -> Any:
-    """The format before PyTorch 1.6: pickles of what it is, of the object and of the storages' keys, then their bytes.
+    """The format before PyTorch 1.6: pickles of a header, the object and the storages' keys, then their bytes.
 
-    Tensors are views of storages that are filled at the end.
+    Tensors are views of storages, which are filled at the end.
     """
     file = io.BytesIO(data)
     storages: dict[str, tuple[str, np.ndarray]] = {}
@@ -97,7 +97,7 @@ def _load_legacy(data: bytes, where: str) -> Any:
 
     if (load_next(file, where, ALLOWED), load_next(file, where, ALLOWED)) != (_MAGIC, _PROTOCOL):
         raise UnsafeFileError(f"{where} was not written by torch.save. It was not read.")
-    load_next(file, where, ALLOWED)  # of the machine that wrote it
+    load_next(file, where, ALLOWED)  # byte order of the writer
     found = load_next(file, where, _TENSOR_NAMES, storage)
     keys = load_next(file, where, ALLOWED)
     if not isinstance(keys, list) or sorted(map(repr, keys)) != sorted(map(repr, storages)):
@@ -112,9 +112,9 @@ def _load_legacy(data: bytes, where: str) -> Any:
 
 
 def _storage_of(reference: Any) -> tuple[str, str, int]:
-    """Kind of number, key and length of a storage that a tensor names."""
+    """Dtype, key and length of a tensor's storage."""
     if not (isinstance(reference, tuple) and len(reference) >= 5 and reference[0] == "storage"):
-        raise UnsafeFileError("refers to something that is no tensor storage")
+        raise UnsafeFileError("refers to an object that is not a tensor storage")
     kind, key, count = reference[1], reference[2], reference[4]
     code = _STORAGES.get(kind.name.rpartition(".")[2]) if isinstance(kind, Stand) else None
     if code is None or not isinstance(key, str) or type(count) is not int or count < 0:

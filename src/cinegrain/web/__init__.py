@@ -1,1 +1,1 @@
-"""The explorer: a run in a browser, over a typed HTTP API."""
+"""The explorer: shows a run in a browser, over a typed HTTP API."""

@@ -1,4 +1,4 @@
-"""The HTTP API, version 1: what the pages ask, and anybody's scripts."""
+"""The HTTP API, version 1, for the explorer's pages and for scripts."""
 
 import json
 import tempfile
@@ -58,7 +58,7 @@ _SAID: dict[int | str, dict[str, Any]] = {
 
 
 def make_api(explorer: Explorer, uploads: Uploads, ear: LoudnessWorker) -> APIRouter:
-    """The routes of one run."""
+    """Routes of one run."""
     api = APIRouter(prefix="/api/v1", responses=_SAID)
     _add_run(api, explorer)
     _add_films(api, explorer, ear)
@@ -68,15 +68,15 @@ def make_api(explorer: Explorer, uploads: Uploads, ear: LoudnessWorker) -> APIRo
 
 
 def openapi() -> JsonObject:
-    """OpenAPI's description of every route; the explorer's TypeScript types are generated from it (`make ui`)."""
-    nothing: Any = None  # routes are only described here, never called
+    """OpenAPI schema; the explorer's TypeScript types are generated from it (`make ui`)."""
+    nothing: Any = None  # routes are only described, never called
     return get_openapi(title="Cinegrain", version="1", routes=make_api(nothing, nothing, nothing).routes)
 
 
 def _add_run(api: APIRouter, explorer: Explorer) -> None:
     @api.get("/run", response_model=RunView)
     def run(request: Request) -> Response:
-        """The run in short: genres, sub-genres with their places on the map, columns to colour by."""
+        """Overview of the run: genres, sub-genres with positions on the map, columns to colour by."""
         return _once(request, explorer, lambda: views.run_view(explorer, explorer.state()))
 
     @api.get("/points", response_model=Points)
@@ -92,7 +92,7 @@ def _add_run(api: APIRouter, explorer: Explorer) -> None:
         column: Annotated[str, Query(max_length=200, description="A text of the catalogue to colour by")] = "",
         limit: Annotated[int, Query(ge=1, le=MOST_POINTS)] = MOST_POINTS,
     ) -> Response:
-        """Films that pass a filter, as columns; of more than `limit` an even sample, and how many there are."""
+        """Films that match a filter, as columns; an even sample if there are more than `limit`, with their number."""
         if len(box) not in (0, 4):
             raise ConfigError("box takes four numbers: x from, y from, x to, y to.")
         sides = (box[0], box[1], box[2], box[3]) if box else None
@@ -101,28 +101,28 @@ def _add_run(api: APIRouter, explorer: Explorer) -> None:
 
     @api.get("/proposals", response_model=list[ProposalView])
     def proposals(request: Request) -> Response:
-        """New sub-genres that films which came later would make; `accept` among the edits makes one."""
+        """Possible new sub-genres of films added later; make one with the edit `accept`."""
         return _once(request, explorer, lambda: views.proposals_view(explorer.state()))
 
     @api.get("/history", response_model=list[PastEntry])
     def history() -> Response:
-        """Every edit, the last one first."""
+        """Every edit, latest first."""
         return _reply(history_rows(explorer.state().atlas)[::-1])
 
     @api.get("/figures", response_model=FiguresView)
     def figures() -> Response:
-        """What training, evaluation and ablation measured."""
+        """Figures of training, evaluation and ablation."""
         return _reply(views.figures_view(explorer.run, explorer.state().atlas.found))
 
     @api.get("/pages/{name}", response_class=Response)
     def page(name: Literal["report", "evaluation", "ablation"]) -> Response:
-        """A finished page of the run, in a sandbox of its own."""
+        """A finished page of the run, sandboxed."""
         headers = {"content-security-policy": REPORT_POLICY}
         return Response(views.page_file(explorer.run, name), media_type="text/html; charset=utf-8", headers=headers)
 
     @api.get("/export/{kind}", response_class=Response)
     def export(kind: Literal["csv", "json", "ttl"]) -> Response:
-        """The atlas as a file to take away, or to edit and import again."""
+        """The atlas as a file, which can be edited and imported again."""
         with tempfile.TemporaryDirectory() as place:
             file = Path(place) / f"atlas.{kind}"
             write_sheet(file, sheet_of(explorer.state().atlas))
@@ -132,7 +132,7 @@ def _add_run(api: APIRouter, explorer: Explorer) -> None:
 
     @api.post("/edits", response_model=Edited)
     def edit(wish: EditRequest) -> Response:
-        """Changes the atlas. 409 says that somebody else did so meanwhile; then nothing of this one is done."""
+        """Edits the atlas. 409 means that it has been edited since; nothing is done then."""
         editor = Editor(explorer.run, wish.by, wish.why, wish.version, lambda: explorer.state().atlas)
         entries = _edit(editor, wish.edit)
         return _reply(Edited(explorer.state().atlas.version, entries))
@@ -141,17 +141,17 @@ def _add_run(api: APIRouter, explorer: Explorer) -> None:
 def _add_films(api: APIRouter, explorer: Explorer, ear: LoudnessWorker) -> None:
     @api.get("/film", response_model=FilmView)
     def film(request: Request, id: _Film) -> Response:  # noqa: A002 (the parameter's public name)
-        """A film: genres with reasons, sub-genre and runner-up, words, and the films most like it."""
+        """A film: genres with reasons, sub-genre and runner-up, concepts, and similar films."""
         return _once(request, explorer, lambda: views.film_view(explorer, explorer.state(), id))
 
     @api.get("/film/timeline", response_model=list[SceneView])
     def timeline(request: Request, id: _Film) -> Response:  # noqa: A002
-        """Its scenes with the best words of every expert."""
+        """Scenes of a film with the best concepts of every expert."""
         return _once(request, explorer, lambda: views.timeline(explorer, id))
 
     @api.get("/film/loudness", response_model=Loudness)
     def get_loudness(id: _Film) -> Response:  # noqa: A002
-        """Level of its sound in dBFS for every half second; nulls are silence."""
+        """Sound level in dBFS per half second; null is silence."""
         record = explorer.record(id)
         found = ear.loudness(_video(explorer, id), record.duration_s, heard_track(record.facts))
         return _reply(Loudness(STEP_S, found))
@@ -162,7 +162,7 @@ def _add_films(api: APIRouter, explorer: Explorer, ear: LoudnessWorker) -> None:
         mode: Literal["", "audio", "location", "motion", "image"] = "",
         top_k: Annotated[int, Query(ge=1, le=100)] = 8,
     ) -> Response:
-        """The films most like it, on the whole or by one mode alone."""
+        """The most similar films, overall or by one modality."""
         state = explorer.state()
         row = state.row_of(id)
         encoded = state.atlas.encoded[row]
@@ -170,19 +170,19 @@ def _add_films(api: APIRouter, explorer: Explorer, ear: LoudnessWorker) -> None:
 
     @api.get("/film/thumb", response_class=Response)
     def thumb(id: _Film, scene: Annotated[int | None, Query(ge=0, le=10**6)] = None) -> Response:  # noqa: A002
-        """The picture of a scene, or the film's most telling one, as JPEG."""
+        """Picture of a scene, or the most representative one of the film, as JPEG."""
         explorer.record(id)
         found = views.picture(explorer.scenes(id), scene)
         return Response(found, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
 
     @api.get("/film/video", response_class=Response)
     def video(request: Request, id: _Film) -> Response:  # noqa: A002
-        """The video; one range at a time."""
+        """The video; serves one range at a time."""
         return _send_video(request, _video(explorer, id))
 
     @api.get("/pair", response_model=WhyAlike)
     def pair(a: _Film, b: _Film) -> Response:
-        """Why two films are alike: each mode's part, and the words that both have."""
+        """Why two films are similar: contribution of each modality, and common concepts."""
         state = explorer.state()
         return _reply(why_alike(state.atlas, state.row_of(a), state.row_of(b)))
 
@@ -193,7 +193,7 @@ def _add_films(api: APIRouter, explorer: Explorer, ear: LoudnessWorker) -> None:
 
     @api.post("/search", response_model=Found)
     def search(ask: SearchRequest) -> Response:
-        """Films that are like others by the weights given, or that show what words say."""
+        """Films similar to others by the given weights, or that match words."""
         library = explorer.library()
         weights: Mapping[str, float] = {str(name): weight for name, weight in ask.weights.items()} or ALIKE
         likes: list[Like | LikeSubgenre] = []
@@ -216,46 +216,46 @@ def _add_subgenres(api: APIRouter, explorer: Explorer) -> None:
 
     @api.get("/subgenre/halves", response_model=list[list[ShortFilm]])
     def halves(id: _Film) -> Response:  # noqa: A002
-        """The two parts that it falls into by itself, to look at before a split."""
+        """The two clusters of a sub-genre, as a preview of a split."""
         return _reply(views.halves_view(explorer.state(), id))
 
     @api.get("/genre", response_model=GenreView)
     def genre(request: Request, name: _Film) -> Response:
-        """A genre: its films, what modes count for in it, and the sub-genres it falls into."""
+        """A genre: its films, influence of modalities, and its sub-genres."""
         return _once(request, explorer, lambda: views.genre_view(explorer.state(), name))
 
 
 def _add_uploads(api: APIRouter, uploads: Uploads) -> None:
     @api.post("/uploads", status_code=202, response_model=UploadView, openapi_extra=_BODY)
     async def upload(request: Request, name: Annotated[str, Query(min_length=1, max_length=300)]) -> Response:
-        """Takes a video, as the body of the request, and looks at it in its turn."""
+        """Receives a video as the body of the request, and queues it for prediction."""
         length = request.headers.get("content-length", "")
         announced = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None
         return _reply(await uploads.receive(name, request.stream(), announced), 202)
 
     @api.get("/uploads", response_model=list[UploadView])
     def get_uploads() -> Response:
-        """Every upload since the server started, the last one first."""
+        """Every upload since the server started, latest first."""
         return _reply(uploads.all())
 
     @api.get("/uploads/{id_}", response_model=UploadView)
     def get_upload(id_: str) -> Response:
-        """How far an upload has come; in the end its answer."""
+        """State of an upload, with its prediction when ready."""
         return _reply(uploads.get(id_))
 
     @api.delete("/uploads/{id_}", response_model=UploadView)
     def cancel(id_: str) -> Response:
-        """Cancels an upload and takes its file away."""
+        """Cancels an upload and deletes its file."""
         return _reply(uploads.cancel(id_))
 
     @api.post("/uploads/{id_}/join", response_model=UploadView)
     def join(id_: str) -> Response:
-        """Puts an upload that has been looked at into the atlas."""
+        """Adds an upload with a prediction to the atlas."""
         return _reply(uploads.join(id_))
 
     @api.get("/uploads/{id_}/video", response_class=Response)
     def upload_video(request: Request, id_: str) -> Response:
-        """Its video; one range at a time."""
+        """Video of an upload; serves one range at a time."""
         return _send_video(request, uploads.file(id_))
 
 
@@ -263,7 +263,7 @@ _BODY = {"requestBody": {"required": True, "content": {"application/octet-stream
 
 
 def _once(request: Request, explorer: Explorer, make: Callable[[], object]) -> Response:
-    """JSON that a browser which has it already need not get again."""
+    """JSON with an ETag, so that browsers can cache it."""
     tag = f'"{key_of(explorer.state().stamp, str(request.url))[:24]}"'
     headers = {"etag": tag, "cache-control": "no-cache"}
     if request.headers.get("if-none-match") == tag:
@@ -282,14 +282,14 @@ def _dumped(value: object) -> bytes:
 
 
 def _video(explorer: Explorer, trailer_id: str) -> Path:
-    """The file of a film of this run: where the dataset says that it is, never where the visitor says.
+    """File of a film of this run, by the dataset's path; never by a path from a request.
 
     Raises:
         NotFoundError: If it is not on this machine.
-        MediaError: If it is no regular file.
+        MediaError: If it is not a regular file.
     """
     if views.video_type(explorer, trailer_id) is None:
-        raise NotFoundError("This film's video is not on this machine: it was moved, or lies at another address.")
+        raise NotFoundError("This film's video is not on this machine: it was moved, or is at a URL.")
     path = text_path(explorer.record(trailer_id).path)
     check_regular_file(path)
     return path

@@ -1,4 +1,4 @@
-"""A run as the explorer sees it: always its present state, loaded once for each state."""
+"""The current state of a run, loaded once per state."""
 
 import threading
 from collections import OrderedDict
@@ -28,7 +28,7 @@ from cinegrain.web.film_columns import Columns, make_columns, text_columns, with
 if TYPE_CHECKING:
     from cinegrain.search.library import Library
 
-_SCENES_KEPT = 64  # films, half a megabyte of small pictures each
+_SCENES_KEPT = 64  # films, with half a megabyte of thumbnails each
 _ANSWERS_BYTES = 64 << 20
 _Stamp = tuple[int, int, int]
 T = TypeVar("T")
@@ -36,11 +36,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """A run at one moment.
+    """A state of a run.
 
     Attributes:
-        atlas: Its atlas with every edit.
-        stamp: Stands for this moment; other requests at the same moment have the same.
+        atlas: Its atlas after edits.
+        stamp: Identifies the state.
     """
 
     atlas: RunAtlas
@@ -65,7 +65,7 @@ class State:
         return self.atlas.rows[self.row_of(trailer_id)]
 
     def row_of(self, trailer_id: str) -> int:
-        """A film's row number.
+        """Row of a film.
 
         Raises:
             NotFoundError: If there is none of this id.
@@ -86,7 +86,7 @@ class State:
 
 
 class Explorer:
-    """A run folder, watched for edits and new films by whomever they come; safe to ask from many threads."""
+    """A run folder, reloaded after edits and new films; thread-safe."""
 
     def __init__(self, run: Run) -> None:
         """Opens a finished run.
@@ -107,7 +107,7 @@ class Explorer:
         self.state()
 
     def state(self) -> State:
-        """The run as it is now.
+        """The current state.
 
         Raises:
             StoreError: If something is damaged.
@@ -122,32 +122,32 @@ class Explorer:
                     self._new_films = read_new_films(self.run)
                 atlas = join_atlas(self.run, *self._found, self._new_films, read_log(self.run.edits))
                 state = State(atlas, "-".join(f"{part:x}" for stamp in stamps for part in stamp))
-                _ = atlas.rows, state.row, state.card  # computed here, under the lock, and not in each thread
+                _ = atlas.rows, state.row, state.card  # computed once under the lock
                 self._state, self._stamps = state, stamps
             return self._state
 
     @property
     def dataset(self) -> EmbeddingDataset:
-        """The embedding dataset; opened anew when films have come."""
+        """The embedding dataset, reopened when films were added."""
         return self._kept("dataset", self._films_stamp(), lambda: EmbeddingDataset(self.run.dataset))
 
     def record(self, trailer_id: str) -> TrailerRecord:
-        """What the dataset knows of a film's file.
+        """The dataset's record of a film.
 
         Raises:
-            NotFoundError: If it holds none of this id.
+            NotFoundError: If there is none of this id.
         """
         by_id = self._kept("records", self._films_stamp(), lambda: {r.trailer_id: r for r in self.dataset.trailers})
         if trailer_id not in by_id:
-            raise NotFoundError(f"The dataset holds no film {trailer_id!r}.")
+            raise NotFoundError(f"The dataset has no film {trailer_id!r}.")
         return by_id[trailer_id]
 
     def videos(self) -> list[Path]:
-        """Where the films' files were when they were looked at."""
+        """Files of the films at the time of extraction."""
         return [text_path(record.path) for record in self.dataset.trailers]
 
     def scenes(self, trailer_id: str) -> list[SceneRow]:
-        """A film's scenes with their pictures, from the last few that were asked for."""
+        """A film's scenes with thumbnails, cached for some films."""
         return self._scenes(trailer_id, self._films_stamp())
 
     @property
@@ -163,7 +163,7 @@ class Explorer:
         return self._kept("columns", (films, state.stamp), lambda: with_edits(once, state.atlas))
 
     def text_columns(self) -> list[str]:
-        """Texts of the catalogue with few enough values to colour by."""
+        """Text columns of the catalogue with few enough values to colour by."""
         return self._kept("text columns", _stamp(self.run.catalog), lambda: text_columns(self.catalog))
 
     def library(self) -> "Library":
@@ -175,10 +175,10 @@ class Explorer:
         return self._kept("library", self._films_stamp(), lambda: open_library(self.run, Silent()))
 
     def answer(self, tag: str, make: Callable[[], bytes]) -> bytes:
-        """What was answered under a tag before, or is made now; the last few tens of megabytes are kept."""
+        """A cached answer by tag, computed if needed; tens of megabytes are cached."""
         with self._lock:
             making = self._making.setdefault(tag, threading.Lock())
-        with making:  # of many who ask the same at once, one works
+        with making:  # of several equal requests, one computes
             with self._lock:
                 if tag in self._answers:
                     self._answers.move_to_end(tag)
@@ -198,7 +198,7 @@ class Explorer:
         return _stamp(self.run.new_films), _stamp(self.run.atlas)
 
     def _kept(self, what: str, stamp: object, make: Callable[[], T]) -> T:
-        """What was made for the same stamp, or made now."""
+        """The cached value for a stamp, computed if needed."""
         with self._lock:
             if what not in self._made or self._made[what][0] != stamp:
                 self._made[what] = stamp, make()
@@ -207,7 +207,7 @@ class Explorer:
 
 
 def _stamp(path: Path) -> _Stamp:
-    """What changes with a file."""
+    """Identifies the content of a file."""
     try:
         status = path.stat()
     except FileNotFoundError:

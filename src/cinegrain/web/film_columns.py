@@ -1,4 +1,4 @@
-"""A run's films as columns: made once for each state of the run, so that filters take milliseconds."""
+"""Films as columns, computed once per state, so that filters take milliseconds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,26 +10,26 @@ from cinegrain.results import Film
 from cinegrain.types import Bool, Float64, Int64, Trailer
 
 MOST_VALUES = 60
-"""Of a text that films are coloured by."""
+"""Maximum number of values of a text to colour by."""
 
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """n films; -1 and NaN stand for what is not known.
+    """n films; -1 and NaN for unknown values.
 
     Attributes:
-        ids: Of the films.
-        titles: Of the films.
-        map: Their places, shape (n, 2).
-        map_before: Their places before fine-tuning, shape (n, 2); None if the run has kept none.
-        subgenre: Number of each film's card, shape (n,).
-        genres: Whether it has each genre of the run, shape (n, g).
-        genre_lists: Numbers of its genres.
+        ids: Ids.
+        titles: Titles.
+        map: Positions on the map, shape (n, 2).
+        map_before: Positions before fine-tuning, shape (n, 2), if the run has them.
+        subgenre: Index of each film's card, shape (n,).
+        genres: Whether it has each genre, shape (n, g).
+        genre_lists: Indices of its genres.
         year: Shape (n,).
-        mode: Number of the mode that speaks most for its likeliest genre, shape (n,).
-        sure: How surely it belongs to its sub-genre, 0..1, shape (n,).
-        rank: Each film's place in one fixed shuffle, shape (n,): the first of any choice are an even sample of it.
-        words: Title, id and texts of the catalogue in one, folded, to look for words in.
+        mode: Index of the modality with the most influence on its likeliest genre, shape (n,).
+        sure: Membership in its sub-genre, 0..1, shape (n,).
+        rank: Position in a fixed shuffle, shape (n,): the first ones of any selection are an even sample.
+        words: Title, id and texts of the catalogue, case-folded, for text search.
     """
 
     ids: list[str]
@@ -47,7 +47,7 @@ class Columns:
 
 
 def make_columns(atlas: RunAtlas, catalog: Mapping[str, Trailer]) -> Columns:
-    """The columns of a run's films."""
+    """Columns of a run's films."""
     rows, n = atlas.rows, len(atlas.rows)
     genre_of = {genre: i for i, genre in enumerate(atlas.found.genres)}
     mode_of = {mode: i for i, mode in enumerate(dict.fromkeys(atlas.found.modes))}
@@ -73,7 +73,7 @@ def make_columns(atlas: RunAtlas, catalog: Mapping[str, Trailer]) -> Columns:
 
 
 def with_edits(columns: Columns, atlas: RunAtlas) -> Columns:
-    """The columns of the same films after other edits."""
+    """Columns of the same films after other edits."""
     cards = {card.id: i for i, card in enumerate(atlas.cards)}
     return replace(
         columns,
@@ -83,20 +83,20 @@ def with_edits(columns: Columns, atlas: RunAtlas) -> Columns:
 
 
 def sureness(film: Film) -> float | None:
-    """How surely a film belongs to its sub-genre, 0..1; None where a person put it there, or nobody can tell."""
+    """Membership of a film in its sub-genre, 0..1; None if a person put it there, or it is unknown."""
     if not film.sub_genre:
         return None
     return {each.id: each.membership for each in film.memberships}.get(film.sub_genre.id)
 
 
 def text_columns(catalog: Mapping[str, Trailer]) -> list[str]:
-    """Texts of the catalogue with few enough values to colour by."""
+    """Text columns of the catalogue with few enough values to colour by."""
     names = sorted({name for trailer in catalog.values() for name in trailer.text})
     return [name for name in names if 1 < len({text_of(trailer, name) for trailer in catalog.values()}) <= MOST_VALUES]
 
 
 def text_of(trailer: Trailer | None, column: str) -> str:
-    """A film's text in a column of the catalogue; "" if there is none."""
+    """A film's text in a column of the catalogue, or ""."""
     return (trailer.text.get(column, "") if trailer else "").strip()
 
 

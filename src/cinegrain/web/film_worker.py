@@ -1,8 +1,7 @@
 """A process that predicts uploaded films for the explorer: `python -m cinegrain.web.film_worker RUN PARENT`.
 
-It takes `{"command": "predict" or "assign", "file": ...}`, a line each, and says what it does in lines of JSON: any
-number of `{"stage": ...}`, then `{"answer": ...}` or `{"reason": ...}`. It stays until its input ends, and so does the
-worker in which it reads films.
+It reads lines of `{"command": "predict" or "assign", "file": ...}` and writes lines of JSON: any number of
+`{"stage": ...}`, then `{"answer": ...}` or `{"reason": ...}`. It and its worker run until its input ends.
 """
 
 import json
@@ -30,11 +29,11 @@ _N_NEAR = 8
 
 
 def main() -> None:
-    """Answers until there are no more questions."""
+    """Answers until its input ends."""
     folder, parent = sys.argv[1:]
     die_with_parent(int(parent))
     bound_memory()
-    os.nice(5)  # whoever looks at the map goes first
+    os.nice(5)  # lower priority than the server
     films = _Films()
     try:
         for line in sys.stdin:
@@ -52,14 +51,14 @@ def main() -> None:
 
 
 class _Films:
-    """The worker that reads films, warm for the next one unless the run wants them read otherwise by then."""
+    """The worker that reads films, kept until the settings of the run change."""
 
     def __init__(self) -> None:
         self._setup: WorkerSetup | None = None
         self._workers: WorkerPool[EmbeddedTrailer] | None = None
 
     def begin(self, run: Run) -> None:
-        """Starts the worker for a run as it is now, and does not wait for it."""
+        """Starts the worker for the current state of a run, without waiting."""
         settings = load_settings(run.settings)
         setup = setup_for(settings, model_experts(run), 1)
         if setup != self._setup:

@@ -1,4 +1,4 @@
-"""How loud films are, measured in a worker process: in a file that crashes its decoder, the server loses nothing."""
+"""Measures the loudness of films in a worker process, so that a crash of a decoder does not affect the server."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,19 +21,19 @@ class _Listen(Job):
 
 
 class LoudnessWorker:
-    """One worker, warm from the first film on; safe to ask from many threads, which wait for their turn."""
+    """One worker, started with the first film; thread-safe, one film at a time."""
 
     def __init__(self) -> None:
         self._workers = calling_pool(_levels, limit_s=_LIMIT_S, workers=1)
-        # A worker goes with the thread that started it, and the server's threads come and go.
+        # A worker ends with the thread that started it, and the server's threads are short-lived.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ear")
 
     def loudness(self, path: Path, duration_s: float, track: str = AUTO) -> list[float | None]:
-        """Level in dBFS for each STEP_S of a film's first four hours; None is silence.
+        """Level in dBFS per STEP_S of a film's first four hours; None is silence.
 
         Args:
             path: The film.
-            duration_s: Its length.
+            duration_s: Duration.
             track: Number of its sound track, from 1, or AUTO.
 
         Raises:
@@ -49,6 +49,6 @@ class LoudnessWorker:
 
 
 def _levels(job: Job, on_progress: OnProgress) -> list[float | None]:
-    del on_progress  # it ends before anybody grows impatient
+    del on_progress  # limited, so that it ends before users give up
     assert isinstance(job, _Listen)
     return loudness(Path(job.path), duration_s=job.duration_s, step_s=STEP_S, limit_s=_LIMIT_S, track=job.track)

@@ -1,4 +1,4 @@
-"""The map's points: films that pass a filter, as columns, so that a browser draws many at once."""
+"""Points of the map: films that match a filter, as columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from cinegrain.web.film_columns import MOST_VALUES, Columns, text_of
 from cinegrain.web.replies import Points, Values
 
 MOST_POINTS = 50_000
-"""A browser gets no more at once; of a larger collection an even sample, more of a part when it is zoomed into."""
+"""Maximum number of points per request; larger collections are sampled evenly, more densely when zoomed in."""
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which films are wanted; empty parts ask for nothing.
+    """A filter of films; empty parts match everything.
 
     Attributes:
-        text: In the title, the id, or a text of the catalogue.
-        genres: At least one of these.
-        subgenres: In one of these, by id.
-        years: From and to, both included.
-        sure: Least membership in its sub-genre, 0..1.
+        text: Part of the title, the id, or a text of the catalogue.
+        genres: Has at least one of these.
+        subgenres: Is in one of these, by id.
+        years: First and last year.
+        sure: Minimum membership in its sub-genre, 0..1.
         box: Part of the map: x from, y from, x to, y to.
     """
 
@@ -36,7 +36,7 @@ class Filter:
 
 
 def wanted(state: State, columns: Columns, ask: Filter) -> Int64:
-    """Rows of the films that pass a filter."""
+    """Rows of films that match a filter."""
     keep = np.ones(len(columns.ids), dtype=bool)
     if ask.genres:
         some = [i for i, genre in enumerate(state.atlas.found.genres) if genre in ask.genres]
@@ -61,14 +61,14 @@ def wanted(state: State, columns: Columns, ask: Filter) -> Int64:
 
 
 def points(explorer: Explorer, state: State, ask: Filter, *, limit: int, column: str = "") -> Points:
-    """The films that pass a filter, as columns.
+    """Films that match a filter, as columns.
 
     Args:
         explorer: The run.
-        state: As it is now.
-        ask: Which films.
-        limit: How many at most; of more, an even sample that is the same at every call.
-        column: A text of the catalogue to colour by; "" for none.
+        state: Its current state.
+        ask: The filter.
+        limit: Maximum number; more films are sampled evenly and reproducibly.
+        column: Text column of the catalogue to colour by; "" for none.
     """
     all_ = explorer.columns(state)
     rows = wanted(state, all_, ask)

@@ -1,4 +1,4 @@
-"""What the API gives: results as the explorer's pages show them."""
+"""Responses of the API."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ UploadState: TypeAlias = Literal["receiving", "waiting", "looking", "done", "joi
 
 @dataclass(frozen=True)
 class Counted:
-    """Something by name, and how many films have it."""
+    """A name, and the number of films that have it."""
 
     name: str
     n_films: int
@@ -40,7 +40,7 @@ class Counted:
 
 @dataclass(frozen=True)
 class Explained:
-    """A short name and what it means."""
+    """A short name and its meaning."""
 
     name: str
     means: str
@@ -56,7 +56,7 @@ class Decade:
 
 @dataclass(frozen=True)
 class CommonWord:
-    """A word, and the fraction of films that have it."""
+    """A concept, and the fraction of films that have it."""
 
     name: str
     share: float
@@ -67,7 +67,7 @@ CommonWords: TypeAlias = Mapping[str, tuple[CommonWord, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class ShortCard:
-    """A sub-genre on the map; `label` is where its name stands."""
+    """A sub-genre on the map; `label` is the position of its name."""
 
     id: str
     name: str
@@ -84,7 +84,7 @@ class ShortCard:
 
 @dataclass(frozen=True, kw_only=True)
 class RunView:
-    """The run in short."""
+    """Overview of a run."""
 
     name: str
     version: int
@@ -104,7 +104,7 @@ class RunView:
 
 @dataclass(frozen=True)
 class Values:
-    """A text of the catalogue: its values, and the number of each film's."""
+    """A text column of the catalogue: its values, and the index of each film's value."""
 
     names: list[str]
     of: list[int]
@@ -112,7 +112,7 @@ class Values:
 
 @dataclass(frozen=True, kw_only=True)
 class Points:
-    """Films as columns; `values` are those of the text that was asked for."""
+    """Films as columns; `values` belong to the requested text column."""
 
     version: int
     n_films: int
@@ -143,7 +143,7 @@ class ShortFilm:
 
 @dataclass(frozen=True)
 class ProposalView:
-    """A new sub-genre that films which came later would make."""
+    """A possible new sub-genre of films added later."""
 
     id: str
     name: str
@@ -154,14 +154,14 @@ class ProposalView:
 
 @dataclass(frozen=True)
 class OwnSubGenre(NearSubGenre):
-    """A film's sub-genre, and how surely it belongs to it, 0..1; None where a person put it there."""
+    """A film's sub-genre, and its membership, 0..1; None if a person put it there."""
 
     sure: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class FilmView:
-    """A film: genres with reasons, sub-genre and runner-up, words, and the films most like it."""
+    """A film: genres with reasons, sub-genre and runner-up, concepts, and similar films."""
 
     trailer_id: str
     title: str
@@ -184,7 +184,7 @@ class FilmView:
 
 @dataclass(frozen=True)
 class SceneView:
-    """A scene; `picture` says whether there is one, or is its data URL."""
+    """A scene; `picture` is whether there is one, or its data URL."""
 
     scene: int
     start_s: float
@@ -195,7 +195,7 @@ class SceneView:
 
 @dataclass(frozen=True)
 class Loudness:
-    """Level of a film's sound in dBFS for every `step_s` seconds; None is silence."""
+    """Sound level of a film in dBFS per `step_s` seconds; None is silence."""
 
     step_s: float
     dbfs: list[float | None]
@@ -234,14 +234,14 @@ class SubGenreView:
 
 @dataclass(frozen=True)
 class SubGenreOfGenre(Counted):
-    """A sub-genre, and how many films of a genre are in it."""
+    """A sub-genre, and the number of films of a genre in it."""
 
     id: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class GenreView:
-    """A genre: its films, what modalities count for in it, and the sub-genres it falls into."""
+    """A genre: its films, influence of modalities, and its sub-genres."""
 
     name: str
     size: int
@@ -255,7 +255,7 @@ class GenreView:
 
 @dataclass(frozen=True)
 class Likeness:
-    """Cosine of two sub-genres' centres, and each modality's part of it."""
+    """Cosine of two sub-genres' centres, and each modality's contribution."""
 
     score: float
     by_modality: ByModality
@@ -263,7 +263,7 @@ class Likeness:
 
 @dataclass(frozen=True)
 class InBoth:
-    """How many films have both genres."""
+    """Number of films that have both genres."""
 
     n_both: int
 
@@ -300,7 +300,7 @@ Comparison: TypeAlias = Annotated[TwoFilms | TwoSubGenres | TwoGenres, Field(dis
 
 @dataclass(frozen=True)
 class SubsetView:
-    """What networks trained on some modalities reach."""
+    """Scores of networks trained on a subset of modalities."""
 
     modalities: Annotated[tuple[str, ...], Field(alias="modes")]
     map: float
@@ -310,7 +310,7 @@ class SubsetView:
 
 @dataclass(frozen=True)
 class AblationView:
-    """An ablation in short, best first."""
+    """Summary of an ablation, best subset first."""
 
     genres: tuple[str, ...]
     chance: Mapping[str, float | None]
@@ -321,7 +321,7 @@ class AblationView:
 
 @dataclass(frozen=True, kw_only=True)
 class FiguresView:
-    """What training, evaluation and ablation measured; scores by stage (`coarse`, `finetuned`) and genre."""
+    """Figures of training, evaluation and ablation; scores by stage (`coarse`, `finetuned`) and genre."""
 
     history: History
     genres: Mapping[str, Mapping[str, GenreScore]]
@@ -335,7 +335,7 @@ class FiguresView:
 
 @dataclass(frozen=True)
 class Edited:
-    """Entries that an edit added, and the atlas' version by then."""
+    """Entries that an edit added, and the version of the atlas after it."""
 
     version: int
     entries: tuple[Entry, ...]
@@ -343,7 +343,7 @@ class Edited:
 
 @dataclass(frozen=True)
 class Found:
-    """Films that were found, and a sentence for each word that was found nowhere."""
+    """Films found, and a sentence for each word without a match."""
 
     films: tuple[Match, ...]
     notes: tuple[str, ...]
@@ -351,14 +351,14 @@ class Found:
 
 @dataclass(frozen=True)
 class UploadAnswer(Prediction):
-    """What a model says of a film that somebody brought, and its scenes."""
+    """Prediction for an uploaded film, and its scenes."""
 
     timeline: tuple[SceneView, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class UploadView:
-    """An upload and what has become of it; `n_before` others are looked at first."""
+    """An upload and its state; `n_before` others are processed first."""
 
     id: str
     name: str

@@ -1,16 +1,16 @@
-"""What the API takes: checked before anything is done with it."""
+"""Requests to the API, validated."""
 
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from cinegrain.atlas.edits import LONGEST_NAME, LONGEST_REASON
+from cinegrain.atlas.edits import MAX_NAME_CHARS, MAX_REASON_CHARS
 
 MOST_FILMS_AN_EDIT = 10_000
 Id: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Films: TypeAlias = Annotated[list[Id], Field(min_length=1, max_length=MOST_FILMS_AN_EDIT)]
-Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME)]
-MaybeName: TypeAlias = Annotated[str, StringConstraints(max_length=LONGEST_NAME)]
+Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME_CHARS)]
+MaybeName: TypeAlias = Annotated[str, StringConstraints(max_length=MAX_NAME_CHARS)]
 
 
 class _Wish(BaseModel):
@@ -18,7 +18,7 @@ class _Wish(BaseModel):
 
 
 class Rename(_Wish):
-    """Give a sub-genre a name."""
+    """Rename a sub-genre."""
 
     do: Literal["rename"]
     subgenre: Id
@@ -26,7 +26,7 @@ class Rename(_Wish):
 
 
 class Merge(_Wish):
-    """Make other sub-genres parts of one."""
+    """Merge sub-genres into one."""
 
     do: Literal["merge"]
     into: Id
@@ -34,7 +34,7 @@ class Merge(_Wish):
 
 
 class Split(_Wish):
-    """Take films out of a sub-genre into a new one."""
+    """Move films of a sub-genre into a new one."""
 
     do: Literal["split"]
     subgenre: Id
@@ -43,7 +43,7 @@ class Split(_Wish):
 
 
 class Move(_Wish):
-    """Put films into another sub-genre."""
+    """Move films to another sub-genre."""
 
     do: Literal["move"]
     trailers: Films
@@ -51,14 +51,14 @@ class Move(_Wish):
 
 
 class Lock(_Wish):
-    """Keep a sub-genre as it is, or no longer."""
+    """Lock or unlock a sub-genre."""
 
     do: Literal["lock", "unlock"]
     subgenre: Id
 
 
 class Accept(_Wish):
-    """Make a new sub-genre of films that fit nowhere."""
+    """Make a new sub-genre of new films."""
 
     do: Literal["accept"]
     trailers: Films
@@ -66,7 +66,7 @@ class Accept(_Wish):
 
 
 class Undo(_Wish):
-    """Take entries back, the last that stands if none is named."""
+    """Undo entries; the last one by default."""
 
     do: Literal["undo"]
     entries: Annotated[list[Id], Field(max_length=100)] = []
@@ -76,18 +76,18 @@ Wish: TypeAlias = Annotated[Rename | Merge | Split | Move | Lock | Accept | Undo
 
 
 class EditRequest(BaseModel):
-    """An edit, by whom and why, and the version of the atlas that the editor had before them."""
+    """An edit, with editor, reason, and the version of the atlas that the editor saw."""
 
     model_config = ConfigDict(extra="forbid")
 
     version: Annotated[int, Field(ge=0, le=10**9)]
     by: Annotated[str, StringConstraints(min_length=1, max_length=80)]
-    why: Annotated[str, StringConstraints(max_length=LONGEST_REASON)] = ""
+    why: Annotated[str, StringConstraints(max_length=MAX_REASON_CHARS)] = ""
     edit: Wish
 
 
 class SearchRequest(BaseModel):
-    """Films to be like, by the weight of each mode and of genres, and words that fit."""
+    """Films to compare with, weights of modalities and genres, and words."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -100,6 +100,6 @@ class SearchRequest(BaseModel):
 
 
 class Message(BaseModel):
-    """What went wrong, and what to do."""
+    """An error message."""
 
     message: str

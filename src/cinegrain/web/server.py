@@ -1,4 +1,4 @@
-"""The explorer as a web application, and as a server on this machine."""
+"""The explorer's web application and server."""
 
 import ipaddress
 import logging
@@ -52,9 +52,9 @@ def make_app(run: Run, *, token: str = "", limits: Limits | None = None, hosts: 
 
     Args:
         run: A finished run.
-        token: What visitors must show; "" on this machine alone.
-        limits: Of uploads.
-        hosts: Names by which it may be called without a token.
+        token: Token that visitors need; "" for this machine alone.
+        limits: Limits of uploads.
+        hosts: Allowed host names without a token.
 
     Raises:
         StoreError: If the run is not finished.
@@ -74,9 +74,9 @@ def make_app(run: Run, *, token: str = "", limits: Limits | None = None, hosts: 
     app = FastAPI(
         title="Cinegrain explorer",
         version=__version__,
-        summary="A run's films, genres and sub-genres; edits of its atlas; answers about films that are brought.",
+        summary="A run's films, genres and sub-genres; edits of its atlas; predictions for uploaded films.",
         openapi_url="/api/v1/openapi.json",
-        docs_url=None,  # its page would be fetched from elsewhere
+        docs_url=None,  # its page would load files from elsewhere
         redoc_url=None,
         lifespan=lifespan,
     )
@@ -101,7 +101,7 @@ def make_app(run: Run, *, token: str = "", limits: Limits | None = None, hosts: 
     @app.exception_handler(Exception)
     def on_unforeseen(_: Request, error: Exception) -> JSONResponse:
         log.error("unexpected error", exc_info=error)
-        return JSONResponse({"message": "Something went wrong here; the server's log says what."}, status_code=500)
+        return JSONResponse({"message": "The server failed; its log has the reason."}, status_code=500)
 
     @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
     def index() -> FileResponse:
@@ -126,7 +126,7 @@ class Server:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends it and waits until it has ended; a second call does nothing."""
+        """Stops the server and waits for its end; may be called again."""
         self._server.should_exit = True
         self._thread.join()
         self._listener.close()
@@ -149,14 +149,14 @@ def serve(run: Run, *, host: str, port: int, limits: Limits, on_ready: Callable[
 
     Args:
         run: A finished run.
-        host: Where to listen; beyond this machine a token is made, without which nobody is let in.
-        port: Where to listen; 0 takes any free one.
-        limits: Of uploads.
-        on_ready: Called with the address to open, once it answers.
+        host: Address to listen on; for other machines a token is created, which visitors need.
+        port: Port; 0 for any free one.
+        limits: Limits of uploads.
+        on_ready: Called with the URL when the server is ready.
 
     Raises:
         StoreError: If the run is not finished.
-        ConfigError: If the address cannot be had.
+        ConfigError: If the address is not available.
     """
     server, listener, address = _listen(run, host, port, limits)
     on_ready(address)
@@ -164,21 +164,21 @@ def serve(run: Run, *, host: str, port: int, limits: Limits, on_ready: Callable[
 
 
 def _listen(run: Run, host: str, port: int, limits: Limits) -> tuple[uvicorn.Server, socket.socket, str]:
-    """A server that is not running yet, the socket where visitors wait already, and its address."""
+    """A server that is not running yet, its listening socket, and its URL."""
     token = "" if _is_loopback(host) else secrets.token_urlsafe(24)
     app = make_app(run, token=token, limits=limits, hosts=(*LOOPBACK, host))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named as TCP, so that asyncio lets small answers go at once (TCP_NODELAY): 40 ms each otherwise.
+    # Declared as TCP, so that asyncio sets TCP_NODELAY; small answers take 40 ms otherwise.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        listener.listen(socket.SOMAXCONN)  # who comes before the loop runs waits a moment
+        listener.listen(socket.SOMAXCONN)  # requests before the loop runs wait
     except OSError as error:
         raise ConfigError(f"Cannot listen at {host}:{port}: {error.strerror or error}. Try another --port.") from error
     shown = f"[{host}]" if ":" in host else socket.gethostname() if host in ("0.0.0.0", "::") else host
     address = f"http://{shown}:{listener.getsockname()[1]}/" + (f"?token={token}" if token else "")
-    # No access log: addresses may hold the token.
+    # No access log, since URLs may contain the token.
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=30)
     return uvicorn.Server(config), listener, address
 

@@ -1,4 +1,4 @@
-"""Videos that people bring: kept in the run folder, looked at one after the other in another process, kept warm."""
+"""Uploaded videos: stored in the run folder, and predicted one by one in another process."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ from cinegrain.web.replies import UploadAnswer, UploadState, UploadView
 FOLDER = "uploads"
 _MOST_WAITING = 8
 _MOST_A_MINUTE = 12
-_LONGEST_NAME = 120
+_MAX_NAME_CHARS = 120
 _SNIFFED_BYTES = 4096
 _POLL_S = 0.1
 _LONGEST_SILENCE_S = 30.0
@@ -37,7 +37,7 @@ _LEFT_FREE_BYTES = 1 << 30
 
 
 class RefusedError(CinegrainError):
-    """An upload that is not taken; `status` is the HTTP status that says why."""
+    """An upload that is refused; `status` is the HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -46,12 +46,12 @@ class RefusedError(CinegrainError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one upload may cost.
+    """Limits of one upload.
 
     Attributes:
-        n_bytes: Of its file.
-        seconds: Of looking and listening; afterwards its process is stopped.
-        seconds_to_come: From its first byte to its last; of silence between, half a minute is the most.
+        n_bytes: Size of the file.
+        seconds: Time for prediction; then its process is stopped.
+        seconds_to_come: Time for the transfer; pauses may last at most half a minute.
     """
 
     n_bytes: int = 2 * 10**9
@@ -61,7 +61,7 @@ class Limits:
 
 @dataclass(eq=False)
 class Upload:
-    """One video and what has become of it."""
+    """One video and its state."""
 
     id: str
     name: str
@@ -74,7 +74,7 @@ class Upload:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def view(self, n_before: int) -> UploadView:
-        """For the page; `n_before` uploads are looked at first."""
+        """As a response; `n_before` uploads are processed first."""
         return UploadView(
             id=self.id,
             name=self.name,
@@ -88,19 +88,19 @@ class Upload:
 
 
 class Uploads:
-    """The queue.
+    """Queue of uploads.
 
-    A file that kills, hangs or floods its process costs itself; nothing outside `RUN/uploads` is written, but by an
-    upload that joins the atlas.
+    A file that crashes or hangs its process affects no other; only uploads that join the atlas write outside of
+    `RUN/uploads`.
     """
 
     def __init__(self, run: Run, limits: Limits, joined: Collection[Path] = ()) -> None:
-        """Begins empty; what a server that was killed left behind is taken away.
+        """Starts with an empty queue; deletes files that a killed server left behind.
 
         Args:
-            run: Whose.
-            limits: Of each upload.
-            joined: Videos of the atlas: those among them that were uploads are kept, wherever the run lay then.
+            run: The run.
+            limits: Limits of each upload.
+            joined: Videos of the atlas; uploads among them are kept.
         """
         self._run, self.limits = run, limits
         self._folder = run.folder.resolve() / FOLDER
@@ -117,7 +117,7 @@ class Uploads:
         self._worker.start()
 
     def close(self) -> None:
-        """Stops whatever is under way; films that did not join are forgotten."""
+        """Stops all work; uploads that did not join are deleted."""
         with self._lock:
             self._closed = True
             for upload in self._all.values():
@@ -130,7 +130,7 @@ class Uploads:
         self._own.release()
 
     def get(self, id_: str) -> UploadView:
-        """An upload as it stands.
+        """State of an upload.
 
         Raises:
             NotFoundError: If there is none of this id.
@@ -140,7 +140,7 @@ class Uploads:
             return upload.view(self._queue.index(upload) if upload in self._queue else 0)
 
     def all(self) -> list[UploadView]:
-        """Every upload since the server started, the last one first."""
+        """Every upload since the server started, latest first."""
         with self._lock:
             places = {upload: i for i, upload in enumerate(self._queue)}
             return [upload.view(places.get(upload, 0)) for upload in reversed(self._all.values())]
@@ -153,19 +153,19 @@ class Uploads:
         """
         upload = self._find(id_)
         if not upload.file.is_file():
-            raise NotFoundError("This upload's video is no longer there.")
+            raise NotFoundError("This upload's video no longer exists.")
         return upload.file
 
     async def receive(self, name: str, chunks: AsyncIterator[bytes], announced: int | None) -> UploadView:
-        """Takes a video in and puts it into the queue; one that is cancelled meanwhile stays in the list as such.
+        """Receives a video and queues it; one that is cancelled meanwhile stays in the list.
 
         Args:
-            name: What the visitor calls the file; only its last part counts, made harmless.
-            chunks: Its bytes.
-            announced: How many bytes the visitor says it has, if they say.
+            name: Name of the file; its last part is used, sanitised.
+            chunks: Its content.
+            announced: Announced size in bytes, if any.
 
         Raises:
-            RefusedError: If it is too large, no video, too slow to come, or too many are waiting.
+            RefusedError: If it is too large, not a video, too slow, or too many are waiting.
         """
         upload = self._begin(name, announced)
         part = upload.file.with_name(upload.file.name + ".part")
@@ -189,13 +189,13 @@ class Uploads:
         except BaseException as error:
             self._forget(upload)
             if isinstance(error, OSError):
-                raise RefusedError(507, f"The file cannot be kept: {error.strerror or error}.") from error
+                raise RefusedError(507, f"The file cannot be stored: {error.strerror or error}.") from error
             if not (isinstance(error, RefusedError) and upload.state == "cancelled"):
                 raise
         return self.get(upload.id)
 
     def cancel(self, id_: str) -> UploadView:
-        """Stops an upload and takes its file away; one that has joined the atlas stays.
+        """Stops an upload and deletes its file.
 
         Raises:
             NotFoundError: If there is none of this id.
@@ -204,7 +204,7 @@ class Uploads:
         upload = self._find(id_)
         with self._lock:
             if upload.state in ("joining", "joined"):
-                raise RefusedError(409, "It has joined the atlas. Its file stays, for the atlas' sake.")
+                raise RefusedError(409, "It has joined the atlas, which needs its file.")
             upload.stop.set()
             if upload in self._queue:
                 self._queue.remove(upload)
@@ -215,7 +215,7 @@ class Uploads:
         return self.get(id_)
 
     def join(self, id_: str) -> UploadView:
-        """Puts an upload that has an answer into the atlas, in its turn.
+        """Queues an upload with a prediction to join the atlas.
 
         Raises:
             NotFoundError: If there is none of this id.
@@ -224,14 +224,14 @@ class Uploads:
         upload = self._find(id_)
         with self._lock:
             if upload.state != "done":
-                raise RefusedError(409, "Only a film that has been looked at can join the atlas.")
+                raise RefusedError(409, "Only a film with a prediction can join the atlas.")
             upload.state, upload.message = "joining", ""
             self._queue.append(upload)
             self._more.notify_all()
         return self.get(id_)
 
     def _clean(self, joined: Collection[str]) -> None:
-        """Unless another server is at work on this run."""
+        """Deletes old files, unless another server is running for this run."""
         with suppress(Timeout, OSError):
             self._own.acquire(timeout=0)
             for left in self._folder.glob("*"):
@@ -241,20 +241,20 @@ class Uploads:
     def _find(self, id_: str) -> Upload:
         with self._lock:
             if id_ not in self._all:
-                raise NotFoundError("There is no such upload; uploads are forgotten when the server stops.")
+                raise NotFoundError("There is no such upload; uploads are deleted when the server stops.")
             return self._all[id_]
 
     def _begin(self, name: str, announced: int | None) -> Upload:
         safe = _safe_name(name)
         if not is_video_name(Path(safe)):
-            raise RefusedError(415, f"{safe!r} is not named like a video. Bring one such as .mp4, .mkv or .webm.")
+            raise RefusedError(415, f"{safe!r} does not have the extension of a video, such as .mp4, .mkv or .webm.")
         self._check_size(announced or 0)
         with self._lock:
             now = time.monotonic()
             if len(self._begun) == _MOST_A_MINUTE and now - self._begun[0] < 60:
-                raise RefusedError(429, f"More than {_MOST_A_MINUTE} uploads in a minute. Wait a little.")
+                raise RefusedError(429, f"More than {_MOST_A_MINUTE} uploads in a minute. Wait a moment.")
             if sum(u.state in ("receiving", "waiting", "looking") for u in self._all.values()) >= _MOST_WAITING:
-                raise RefusedError(429, f"{_MOST_WAITING} films are waiting already. Come back when some are done.")
+                raise RefusedError(429, f"{_MOST_WAITING} films are waiting already. Try again later.")
             self._begun.append(now)
             id_ = secrets.token_hex(8)
             upload = Upload(id_, safe, self._folder / id_ / safe)
@@ -268,13 +268,13 @@ class Uploads:
     def _check_size(self, n_bytes: int) -> None:
         if n_bytes > self.limits.n_bytes:
             raise RefusedError(
-                413, f"The file is larger than {self.limits.n_bytes / 1e6:.0f} MB, the most that this server takes."
+                413, f"The file is larger than {self.limits.n_bytes / 1e6:.0f} MB, the limit of this server."
             )
         if n_bytes and shutil.disk_usage(self._run.folder).free < _LEFT_FREE_BYTES + 1:
-            raise RefusedError(507, "The disk is nearly full. Make room, then try again.")
+            raise RefusedError(507, "The disk is nearly full. Free some space, then try again.")
 
     def _forget(self, upload: Upload) -> None:
-        """Takes away what has come of it; it leaves the list too, unless someone cancelled it and wants to see so."""
+        """Deletes its file, and removes it from the list unless it was cancelled."""
         shutil.rmtree(upload.file.parent, ignore_errors=True)
         with self._lock:
             if upload.state != "cancelled":
@@ -301,28 +301,28 @@ class Uploads:
             upload.message = ""
             shutil.rmtree(upload.file.parent, ignore_errors=True)
         elif "answer" not in found:
-            upload.state = "done" if joins else "failed"  # a film that could not join keeps its answer
+            upload.state = "done" if joins else "failed"  # a film that could not join keeps its prediction
         elif joins:
             upload.state, upload.trailer_id = "joined", found["answer"]["trailer_id"]
         else:
             upload.state, upload.answer = "done", from_json(UploadAnswer, found["answer"])
 
     def _ask(self, command: str, upload: Upload) -> JsonObject:
-        """What another process says of the file: `answer`, or `reason` why there is none."""
+        """Response of the other process: `answer`, or the `reason` of a failure."""
         was_warm = self._looking is not None
         found = self._ask_once(command, upload)
-        if found is None and was_warm:  # perhaps it was gone before it heard of this film
+        if found is None and was_warm:  # it may have died before this film
             found = self._ask_once(command, upload)
         return found or {"reason": "The process reading it died: a crash, or out of memory."}
 
     def _ask_once(self, command: str, upload: Upload) -> JsonObject | None:
-        """The same; None if the process dies of itself."""
+        """The same; None if the process dies by itself."""
         process, over, timer_s, heard = self._process(), threading.Event(), self.limits.seconds, dict[str, Any]()
         killer = _Killer(process, upload.stop, over, timer_s)
         killer.start()
         assert process.stdin is not None
         assert process.stdout is not None
-        with suppress(OSError):  # it died meanwhile, which its silence shows
+        with suppress(OSError):  # it has died
             process.stdin.write(json.dumps({"command": command, "file": str(upload.file)}).encode() + b"\n")
             process.stdin.flush()
         for line in process.stdout:
@@ -343,7 +343,7 @@ class Uploads:
         return heard if answered else None
 
     def _process(self) -> "subprocess.Popen[bytes]":
-        """The process that answers: the one that answered last, unless it is gone."""
+        """The process that answers, started if it is not running."""
         if self._looking is None or self._looking.poll() is not None:
             self._end_process()
             args = [sys.executable, "-m", "cinegrain.web.film_worker", str(self._run.folder), str(os.getpid())]
@@ -356,7 +356,7 @@ class Uploads:
         if self._looking is not None:
             self._looking.kill()
             for pipe in (self._looking.stdin, self._looking.stdout):
-                with suppress(OSError):  # what could not be written any more
+                with suppress(OSError):  # unwritten data
                     if pipe is not None:
                         pipe.close()
             self._looking.wait()
@@ -364,10 +364,10 @@ class Uploads:
 
 
 async def _in_time(chunks: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
-    """The chunks as they come.
+    """Chunks as they come.
 
     Raises:
-        RefusedError: If nothing comes for long, or all of it takes too long.
+        RefusedError: If a pause or the whole transfer takes too long.
     """
     until = time.monotonic() + seconds
     while True:
@@ -377,12 +377,12 @@ async def _in_time(chunks: AsyncIterator[bytes], seconds: float) -> AsyncIterato
         except StopAsyncIteration:
             return
         except TimeoutError as error:
-            raise RefusedError(408, "The film took too long to come. Try again on a faster connection.") from error
+            raise RefusedError(408, "The upload took too long. Try again on a faster connection.") from error
         yield chunk
 
 
 class _Killer(threading.Thread):
-    """Ends a process that takes too long for what it is asked, or when somebody says so, until that is `over`."""
+    """Kills a process after a time limit or on request, until `over` is called."""
 
     def __init__(
         self, process: "subprocess.Popen[bytes]", stop: threading.Event, over: threading.Event, seconds: float
@@ -401,15 +401,15 @@ class _Killer(threading.Thread):
 
 
 def _safe_name(name: str) -> str:
-    """The last part of a path, without what a file system or a person might stumble over."""
+    """The last part of a path, without problematic characters."""
     last = re.split(r"[/\\]", name)[-1]
     plain = "".join(c if c.isprintable() and c not in '<>:"|?*' else "_" for c in last).strip(" .")
     stem, dot, ending = plain.rpartition(".")
-    return f"{stem[:_LONGEST_NAME]}{dot}{ending[:10]}" if dot else plain[:_LONGEST_NAME] or "film"
+    return f"{stem[:_MAX_NAME_CHARS]}{dot}{ending[:10]}" if dot else plain[:_MAX_NAME_CHARS] or "film"
 
 
 def _check_goes_on(upload: Upload) -> None:
-    """Breaks off what is no longer wanted.
+    """Raises if work should stop.
 
     Raises:
         RefusedError: If the upload was cancelled or the server closes.
@@ -419,14 +419,14 @@ def _check_goes_on(upload: Upload) -> None:
 
 
 def _check_kind(chunk: bytes, *, at: int) -> None:
-    """Refuses text, pictures, programs and archives by their first bytes, before they fill the disk.
+    """Checks the first bytes, before a file that is not a video fills the disk.
 
     Raises:
-        RefusedError: If it is one of them; whether it is a film is only known when it is decoded.
+        RefusedError: If it is text, a picture, a program or an archive.
     """
     if at:
         return
     head = chunk[:_SNIFFED_BYTES]
     known = (b"\x7fELF", b"MZ", b"PK\x03\x04", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"%PDF", b"#!", b"\x1f\x8b", b"<")
     if head.lstrip().startswith(known) or (head and all(32 <= byte < 127 or byte in (9, 10, 13) for byte in head)):
-        raise RefusedError(415, "This is no video: its first bytes are those of another kind of file.")
+        raise RefusedError(415, "This is not a video: its content is that of another kind of file.")

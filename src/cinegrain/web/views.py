@@ -1,4 +1,4 @@
-"""What the explorer's pages show of films, sub-genres and genres."""
+"""Responses about films, sub-genres and genres."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -57,7 +57,7 @@ _PAGES = {
 
 
 def run_view(explorer: Explorer, state: State) -> RunView:
-    """The run in short: what the first screen needs beside the points."""
+    """Overview of a run."""
     atlas = state.atlas
     years = [row.year for row in atlas.rows if row.year is not None]
     of_genre = Counter(genre for row in atlas.rows for genre in row.catalog_genres)
@@ -80,7 +80,7 @@ def run_view(explorer: Explorer, state: State) -> RunView:
 
 
 def proposals_view(state: State) -> list[ProposalView]:
-    """New sub-genres that films which came later would make."""
+    """Possible new sub-genres of films added later."""
     return [
         ProposalView(one.id, one.name, one.keywords, one.size, _short_films(map(state.film, one.trailers)))
         for one in state.atlas.proposals
@@ -88,23 +88,23 @@ def proposals_view(state: State) -> list[ProposalView]:
 
 
 def pages(run: Run) -> tuple[str, ...]:
-    """The finished pages that the run holds, by name."""
+    """Finished pages of the run, by name."""
     return tuple(name for name, place in _PAGES.items() if (run.folder / place).is_file())
 
 
 def page_file(run: Run, name: str) -> bytes:
-    """One of them.
+    """File of a finished page.
 
     Raises:
-        NotFoundError: If it has not been made.
+        NotFoundError: If it does not exist.
     """
     if name not in pages(run):
-        raise NotFoundError(f"This run has no {name} page. Make it with `cinegrain {_command(name)} RUN`.")
+        raise NotFoundError(f"This run has no {name} page. Create it with `cinegrain {_command(name)} RUN`.")
     return (run.folder / _PAGES[name]).read_bytes()
 
 
 def film_view(explorer: Explorer, state: State, trailer_id: str) -> FilmView:
-    """Everything about a film but its timeline.
+    """A film, without its timeline.
 
     Raises:
         NotFoundError: If there is none of this id.
@@ -147,9 +147,9 @@ def _facts(explorer: Explorer, trailer_id: str) -> str:
 
 
 def video_type(explorer: Explorer, trailer_id: str) -> str | None:
-    """The film's file ending if it lies on this machine; None if there is nothing to play.
+    """Extension of the film's file if it is on this machine; None if there is nothing to play.
 
-    A link is followed only to something that is named like a video too: what was a film once may point anywhere now.
+    A link must lead to a file with the extension of a video, since its target may have changed.
     """
     try:
         path = text_path(explorer.record(trailer_id).path)
@@ -160,10 +160,10 @@ def video_type(explorer: Explorer, trailer_id: str) -> str | None:
 
 
 def timeline(explorer: Explorer, trailer_id: str) -> list[SceneView]:
-    """A film's scenes with the best words of every expert.
+    """A film's scenes with the best concepts of every expert.
 
     Raises:
-        NotFoundError: If the dataset holds none of this id.
+        NotFoundError: If the dataset has no film of this id.
     """
     explorer.record(trailer_id)
     dataset = explorer.dataset
@@ -184,14 +184,14 @@ def timeline(explorer: Explorer, trailer_id: str) -> list[SceneView]:
 
 
 def picture(scenes: Sequence[SceneRow], number: int | None) -> bytes:
-    """A scene's picture, or the film's most telling one.
+    """Picture of a scene, or the most representative one of the film.
 
     Raises:
         NotFoundError: If there is none.
     """
     found = most_telling(scene for scene in scenes if number in (None, scene.scene))
     if found is None:
-        raise NotFoundError("There is no picture of this scene.")
+        raise NotFoundError("This scene has no picture.")
     return found
 
 
@@ -220,7 +220,7 @@ def subgenre_view(explorer: Explorer, state: State, id_: str) -> SubGenreView:
 
 
 def halves_view(state: State, id_: str) -> list[tuple[ShortFilm, ...]]:
-    """The two parts that a sub-genre falls into by itself.
+    """The two clusters of a sub-genre.
 
     Raises:
         EditError: If it has only one film.
@@ -231,7 +231,7 @@ def halves_view(state: State, id_: str) -> list[tuple[ShortFilm, ...]]:
 
 
 def genre_view(state: State, genre: str) -> GenreView:
-    """A genre: its films, what modes count for in it, and the sub-genres it falls into.
+    """A genre: its films, influence of modalities, and its sub-genres.
 
     Raises:
         NotFoundError: If there is none of this name.
@@ -260,7 +260,7 @@ def compare_view(
     """Two films, sub-genres or genres side by side.
 
     Raises:
-        NotFoundError: If one is not there.
+        NotFoundError: If one does not exist.
     """
     if kind == "film":
         why = why_alike(state.atlas, state.row_of(first), state.row_of(second))
@@ -276,7 +276,7 @@ def compare_view(
 
 
 def figures_view(run: Run, found: Discovered) -> FiguresView:
-    """What training, evaluation and ablation measured, for the figures."""
+    """Figures of training, evaluation and ablation."""
     metrics = artifacts.read_as(run.metrics, Metrics)
     return FiguresView(
         history=metrics.history,
@@ -365,7 +365,7 @@ def _decades(rows: Sequence[Film]) -> tuple[Decade, ...]:
 
 
 def _common_words(rows: Sequence[Film]) -> CommonWords:
-    """By mode: the words that most films have."""
+    """By modality, the most common concepts."""
     counts: dict[str, Counter[str]] = {}
     for row in rows:
         for mode, words in row.concepts.items():
@@ -383,7 +383,7 @@ def _mean(influences: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _subgenres_of(entry: Entry) -> set[str]:
-    """Sub-genres that an entry of the log names."""
+    """Sub-genres of an entry of the log."""
     operation = vars(entry.operation)
     named = [operation.get(key) for key in ("subgenre", "into", "to", "new")]
     return {name for name in [*named, *operation.get("others", ())] if name}

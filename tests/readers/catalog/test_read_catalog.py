@@ -68,14 +68,14 @@ def test_oddities_are_named_and_not_fatal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"fil,genres\na.mp4,Drama\n", "no column 'file'.*its first line has: fil, genres. Did you mean 'fil'"),
+        (b"fil,genres\na.mp4,Drama\n", "no column of files or titles.*its first line has: fil, genres. Did you mean 'fil'"),
         (b"Our films in 2020\nX;Y\n1;2\n", "its first line has: Our films in 2020.*--columns file=NAME"),
         (b"file,genres\nb\xe9b\xe9.mp4,Com\xe9die\n", "not UTF-8: line 2 holds byte 0xe9.*CSV UTF-8"),
         (b"", "no rows"),
         (b"file,genres\n", "no rows"),
         (b"\x00\x01\x02\x03", "not a text table"),
-        (b"%PDF-1.7", "is a PDF. Save its table"),
-        (b"<html><table>", "is a web page"),
+        (b"%PDF-1.7", "not a table of films but a PDF. Save its table"),
+        (b"<html><table>", "but a web page"),
         (b"\x1f\x8bfilm", "gzipped and damaged"),
     ],
 )
@@ -125,7 +125,7 @@ def test_a_quote_that_is_never_closed_swallows_no_row(tmp_path: Path, end: str) 
     assert [row.title for row in later.rows] == ['"Heroes', "B", "C", "D"], "a quote further down closes nothing"
     later = rows_of(tmp_path, "c.csv", 'file,title,genres\n1,"Heroes,Drama\n2,B,Action\n3,C,War"\n')
     assert [row.title for row in later.rows] == ['"Heroes', "B", "C"], "nor where the row would then be too short"
-    assert "catalogue line 4: a blank before a quoted cell is left out" in commas.notes
+    assert "catalogue line 4: a space before a quoted cell is ignored" in commas.notes
 
 
 @pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\v", "\f", "\x1c"])
@@ -145,7 +145,7 @@ def test_shifted_cells_never_become_a_genre(tmp_path: Path) -> None:
     said = "\n".join(found.notes)
     assert "line 2 has 5 cells, the header 4, and is left out" in said
     assert "line 4: genre '2001' is only a number" in said
-    assert "line 4: 'D' is no year" in said
+    assert "line 4: 'D' is not a year" in said
     assert "line 5 has 3 cells" in said
 
 
@@ -188,7 +188,7 @@ def test_columns_by_other_names(tmp_path: Path) -> None:
     content = "Dateiname;Filmtitel;Produktionsjahr;Genre\na.mp4;A;1999;Horror\n"
     guessed = rows_of(tmp_path, "c.csv", content)
     assert guessed.rows == (CatalogRow("a.mp4", ("Horror",), "a.mp4", "A", 1999, {}),)
-    assert "column 'Genre' is taken for genres" in guessed.notes
+    assert "column 'Genre' is used as genres" in guessed.notes
     other = content.replace("Dateiname", "Nr").replace("Genre", "Sparte, neu")
     told = rows_of(tmp_path, "c.csv", other, columns={"file": "nr", "genres": "Sparte, neu"})
     assert told.rows == guessed.rows
@@ -230,7 +230,7 @@ def test_gzip_is_read_and_bounded(tmp_path: Path) -> None:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 8 << 20, "refused before anything is made of it"
-    with pytest.raises(ConfigError, match="cut short"):
+    with pytest.raises(ConfigError, match="incomplete"):
         rows_of(tmp_path, "cut.csv.gz", gzip.compress(CSV.encode())[:-12])
 
 

@@ -1,1 +1,1 @@
-"""Films never seen: what they are, why, what is alike, and their place in the atlas."""
+"""Answers about films: genres, reasons, sub-genre, similar films; and new films in the atlas."""

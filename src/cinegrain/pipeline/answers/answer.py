@@ -1,4 +1,4 @@
-"""Answers about films: ones in the run, and ones never seen."""
+"""Answers about films of a run and new films."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,18 +33,18 @@ from cinegrain.types import Concept, Float64, Source
 
 @dataclass(frozen=True, eq=False)
 class ReadFilm:
-    """One film put through a run's models.
+    """One film encoded by a run's models.
 
     Attributes:
         name: Id or path.
-        title: For people.
+        title: Title.
         arrays: Its vectors.
-        encoded: Gated vectors of the fine-tuned network, shape (e, d).
-        row: Its row in the corpus; None for a film never seen.
-        words: Words by modality.
-        duration_s: Its length.
-        n_scenes: Number of its scenes.
-        flags: What was odd when it was read.
+        encoded: Trailer embedding by expert, shape (e, d).
+        row: Its row in the run; None for a new film.
+        words: Concepts by modality.
+        duration_s: Duration.
+        n_scenes: Number of scenes.
+        flags: Flags of the file.
     """
 
     name: str
@@ -59,10 +59,10 @@ class ReadFilm:
 
 
 class Answers:
-    """A finished run, loaded once for many questions."""
+    """A finished run, loaded once for many answers."""
 
     def __init__(self, run: Run) -> None:
-        """Loads the models, the corpus and the atlas.
+        """Loads the models and the atlas.
 
         Raises:
             StoreError: If the run is not finished.
@@ -80,7 +80,7 @@ class Answers:
 
     @property
     def key(self) -> str:
-        """Of what answers are made from: both models, and the sub-genres as discovered and edited."""
+        """Hash of what answers depend on: both models, and the edited atlas."""
         return key_of(self._coarse_card.key, self._finetuned_card.key, self.atlas.found.key, self.atlas.version)
 
     @property
@@ -89,17 +89,17 @@ class Answers:
         return self.coarse.spec.modality_of
 
     def film(self, name: str) -> ReadFilm:
-        """A film of the run by id (or title), or one never seen by its path or address.
+        """A film of the run by id or title, or a new film by path or URL.
 
         Raises:
-            NotFoundError: If it is neither.
+            NotFoundError: If there is neither.
             MediaError: If the file cannot be read.
         """
         found = self.atlas.names.row_or_file(name)
         return self._known(found) if isinstance(found, int) else self.new_film(found)
 
     def new_film(self, place: Source) -> ReadFilm:
-        """Reads a film never seen, in a process of its own.
+        """Reads a new film in a separate process.
 
         Raises:
             MediaError: If it cannot be read.
@@ -109,7 +109,7 @@ class Answers:
             return self.as_film(workers.one(new_job(place)))
 
     def as_film(self, found: EmbeddedTrailer) -> ReadFilm:
-        """A looked-at file put through the models."""
+        """Encodes an embedded film with the models."""
         arrays = _arrays_of(found, self.coarse.spec.dimensions)
         encoded = encode_all(self.finetuned, arrays, np.arange(1)).double().numpy()[0]
         record, place = found.record, source(found.record.path)
@@ -118,7 +118,7 @@ class Answers:
         return ReadFilm(source_text(place), title, arrays, encoded, None, words, *facts)
 
     def predict(self, film: ReadFilm, *, top_k: int) -> Prediction:
-        """Genres with reasons, sub-genre, words, neighbours and missing modalities of one film."""
+        """Genres with reasons, sub-genre, concepts, similar films and missing modalities of one film."""
         spec, modality_of = self.coarse.spec, self.modality_of
         influence = calibrated_influence(
             expert_influence(self.coarse, film.arrays.batch(np.arange(1))), self._calibration
@@ -141,12 +141,12 @@ class Answers:
         )
 
     def similar(self, film: ReadFilm, *, top_k: int, modality: str | None = None) -> tuple[Neighbour, ...]:
-        """The nearest trailers of the run, with each modality's part in it.
+        """The most similar trailers of the run, with each modality's contribution.
 
         Args:
-            film: The film asked about; it never comes back itself.
-            top_k: How many.
-            modality: Compare by the experts of this modality alone.
+            film: The film; never part of the result.
+            top_k: Number of trailers.
+            modality: Compare by this modality alone.
 
         Raises:
             StoreError: If the film lacks that modality.
@@ -186,7 +186,7 @@ def _arrays_of(found: EmbeddedTrailer, dimensions: Mapping[str, int]) -> Trailer
     arrays = {}
     for name, dimension in dimensions.items():
         there = [(i, e.vector) for i, e in enumerate(found.embeddings[name]) if e is not None]
-        # Through float16, as the dataset keeps them, so that a film gets one answer whichever way it comes.
+        # Through float16, as stored, so that a film gets the same answer either way.
         vectors = np.array([vector for _, vector in there], dtype=np.float16).reshape(-1, dimension)
         arrays[name] = ExpertArray(vectors, np.array([i for i, _ in there], dtype=np.int64), np.array([0, len(there)]))
     return TrailerArrays(arrays)

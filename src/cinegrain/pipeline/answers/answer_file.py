@@ -1,8 +1,7 @@
-"""The file that answers go to as they come, and beside it the films that have none; a second run continues it.
+"""Saves answers as they come, and failures beside them; running again continues the file.
 
-An answer carries size and time of its film and the key of its model, by which it is taken for valid. Each is one line
-at the end of the file (a JSON list gets its bracket again), so that a process killed at any moment loses none but the
-one it was writing.
+An answer has size and time of its film and the key of its model, by which it is valid. Each is appended as one line (a
+JSON list gets its bracket again), so that a kill loses at most the answer being written.
 """
 
 import csv
@@ -30,27 +29,27 @@ Stamp: TypeAlias = tuple[int, int]
 
 
 def check_out(path: Path | None) -> None:
-    """Refuses an output that cannot be written, before any work.
+    """Checks the name of an output file.
 
     Raises:
-        ConfigError: If it has another ending than we write.
+        ConfigError: If its extension is unknown.
     """
     if path is not None and path.suffix.lower() not in _ENDINGS:
-        raise ConfigError(f"--out must end in {', '.join(_ENDINGS)}; found {path.name}.")
+        raise ConfigError(f"{path.name} has an unknown extension. --out must end in {', '.join(_ENDINGS)}.")
 
 
 class AnswerFile:
     """Answers of one model to many films."""
 
     def __init__(self, path: Path, model: str) -> None:
-        """Opens a file to continue it, or will begin one; what a kill left half written is taken out.
+        """Opens a file to continue it, dropping an incomplete last line; a new file is created with the first answer.
 
         Args:
-            path: Ends in .csv, .json or .jsonl.
-            model: Key of the model that answers.
+            path: File with the extension .csv, .json or .jsonl.
+            model: Key of the model.
 
         Raises:
-            ConfigError: If it holds answers of another model, or anything else.
+            ConfigError: If it has answers of another model, or other content.
             StoreError: If it cannot be read or written.
         """
         check_out(path)
@@ -65,11 +64,11 @@ class AnswerFile:
 
     @property
     def failures(self) -> Path:
-        """Where films without an answer are listed, with the reason; there is no such file if all have one."""
+        """File of films without an answer, with reasons; it exists only if there are any."""
         return self.path.with_name(f"{self.path.stem}.failures.csv")
 
     def answered(self, place: Source) -> bool:
-        """Whether it holds the answer to a film that has not changed since."""
+        """Whether it has the answer to a film that has not changed."""
         stamp = self._stamps.get(source_text(place))
         return stamp is not None and stamp == stamp_of(place)
 
@@ -81,7 +80,7 @@ class AnswerFile:
             self.add(found)
 
     def add(self, answer: Prediction) -> None:
-        """Adds an answer; one to the same film is replaced. When this returns, it is on disk.
+        """Adds an answer, replacing an earlier one to the same film. It is on disk when this returns.
 
         Raises:
             StoreError: If it cannot be written.
@@ -96,13 +95,13 @@ class AnswerFile:
             self._write_failures()
 
     def fail(self, failure: Failure) -> None:
-        """Lists a film that has no answer; the answer to what the file was before is taken out.
+        """Adds a failure; an answer to an earlier version of the file is deleted.
 
         Raises:
             StoreError: If it cannot be written.
         """
         path, stamp = failure.path, stamp_of(source(failure.path))
-        if self._stamps.get(path, stamp) != stamp and stamp != NO_FILE:  # what is away for now has not changed
+        if self._stamps.get(path, stamp) != stamp and stamp != NO_FILE:  # a file that is missing now has not changed
             del self._stamps[path]
             write_text(self.path, self._whole(self._without(path)))
         self._failures[path] = failure
@@ -132,7 +131,7 @@ class AnswerFile:
         return "".join(f"{line}\n" for line in lines)
 
     def _append(self, row: JsonObject) -> None:
-        """In one step at the end; a JSON list loses its bracket and gets it again in the same step."""
+        """Appends in one write, which also replaces the closing bracket of a JSON list."""
         text = csv_line(row.values()) if self._is_table else f"{_line(row)}\n"
         try:
             with self.path.open("r+b", buffering=0) as file:
@@ -157,21 +156,18 @@ class AnswerFile:
         try:
             return _table_rows(text) if self._is_table else _json_rows(text)
         except ValueError as error:
-            raise ConfigError(
-                f"{self.path} holds something else than answers ({error}), and is left as it is. Choose another --out."
-            ) from error
+            raise ConfigError(f"{self.path} has content other than answers ({error}). Choose another --out.") from error
 
     def _check(self, rows: Iterable[JsonObject]) -> None:
         for row in rows:
             if not set(_COLUMNS) <= set(row):
                 raise ConfigError(
-                    f"{self.path} holds something else than answers of this version, and is left as it is. Choose "
-                    "another --out, or delete it."
+                    f"{self.path} has no answers of this version. Choose another --out, or delete the file."
                 )
             if row["model"] != self._model:
                 raise ConfigError(
-                    f"{self.path} holds answers of another model: this is another run, or it was trained, discovered "
-                    "or edited since. Choose another --out, or delete it to have all films answered again."
+                    f"{self.path} has answers of another model: this is another run, or it was trained, discovered or "
+                    "edited since. Choose another --out, or delete the file to answer all films again."
                 )
 
     def _read_failures(self) -> list[Failure]:
@@ -189,7 +185,7 @@ class AnswerFile:
 
 
 def table_row(answer: Prediction) -> JsonObject:
-    """An answer in short: one column a genre holds its probability."""
+    """An answer as a row, with one column of probabilities per genre."""
     sub_genre = answer.sub_genre
     return {
         "path": answer.path,
@@ -213,10 +209,10 @@ def _line(row: JsonObject) -> str:
 
 
 def _table_rows(text: str) -> list[JsonObject]:
-    """Rows of a table; the last one counts only with its line break.
+    """Rows of a table; the last one only if it has its line break.
 
     Raises:
-        ValueError: If it is no table, or not one with paths.
+        ValueError: If it is not a table of answers.
     """
     whole = text[: text.rfind("\n") + 1]
     begun = csv_header(_COLUMNS[:1]).rstrip()
@@ -229,10 +225,10 @@ def _table_rows(text: str) -> list[JsonObject]:
 
 
 def _json_rows(text: str) -> list[JsonObject]:
-    """Objects, one a line, in a list or not; the last counts only if it was written to its end.
+    """Objects, one per line, in a list or not; the last one only if complete.
 
     Raises:
-        ValueError: If there is anything else.
+        ValueError: If there is other content.
     """
     lines = [line.rstrip("\r,]") for line in text.removeprefix("\ufeff").split("\n")]
     lines = [line for line in lines if line.strip() not in ("", "[")]
@@ -251,14 +247,14 @@ def _json_rows(text: str) -> list[JsonObject]:
 
 
 def _json_list(text: str) -> list[JsonObject]:
-    """Objects of a list that another program has written again in its own way.
+    """Objects of a list as reformatted by another program.
 
     Raises:
-        ValueError: If it is anything else.
+        ValueError: If it is not a list of objects.
     """
     found = json.loads(text.removeprefix("\ufeff"))
     if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
-        raise ValueError("no list of objects")
+        raise ValueError("not a list of objects")
     return found
 
 

@@ -1,4 +1,4 @@
-"""New films into an atlas, without training anything: looked at, placed, and kept in the run."""
+"""Adds new films to an atlas without training: embeds, places and stores them."""
 
 import time
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ from cinegrain.training.infer import encode_all
 from cinegrain.types import Float32, Source
 
 ARRIVED = "arrived"
-"""The part (`split`) of films that came after training."""
+"""`split` of films added after training."""
 _LOCK = ".assign.lock"
 _KEEP_EVERY, _KEEP_EVERY_S = 20, 30.0
 _N_NEAR, _N_FOR_MAP = 5, 3
@@ -39,11 +39,11 @@ _N_NEAR, _N_FOR_MAP = 5, 3
 
 @dataclass(frozen=True)
 class Assigned:
-    """What came of new films.
+    """Result of adding films.
 
     Attributes:
-        rows: Those now in the atlas.
-        there: Files that were in the run already, with the id they have.
+        rows: Films added to the atlas.
+        there: Files that were in the run already, with their ids.
         failed: Files that could not be read.
     """
 
@@ -53,15 +53,15 @@ class Assigned:
 
 
 def assign(run: Run, places: Sequence[Source], watcher: Watcher) -> Assigned:
-    """Puts films into the atlas; killed at any moment, the same call continues where it was.
+    """Adds films to the atlas; if interrupted, the same call continues.
 
-    Films are read once, in workers, and stay in the run's dataset, so that a later discovery can place them again. A
-    film that cannot be read, or that crashes its worker, costs no other.
+    Films are embedded once, in workers, and stored in the run's dataset, so that a later discovery can place them
+    again. A film that cannot be read, or crashes its worker, does not affect others.
 
     Args:
         run: A finished run.
-        places: The files.
-        watcher: Sees films pass.
+        places: Files or URLs.
+        watcher: Receives progress.
 
     Raises:
         ConfigError: If the run was made from vectors computed elsewhere.
@@ -79,7 +79,7 @@ def assign(run: Run, places: Sequence[Source], watcher: Watcher) -> Assigned:
         try:
             if jobs:
                 _take_all(desk, jobs, there, failed, watcher)
-        finally:  # also when somebody stops it: what has been read is kept
+        finally:  # also when interrupted: films read so far are kept
             desk.close()
     return Assigned(tuple(desk.rows), tuple(there), tuple(failed))
 
@@ -87,7 +87,7 @@ def assign(run: Run, places: Sequence[Source], watcher: Watcher) -> Assigned:
 def _take_all(
     desk: "_Desk", jobs: Sequence[Job], there: list[tuple[Source, str]], failed: list[Failure], watcher: Watcher
 ) -> None:
-    """Reads films and takes each in; notes those that are there under another name, and those that failed."""
+    """Embeds films and adds each; records those already there under another name, and failures."""
     n_known = len(there)
     with watcher.stage("Embedding films") as on_step, desk.workers(len(jobs)) as workers:
         for done, outcome in enumerate(workers.each(jobs), start=1 + n_known):
@@ -101,7 +101,7 @@ def _take_all(
 
 
 def place_again(run: Run, watcher: Watcher) -> None:
-    """Places all films that came later in the atlas of a new discovery, with its model.
+    """Places all added films in the atlas of a new discovery.
 
     Raises:
         StoreError: If the run is not finished, or cannot be written.
@@ -110,7 +110,7 @@ def place_again(run: Run, watcher: Watcher) -> None:
     if not old.rows:
         return
     answers = Answers(run)
-    known = set(answers.atlas.trailer_ids)  # films that came later may be in the catalogue by now
+    known = set(answers.atlas.trailer_ids)  # added films may be in the catalogue by now
     old = old.without([row.trailer_id for row in old.rows if row.trailer_id in known])
     films = _stored_films(answers, old.rows)
     if not films:
@@ -121,14 +121,14 @@ def place_again(run: Run, watcher: Watcher) -> None:
     for film, before in zip(films, old.rows, strict=True):
         rows.append(_row(answers, film, before.path, before.at))
         if not film.encoded.any():
-            watcher.say(f"{film.name} has no vectors of the experts that this run asks for; it fits nowhere for now")
+            watcher.say(f"{film.name} has no vectors of this run's experts, so it fits nowhere")
     with locked(run.folder):
         write_new_films(run, NewFilms(tuple(rows), _stack(films), answers.atlas.found.key))
     write_table(open_atlas(run))
 
 
 class _Desk:
-    """Takes embedded films in: writes each into the run's dataset, and keeps its place in the atlas soon after."""
+    """Adds embedded films: writes each into the dataset, and soon after its place in the atlas."""
 
     def __init__(self, answers: Answers) -> None:
         self.rows: list[Arrival] = []
@@ -143,17 +143,17 @@ class _Desk:
         self._kept_s = time.monotonic()
 
     def workers(self, n_films: int) -> WorkerPool[EmbeddedTrailer]:
-        """Read so many films as the run's own were read."""
+        """Workers for so many films, with the run's settings."""
         answers = self._answers
         return film_workers(answers.run, n_films, settings=answers.settings, experts=answers.coarse.spec.experts)
 
     def known(self, place: Source) -> str | None:
-        """Id of a film that the atlas has, by its place, size and time."""
+        """Id of a film of the atlas by path, size and time."""
         found = self._stamps.get((source_text(_absolute(place)), *stamp_of(place)))
         return found if found in self._placed else None
 
     def job(self, place: Source) -> Job:
-        """What is to be read, under an id that nothing else has."""
+        """Job for a film, with a new id."""
         name, number = plain_text(source_name(place)), 2
         found = name
         while found in self._ids:
@@ -162,12 +162,12 @@ class _Desk:
         return Job(found, _absolute(place))
 
     def placed(self, found: EmbeddedTrailer) -> str | None:
-        """Id of a film in the atlas with the same content."""
+        """Id of a film of the atlas with the same content."""
         same = self._shas.get(found.record.sha256)
         return same if same in self._placed else None
 
     def take(self, found: EmbeddedTrailer) -> None:
-        """Keeps a film; one that a kill left in the dataset alone is only placed."""
+        """Adds a film; one that is already in the dataset is only placed."""
         same = self._shas.get(found.record.sha256)
         trailer_id = same or found.trailer_id
         film = replace(self._answers.as_film(found), name=trailer_id)
@@ -183,7 +183,7 @@ class _Desk:
             self._keep()
 
     def close(self) -> None:
-        """Keeps what is left, and tidies the dataset."""
+        """Stores the remaining films and compacts the dataset."""
         self._keep()
         if self._writer is not None:
             self._writer.compact()
@@ -204,7 +204,7 @@ def _open_writer(run: Run, dataset: EmbeddingDataset) -> DatasetWriter:
 
 
 def _row(answers: Answers, film: ReadFilm, path: str, at: str) -> Arrival:
-    """All that is known of a film, and where it fits."""
+    """Row of an added film, with its place."""
     joined = answers.atlas
     answer = answers.predict(film, top_k=_N_NEAR + len(joined.new_films.rows))
     point = unit_rows(film.encoded[None])
@@ -246,7 +246,7 @@ def _middle(places: Sequence[tuple[float, float]]) -> tuple[float, float]:
 
 
 def _stored_films(answers: Answers, rows: Sequence[Arrival]) -> list[ReadFilm]:
-    """Films from the dataset's vectors, put through the models; one without vectors is encoded as zeros."""
+    """Films encoded from stored vectors; zeros for one without vectors."""
     if not rows:
         return []
     ids = [row.trailer_id for row in rows]
@@ -279,7 +279,7 @@ def _stack(films: Sequence[ReadFilm]) -> Float32:
 
 
 def _keep(run: Run, answers: Answers, rows: Sequence[Arrival], films: Sequence[ReadFilm]) -> None:
-    """Adds films to those that came later; when this returns they are on disk."""
+    """Stores added films. They are on disk when this returns."""
     if not rows:
         return
     key = answers.atlas.found.key

@@ -1,4 +1,4 @@
-"""Films never seen, looked at and listened to in guarded workers, as a run's own films were. Needs no PyTorch."""
+"""Embeds new films in worker processes, with a run's settings. Needs no PyTorch."""
 
 from collections.abc import Sequence
 
@@ -22,13 +22,13 @@ _MODEL_CARD = "model.json"
 def film_workers(
     run: Run, n_films: int, *, settings: Settings | None = None, experts: Sequence[str] | None = None
 ) -> WorkerPool[EmbeddedTrailer]:
-    """Workers that embed new films for a run; a single film has all processors for its networks.
+    """Workers that embed new films for a run; a single film gets all processors.
 
     Args:
-        run: Its dataset says how films were read.
-        n_films: How many will be read at a time; there are never more workers, or more than extract.workers.
-        settings: The run's, if they are loaded already.
-        experts: Those of its genre model unless others are named.
+        run: The run.
+        n_films: Number of films; limits the number of workers, as does extract.workers.
+        settings: The run's settings, if loaded already.
+        experts: Experts; by default those of the genre model.
 
     Raises:
         ConfigError: If the run was made from vectors computed elsewhere, or by an earlier version.
@@ -41,23 +41,23 @@ def film_workers(
 
 
 def setup_for(settings: Settings, experts: Sequence[str], n_films: int) -> WorkerSetup:
-    """What the workers load that read so many films at a time."""
+    """Setup of workers for so many films."""
     extract = settings.extract
     runtime = Runtime.of(extract, threads=max(1, extract.n_workers // _n_workers(settings, n_films)))
     return WorkerSetup(tuple(experts), settings.media, cache_folder(), runtime, extract.download_limit_bytes)
 
 
 def model_experts(run: Run) -> tuple[str, ...]:
-    """The experts whose vectors a run's genre model takes.
+    """Experts of a run's genre model.
 
     Raises:
-        StoreError: If it has none.
+        StoreError: If there is no genre model.
     """
     return tuple(read_json(run.coarse / _MODEL_CARD).get("spec", {}).get("dimensions", {}))
 
 
 def new_job(place: Source) -> Job:
-    """A film never seen; where it lies is its name."""
+    """Job for a new film, named by its path or URL."""
     return Job(source_text(place), place)
 
 
@@ -69,13 +69,12 @@ def _check_films_can_be_read(run: Run, experts: Sequence[str]) -> None:
     dataset = EmbeddingDataset(run.dataset)
     if any(expert.name in experts and expert.needs == "vectors" for expert in dataset.experts):
         raise ConfigError(
-            "This run was made from vectors computed elsewhere, so nothing here can make them from a video. Ask "
-            "about the run's own films with `cinegrain predict RUN ID`; for new films make a run from videos, or one "
-            "with the new films' vectors beside the old ones."
+            "This run was made from vectors computed elsewhere, which cannot be computed from a video here. Use films "
+            "of the run (`cinegrain predict RUN ID`), or make a run from videos, or one that includes the new vectors."
         )
     if dataset.info.is_outdated:
         raise ConfigError(
-            f"The vectors of {run.folder} were made by an earlier version of Cinegrain, which heard pauses and saw "
-            "black bars; a film read now cannot be compared with them. Give the command that made the run again "
-            "(`cinegrain run VIDEOS --catalog FILMS --out RUN`): the vectors and the models are computed again."
+            f"The vectors of {run.folder} were computed by an earlier version of Cinegrain, which read pauses and "
+            "black bars differently, so new films cannot be compared with them. Run the command that made the run "
+            "again (`cinegrain run VIDEOS --catalog FILMS --out RUN`); it computes vectors and models again."
         )

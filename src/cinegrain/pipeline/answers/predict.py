@@ -1,4 +1,4 @@
-"""Answers about many films: a list, a folder, or a folder that is watched. Imports nothing that needs PyTorch."""
+"""Answers about many films: a list, a folder, or a watched folder. Needs no PyTorch."""
 
 import logging
 import time
@@ -27,13 +27,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
-    """Reads films in workers, and asks a model about each.
+    """Embeds films in workers and answers each with a model.
 
     Attributes:
-        workers: Read and embed films; what a file does to its worker costs that film alone. None without files.
-        answer: The model's answer to an embedded film.
-        model: Key of the model: equal keys, equal answers.
-        named: The answer to a film of the run, by id or title, where no file has that name.
+        workers: Embed films; None without files.
+        answer: Answers an embedded film.
+        model: Key of the model; equal keys give equal answers.
+        named: Answers a film of the run by id or title.
     """
 
     workers: WorkerPool[EmbeddedTrailer] | None
@@ -42,13 +42,13 @@ class Predictor:
     named: Callable[[str], Prediction] | None = None
 
     def each(self, places: Sequence[Source]) -> Iterator[Prediction | Failure]:
-        """The answer to each film as it comes, or why there is none.
+        """Answers or failures, as they come.
 
         Args:
-            places: Each once; one that is no file may name a film of the run.
+            places: Different files, URLs, or ids or titles of films of the run.
 
         Raises:
-            ConfigError: If nothing here can make the vectors that the model takes.
+            ConfigError: If the model's vectors cannot be computed here.
             StoreError: If the model is damaged.
         """
         files = [place for place in places if self.named is None or is_file(place)]
@@ -64,7 +64,7 @@ class Predictor:
             )
 
     def one(self, place: Source) -> Prediction | Failure:
-        """The answer to one film; as `each`."""
+        """The answer to one film; see `each`."""
         (found,) = self.each([place])
         return found
 
@@ -74,28 +74,28 @@ class Predictor:
             answer = self.answer(found)
             return replace(answer, size_bytes=record.size_bytes, modified_ns=record.modified_ns, model=self.model)
         except (ConfigError, StoreError):
-            raise  # the model's fault, not the film's
+            raise  # caused by the model, not the film
         except CinegrainError as error:
             return Failure(record.path, str(error))
-        except Exception as error:  # one strange film must not cost the others their answers
+        except Exception as error:  # one film must not prevent the others' answers
             log.exception("unexpected error in %s", found.trailer_id)
             return Failure(record.path, plain_text(f"unexpected {type(error).__name__}: {error}"))
 
 
 def is_file(place: Source) -> bool:
-    """Whether a place is a file or an address, not the name of a film."""
+    """Whether it is a file or a URL, not the name of a film."""
     return not isinstance(place, Path) or place.exists()
 
 
 @contextmanager
 def run_predictor(run: Run, *, n_films: int, top_k: int, new_only: bool = False) -> Iterator[Predictor]:
-    """Answers of a run's models; its workers load while PyTorch does.
+    """Predictor of a run; its workers start while PyTorch is imported.
 
     Args:
         run: A finished run.
-        n_films: How many files will be asked about at a time; with none, no workers start.
-        top_k: Neighbours of each.
-        new_only: Every place is a file, and none a film of the run.
+        n_films: Number of files; no workers start for 0.
+        top_k: Number of similar films in an answer.
+        new_only: Whether all films are files.
 
     Raises:
         ConfigError: If the run was made from vectors computed elsewhere.
@@ -104,7 +104,7 @@ def run_predictor(run: Run, *, n_films: int, top_k: int, new_only: bool = False)
     with film_workers(run, n_films) if n_films else nullcontext() as workers:
         if workers:
             workers.start(n_films)
-        from cinegrain.pipeline.answers.answer import Answers  # brings PyTorch
+        from cinegrain.pipeline.answers.answer import Answers  # imports PyTorch
 
         answers = Answers(run)
 
@@ -125,28 +125,28 @@ def watch_folder(
     every_s: float = 2.0,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Prediction | Failure]:
-    """Answers for each film that comes into a folder, for ever; those there already come first.
+    """Answers each film that is in a folder or added to it, without end.
 
-    A file is read once its size and time have stayed the same from one look to the next. One that cannot be read is
-    reported, and tried again when it changes. What `out` holds already is not done again unless the file has changed.
+    A file is read once its size and time no longer change. One that cannot be read is reported, and tried again when it
+    changes. Files that `out` has answers for are skipped unless they changed.
 
     Args:
-        folder: Where films arrive.
-        ask: Gives the answer to a film.
-        out: Where each answer is added when it is there.
-        every_s: Seconds between looks.
-        sleep: Waits.
+        folder: The folder.
+        ask: Answers a film.
+        out: Answers are added to it.
+        every_s: Seconds between checks.
+        sleep: Waits for some seconds.
 
     Raises:
-        MediaError: If there is no such folder.
+        MediaError: If the folder does not exist.
         StoreError: If `out` cannot be written.
     """
-    find_videos(folder)  # a wrong folder is refused at once
+    find_videos(folder)  # check the folder before waiting
     before: dict[Path, tuple[int, int]] = {}
     done: dict[Path, tuple[int, int]] = {}
     while True:
         now: dict[Path, tuple[int, int]] = {}
-        with suppress(CinegrainError):  # a network drive may be away for a while
+        with suppress(CinegrainError):  # a network drive may be offline for a while
             now = {path: stamp for path in find_videos(folder) if (stamp := stamp_of(path))[0] > 0}
         for path, stamp in now.items():
             if done.get(path) == stamp or before.get(path) != stamp:

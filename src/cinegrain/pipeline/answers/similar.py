@@ -1,4 +1,4 @@
-"""Films of a run that are alike, and through what; needs no network."""
+"""Similar films of a run and the reasons; needs no network."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from cinegrain.types import Concept, Float64
 def similar_films(
     atlas: RunAtlas, encoded: Float64, *, top_k: int, modality: str | None = None, row: int | None = None
 ) -> tuple[Neighbour, ...]:
-    """The nearest films of a run, with each modality's part in it.
+    """The most similar films of a run, with each modality's contribution.
 
     Args:
         atlas: The run's atlas.
-        encoded: Gated vectors of the film asked about, shape (e, d).
-        top_k: How many.
-        modality: Compare by the experts of this modality alone.
-        row: Row of the film if it is one of the run; it never comes back itself.
+        encoded: Trailer embedding of the film by expert, shape (e, d).
+        top_k: Number of films.
+        modality: Compare by this modality alone.
+        row: Row of the film if it is one of the run; it is left out of the result.
 
     Raises:
         StoreError: If the film lacks that modality.
@@ -33,7 +33,7 @@ def similar_films(
         keep = [i for i, name in enumerate(modalities) if name == modality]
         encoded, corpus, modalities = encoded[keep], corpus[:, keep], [modality] * len(keep)
         if not np.any(encoded):
-            raise StoreError(f"This film has no {modality or 'such'} mode to compare by.")
+            raise StoreError(f"This film has no {modality or 'vectors'} to compare by.")
         exclude += np.flatnonzero(~corpus.any(axis=(1, 2))).tolist()
     return tuple(
         Neighbour(
@@ -49,7 +49,7 @@ def similar_films(
 
 @dataclass(frozen=True)
 class SharedWord:
-    """A word that two films have, and how strongly each."""
+    """A concept of two films, with its strength in each."""
 
     name: str
     scores: tuple[float, float]
@@ -57,14 +57,14 @@ class SharedWord:
 
 @dataclass(frozen=True)
 class WhyAlike:
-    """What two films share.
+    """Why two films are similar.
 
     Attributes:
         score: Cosine similarity, -1..1.
-        by_modality: Each modality's part of it; parts add up to it.
-        cosines: Of each modality alone; None where a film lacks it.
-        words: By modality, those that both have.
-        genres: The catalogue's, those that both have.
+        by_modality: Contribution of each modality; they sum to the score.
+        cosines: Cosine of each modality alone; None if a film lacks it.
+        words: Common concepts by modality.
+        genres: Common genres of the catalogue.
     """
 
     score: float
@@ -75,7 +75,7 @@ class WhyAlike:
 
 
 def why_alike(atlas: RunAtlas, first: int, second: int) -> WhyAlike:
-    """What two films share.
+    """Why two films are similar.
 
     Args:
         atlas: The run's atlas.
@@ -104,7 +104,7 @@ def _cosine(a: Float64, b: Float64) -> float | None:
 
 
 def _shared(*words: Sequence[Concept]) -> tuple[SharedWord, ...]:
-    """Words of both lists, those first that are strong in both."""
+    """Concepts in both lists, strongest in both first."""
     left, right = ({word.name: word.score for word in some} for some in words)
     both = sorted(left.keys() & right.keys(), key=lambda name: (-min(left[name], right[name]), name))
     return tuple(SharedWord(name, (left[name], right[name])) for name in both)

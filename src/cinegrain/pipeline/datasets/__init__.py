@@ -1,1 +1,1 @@
-"""Embeddings as a dataset: checked, described, converted, merged, and searched for duplicates."""
+"""Embedding datasets: summarise, verify, convert, merge, find duplicates."""

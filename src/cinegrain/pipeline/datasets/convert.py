@@ -1,4 +1,4 @@
-"""A dataset in other people's formats: Parquet, safetensors with JSON, WebDataset.
+"""Converts a dataset to Parquet, safetensors with JSON, or WebDataset.
 
 All are written some hundred films at a time, so that memory does not grow with the number of films.
 """

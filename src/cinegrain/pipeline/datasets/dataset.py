@@ -1,4 +1,4 @@
-"""What can be done with an embedding dataset as such: figures, checks, a card, other formats, and joining two."""
+"""Opens, summarises, verifies, describes, converts and merges embedding datasets."""
 
 import json
 from collections import Counter
@@ -25,7 +25,7 @@ CARD_FILE = "README.md"
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A dataset, and what its run knows of the films: nothing if it lies on its own."""
+    """A dataset, with its run and the films of its catalogue if it has a run."""
 
     folder: Source
     dataset: EmbeddingDataset
@@ -35,7 +35,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Merged:
-    """What joining two datasets gave; `doubled` names ids that both have, of which the first one's is kept."""
+    """Result of merging two datasets; `doubled` are ids in both, of which the first dataset's are kept."""
 
     folder: Path
     n_trailers: int
@@ -74,13 +74,13 @@ class DatasetSummary:
 
 
 def dataset_folder(place: Source) -> Source:
-    """Where the dataset of a run lies, or the place itself.
+    """Folder or URL of a dataset.
 
     Args:
-        place: A run folder, or a dataset: a folder, or an address that Lance reads.
+        place: A run folder, a dataset folder, or the URL of a dataset.
 
     Raises:
-        StoreError: If there is none.
+        StoreError: If there is no dataset.
     """
     for folder in (place, Run(place).dataset) if isinstance(place, Path) else (place,):
         if Location(folder).has_info():
@@ -89,10 +89,10 @@ def dataset_folder(place: Source) -> Source:
 
 
 def open_dataset(place: Source) -> Opened:
-    """Opens the dataset of a run, or one on its own.
+    """Opens a dataset, with its run if it has one.
 
     Raises:
-        StoreError: If there is none, or it is damaged.
+        StoreError: If there is no dataset, or it is damaged.
     """
     folder = dataset_folder(place)
     beside = folder.resolve().parent if isinstance(folder, Path) else place
@@ -127,7 +127,7 @@ def summarise(opened: Opened) -> DatasetSummary:
 
 
 def verify_dataset(place: Source) -> Verified:
-    """Every check there is; films at addresses are compared by size and time, and by content where the time is another.
+    """Checks everything; films at URLs are compared by size and time, and by content if the time differs.
 
     Raises:
         StoreError: If there is no dataset, or one of another version.
@@ -137,10 +137,10 @@ def verify_dataset(place: Source) -> Verified:
 
 
 def write_card(opened: Opened, out: Path | None = None) -> Path:
-    """Writes the dataset's card beside it; for a dataset elsewhere into its run, or here.
+    """Writes the dataset's card into its folder; for a dataset at a URL, into its run or the current folder.
 
     Raises:
-        StoreError: If the place cannot be written.
+        StoreError: If the file cannot be written.
     """
     path = out or (opened.folder if isinstance(opened.folder, Path) else opened.run or Path()) / CARD_FILE
     write_text(path, card_text(summarise(opened)))
@@ -162,7 +162,7 @@ def card_text(info: DatasetSummary) -> str:
     )
     lines += ["## Genres", "", "A film may have several.", ""]
     lines += _table(("genre", "trailers"), [(g, str(n)) for g, n in info.genres.items()] or [("not known", "")])
-    lines += ["## Experts", "", "Frozen networks; one vector for each scene and expert.", ""]
+    lines += ["## Experts", "", "Frozen networks; one vector per scene and expert.", ""]
     lines += _table(
         ("expert", "modality", "dimension", "trailers", "substitute for", "licence", "citation"),
         [
@@ -184,7 +184,7 @@ def card_text(info: DatasetSummary) -> str:
         lines += _table(("flag", "trailers"), [(flag, str(n)) for flag, n in info.flags.items()])
     lines += ["", "## How it was made", "", "By Cinegrain, with these settings:", "", "```json"]
     lines += [json.dumps(info.settings, indent=2, ensure_ascii=False), "```", ""]
-    lines += ["Check it with `cinegrain dataset verify`. The trailers' own rights are their makers'.", ""]
+    lines += ["Verify it with `cinegrain dataset verify`. Rights in the trailers remain with their owners.", ""]
     return "\n".join(lines)
 
 
@@ -193,17 +193,17 @@ def convert_dataset(opened: Opened, form: str, out: Path) -> list[Path]:
 
     Raises:
         ConfigError: If the format is unknown.
-        StoreError: If the place cannot be written.
+        StoreError: If the output cannot be written.
     """
     return convert(opened.dataset, opened.films, form, out)
 
 
 def merge_datasets(first: Opened, second: Opened, out: Path) -> Merged:
-    """Joins two datasets of the same experts and settings into a new run, with the films of both.
+    """Merges two datasets of the same experts and settings into a new run, with the films of both.
 
     Raises:
-        DataError: If they were made with other experts or settings, which it names, or by an earlier version.
-        StoreError: If the place is taken or cannot be written.
+        DataError: If experts or settings differ, or a dataset is outdated.
+        StoreError: If the output exists or cannot be written.
     """
     _refuse_outdated(first, second)
     _refuse_unlike(first, second)
@@ -230,8 +230,7 @@ def _refuse_outdated(*datasets: Opened) -> None:
     for opened in datasets:
         if opened.dataset.info.is_outdated:
             raise DataError(
-                f"{opened.folder} was made by an earlier version of Cinegrain. Extract its films again with this one, "
-                "then merge."
+                f"{opened.folder} was made by an earlier version of Cinegrain. Extract its films again, then merge."
             )
 
 
@@ -246,7 +245,9 @@ def _refuse_unlike(first: Opened, second: Opened) -> None:
             f"{second.folder} has {', '.join(b)}. Extract what is missing: {', '.join(unlike)}."
         )
     changed = ", ".join(name for name in a if a[name] != b[name])
-    raise DataError(f"The vectors of {changed} were made with other settings or from other files, so they do not mix.")
+    raise DataError(
+        f"The vectors of {changed} were computed with different settings or weights, so the datasets cannot be merged."
+    )
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:

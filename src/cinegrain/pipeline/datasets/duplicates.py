@@ -1,7 +1,6 @@
-"""Near-duplicates: films whose content is the same in another cut, size or container.
+"""Finds near-duplicates: films with the same content in another cut, size or container.
 
-Candidates come from the scenes' picture vectors; where both films have sound, the sound must agree as well once it is
-slid into place.
+Candidates come from image vectors of scenes; if both films have sound, their aligned sound must agree too.
 """
 
 import itertools
@@ -41,10 +40,10 @@ class DuplicatePair:
     """Two films with the same content.
 
     Attributes:
-        a: Id of the one.
-        b: Id of the other.
-        shared: Share of the shorter one's scene time that the other has as well, by picture, 0..1.
-        sound: Correlation of the two sounds slid into place, -1..1; None where one has none.
+        a: Id of the first film.
+        b: Id of the second film.
+        shared: Fraction of the shorter film's scene time that the other has too, by image, 0..1.
+        sound: Correlation of the aligned sounds, -1..1; None without sound.
         offset_s: How much later the content starts in b than in a, by sound; None without sound.
     """
 
@@ -64,11 +63,11 @@ class _Film:
 
 
 def find_duplicates(dataset: EmbeddingDataset, watcher: Watcher) -> list[DuplicatePair]:
-    """Names every pair of near-duplicates in a dataset.
+    """Finds all pairs of near-duplicates in a dataset.
 
     Args:
-        dataset: With an image expert; the files must still be where they were for the sound to be compared.
-        watcher: Who watches.
+        dataset: With an image expert; comparing sound needs the films' files.
+        watcher: Receives progress.
 
     Raises:
         StoreError: If there is no image expert.
@@ -90,7 +89,7 @@ def find_duplicates(dataset: EmbeddingDataset, watcher: Watcher) -> list[Duplica
 def _load(dataset: EmbeddingDataset) -> list[_Film]:
     expert = next((expert.name for expert in dataset.experts if expert.modality == "image"), None)
     if expert is None:
-        raise StoreError("Finding duplicates needs an image expert in the dataset. Extract with the preset light.")
+        raise StoreError("Finding duplicates needs an image expert in the dataset. Extract with the light preset.")
     films = []
     for group in Groups(dataset):
         found = group.vectors[expert]
@@ -101,13 +100,13 @@ def _load(dataset: EmbeddingDataset) -> list[_Film]:
     n_scenes = sum(len(film.vectors) for film in films)
     common = sum((film.vectors.sum(axis=0, dtype=np.float64) for film in films), np.zeros(1)) / max(n_scenes, 1)
     for film in films:
-        film.vectors[:] -= common  # what all pictures share says nothing
+        film.vectors[:] -= common  # remove what all images have in common
         film.vectors[:] /= np.maximum(np.linalg.norm(film.vectors, axis=1, keepdims=True), 1e-12)
     return [film for film in films if len(film.vectors)]
 
 
 def _candidates(films: Sequence[_Film]) -> list[tuple[int, int, float]]:
-    """Pairs that share enough scene time by picture."""
+    """Pairs that share enough scene time by image."""
     found = []
     for i, j in likely_pairs([film.vectors.mean(axis=0) for film in films]):
         shared = shared_time(films[i].vectors, films[i].seconds, films[j].vectors, films[j].seconds)
@@ -117,13 +116,13 @@ def _candidates(films: Sequence[_Film]) -> list[tuple[int, int, float]]:
 
 
 def likely_pairs(means: Sequence[Float32], *, all_below: int = ALL_PAIRS_BELOW) -> Iterator[tuple[int, int]]:
-    """Pairs worth a closer look: all of them among few films, else each film's nearest by the mean of its scenes.
+    """Pairs to compare: all pairs of few films, otherwise each film's nearest by mean vector.
 
-    Half of a film has a mean that is far nearer to the whole's than those of other films are.
+    The mean of half a film is far nearer to that of the whole film than to those of others.
 
     Args:
-        means: One vector a film, each of shape (d,).
-        all_below: From so many films on only the nearest are looked at.
+        means: One vector per film, each of shape (d,).
+        all_below: All pairs below so many films.
 
     Yields:
         i < j, in order.
@@ -137,18 +136,18 @@ def likely_pairs(means: Sequence[Float32], *, all_below: int = ALL_PAIRS_BELOW) 
     pairs: set[tuple[int, int]] = set()
     for start in range(0, n, _BLOCK):
         cosine = units[start : start + _BLOCK] @ units.T
-        nearest = np.argpartition(-cosine, _NEAREST, axis=1)[:, : _NEAREST + 1]  # itself is one of them
+        nearest = np.argpartition(-cosine, _NEAREST, axis=1)[:, : _NEAREST + 1]  # includes itself
         pairs |= {(min(i, j), max(i, j)) for i, row in enumerate(nearest.tolist(), start) for j in row if i != j}
     yield from sorted(pairs)
 
 
 def shared_time(a: Float32, a_seconds: Float64, b: Float32, b_seconds: Float64) -> float:
-    """Share of the shorter film's scene time whose scenes the longer one has as well.
+    """Fraction of the shorter film's scene time whose scenes the longer one has too.
 
     Args:
-        a: Unit rows, one a scene, shape (s, d).
-        a_seconds: Lengths of the scenes, shape (s,).
-        b: The other film's, shape (t, d).
+        a: Unit rows, one per scene, shape (s, d).
+        a_seconds: Durations of the scenes, shape (s,).
+        b: Those of the other film, shape (t, d).
         b_seconds: Shape (t,).
     """
     if a_seconds.sum() > b_seconds.sum():
@@ -158,7 +157,7 @@ def shared_time(a: Float32, a_seconds: Float64, b: Float32, b_seconds: Float64) 
 
 
 def _hear(paths: Mapping[str, str], watcher: Watcher) -> dict[str, Float64 | None]:
-    """Loudness over time of films, by id; None for one without sound, and those that cannot be read are left out."""
+    """Loudness over time by film id; None without sound; unreadable films are left out."""
     jobs = []
     for trailer_id, path in paths.items():
         with suppress(ConfigError):
@@ -173,13 +172,13 @@ def _hear(paths: Mapping[str, str], watcher: Watcher) -> dict[str, Float64 | Non
             if isinstance(outcome, Read):
                 heard[outcome.trailer_id] = outcome.value
             else:
-                watcher.say(f"{outcome.trailer_id}: compared by picture alone: {outcome.reason}")
+                watcher.say(f"{outcome.trailer_id}: compared by image alone: {outcome.reason}")
             on_step(done, len(jobs), outcome.trailer_id)
     return heard
 
 
 def _envelope_of(job: Job, on_progress: OnProgress) -> Float64 | None:
-    """Loudness over time of a film; None if it has no sound."""
+    """Loudness over time of a film; None without sound."""
     limit_bytes, limit_s = ExtractSettings().download_limit_bytes, MediaSettings().time_limit_s
     with local_copy(job.path, limit_bytes=limit_bytes, limit_s=limit_s, on_progress=on_progress) as path:
         return _heard(path)
@@ -200,7 +199,7 @@ def _heard(path: Path) -> Float64 | None:
 
 
 def envelope(sound: Float32) -> Float64:
-    """Log energy in eight octave-like bands, twenty times a second.
+    """Log energy in eight octave-like bands, 20 times per second.
 
     Args:
         sound: Mono at 16 kHz, shape (n,).
@@ -217,14 +216,14 @@ def envelope(sound: Float32) -> Float64:
 
 
 def align(a: Float64, b: Float64) -> tuple[float, float]:
-    """Best correlation of two envelopes over all shifts that leave two seconds in common.
+    """Best correlation of two envelopes over all shifts with an overlap of at least two seconds.
 
     Args:
         a: Shape (t, bands).
         b: Shape (u, bands).
 
     Returns:
-        The correlation, -1..1, and by how many seconds b is later.
+        Correlation, -1..1, and the delay of b in seconds.
     """
     size = 1 << (len(a) + len(b) - 1).bit_length()
     shifts = np.arange(-(len(a) - 1), len(b))
@@ -238,7 +237,7 @@ def align(a: Float64, b: Float64) -> tuple[float, float]:
 
     bands = a.shape[1]
     count = np.maximum(correlate(ones_a, ones_b).round(), 1) * bands
-    # Each band is centred over the whole film, so that a loud bass alone is no likeness.
+    # Bands are centred over the whole film, so that loud bass alone does not correlate.
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
     sum_a, sum_b = correlate(a, np.tile(ones_b, bands)), correlate(np.tile(ones_a, bands), b)
     cross = correlate(a, b) - sum_a * sum_b / count
@@ -246,7 +245,7 @@ def align(a: Float64, b: Float64) -> tuple[float, float]:
     spread_b = correlate(np.tile(ones_a, bands), b**2) - sum_b**2 / count
     value = cross / np.sqrt(np.maximum(spread_a * spread_b, 1e-12))
     enough: Bool = count >= min(_MIN_OVERLAP_S * _ENVELOPE_HZ, len(a), len(b)) * bands
-    # A short overlap correlates by chance; half of the shorter film must take part.
+    # Short overlaps correlate by chance, so at least half of the shorter film must overlap.
     enough &= count >= 0.5 * min(len(a), len(b)) * bands
     value = np.where(enough, value, -1.0)
     best = int(value.argmax())

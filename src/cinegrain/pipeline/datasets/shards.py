@@ -1,4 +1,4 @@
-"""A dataset as WebDataset: numbered tar files of some hundred films each, which training reads one after the other."""
+"""Writes a dataset as WebDataset: numbered tar files of some hundred films each."""
 
 import io
 import itertools
@@ -17,19 +17,19 @@ GROUPS_A_SHARD = 4
 
 
 def write_shards(out: Path, groups: Groups, rows: Mapping[str, JsonObject]) -> list[Path]:
-    """Writes trailers-000000.tar and so on, GROUPS_A_SHARD groups in each.
+    """Writes trailers-000000.tar and so on, with GROUPS_A_SHARD groups each.
 
     A sample is a film: KEY.json (its record, titles and genres, and for each expert the scene of each row),
     KEY.scenes.npy (start and end in seconds, shape (s, 2)) and KEY.EXPERT.npy (vectors, shape (rows, d)). Keys are
     numbers, since WebDataset ends a key at its first dot.
 
     Args:
-        out: The folder.
-        groups: What to write.
-        rows: A film's record by trailer_id.
+        out: Output folder.
+        groups: Groups of films.
+        rows: Record of each film by trailer_id.
 
     Returns:
-        The files.
+        Files written.
     """
     paths: list[Path] = []
     n_before = 0
@@ -46,7 +46,7 @@ def write_shards(out: Path, groups: Groups, rows: Mapping[str, JsonObject]) -> l
 
 
 def _members(group: Group, rows: Mapping[str, JsonObject]) -> Iterator[tuple[int, str, bytes]]:
-    """Position in the shard, file name after the key, content; a sample's files stand together, as readers expect."""
+    """Position in the shard, file name after the key, and content; files of a sample are adjacent."""
     for position, (record, times) in enumerate(zip(group.records, group.times_s, strict=True)):
         own = {name: slice(v.offsets[position], v.offsets[position + 1]) for name, v in group.vectors.items()}
         scene_of_row = {name: group.vectors[name].scenes[rows_of].tolist() for name, rows_of in own.items()}

@@ -1,4 +1,4 @@
-"""A safetensors file that is filled bit by bit; the library itself writes only what is whole in memory."""
+"""Writes a safetensors file in pieces; the library only writes tensors that are in memory."""
 
 import json
 import math
@@ -13,9 +13,9 @@ _ALIGN_BYTES = 8
 
 
 class TensorFile:
-    """Tensors of known shapes in one file, each filled from its first row to its last.
+    """Tensors of known shapes in one file, each filled row by row.
 
-    Source: the format's description, https://github.com/huggingface/safetensors#format.
+    Source: format description, https://github.com/huggingface/safetensors#format.
     """
 
     def __init__(self, file: BinaryIO, tensors: Mapping[str, tuple[type[np.generic], tuple[int, ...]]]) -> None:
@@ -29,7 +29,7 @@ class TensorFile:
         header: dict[str, object] = {}
         self._at: dict[str, int] = {}
         end = 0
-        # 8-byte numbers first, so that each tensor begins where its type may.
+        # 8-byte numbers first, for alignment.
         for name, (kind, shape) in sorted(tensors.items(), key=lambda item: -np.dtype(item[1][0]).itemsize):
             start, end = end, end + math.prod(shape) * np.dtype(kind).itemsize
             header[name] = {"dtype": _NAMES[np.dtype(kind)], "shape": list(shape), "data_offsets": [start, end]}
@@ -41,7 +41,7 @@ class TensorFile:
         file.truncate(8 + len(text) + end)
 
     def append(self, name: str, rows: NDArray[np.generic]) -> None:
-        """The next rows of a tensor, in its type."""
+        """Appends rows to a tensor."""
         content = np.ascontiguousarray(rows).tobytes()
         self._file.seek(self._at[name])
         self._file.write(content)

@@ -1,1 +1,1 @@
-"""A model as a folder that anybody can carry away and that predicts without PyTorch."""
+"""Exported models: a folder that predicts without PyTorch."""

@@ -1,4 +1,4 @@
-"""An exported model: genres for films never seen, without PyTorch."""
+"""Predicts genres with an exported model, without PyTorch."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -44,7 +44,7 @@ _OPERATORS = frozenset(
 
 @dataclass(frozen=True, eq=False)
 class GenreScores:
-    """Calibrated probabilities (n, g), and each expert's Shapley part in their logits (n, e, g)."""
+    """Calibrated probabilities (n, g), and Shapley values of experts on their logits (n, e, g)."""
 
     probabilities: Float64
     influence: Float64
@@ -54,13 +54,15 @@ class ExportedModel:
     """A folder that `cinegrain export` wrote."""
 
     def __init__(self, folder: Path) -> None:
-        """Opens it.
+        """Opens the folder.
 
         Raises:
-            StoreError: If it is no exported model of this format, or is damaged.
+            StoreError: If it is not an exported model of this format, or is damaged.
         """
         if not (folder / EXPORT_FILE).is_file():
-            raise StoreError(f"{folder} is no exported model (no {EXPORT_FILE}). Make one with `cinegrain export`.")
+            raise StoreError(
+                f"{folder} is not an exported model (no {EXPORT_FILE}). Create one with `cinegrain export`."
+            )
         self.card: JsonObject = read_json(folder / EXPORT_FILE)
         if not isinstance(self.card, dict) or self.card.get("format") != EXPORT_FORMAT:
             raise StoreError(
@@ -84,10 +86,10 @@ class ExportedModel:
         self.key = key_of(self.card, file_sha256(folder / GRAPH_FILE))
 
     def logits(self, means: Mapping[str, Float32], present: Bool) -> Float64:
-        """The network's own logits.
+        """Uncalibrated logits.
 
         Args:
-            means: By expert, mean of the film's scene vectors, shape (n, d_e); what stands for an absent one is free.
+            means: By expert, mean scene vectors, shape (n, d_e); arbitrary for an absent one.
             present: Shape (n, e).
 
         Returns:
@@ -98,7 +100,7 @@ class ExportedModel:
         return np.asarray(found, dtype=np.float64)
 
     def genre_answer(self, means: Mapping[str, Float32], present: Bool) -> GenreScores:
-        """Probabilities and influence for n films; arguments as for `logits`."""
+        """Probabilities and influence for n films; arguments as in `logits`."""
         raw = self.logits(means, present)
         n, e = present.shape
         influence = np.zeros((n, e, len(self.genres)))
@@ -108,10 +110,10 @@ class ExportedModel:
         return GenreScores(self.calibration.apply_logits(raw), influence)
 
     def workers(self, n_films: int) -> WorkerPool[EmbeddedTrailer]:
-        """Workers that embed films as this model takes them, for so many films at a time.
+        """Workers that embed so many films for this model.
 
         Raises:
-            ConfigError: If no expert here can make such vectors.
+            ConfigError: If the model's vectors cannot be computed here.
         """
         self._check_experts()
         extract = ExtractSettings(precision=self.card["precision"])
@@ -121,17 +123,17 @@ class ExportedModel:
         return embedding_pool(setup, workers=n_workers)
 
     def answer(self, place: Source) -> Prediction:
-        """Genres of a film, with reasons and how sure; it is read in a process of its own.
+        """Genres of a film with reasons; reads it in a separate process.
 
         Raises:
             MediaError: If it cannot be read.
-            ConfigError: If no expert here can make such vectors.
+            ConfigError: If the model's vectors cannot be computed here.
         """
         with self.workers(1) as workers:
             return self.answer_to(workers.one(new_job(place)))
 
     def answer_to(self, found: EmbeddedTrailer) -> Prediction:
-        """Genres of an embedded film, with reasons and how sure."""
+        """Genres of an embedded film with reasons."""
         place = source(found.record.path)
         means = {name: _mean(found, name, d) for name, d in zip(self.experts, self._dimensions, strict=True)}
         present = np.array([[not np.isnan(means[name][0, 0]) for name in self.experts]])
@@ -156,27 +158,27 @@ class ExportedModel:
             name, version = expert["name"], expert.get("version")
             if name not in known:
                 raise ConfigError(
-                    f"This model needs vectors of {name!r}, which no expert here makes from a video. Install the "
-                    "package that brings it; for vectors computed elsewhere use cinegrain.pipeline.export.exported."
+                    f"This model needs vectors of {name!r}, and no such expert is installed. Install the package that "
+                    "has it."
                 )
             if known[name].version != version:
                 raise ConfigError(
-                    f"This model learned from version {version} of {name}; here is version {known[name].version}. "
-                    "Use the Cinegrain that exported it, or export it again."
+                    f"This model needs version {version} of {name}; version {known[name].version} is installed. "
+                    "Use the version of Cinegrain that exported it, or export it again."
                 )
 
 
 @contextmanager
 def exported_predictor(folder: Path, *, n_films: int) -> Iterator[Predictor]:
-    """Answers of an exported model.
+    """Predictor of an exported model.
 
     Args:
-        folder: What `cinegrain export` wrote.
-        n_films: How many will be asked about at a time.
+        folder: Folder of the model.
+        n_films: Number of films.
 
     Raises:
-        StoreError: If it is no exported model, or is damaged.
-        ConfigError: If no expert here can make the vectors that it takes.
+        StoreError: If it is not an exported model, or is damaged.
+        ConfigError: If the model's vectors cannot be computed here.
     """
     model = ExportedModel(folder)
     with model.workers(n_films) as workers:
@@ -185,7 +187,7 @@ def exported_predictor(folder: Path, *, n_films: int) -> Iterator[Predictor]:
 
 
 def _mean(found: EmbeddedTrailer, name: str, dimension: int) -> Float32:
-    """Mean over scenes, shape (1, d), through float16 as the model's training films came; NaN where absent."""
+    """Mean scene vector, shape (1, d), through float16 like the training films; NaN if absent."""
     there = [e.vector.astype(np.float16) for e in found.embeddings[name] if e is not None]
     if not there:
         return np.full((1, dimension), np.nan, dtype=np.float32)
@@ -193,10 +195,10 @@ def _mean(found: EmbeddedTrailer, name: str, dimension: int) -> Float32:
 
 
 def _open_graph(path: Path) -> Session:
-    """Opens a graph that may come from a stranger: only plain arithmetic, nothing from other files, no loops.
+    """Opens an untrusted graph: allows only plain arithmetic, no other files and no loops.
 
     Raises:
-        StoreError: If it is missing, too large, damaged, or holds anything else.
+        StoreError: If it is missing, too large, damaged, or has anything else.
     """
     import onnxruntime
 
@@ -209,10 +211,12 @@ def _open_graph(path: Path) -> Session:
             node.op_type for node in model.graph.node if node.op_type not in _OPERATORS
         }
         if odd or any(tensor.external_data for tensor in model.graph.initializer) or model.functions:
-            raise StoreError(f"{path} holds more than a genre model ({', '.join(sorted(odd)) or 'references'}).")
+            raise StoreError(
+                f"{path} has operators that a genre model does not need ({', '.join(sorted(odd)) or 'references'})."
+            )
         session: Session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         return session
     except StoreError:
         raise
-    except Exception as error:  # protobuf and onnxruntime have no common family
+    except Exception as error:  # protobuf and onnxruntime raise errors of many kinds
         raise StoreError(f"{path} cannot be read: {error}. Export the model again.") from error

@@ -1,4 +1,4 @@
-"""The export stage: a trained genre model as a folder that predicts without PyTorch."""
+"""The export stage: writes a genre model to a folder that predicts without PyTorch."""
 
 import shutil
 import tempfile
@@ -14,6 +14,7 @@ from cinegrain.pipeline.export.model_card import model_card
 from cinegrain.pipeline.learning.evaluate import evaluation_figures
 from cinegrain.pipeline.learning.sure import FAMILIARITY_FILE
 from cinegrain.pipeline.learning.trained import load_trained
+from cinegrain.results import to_json
 from cinegrain.runs.artifacts import read_json, write_bytes, write_json, write_text
 from cinegrain.runs.layout import EXPORT_FILE, Run
 from cinegrain.runs.progress import Watcher
@@ -24,18 +25,18 @@ INPUTS_FILE, README_FILE = "inputs.json", "README.md"
 
 
 def export_model(run: Run, out: Path, watcher: Watcher) -> tuple[str, ...]:
-    """Writes the genre model of a run to a folder of its own, whole or not at all.
+    """Writes the genre model of a run to a folder, atomically.
 
     Args:
         run: A trained run.
-        out: A new or empty folder, or one with an earlier export, which is replaced.
-        watcher: Who watches.
+        out: A new or empty folder, or an earlier export, which is replaced.
+        watcher: Receives progress.
 
     Returns:
-        The genres that the model predicts.
+        Genres of the model.
 
     Raises:
-        StoreError: If the run is not trained, or `out` holds something else or cannot be written.
+        StoreError: If the run is not trained, or `out` has other content or cannot be written.
     """
     _check_place(out)
     with watcher.stage("Export") as on_step:
@@ -50,8 +51,8 @@ def export_model(run: Run, out: Path, watcher: Watcher) -> tuple[str, ...]:
             "format": EXPORT_FORMAT,
             "genres": list(model.spec.genres),
             "thresholds": trained.card.thresholds,
-            "calibration": trained.calibration.to_stored(),
-            "experts": [stored[name] for name in model.spec.experts],
+            "calibration": asdict(trained.calibration.to_stored()),
+            "experts": [to_json(stored[name]) for name in model.spec.experts],
             "precision": settings.extract.precision,
             "media": asdict(settings.media),
             "model": asdict(model.spec.settings),
@@ -84,11 +85,13 @@ def _check_place(out: Path) -> None:
         known = {EXPORT_FILE, GRAPH_FILE, INPUTS_FILE, README_FILE, FAMILIARITY_FILE}
         if {path.name for path in out.iterdir()} <= known:
             return
-    raise StoreError(f"{out} exists and is not an exported model alone. Choose an empty or new folder for --out.")
+    raise StoreError(
+        f"{out} exists and has content other than an exported model. Choose an empty or new folder for --out."
+    )
 
 
 def _inputs(experts: tuple[str, ...], weights: JsonObject) -> JsonObject:
-    """Mean and deviation of each expert's vectors over the training films, to tell whether others' are alike."""
+    """Mean and standard deviation of each expert's vectors over the training films, for comparison with others."""
     return {
         name: {"mean": weights[f"mean_{name}"].tolist(), "deviation": (1 / weights[f"scale_{name}"]).tolist()}
         for name in experts

@@ -1,4 +1,4 @@
-"""A trained genre model as an ONNX graph."""
+"""Converts a genre model to ONNX."""
 
 import warnings
 from io import BytesIO
@@ -15,18 +15,18 @@ _OPSET = 17
 
 
 def mean_input(expert: str) -> str:
-    """Name of the graph's input for an expert."""
+    """Name of an expert's input."""
     return f"mean_{expert}"
 
 
 def save_graph(model: GenreModel, path: Path) -> None:
     """Writes the graph: mean scene vectors (n, d_e) by expert and `present` (n, e) to `logits` (n, g).
 
-    What stands for an absent expert does not matter.
+    Values of absent experts are ignored.
 
     Args:
-        model: Trained.
-        path: The .onnx file.
+        model: Trained model.
+        path: .onnx file to write.
     """
     experts, sizes = model.spec.experts, model.spec.dimensions.values()
     names = [PRESENT, *map(mean_input, experts)]
@@ -48,14 +48,14 @@ def save_graph(model: GenreModel, path: Path) -> None:
 
 
 class _FromMeans(nn.Module):
-    """The network on scene means that are not scaled yet."""
+    """The network with unscaled mean vectors as input."""
 
     def __init__(self, model: GenreModel) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, present: Tensor, *means: Tensor) -> Tensor:
-        """Shape (n, g)."""
+        """Logits, shape (n, g)."""
         pooled = {
             name: self.model.standardise(name, torch.where(present[:, i : i + 1], x, 0.0))
             for i, (name, x) in enumerate(zip(self.model.spec.experts, means, strict=True))

@@ -6,22 +6,22 @@ from cinegrain.types import JsonObject
 
 
 def model_card(description: JsonObject) -> str:
-    """What it does, how well, on what, under which licences; from what its model.json holds."""
+    """Purpose, figures, data and licences, from the content of model.json."""
     figures = description["figures"]
     parts = [
         "# Film genres from trailers",
-        f"Gives {count(len(description['genres']), 'genre')} to a film, with calibrated probabilities, from what "
-        f"{count(len(description['experts']), 'frozen network')} see and hear in its scenes. Exported by Cinegrain "
+        f"Predicts {count(len(description['genres']), 'genre')} of films with calibrated probabilities, from vectors "
+        f"of {count(len(description['experts']), 'frozen network')}. Exported by Cinegrain "
         f"{description['provenance']['cinegrain']}.",
         "## Use",
         "```sh\ncinegrain predict THIS_FOLDER film.mp4\n```",
-        "PyTorch is not needed. `model.onnx` takes the mean scene vector of each expert and which are present, and "
-        "gives logits; `model.json` holds genres, thresholds, calibration and the experts with their versions; "
-        "`inputs.json` the mean and deviation of the vectors it learned from; `familiar.safetensors` vectors of "
-        "training films, by which a film unlike all of them is told.",
+        "PyTorch is not needed. `model.onnx` computes logits from each expert's mean scene vector and a mask of "
+        "present experts; `model.json` has genres, thresholds, calibration and experts with versions; `inputs.json` "
+        "the mean and standard deviation of the training vectors; `familiar.safetensors` vectors of training films, to "
+        "recognise films unlike them.",
         "## Intended use",
-        'Suggesting genres for films to people who have the last word, and searching a catalogue. It answers "not '
-        'sure" where no genre reaches its threshold, where most modes are missing, or where the film is stranger than '
+        'Suggesting genres to people who decide, and searching a catalogue. It answers "not sure" if no genre reaches '
+        "its threshold, if most modalities are missing, or if the film is less familiar than "
         f"{100 * description['strangeness']['quantile']:.0f} % of the validation films.",
         "## Figures",
         _scores(figures),
@@ -29,13 +29,13 @@ def model_card(description: JsonObject) -> str:
         "## Data",
         _data(figures),
         "## Limits",
-        "Genres are what one catalogue called so; another will differ. The figures hold for films like those it "
-        "learned from: same kind of video, same experts, same settings. Probabilities are calibrated for the share of "
-        "each genre among those films. Strangeness finds films whose vectors stand apart, not every film of an "
-        "unknown genre. It must not decide about people.",
+        "Genres are those of one catalogue; others differ. The figures apply to films like the training films: the "
+        "same kind of video, experts and settings. Probabilities are calibrated for the frequencies of genres among "
+        "those films. Novelty detects films with unusual vectors, not every film of an unknown genre. Do not use it "
+        "for decisions about people.",
         "## Experts",
         markdown_table(_experts(description)),
-        "Vectors of training films are inside: share this folder only as those films' rights allow.",
+        "The folder contains vectors of training films. Share it only if the rights in those films allow it.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -43,9 +43,9 @@ def model_card(description: JsonObject) -> str:
 def _scores(figures: JsonObject) -> str:
     low, high = figures["map_low"], figures["map_high"]
     interval = f" (95 % interval {number(low)} to {number(high)})" if low is not None else ""
-    few = " These are few films: a rough sign." if figures["n_films"] < SMALL_TEST else ""
+    few = " With so few films, these figures are rough." if figures["n_films"] < SMALL_TEST else ""
     return (
-        f"On {count(figures['n_films'], 'film')} that it never saw: macro mAP {number(figures['map_macro'])}{interval}"
+        f"On {count(figures['n_films'], 'held-out film')}: macro mAP {number(figures['map_macro'])}{interval}"
         f", chance {number(figures['map_chance'])}; micro F1 {number(figures['f1_micro'])}; expected calibration error "
         f"{number(figures['calibration']['calibrated']['ece'], 3)}.{few}"
     )
@@ -62,10 +62,10 @@ def _genres(figures: JsonObject) -> Table:
 
 def _data(figures: JsonObject) -> str:
     parts = figures["n_films_by_part"]
-    left_out = f" No test film has {listed(figures['left_out'])}: no figure there." if figures["left_out"] else ""
+    left_out = f" No test film has {listed(figures['left_out'])}." if figures["left_out"] else ""
     return (
-        f"{count(parts['train'], 'film')} to learn from, {parts['val']} to choose thresholds and calibration, "
-        f"{parts['test']} to test; split by title.{left_out}"
+        f"{count(parts['train'], 'film')} for training, {parts['val']} for thresholds and calibration, "
+        f"{parts['test']} for testing; split by title.{left_out}"
     )
 
 
@@ -73,7 +73,7 @@ def _experts(description: JsonObject) -> Table:
     rows = tuple(
         (
             *(card["name"], card["modality"], card["dimension"], str(card.get("version", "")), card["licence"]),
-            f"stands in for {card['substitute_for']}" if card["substitute"] else "",
+            f"substitute for {card['substitute_for']}" if card["substitute"] else "",
         )
         for card in description["experts"]
     )

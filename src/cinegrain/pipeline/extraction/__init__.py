@@ -1,1 +1,1 @@
-"""Videos to scene embeddings: the engines, what they do with each trailer, and how they go on after a loss."""
+"""Extraction: embeds videos, in local processes or on a Ray cluster, and recovers from crashes."""

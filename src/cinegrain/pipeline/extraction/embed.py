@@ -1,4 +1,4 @@
-"""Trailers from files to rows: each decoded once, every expert over its scenes."""
+"""Embeds a film: decodes it once and runs every expert on its scenes."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,15 +50,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Embedder:
-    """Loaded networks, and how to read the films that they look at and listen to.
+    """Embeds films with loaded networks.
 
     Attributes:
         networks: Loaded networks.
-        experts: Which of their experts are wanted.
-        settings: How to decode.
+        experts: Experts to keep.
+        settings: Decoding.
         cut_finder: From `load_cut_finder` with the same settings.
-        on_progress: Called every few seconds of film: a sign of life.
-        download_limit_bytes: A film at an address that is larger is refused.
+        on_progress: Called every few seconds of film, as a sign of life.
+        download_limit_bytes: Maximum size of a film at a URL.
     """
 
     networks: Sequence[Network]
@@ -71,11 +71,11 @@ class Embedder:
     def __post_init__(self) -> None:
         if (self.cut_finder is None) != (self.settings.cut_detector == CUTS_BY_CHANGE):
             raise ConfigError(
-                f"media.cut_detector is {self.settings.cut_detector}: pass what load_cut_finder gives for it."
+                f"media.cut_detector is {self.settings.cut_detector}: pass a cut_finder from load_cut_finder."
             )
 
     def one(self, job: Job) -> EmbeddedTrailer:
-        """Embeds one film, decoded once, in bounded memory.
+        """Embeds one film in bounded memory.
 
         Raises:
             MediaError: If a file cannot be read, or changes meanwhile.
@@ -99,13 +99,13 @@ class Embedder:
             ]
             measures = PlainMeasures()
             rows, embeddings, facts = self._watch(files, measures)
-            # Only now, for what is no film may be of any size; a film still being copied must not pass for a whole one.
+            # Hash after decoding: a file that is not a film may be huge. A film still being copied must be noticed.
             digest = files_sha256(files, Deadline(settings.time_limit_s))
         for place, stamp in zip(job.files, stamps, strict=True):
             if isinstance(place, Path) and source_stamp(place) != stamp:
-                raise MediaError(f"{place} changed while it was read. Wait until it is copied or recorded to its end.")
+                raise MediaError(f"{place} changed while it was read. Wait until it is complete.")
         if not any(scene is not None for column in embeddings.values() for scene in column):
-            raise MediaError(f"{source_text(job.path)} decodes, but holds nothing that any expert can use.")
+            raise MediaError(f"{source_text(job.path)} was decoded, but has nothing that any expert can use.")
         parts = {"parts": [source_text(part) for part in job.parts]} if job.parts else {}
         size_bytes, modified_ns = joined_stamp(stamps)
         record = TrailerRecord(
@@ -125,7 +125,7 @@ class Embedder:
     def _watch(
         self, files: Sequence[Path], measures: PlainMeasures
     ) -> tuple[list[SceneRow], dict[str, list[SceneEmbedding | None]], MediaFacts]:
-        """The scenes of a film, their vectors by expert, and the film's facts."""
+        """Scenes of a film, their embeddings by expert, and facts about the film."""
         rows: list[SceneRow] = []
         embeddings: dict[str, list[SceneEmbedding | None]] = {name: [] for name in self.experts}
         batch: list[Scene] = []
@@ -159,15 +159,15 @@ class Embedder:
 
 
 def cut_weights(settings: MediaSettings) -> tuple[WeightFile, ...]:
-    """What finding cuts needs to be downloaded."""
+    """Weights needed to find cuts."""
     return () if settings.cut_detector == CUTS_BY_CHANGE else (transnetv2.CHECKPOINT,)
 
 
 def load_cut_finder(settings: MediaSettings, cache: Path, runtime: Runtime) -> CutFinder | None:
-    """The network that finds cuts; None if the settings want none.
+    """The network that finds cuts; None if the settings use none.
 
     Raises:
-        WeightsError: If its weights cannot be had.
+        WeightsError: If its weights cannot be downloaded.
     """
     return None if settings.cut_detector == CUTS_BY_CHANGE else transnetv2.TransNetV2(cache, runtime)
 
@@ -178,12 +178,12 @@ def find_cuts(
     finder: CutFinder,
     on_progress: Callable[[], None] = lambda: None,
 ) -> tuple[float, ...]:
-    """When scenes begin, seconds, the first excepted.
+    """Start times of scenes in seconds, without the first.
 
     Args:
         path: The video.
-        settings: How to decode.
-        finder: Finds them.
+        settings: Decoding.
+        finder: Network.
         on_progress: Called every few seconds of film.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The extraction stage: every trailer of the catalogue into the embedding dataset."""
+"""The extraction stage: embeds every trailer of the catalogue."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ from cinegrain.store.writer import DatasetWriter
 from cinegrain.types import Source, Trailer
 from cinegrain.urls import cache_folder
 
-# Settings that only experts with one kind of need depend on, by how their names begin.
+# Prefixes of settings that affect only experts with one kind of input.
 _OWN_SETTINGS = {"frames": ("frame_",), "flow": ("flow_",), "sound": ("silence_", "audio_"), "clips": ("clip_",)}
 _NO_VECTOR_DEPENDS_ON = ("time_limit_s",)
 FAILURE_COLUMNS = ("trailer_id", "path", "reason", "size_bytes", "modified_ns")
@@ -40,7 +40,7 @@ FAILURE_COLUMNS = ("trailer_id", "path", "reason", "size_bytes", "modified_ns")
 
 @dataclass(frozen=True)
 class FailureRow:
-    """One line of failures.csv; size and time tell whether the file has changed since."""
+    """A row of failures.csv; size and time show whether the file has changed since."""
 
     trailer_id: str
     path: str
@@ -51,7 +51,7 @@ class FailureRow:
 
 @dataclass(frozen=True)
 class ExtractSummary:
-    """What the stage did."""
+    """Result of the stage."""
 
     n_done: int
     n_new: int
@@ -86,15 +86,15 @@ def match_folder(
     reading: Reading = AS_FOUND,
     check: Callable[[Sequence[Trailer]], None] | None = None,
 ) -> tuple[Run, Matched]:
-    """Opens a run on a folder and its catalogue, once nothing stands against it that can be known without any film.
+    """Opens a run for a folder and its catalogue, after all checks that need no decoding.
 
     Args:
-        videos: The folder, or the address of one.
+        videos: Folder or its URL.
         catalog: The catalogue.
-        out: The run folder.
+        out: Run folder.
         settings: All settings.
-        reading: How the catalogue is read, where it is not as in the run already.
-        check: Refuses films that cannot lead to what is wanted.
+        reading: How to read the catalogue, if it differs from what the run has stored.
+        check: Raises if the films are unsuitable.
 
     Raises:
         CinegrainError: If the input cannot be used or the output not written.
@@ -111,18 +111,18 @@ def match_folder(
 
 
 def check_settings(out: Path, settings: Settings) -> None:
-    """Refuses what no film is needed to refuse: an output that cannot be written, unknown experts, missing packages.
+    """Checks the settings before any film is read.
 
     Raises:
-        ConfigError: If an expert is unknown, a package is missing, or the dataset's address cannot be used.
-        StoreError: If the run folder cannot be written, or the dataset's place cannot be reached.
+        ConfigError: If an expert is unknown, a package is missing, or the dataset's URL cannot be used.
+        StoreError: If the run folder cannot be written, or the dataset's URL cannot be reached.
     """
     resolve_experts(settings.extract.experts)
     Runtime.of(settings.extract)
     if settings.extract.ray.startswith("ray://"):
         raise ConfigError(
-            f"This machine is no part of the cluster at {settings.extract.ray}. Run the same command on the cluster's "
-            "head node, with --extract.ray auto."
+            f"This machine is not part of the cluster at {settings.extract.ray}. Run the same command on the head "
+            "node of the cluster, with --extract.ray auto."
         )
     if settings.extract.ray:
         require("A Ray cluster", "ray")
@@ -134,18 +134,18 @@ def check_settings(out: Path, settings: Settings) -> None:
 def extract(
     run: Run, trailers: Sequence[Trailer], settings: Settings, watcher: Watcher, *, retry_failed: bool = False
 ) -> ExtractSummary:
-    """Embeds every trailer that the dataset does not hold yet; killed at any moment, it goes on where it was.
+    """Embeds every trailer that the dataset does not have yet; if interrupted, the same call continues.
 
     Args:
-        run: The run folder.
-        trailers: What the catalogue has.
+        run: The run.
+        trailers: Trailers of the catalogue.
         settings: All settings.
-        watcher: Who watches.
-        retry_failed: Try files again that failed before and have not changed.
+        watcher: Receives progress.
+        retry_failed: Whether to retry unchanged files that failed before.
 
     Raises:
-        StoreError: If the dataset is of another version, or cannot be written.
-        WeightsError: If an expert's weights cannot be had.
+        StoreError: If the dataset's format is not supported, or it cannot be written.
+        WeightsError: If an expert's weights cannot be downloaded.
     """
     experts, runtime = resolve_experts(settings.extract.experts), Runtime.of(settings.extract)
     cards = expert_cards()
@@ -164,7 +164,9 @@ def extract(
     _write_failures(run, failures)
     jobs = [job for group in work.values() for job in group]
     if jobs:
-        load_networks(sorted({name for names in work for name in names}), cache_folder(), runtime)  # builds graphs once
+        load_networks(
+            sorted({name for names in work for name in names}), cache_folder(), runtime
+        )  # builds graphs before workers start
         load_cut_finder(settings.media, cache_folder(), runtime)
         with watcher.stage("Embedding films") as on_step:
             started = time.monotonic()
@@ -190,11 +192,11 @@ def extract(
 
 
 def stored_expert(card: ExpertCard, key: str) -> StoredExpert:
-    """An expert as the dataset keeps it.
+    """An expert as stored in a dataset.
 
     Args:
         card: Its card.
-        key: Hash of everything that its vectors depend on.
+        key: Hash of everything its vectors depend on.
     """
     return StoredExpert(**asdict(card), substitute=card.substitute, key=key)
 
@@ -203,17 +205,17 @@ def _tell_if_outdated(run: Run, watcher: Watcher) -> None:
     place = Location(run.dataset)
     if place.has_info() and place.read_info().is_outdated:
         watcher.say(
-            f"{run.dataset} was made by an earlier version of Cinegrain, which heard pauses and saw black bars: "
-            "its films are looked at and listened to again."
+            f"{run.dataset} was made by an earlier version of Cinegrain, which read pauses and black bars differently: "
+            "its films are embedded again."
         )
 
 
 def vectors_key(card: ExpertCard, settings: Settings) -> str:
-    """Key of everything that an expert's vectors depend on: its version, and the settings that reach it.
+    """Hash of everything an expert's vectors depend on: its version, and the settings that affect it.
 
-    How scenes are cut reaches every expert; how frames are sampled only those that look at frames, and so on. The
-    time limit reaches none. 8-bit graphs count by their content and their engine, which adds in its own way; between
-    engines fp32 differs by rounding only.
+    Cutting affects every expert, frame sampling only those that use frames, and so on; the time limit affects none.
+    8-bit graphs count with their content and engine, since engines add differently; in fp32 they differ by rounding
+    only.
     """
     of_others = tuple(p for needs, prefixes in _OWN_SETTINGS.items() if needs != card.needs for p in prefixes)
     reaching = {
@@ -229,7 +231,7 @@ def vectors_key(card: ExpertCard, settings: Settings) -> str:
 
 
 def _embed_groups(work: Mapping[tuple[str, ...], Sequence[Job]], settings: Settings) -> Iterator[Outcome]:
-    """Group by group, so that only the networks that are missing run: on a Ray cluster if the settings name one."""
+    """Embeds group by group, so that only missing experts run; on a Ray cluster if the settings say so."""
     asked = settings.extract
     for experts, jobs in work.items():
         setup = WorkerSetup(experts, settings.media, cache_folder(), Runtime.of(asked), asked.download_limit_bytes)
@@ -241,10 +243,10 @@ def _embed_groups(work: Mapping[tuple[str, ...], Sequence[Job]], settings: Setti
 
 
 def install_weights(experts: Sequence[str], watcher: Watcher, *, also: Sequence[WeightFile] = ()) -> list[Path]:
-    """Downloads what the experts need, and further files, where the cache lacks them.
+    """Downloads the experts' weights, and further files, that are not in the cache.
 
     Raises:
-        WeightsError: If something cannot be had.
+        WeightsError: If a file cannot be downloaded.
     """
     cards = expert_cards()
     files = list(dict.fromkeys(file for name in experts for file in cards[name].weights)) + list(also)
@@ -257,7 +259,7 @@ def install_weights(experts: Sequence[str], watcher: Watcher, *, also: Sequence[
 
 
 def read_failures(path: Path) -> list[FailureRow]:
-    """The failures of earlier runs; none if there is no file."""
+    """Failures of earlier runs; none without a file."""
     if not path.is_file():
         return []
     return [
@@ -272,7 +274,7 @@ def _write_failures(run: Run, failures: dict[str, FailureRow]) -> None:
 
 
 def _still_failing(rows: Sequence[FailureRow], trailers: Sequence[Trailer]) -> dict[str, FailureRow]:
-    """Failures whose file has not changed since."""
+    """Failures whose file has not changed."""
     files = {trailer.trailer_id: (trailer.path, *trailer.parts) for trailer in trailers}
     return {
         row.trailer_id: row
@@ -288,10 +290,10 @@ def _work(
     failures: Mapping[str, FailureRow],
     settings: Settings,
 ) -> dict[tuple[str, ...], list[Job]]:
-    """What is still to do, by the experts that are missing.
+    """Jobs by missing experts.
 
-    A trailer whose file has changed is taken out of the dataset first, and so is one that has lost all of its
-    experts: its scenes may be cut otherwise now.
+    Trailers whose file has changed, or without any expert left (their scenes may be cut differently now), are deleted
+    from the dataset first.
     """
     stale: list[str] = []
     work: dict[tuple[str, ...], list[Job]] = {}

@@ -1,4 +1,4 @@
-"""What every engine of the extraction stage does with trailers: their outcomes, and errors caught at them."""
+"""Jobs, their outcomes, and error handling, shared by all engines of extraction."""
 
 import logging
 import os
@@ -21,15 +21,15 @@ log = logging.getLogger(__name__)
 _MEMORY_SHARE = 0.8
 
 HANG_MARGIN_S = 60.0
-"""A worker is stopped once it shows no sign of life for media.time_limit_s and this much longer."""
+"""A worker is stopped if it shows no sign of life for media.time_limit_s plus this."""
 
 
 class Named(Protocol):
-    """The result of one job, which says of which."""
+    """Result of one job."""
 
     @property
     def trailer_id(self) -> str:
-        """Of its job."""
+        """Id of the job."""
         ...
 
 
@@ -39,33 +39,33 @@ Result = TypeVar("Result", bound=Named)
 
 @dataclass(frozen=True)
 class Failed:
-    """A trailer that could not be read or embedded, and why in plain words."""
+    """A trailer that could not be read or embedded, with the reason."""
 
     job: Job
     reason: str
 
     @property
     def trailer_id(self) -> str:
-        """Of its job."""
+        """Id of the job."""
         return self.job.trailer_id
 
 
 @dataclass(frozen=True, eq=False)
 class Read(Generic[Value]):
-    """What a function made of one film."""
+    """Result of a function for one film."""
 
     job: Job
     value: Value
 
     @property
     def trailer_id(self) -> str:
-        """Of its job."""
+        """Id of the job."""
         return self.job.trailer_id
 
 
 @dataclass(frozen=True)
 class WorkerSetup:
-    """What every worker loads once."""
+    """What a worker loads at its start."""
 
     experts: tuple[str, ...]
     media: MediaSettings
@@ -81,14 +81,14 @@ Work: TypeAlias = Callable[[Job], EmbeddedTrailer]
 
 @dataclass(frozen=True)
 class Lost:
-    """A job whose worker is gone, and what became of it."""
+    """A job whose worker died or was stopped."""
 
     job: Job
     what: str
     details: str
 
     def reason(self, how_often: str) -> str:
-        """In plain words."""
+        """The reason in words."""
         return f"{self.what} {how_often} ({self.details})"
 
 
@@ -97,12 +97,12 @@ def tried_twice(
     together: Callable[[Sequence[Job]], Iterator[Result | Failed | Lost]],
     alone: Callable[[Sequence[Job]], Iterator[Result | Failed | Lost]],
 ) -> Iterator[Result | Failed]:
-    """Every job's outcome; one that is lost is tried once more at the end, and lost again it is a failure.
+    """Outcome of every job; a lost job is retried once at the end, and if lost again is a failure.
 
     Args:
-        jobs: What to do.
-        together: Does them, many at a time.
-        alone: Does what was lost, one at a time.
+        jobs: Jobs.
+        together: Runs jobs in parallel.
+        alone: Runs lost jobs one at a time.
     """
     lost: list[Job] = []
     for outcome in together(jobs):
@@ -119,7 +119,7 @@ def embedder(setup: WorkerSetup, on_progress: OnProgress) -> Work:
     """Loads the networks into this process.
 
     Raises:
-        WeightsError: If their weights cannot be had.
+        WeightsError: If weights cannot be downloaded.
     """
     return Embedder(
         networks=load_networks(setup.experts, setup.cache, setup.runtime),
@@ -132,12 +132,12 @@ def embedder(setup: WorkerSetup, on_progress: OnProgress) -> Work:
 
 
 def caller(function: Callable[[Job, OnProgress], Value], on_progress: OnProgress) -> Callable[[Job], Read[Value]]:
-    """Work that calls a function with each job."""
+    """Makes work that calls a function with each job."""
     return lambda job: Read(job, function(job, on_progress))
 
 
 def outcome_of(work: Callable[[Job], Result], job: Job) -> Result | Failed:
-    """The result of a job, or in plain words what went wrong: no error of one film costs another."""
+    """Result of a job, or its error in words; errors never affect other films."""
     try:
         return work(job)
     except CinegrainError as error:
@@ -150,12 +150,12 @@ def outcome_of(work: Callable[[Job], Result], job: Job) -> Result | Failed:
 
 
 def bound_memory() -> None:
-    """One worker that wants nearly all memory gets an error, which costs a trailer and not the machine."""
+    """Limits a worker's memory, so that a huge film is an error and does not exhaust the machine."""
     if sys.platform != "linux":
         return
     import resource
 
     n_bytes = int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _MEMORY_SHARE)
-    with suppress(ValueError, OSError):  # a tighter limit is in force
-        # Data, not address space: networks map files and runtimes reserve far more than they use.
+    with suppress(ValueError, OSError):  # there is a lower limit already
+        # Data, not address space, since networks map files and runtimes reserve far more than they use.
         resource.setrlimit(resource.RLIMIT_DATA, (n_bytes, n_bytes))

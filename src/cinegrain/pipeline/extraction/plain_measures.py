@@ -1,4 +1,4 @@
-"""Loudness and brightness of a film: what no sub-genre should be made of alone."""
+"""Loudness and brightness of a film, which may be confounders of sub-genres."""
 
 import math
 
@@ -7,7 +7,7 @@ import numpy as np
 from cinegrain.types import Scene
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
-_EVERY = 4  # rows and columns of a picture that are looked at
+_EVERY = 4  # every so many rows and columns are used
 
 
 class PlainMeasures:
@@ -20,7 +20,7 @@ class PlainMeasures:
         self._n_frames = 0
 
     def add(self, scene: Scene) -> None:
-        """Takes in one scene's sound and sampled pictures."""
+        """Adds one scene's sound and sampled pictures."""
         if scene.sound is not None:
             self._square += float(np.square(scene.sound, dtype=np.float64).sum())
             self._n_samples += len(scene.sound)
@@ -29,10 +29,7 @@ class PlainMeasures:
             self._n_frames += len(scene.frames)
 
     def as_facts(self) -> dict[str, float | None]:
-        """`loudness_dbfs`, root mean square of the sound where there is some, and `brightness`, mean luma, 0..1.
-
-        None where the film has no sound or no picture.
-        """
+        """`loudness_dbfs`, RMS of the sound, and `brightness`, mean luma, 0..1; None without sound or pictures."""
         power = self._square / self._n_samples if self._n_samples else 0.0
         return {
             "loudness_dbfs": round(10 * math.log10(power), 3) if power else None,

@@ -1,4 +1,4 @@
-"""8-bit graphs from a user's own films: they are read once, and every expert's graphs are made and measured."""
+"""Creates and evaluates 8-bit graphs of experts from a user's own films."""
 
 import functools
 import itertools
@@ -27,10 +27,10 @@ MIN_SCENES = 8
 
 @dataclass(frozen=True)
 class Quantised:
-    """What came of it.
+    """Result of quantisation.
 
     Attributes:
-        notes: One for each graph.
+        notes: One note per graph.
         failed: Films that could not be read.
     """
 
@@ -41,18 +41,17 @@ class Quantised:
 def quantise_experts(
     experts: Sequence[str], films: Sequence[Source], settings: MediaSettings, watcher: Watcher
 ) -> Quantised:
-    """Makes 8-bit graphs for experts and measures them; every second scene is held out for the measuring.
+    """Creates 8-bit graphs of experts and evaluates them on every second scene, which is held out.
 
     Args:
-        experts: Their names.
-        films: What to calibrate with; some dozen trailers like those that will be looked at are enough. One that
-            cannot be read is left out.
-        settings: How films are cut and sampled.
-        watcher: Who watches.
+        experts: Names of experts.
+        films: Films to calibrate with; some dozen trailers are enough. Unreadable ones are left out.
+        settings: Cutting and sampling.
+        watcher: Receives progress.
 
     Raises:
         DataError: If the films give too few scenes, or none that an expert can use.
-        WeightsError: If an expert's weights cannot be had.
+        WeightsError: If an expert's weights cannot be downloaded.
     """
     by_film: dict[str, list[Scene]] = {}
     failed: list[Failed] = []
@@ -60,7 +59,7 @@ def quantise_experts(
     jobs = [Job(source_text(film), film) for film in dict.fromkeys(films)]
     n_workers = max(1, min(ExtractSettings().n_workers, len(jobs)))
     with (
-        watcher.stage("Reading films to calibrate with") as on_step,
+        watcher.stage("Reading films for calibration") as on_step,
         calling_pool(read, limit_s=settings.time_limit_s, workers=n_workers) as pool,
     ):
         for done, outcome in enumerate(pool.each(jobs), start=1):
@@ -72,7 +71,7 @@ def quantise_experts(
     scenes = [scene for job in jobs for scene in by_film.get(job.trailer_id, [])]
     if len(scenes) < MIN_SCENES:
         why = f" ({failed[0].trailer_id}: {failed[0].reason})" if failed else ""
-        raise DataError(f"The films give {len(scenes)} scenes; at least {MIN_SCENES} are needed. Name more films.{why}")
+        raise DataError(f"At least {MIN_SCENES} scenes are needed; the films have {len(scenes)}. Add films.{why}")
     families: list[Family] = families_for(experts)
     notes: list[QuantisedGraph] = []
     with watcher.stage("Quantising") as on_step:
@@ -83,7 +82,7 @@ def quantise_experts(
 
 
 def _some_scenes(job: Job, on_progress: OnProgress, *, settings: MediaSettings, with_clips: bool) -> list[Scene]:
-    """The first scenes of a film, with no more pictures than are needed."""
+    """The first scenes of a film, with only the pictures needed."""
     limit_bytes, limit_s = ExtractSettings().download_limit_bytes, settings.time_limit_s
     with (
         local_copy(job.path, limit_bytes=limit_bytes, limit_s=limit_s, on_progress=on_progress) as path,

@@ -1,7 +1,7 @@
-"""The extraction stage on a Ray cluster: a task for each trailer, retries counted here and not by Ray.
+"""Extraction on a Ray cluster: one task per trailer, with retries counted here and not by Ray.
 
-Nodes need the same version of cinegrain, see the films under the same paths or addresses, and keep pretrained weights
-in caches of their own.
+Nodes need the same version of cinegrain and access to the films by the same paths or URLs; each has its own cache of
+weights.
 """
 
 import functools
@@ -36,7 +36,7 @@ from cinegrain.pipeline.extraction.jobs import (
 from cinegrain.urls import cache_folder
 
 log = logging.getLogger(__name__)
-_TASKS_PER_CPU = 2  # one running and one ready to
+_TASKS_PER_CPU = 2  # one running and one queued
 _MOST_NODES_LOST = 3
 _MOST_STARTS_IN_VAIN = 3
 _PATIENCE_S = 60.0
@@ -46,18 +46,18 @@ _GREETING_S = 10.0
 def embed_on_ray(
     jobs: Sequence[Job], setup: WorkerSetup, *, address: str, at_once: int = 0, work: Work | None = None
 ) -> Iterator[Outcome]:
-    """Embeds trailers on a cluster and gives each result as it comes.
+    """Embeds trailers on a cluster and gives results as they come.
 
-    A trailer whose process dies or hangs is tried once more when all others are done, with no other beside it. A
-    machine that dies costs the trailers on it nothing: they are done elsewhere, until one has met three such deaths.
+    A trailer whose process dies or hangs is retried once, alone, after all others. Trailers on a machine that dies are
+    run elsewhere, at most three times each.
 
     Args:
-        jobs: What to do.
-        setup: What workers load; each node keeps weights in its own cache, not in `setup.cache`.
-        address: HOST:PORT of a cluster that this machine is part of, `auto` to find it, or `local` for one that lives
-            as long as this call.
-        at_once: Most tasks in flight; 0 is twice the processors that the cluster has at that moment.
-        work: Done in a worker; embeds trailers unless told otherwise.
+        jobs: Jobs.
+        setup: What workers load; nodes use their own cache instead of `setup.cache`.
+        address: HOST:PORT of a cluster that this machine is part of, `auto` to find it, or `local` for one that exists
+            during this call.
+        at_once: Maximum number of tasks in flight; 0 for twice the number of processors of the cluster.
+        work: Function of a worker; embeds trailers by default.
 
     Raises:
         ConfigError: If Ray is not installed, or there is no cluster.
@@ -81,7 +81,7 @@ def embed_on_ray(
 
 
 def _run(ray: ModuleType, jobs: Sequence[Job], submit: Callable[[Job], Any], at_once: int) -> Iterator[Outcome | Lost]:
-    """Every job's outcome; those on a machine that dies are handed out again."""
+    """Outcome of every job; those on a machine that dies are submitted again."""
     queue = list(reversed(jobs))
     running: dict[Any, Job] = {}
     n_nodes_lost: Counter[str] = Counter()
@@ -113,7 +113,7 @@ def _run(ray: ModuleType, jobs: Sequence[Job], submit: Callable[[Job], Any], at_
 
 
 def _outcome(ray: ModuleType, ref: Any, job: Job) -> Outcome | Lost | None:
-    """What became of a task; None if its whole machine is gone.
+    """Outcome of a task; None if its machine died.
 
     Raises:
         CinegrainError: If no task can run.
@@ -134,7 +134,7 @@ def _outcome(ray: ModuleType, ref: Any, job: Job) -> Outcome | Lost | None:
 
 
 def _check_start(ray: ModuleType, start: Callable[[], Any]) -> None:
-    """Starts one worker, so that what would fail for every trailer ends the run instead.
+    """Starts one worker, so that errors that would affect every trailer end the run.
 
     Raises:
         CinegrainError: If it cannot start.
@@ -173,12 +173,14 @@ def _start(setup: WorkerSetup, silence_s: float, version: str) -> None:
         WeightsError: If weights cannot be had there.
     """
     if version != __version__:
-        raise ConfigError(f"A Ray node has cinegrain {__version__}, this machine {version}. Install the same on all.")
+        raise ConfigError(
+            f"A Ray node has cinegrain {__version__}, this machine has {version}. Install the same version on all."
+        )
     _loaded(setup, silence_s)
 
 
 def _embed(job: Job, setup: WorkerSetup, silence_s: float, work: Work | None) -> Outcome:
-    """One task; the kernel ends the process where it shows no sign of life."""
+    """One task; the kernel kills the process if it shows no sign of life."""
     work = work or _loaded(setup, silence_s)
     _allow(silence_s)
     try:
@@ -194,20 +196,20 @@ def _loaded(setup: WorkerSetup, silence_s: float) -> Work:
 
 
 def _allow(seconds: float) -> None:
-    """Ends this process after so much time, whatever it does then; 0 never."""
-    signal.setitimer(signal.ITIMER_REAL, seconds)  # nobody handles SIGALRM, so it cannot be held up by native code
+    """Kills this process after so many seconds; 0 for never."""
+    signal.setitimer(signal.ITIMER_REAL, seconds)  # SIGALRM has no handler, so native code cannot delay it
 
 
 @contextmanager
 def _connected(address: str) -> Iterator[ModuleType]:
-    """Ray, joined to the cluster; left again where it was joined here."""
+    """Ray, connected to the cluster; disconnected afterwards if it was connected here."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # no new cluster in place of one that is lost
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # do not start a new cluster if one is lost
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     require("A Ray cluster", "ray")
     import ray
 
-    with redirect_stdout(sys.stderr):  # Ray's threads print, and standard output is for results
+    with redirect_stdout(sys.stderr):  # Ray's threads print to standard output, which is for results
         joined = not ray.is_initialized()
         if joined:
             _join(ray, address)
@@ -221,11 +223,11 @@ def _connected(address: str) -> Iterator[ModuleType]:
 def _join(ray: ModuleType, address: str) -> None:
     alone = {"include_dashboard": False} if address == "local" else {}
     try:
-        if address not in ("auto", "local"):  # Ray itself would try for minutes
+        if address not in ("auto", "local"):  # Ray would try for minutes
             host, _, port = address.rpartition(":")
             socket.create_connection((host, int(port)), timeout=_GREETING_S).close()
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "lance is not fork-safe")  # what is forked here is another program
+            warnings.filterwarnings("ignore", "lance is not fork-safe")  # only other programs are forked here
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **alone)
     except (OSError, RuntimeError, ValueError, ImportError) as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,4 +1,4 @@
-"""Is a film still the file, or the files, that it was when it was embedded?"""
+"""Checks whether the files of a film have changed since it was embedded."""
 
 import json
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from cinegrain.store.schema import TrailerRecord
 from cinegrain.types import Source
 
 NO_FILE = (-1, -1)
-"""Stamp of what is not there, or cannot be reached."""
+"""Stamp of a missing or unreachable file."""
 
 
 def stamp_of(*places: Source) -> tuple[int, int]:
-    """Size in bytes and time of change in ns of a film's files; (-1, -1) if one of them is not to be had."""
+    """Size in bytes and modification time in ns of a film's files; (-1, -1) if one is missing."""
     try:
         return joined_stamp([source_stamp(place) for place in places])
     except (OSError, MediaError):
@@ -26,10 +26,10 @@ def stamp_of(*places: Source) -> tuple[int, int]:
 
 
 def is_unchanged(record: TrailerRecord, places: Sequence[Source], settings: Settings) -> bool:
-    """Whether files are the trailer's: by size and time, and by content where only the time is another.
+    """Whether files are unchanged: by size and time, and by content if only the time differs.
 
     Raises:
-        MediaError: If they are there but cannot be read.
+        MediaError: If they exist but cannot be read.
     """
     if [source(text) for text in _parts(record)] != list(places[1:]):
         return False
@@ -40,10 +40,10 @@ def is_unchanged(record: TrailerRecord, places: Sequence[Source], settings: Sett
 
 
 def verified(record: TrailerRecord, settings: Settings) -> bool | None:
-    """Whether a trailer's files are still the same, always by content where they lie on this machine.
+    """Whether a trailer's files are unchanged, always by content if they are local.
 
     Returns:
-        None if they are not there, or cannot be read.
+        None if they are missing or cannot be read.
     """
     try:
         places = [source(text) for text in (record.path, *_parts(record))]
@@ -55,7 +55,7 @@ def verified(record: TrailerRecord, settings: Settings) -> bool | None:
 
 
 def _parts(record: TrailerRecord) -> list[str]:
-    """The further files of a film in several."""
+    """Further files of a film in several."""
     found = json.loads(record.facts).get("parts", [])
     return list(found)
 

@@ -1,6 +1,6 @@
-"""Worker processes that read films, so that a file which crashes, hangs or floods its process costs no other film.
+"""Worker processes that read films, so that a file that crashes or hangs its process affects no other film.
 
-In: jobs. Out: an outcome for each, as it comes. Workers stay warm between calls, and one that is lost is replaced.
+Jobs go in, outcomes come out. Workers are kept between calls, and lost ones are replaced.
 """
 
 import ctypes
@@ -44,23 +44,23 @@ _KILL_WAIT_S = 5.0
 _OOM_SCORE = 500  # of 1000
 
 Load: TypeAlias = Callable[[OnProgress], Callable[[Job], Result]]
-"""Called once in each worker: loads what it needs; it may call `on_progress` while it works as a sign of life."""
+"""Called once in each worker; returns the work, which may call `on_progress` as a sign of life."""
 
 
 class WorkerPool(Generic[Result]):
-    """Worker processes that load once and stay until the pool is closed. Use it as a context manager, in one thread.
+    """Worker processes that live until the pool is closed. A context manager; use it in one thread.
 
-    A film whose worker dies (killed, out of memory, a crash inside a decoder) or hangs is tried once more when all
-    others are done, with no other beside it; if its process is lost again, it is a failure.
+    A film whose worker dies (killed, out of memory, a crash in a decoder) or hangs is retried once, alone, after all
+    others; if the worker is lost again, it is a failure.
     """
 
     def __init__(self, load: "Load[Result]", *, n_workers: int, silence_s: float) -> None:
-        """Starts nothing yet.
+        """Starts no process yet.
 
         Args:
-            load: What each worker loads; it goes there by pickle.
-            n_workers: Most processes at a time, >= 1.
-            silence_s: A worker that gives no sign of life for so long is stopped.
+            load: Called in each worker; must be picklable.
+            n_workers: Maximum number of processes, >= 1.
+            silence_s: A worker without a sign of life for so long is stopped.
         """
         self._load, self._n_workers, self._silence_s = load, n_workers, silence_s
         self._workers: list[_Worker[Result]] = []
@@ -72,15 +72,15 @@ class WorkerPool(Generic[Result]):
         self.close()
 
     def start(self, n_jobs: int) -> None:
-        """Begins to start the workers for so many jobs, and does not wait: they load while the caller does."""
+        """Starts workers for so many jobs without waiting for them."""
         while len(self._workers) < min(self._n_workers, n_jobs):
             self._workers.append(_Worker(self._load))
 
     def each(self, jobs: Sequence[Job]) -> Iterator[Result | Failed]:
-        """Exactly one outcome for each job, in any order, as it comes.
+        """One outcome for each job, as they come, in any order.
 
         Args:
-            jobs: What to do; ids must differ.
+            jobs: Jobs with different ids.
 
         Raises:
             CinegrainError: If workers cannot start, for example because weights are missing.
@@ -92,7 +92,7 @@ class WorkerPool(Generic[Result]):
         )
 
     def one(self, job: Job) -> Result:
-        """The result of a single job.
+        """Result of a single job.
 
         Raises:
             MediaError: If it failed.
@@ -105,13 +105,13 @@ class WorkerPool(Generic[Result]):
         return outcome
 
     def close(self) -> None:
-        """Stops all workers; they hold nothing that could be lost."""
+        """Stops all workers; they have no state to lose."""
         for worker in self._workers:
             worker.stop()
         self._workers.clear()
 
     def _run(self, jobs: Sequence[Job], n_workers: int) -> Iterator[Result | Failed | Lost]:
-        """Every job's outcome; a worker that dies or falls silent is replaced, and its job is lost."""
+        """Outcome of every job; a worker that dies or hangs is replaced, and its job is lost."""
         queue, crew, n_in_vain = list(reversed(jobs)), self._workers, 0
         while queue and len(crew) > n_workers:
             crew.pop().stop()
@@ -138,7 +138,7 @@ class WorkerPool(Generic[Result]):
                     if outcome is not None:
                         yield outcome
         finally:
-            for worker in [worker for worker in crew if worker.job]:  # whoever asked does not wait for them any more
+            for worker in [worker for worker in crew if worker.job]:  # the caller no longer waits for them
                 worker.stop()
                 crew.remove(worker)
 
@@ -148,7 +148,7 @@ def embedding_pool(setup: WorkerSetup, *, workers: int) -> WorkerPool[EmbeddedTr
 
     Args:
         setup: What they load.
-        workers: Most processes at a time.
+        workers: Maximum number of processes.
     """
     return WorkerPool(
         functools.partial(embedder, setup), n_workers=workers, silence_s=setup.media.time_limit_s + HANG_MARGIN_S
@@ -161,15 +161,15 @@ def calling_pool(
     """Workers that call a function with each film; without networks, they start in half a second.
 
     Args:
-        function: Called with a job and what to call as a sign of life. It, and what it returns, must be picklable.
-        limit_s: How long it takes at most without a sign of life.
-        workers: Most processes at a time.
+        function: Called with a job and a function to call as a sign of life. It and its results must be picklable.
+        limit_s: Maximum time without a sign of life.
+        workers: Maximum number of processes.
     """
     return WorkerPool(functools.partial(caller, function), n_workers=workers, silence_s=limit_s + HANG_MARGIN_S)
 
 
 class _Worker(Generic[Result]):
-    """The parent's end of one process: what it works on, and since when it has been silent."""
+    """The parent's end of a process: its job, and the time of its last sign of life."""
 
     def __init__(self, load: "Load[Result]") -> None:
         context = multiprocessing.get_context("spawn")
@@ -177,30 +177,30 @@ class _Worker(Generic[Result]):
         self.process = context.Process(target=_serve, args=(far_end, load, os.getpid()), daemon=True)
         with _one_thread_each(), _deaf_to_ctrl_c(), _without_script():
             self.process.start()
-        far_end.close()  # so that the pipe ends when the worker does
+        far_end.close()  # so that the pipe closes when the worker ends
         self.started, self.stopped = False, False
         self.job: Job | None = None
         self._heard_s = time.monotonic()
 
     def give(self, job: Job) -> None:
-        """Hand over the next job."""
+        """Sends the next job."""
         self.job, self._heard_s = job, time.monotonic()
-        with suppress(OSError):  # it has just died, which listening to it will show
+        with suppress(OSError):  # it has just died, which `listen` will report
             self.pipe.send(job)
 
     def patience_s(self, silence_s: float) -> float:
-        """How much longer it may be silent; without a job, or while it starts, for ever."""
+        """Remaining time until its next sign of life is due; infinite without a job, or while it starts."""
         return self._heard_s + silence_s - time.monotonic() if self.job else float("inf")
 
     def listen(self) -> Result | Failed | Lost | None:
-        """What it has to say: a result, or its death, which ends its job; None for a sign of life.
+        """Receives a result, or its death, which ends its job; None for a sign of life.
 
         Raises:
-            CinegrainError: If that is what kept it from starting.
+            CinegrainError: If it could not start.
         """
         try:
             message: Result | Failed | CinegrainError | None = self.pipe.recv()
-        except (EOFError, OSError):  # perhaps in the middle of a result
+        except (EOFError, OSError):  # possibly while sending a result
             self.stop()
             return self._lose("the process reading it died", f"{self.exit_reason()}: a crash, or out of memory")
         if isinstance(message, CinegrainError):
@@ -211,21 +211,21 @@ class _Worker(Generic[Result]):
         return message
 
     def give_up(self, silence_s: float) -> Lost | None:
-        """Stop it in the middle of its job."""
+        """Stops it during its job."""
         self.stop()
         return self._lose(
             f"it took longer than {silence_s:g} s", "it hung and was stopped; media.time_limit_s sets this"
         )
 
     def stop(self) -> None:
-        """Kill it; it holds nothing that could be lost."""
+        """Kills it; it has no state to lose."""
         self.stopped = True
         self.process.kill()
-        self.process.join(timeout=_KILL_WAIT_S)  # not for ever: a dead network drive holds on to it
+        self.process.join(timeout=_KILL_WAIT_S)  # with a timeout, since a dead network drive can block it
         self.pipe.close()
 
     def exit_reason(self) -> str:
-        """The name of the signal that ended it, or its exit code."""
+        """Name of the signal that ended it, or its exit code."""
         code = self.process.exitcode
         known = code is not None and -code in list(signal.Signals)
         return signal.Signals(-(code or 0)).name if known else f"exit code {code}"
@@ -243,8 +243,8 @@ def _no_start(worker: "_Worker[Result]") -> str:
 
 
 def _serve(pipe: Connection, load: "Load[Result]", parent: int) -> None:
-    """A worker's life: load what it needs, then answer each job with its outcome; None is a sign of life."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and stops us
+    """Main function of a worker: loads, then answers each job; None is a sign of life."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and stops us
     die_with_parent(parent)
     bound_memory()
     _go_first()
@@ -261,9 +261,9 @@ def _serve(pipe: Connection, load: "Load[Result]", parent: int) -> None:
 
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
-    """A process that is started meanwhile computes with one thread, unless the user has set another number."""
+    """Processes started inside compute with one thread, unless the user has set another number."""
     ours = {name: "1" for name in _THREAD_VARIABLES if name not in os.environ}
-    os.environ.update(ours)  # read when numpy is imported
+    os.environ.update(ours)  # read at the import of numpy
     try:
         yield
     finally:
@@ -273,11 +273,11 @@ def _one_thread_each() -> Iterator[None]:
 
 @contextmanager
 def _deaf_to_ctrl_c() -> Iterator[None]:
-    """A process that is started meanwhile never gets SIGINT, which a terminal sends to all; this one gets it later."""
+    """Processes started inside ignore SIGINT, which a terminal sends to all; this one gets it afterwards."""
     if sys.platform == "win32":
         yield
         return
-    resource_tracker.ensure_running()  # else it is started with the process, and lets the signal through again
+    resource_tracker.ensure_running()  # otherwise it starts with the process, and resets the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
@@ -287,9 +287,9 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
 
 @contextmanager
 def _without_script() -> Iterator[None]:
-    """A process that is started meanwhile does not run the user's script, which may begin the same work again.
+    """Processes started inside do not import the user's script as `__main__`.
 
-    It would as soon as it imports `__main__`, unless that is guarded by `if __name__ == "__main__"`.
+    That would run it again, unless it is guarded by `if __name__ == "__main__"`.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
@@ -300,15 +300,15 @@ def _without_script() -> Iterator[None]:
 
 
 def die_with_parent(parent: int) -> None:
-    """Called in a worker: it will not outlive the process `parent` that started it."""
+    """Makes a worker die with the process `parent` that started it."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it went before we asked
+    if os.getppid() != parent:  # it had died already
         os._exit(1)
 
 
 def _go_first() -> None:
-    """Where memory runs out, the kernel takes a worker and not the run."""
+    """Makes the kernel kill a worker rather than the main process when memory runs out."""
     if sys.platform == "linux":
         with suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE))

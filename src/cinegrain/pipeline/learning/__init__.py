@@ -1,1 +1,1 @@
-"""The genre model of a run: trained, measured, compared with and without each mode."""
+"""The genre model of a run: training, evaluation, ablation."""

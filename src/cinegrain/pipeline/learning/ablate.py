@@ -1,4 +1,4 @@
-"""Retrained ablation: the genre model trained anew on every subset of experts, over seeds, in parallel; resumable."""
+"""Ablation: retrains the genre model on every subset of experts, with several seeds, in parallel; resumable."""
 
 import os
 import signal
@@ -35,30 +35,30 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 @dataclass(frozen=True)
 class Cell:
-    """One training: bit i of `subset` stands for expert i."""
+    """One training; bit i of `subset` stands for expert i."""
 
     subset: int
     seed: int
 
     @property
     def file_name(self) -> str:
-        """Where its result lies."""
+        """File of its result."""
         return f"{self.subset:02d}-{self.seed}.json"
 
 
 def ablate(run: Run, watcher: Watcher, *, n_seeds: int = 3, workers: int | None = None) -> JsonObject:
-    """Trains every subset of experts with every seed on the run's own split, and writes RUN/ablation/.
+    """Trains every subset of experts with every seed on the run's split, and writes RUN/ablation/.
 
-    Each finished training is a file; stopped in any way, the same call goes on with those that are missing.
+    Each finished training is a file; if interrupted, the same call continues with the missing ones.
 
     Args:
         run: A trained run.
-        watcher: Who watches.
-        n_seeds: Trainings of each subset.
-        workers: Processes, each of one thread; by default those of the run's settings.
+        watcher: Receives progress.
+        n_seeds: Number of trainings per subset.
+        workers: Number of single-threaded processes; by default that of the run's settings.
 
     Returns:
-        What ablation.json holds.
+        Content of ablation.json.
 
     Raises:
         ConfigError: If there are more than MAX_EXPERTS experts.
@@ -68,8 +68,8 @@ def ablate(run: Run, watcher: Watcher, *, n_seeds: int = 3, workers: int | None 
     experts = trained.model.spec.experts
     if len(experts) > MAX_EXPERTS:
         raise ConfigError(
-            f"An ablation trains all subsets; {len(experts)} experts make {2 ** len(experts) - 1}. "
-            f"Make a run with at most {MAX_EXPERTS} of them (--extract.experts)."
+            f"An ablation of {len(experts)} experts would train {2 ** len(experts) - 1} subsets. "
+            f"Make a run with at most {MAX_EXPERTS} experts (--extract.experts)."
         )
     settings = load_settings(run.settings)
     key = ablation_key(trained, settings)
@@ -91,7 +91,7 @@ def ablate(run: Run, watcher: Watcher, *, n_seeds: int = 3, workers: int | None 
 
 
 def ablation_key(trained: Trained, settings: Settings) -> str:
-    """Stands for everything that a training depends on but its subset and seed."""
+    """Hash of everything a training depends on except its subset and seed."""
     parts = [keyed(settings, section) for section in ("model", "train")]
     return key_of("ablation", trained.data.key, trained.card.split, *parts)
 
@@ -102,11 +102,11 @@ def members(experts: Sequence[str], subset: int) -> tuple[str, ...]:
 
 
 def _train_all(run: Run, key: str, cells: Sequence[Cell], n_workers: int) -> Iterator[Cell]:
-    """Trains cells in processes and gives each one when its file is written."""
+    """Trains cells in processes; yields each when its file is written."""
     if not cells:
         return
     for name in _ONE_THREAD:
-        os.environ.setdefault(name, "1")  # read by the children when they import numpy
+        os.environ.setdefault(name, "1")  # read by child processes at the import of numpy
     pool = ProcessPoolExecutor(n_workers, get_context("spawn"), initializer=_start, initargs=(os.getpid(),))
     futures: dict[Future[None], Cell] = {pool.submit(train_cell, run.folder, key, cell): cell for cell in cells}
     try:
@@ -115,19 +115,19 @@ def _train_all(run: Run, key: str, cells: Sequence[Cell], n_workers: int) -> Ite
             yield futures[future]
     except BrokenProcessPool as error:
         raise CinegrainError(
-            "A training process died, perhaps for lack of memory. Run the same command again, with fewer --workers; "
-            "what is finished is kept."
+            "A training process died, perhaps for lack of memory. Run the same command again with fewer --workers; "
+            "finished trainings are kept."
         ) from error
     finally:
         processes = list((pool._processes or {}).values())
         pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             with suppress(OSError, ValueError):
-                process.kill()  # they hold nothing that could be lost: a cell's file is written in one go
+                process.kill()  # no state to lose, since a cell's file is written atomically
 
 
 def _start(parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and stops us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and stops us
     die_with_parent(parent)
     import torch
 
@@ -145,7 +145,7 @@ def train_cell(folder: Path, key: str, cell: Cell) -> None:
     Args:
         folder: The run.
         key: From `ablation_key`.
-        cell: Which.
+        cell: The training.
     """
     trained = _loaded(folder)
     settings, data, split = load_settings(Run.open(folder).settings), trained.data, trained.split
@@ -162,7 +162,7 @@ def train_cell(folder: Path, key: str, cell: Cell) -> None:
 
 
 def genre_aps(truth: Bool, probabilities: Float64) -> list[float | None]:
-    """AP of each genre; None where no film has it. Both of shape (n, g)."""
+    """AP of each genre, None without positives. Arguments have shape (n, g)."""
     once = np.ones((1, len(truth)), dtype=np.int64)
     return [
         float(weighted_ap(truth[:, j], probabilities[:, j], once)[0]) if truth[:, j].any() else None

@@ -1,4 +1,4 @@
-"""What an ablation tells: the worth of every combination of modes, beside the Shapley influence in one model."""
+"""Figures of an ablation: scores of every combination of experts, and the influence in the full model."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ CELL_COLUMNS = ("modes", "n_modes", "n_seeds", "map", "map_deviation")
 
 
 def ablation_figures(trained: Trained, results: Sequence[JsonObject]) -> JsonObject:
-    """All figures as plain data.
+    """Content of ablation.json.
 
-    The retrained worth of a mode for a genre is its Shapley value with the mean AP of the retrained networks as the
-    worth of a coalition; nothing at all is worth the genre's share of films, as chance is.
+    The retrained worth of an expert for a genre is its Shapley value with the mean AP of the retrained networks as the
+    value of a coalition; that of the empty one is the fraction of films of the genre (chance).
 
     Args:
-        trained: The run's own model and films.
-        results: One cell for every subset of experts and seed.
+        trained: The run's model and films.
+        results: One cell per subset of experts and seed.
     """
     data, truth = trained.data, trained.data.labels[trained.split.test]
     experts = trained.model.spec.experts
@@ -34,7 +34,7 @@ def ablation_figures(trained: Trained, results: Sequence[JsonObject]) -> JsonObj
     for result in results:
         ap[seeds.index(result["seed"]), result["subset"]] = [np.nan if x is None else x for x in result["ap"]]
     scored = np.asarray(truth.any(axis=0))
-    macro = ap[..., scored].mean(axis=2)  # (seeds, subsets); row 0 is nothing, and not trained
+    macro = ap[..., scored].mean(axis=2)  # (seeds, subsets); subset 0 is empty and not trained
     mean_ap, deviation = ap.mean(axis=0), _deviation(ap)
     map_deviation = [float(x) if np.isfinite(x) else None for x in _deviation(macro)]
     values = mean_ap.copy()
@@ -77,7 +77,7 @@ def ablation_figures(trained: Trained, results: Sequence[JsonObject]) -> JsonObj
 
 
 def mode_names(trained: Trained) -> list[str]:
-    """A name an expert: its mode, or its own name where two share a mode."""
+    """Name of each expert: its modality, or its own name if two share a modality."""
     often = Counter(trained.data.modes)
     return [
         mode if often[mode] == 1 else expert
@@ -86,9 +86,9 @@ def mode_names(trained: Trained) -> list[str]:
 
 
 def agreement(worth: Float64, influence: Float64) -> JsonObject:
-    """Spearman's rank correlation of both tables (e, g): over all pairs, and the mean over genres of that over modes.
+    """Spearman's rank correlation of both tables (e, g): over all pairs, and the mean over genres of that over experts.
 
-    None where it is not defined.
+    None if undefined.
     """
     both = np.isfinite(worth) & np.isfinite(influence)
     by_genre = [_rank(worth[both[:, j], j], influence[both[:, j], j]) for j in range(worth.shape[1])]
@@ -97,7 +97,7 @@ def agreement(worth: Float64, influence: Float64) -> JsonObject:
 
 
 def cell_rows(figures: JsonObject) -> list[JsonObject]:
-    """One row a subset, for a table to take away."""
+    """One row per subset, for ablation.csv."""
     return [
         {
             "modes": "+".join(subset["modes"]),
@@ -118,7 +118,7 @@ def _rank(a: Float64, b: Float64) -> float | None:
 
 
 def _best(genre: str, ap: Float64, names: Sequence[str]) -> JsonObject:
-    """`ap` has an entry a subset, chance first."""
+    """The best subset; `ap` has one entry per subset, chance first."""
     best = int(np.argmax(ap[1:])) + 1
     full = float(ap[-1])
     return {
@@ -131,7 +131,7 @@ def _best(genre: str, ap: Float64, names: Sequence[str]) -> JsonObject:
 
 
 def _deviation(by_seed: Float64) -> Float64:
-    """Over seeds, the first axis; NaN with a single one."""
+    """Standard deviation over seeds, the first axis; NaN with one seed."""
     return by_seed.std(axis=0, ddof=1) if len(by_seed) > 1 else np.full(by_seed.shape[1:], np.nan)
 
 

@@ -1,4 +1,4 @@
-"""Evaluation: how good a run's genre model is on the films it never saw, and where it is wrong."""
+"""Evaluates a run's genre model on held-out films."""
 
 from dataclasses import asdict
 
@@ -42,11 +42,11 @@ def evaluate(run: Run, watcher: Watcher, *, n_mistakes: int = 24) -> JsonObject:
 
     Args:
         run: A trained run.
-        watcher: Who watches.
-        n_mistakes: How many of the worst wrong decisions are shown.
+        watcher: Receives progress.
+        n_mistakes: Number of worst mistakes to show.
 
     Returns:
-        What evaluation.json holds.
+        Content of evaluation.json.
 
     Raises:
         CinegrainError: If the run is not trained, or the result cannot be written.
@@ -72,11 +72,11 @@ def evaluate(run: Run, watcher: Watcher, *, n_mistakes: int = 24) -> JsonObject:
 
 
 def evaluation_figures(trained: Trained, *, n_mistakes: int) -> JsonObject:
-    """All figures as plain data.
+    """Content of evaluation.json.
 
     Args:
         trained: The model and its films.
-        n_mistakes: How many of the worst wrong decisions.
+        n_mistakes: Number of worst mistakes.
     """
     data, test, thresholds = trained.data, trained.split.test, trained.thresholds
     truth, raw = data.labels[test], trained.raw(test)
@@ -121,7 +121,7 @@ def _reliability(truth: Bool, probabilities: Float64) -> JsonObject:
 
 
 def _mistakes(trained: Trained, truth: Bool, probabilities: Float64, most: int) -> list[JsonObject]:
-    """Wrong decisions about test films, those first of which the model was surest."""
+    """Wrong decisions about test films, most confident first."""
     data, thresholds = trained.data, trained.thresholds
     decided = probabilities >= thresholds
     surprise = np.where(truth, 1 - probabilities, probabilities)

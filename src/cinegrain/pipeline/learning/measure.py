@@ -1,4 +1,4 @@
-"""All figures of a run: genre scores on held-out films before and after fine-tuning, and the influence of experts."""
+"""Metrics of a run: scores on held-out films before and after fine-tuning, and the influence of experts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ Parts: TypeAlias = dict[str, Int64]
 
 @dataclass(frozen=True)
 class SaidAndTrue:
-    """Mean probability of each filled bin, and how often it came true."""
+    """Mean probability of each non-empty bin, and the fraction of positives in it."""
 
     said: tuple[float, ...]
     true: tuple[float, ...]
@@ -37,7 +37,7 @@ class SaidAndTrue:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelScores(MultilabelScores):
-    """Scores on test films, and how well the probabilities are calibrated."""
+    """Scores on test films, with calibration."""
 
     ece: float | None = None
     ece_uncalibrated: float | None = None
@@ -46,7 +46,7 @@ class ModelScores(MultilabelScores):
 
 @dataclass(frozen=True)
 class EmbeddingScores:
-    """What an embedding still knows of the genres: a linear probe, and whom films stand next to."""
+    """Genre information in an embedding: linear probe and retrieval."""
 
     linear_probe_map: float | None
     films_sharing_a_genre: RetrievalScores | None
@@ -54,7 +54,7 @@ class EmbeddingScores:
 
 @dataclass(frozen=True)
 class History:
-    """Figures of every epoch of both trainings."""
+    """Figures of every epoch of training and fine-tuning."""
 
     coarse: tuple[Epoch, ...]
     finetuned: tuple[Mapping[str, float | None], ...]
@@ -62,24 +62,24 @@ class History:
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """What metrics.json holds.
+    """Content of metrics.json.
 
     Attributes:
-        n_films: Films of the run.
-        n_labelled: Those with a genre that is learned.
-        n_genres: Genres that are learned.
-        films_by_genre: Number of films of each.
-        genres_left_out: Genres with too few films, with their number.
-        split: Films that trained the model, stopped its training, and tested it.
+        n_films: Number of films.
+        n_labelled: Number of films with a learned genre.
+        n_genres: Number of learned genres.
+        films_by_genre: Number of films of each genre.
+        genres_left_out: Genres with too few films, with their numbers.
+        split: Numbers of training, validation and test films.
         coarse: Scores of the genre model.
         finetuned: Scores after fine-tuning.
-        influence: By genre and modality: mean over its films less that over others, in logits.
+        influence: By genre and modality: mean over films of the genre minus that over others, in logits.
         influence_by_expert: The same by genre and expert.
-        embedding: Of both models.
-        history: Of both trainings.
-        best_epoch: Of the genre model, from 0.
+        embedding: Scores of both embeddings.
+        history: Figures of all epochs.
+        best_epoch: Epoch of the genre model that was kept, from 0.
         choice_of_k: How the number of sub-genres was chosen.
-        provenance: How it was made.
+        provenance: Seed and versions.
     """
 
     n_films: int
@@ -107,18 +107,18 @@ def measure(
     choice: KChoice,
     seed: int,
 ) -> Metrics:
-    """All figures.
+    """Computes all metrics.
 
     Args:
         data: n films.
         coarse: The genre model and its card.
         finetuned: The fine-tuned model and its card.
-        influence: Of experts on all films, on the calibrated logits.
+        influence: Influence of experts on the calibrated logits of all films.
         choice: How the number of sub-genres was chosen.
-        seed: The run's.
+        seed: Seed of the run.
 
     Raises:
-        DataError: If the films held back are no longer in the run.
+        DataError: If the held-out films are no longer in the run.
     """
     card = coarse[1]
     position = {trailer.trailer_id: i for i, trailer in enumerate(data.trailers)}
@@ -126,7 +126,7 @@ def measure(
         part: np.array([position[t] for t in ids if t in position], dtype=np.int64) for part, ids in card.split.items()
     }
     if not len(parts["test"]) or not len(parts["val"]):
-        raise DataError("The films held back are no longer in the run. Train again with `cinegrain train`.")
+        raise DataError("The held-out films are no longer in the run. Train again with `cinegrain train`.")
     by_genre = influence_by_genre(influence, data.labels)  # (e, g)
     return Metrics(
         n_films=len(data.trailers),

@@ -1,4 +1,4 @@
-"""A run's vectors as training reads them: scenes when they are asked for, scene means as files mapped from disk."""
+"""Vectors for training: scenes read on demand, mean vectors as memory-mapped files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -16,7 +16,7 @@ from cinegrain.types import Trailer
 
 
 class StoredScenes(Mapping[str, ExpertArray]):
-    """All scenes of some trailers by expert; an expert's are read into memory when they are first asked for."""
+    """All scenes of some trailers by expert; those of an expert are read on first use."""
 
     def __init__(self, dataset: EmbeddingDataset, names: Sequence[str], trailers: Sequence[Trailer]) -> None:
         self._dataset, self._names, self._trailers = dataset, tuple(names), trailers
@@ -42,16 +42,16 @@ class StoredScenes(Mapping[str, ExpertArray]):
 
 
 def mapped_arrays(run: Run, trailer_ids: Sequence[str], experts: Sequence[str], *, key: str) -> TrailerArrays:
-    """One vector for each trailer and expert, mapped from `RUN/pooled`; pooled there first, if that is not done.
+    """One memory-mapped vector per trailer and expert, from `RUN/pooled`, which is created if needed.
 
-    For networks that pool by the mean, training on these is training on the scenes. Memory holds ids and row numbers;
-    the vectors are the operating system's to keep or to drop.
+    Networks that average scenes give the same results with these. Memory holds ids and row numbers; the operating
+    system caches the vectors.
 
     Args:
         run: The run.
-        trailer_ids: n trailers, in the order wanted.
-        experts: Whose vectors.
-        key: Stands for these trailers and their files.
+        trailer_ids: n trailers.
+        experts: Experts.
+        key: Hash of these trailers and their files.
 
     Raises:
         StoreError: If there is no dataset, or the run folder cannot be written.
@@ -61,7 +61,7 @@ def mapped_arrays(run: Run, trailer_ids: Sequence[str], experts: Sequence[str], 
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise StoreError(f"Cannot make {folder}: {error.strerror}. Use a run that you may write to.") from error
+        raise StoreError(f"Cannot create {folder}: {error.strerror}. Make the run folder writable.") from error
     arrays = {}
     for name in experts:
         note, file, rows = (folder / f"{name}.{kind}" for kind in ("json", "npy", "present"))

@@ -1,4 +1,4 @@
-"""What is known of each trailer once sub-genres are found, as plain rows."""
+"""Rows of trailers.json."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,14 +27,14 @@ _INFLUENCE_BATCH = 64
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What discovery found.
+    """Result of discovery.
 
     Attributes:
         atlas: The sub-genres.
-        encoded: Gated vectors of the fine-tuned network, shape (n, e, d).
-        layout: Places on the map, shape (n, 2).
-        layout_before: The same by the genre model, before fine-tuning.
-        concepts: Strength of words: trailer_id -> mode -> word -> 0..1.
+        encoded: Trailer embeddings by expert, shape (n, e, d).
+        layout: Positions on the map, shape (n, 2).
+        layout_before: Positions by the genre model, before fine-tuning.
+        concepts: Strength of concepts: trailer_id -> modality -> concept -> 0..1.
     """
 
     atlas: Atlas
@@ -47,14 +47,14 @@ class Found:
 def trailer_rows(
     data: RunData, dataset: EmbeddingDataset, model: GenreModel, card: CoarseCard, found: Found
 ) -> tuple[list[Film], Influence]:
-    """One row a trailer, in the order of the data, and the influence of experts on all of them; calibrated.
+    """One row per trailer, in the order of the data, and the influence of experts on the calibrated logits.
 
     Args:
         data: n films.
-        dataset: Where they come from.
+        dataset: Their dataset.
         model: The genre model.
-        card: Its card, with calibration, thresholds and split.
-        found: What discovery found.
+        card: Its card.
+        found: Result of discovery.
     """
     calibration = Calibration.from_stored(card.calibration, len(data.genres))
     influence = calibrated_influence(_influence(model, data), calibration)
@@ -107,7 +107,7 @@ def _place(layout: Float64) -> tuple[float, float]:
 
 
 def _likely(membership: Float64, atlas: Atlas) -> tuple[Membership, ...]:
-    """The sub-genres that a film most belongs to, at most three."""
+    """The most likely sub-genres of a film, at most three."""
     best = np.argsort(-membership, kind="stable")[:_N_MEMBERSHIPS]
     return tuple(
         Membership(atlas.subgenres[c].id, round(float(membership[c]), 4))

@@ -1,4 +1,4 @@
-"""A film's answer put together, with when to say "not sure". Imports nothing that needs PyTorch."""
+"""Makes predictions, and decides when to say "not sure". Needs no PyTorch."""
 
 from collections.abc import Mapping, Sequence
 
@@ -34,7 +34,7 @@ def make_prediction(
     concepts: Mapping[str, tuple[Concept, ...]] | None = None,
     neighbours: Sequence[Neighbour] = (),
 ) -> Prediction:
-    """Puts a film's answer together; arguments as for `how_sure`, the rest as in `Prediction`."""
+    """Makes a prediction; arguments as in `how_sure` and `Prediction`."""
     reasons, strangeness = how_sure(genres, modalities, means, familiarity)
     return Prediction(
         path=path,
@@ -59,13 +59,13 @@ def how_sure(
     means: Mapping[str, Float32],
     familiarity: Familiarity | None,
 ) -> tuple[tuple[str, ...], StrangenessAnswer | None]:
-    """Why an answer cannot be relied on, if so, and how unlike the training films the film is.
+    """Why an answer is unreliable, if it is, and how unlike the training films the film is.
 
     Args:
         genres: The answer.
         modalities: Modality of each expert.
-        means: By expert, mean vector of the film's scenes, shape (1, d_e); NaN where absent.
-        familiarity: What the model was trained on; None if that was not kept.
+        means: By expert, mean scene vector of the film, shape (1, d_e); NaN if absent.
+        familiarity: Statistics of the training films, if stored.
     """
     reasons = []
     strangeness = None
@@ -78,19 +78,19 @@ def how_sure(
         strangeness = StrangenessAnswer(score, familiarity.threshold, by_expert, strangest)
         if score is not None and score > familiarity.threshold:
             strange = [m for m, x in strangest.items() if x is not None and x > familiarity.threshold]
-            reasons.append(f"unlike the films it learned from ({', '.join(strange)})")
+            reasons.append(f"unlike the training films ({', '.join(strange)})")
     if not any(genre.decided for genre in genres):
         reasons.append("no genre is likely enough")
     all_modalities = list(dict.fromkeys(modalities.values()))
     missing = missing_modalities(list(modalities.values()), _present(modalities, means))
     if len(all_modalities) > 1 and 2 * len(missing) >= len(all_modalities):
         there = [modality for modality in all_modalities if modality not in missing]
-        reasons.append(f"there is only {' and '.join(there) or 'nothing'} to go by")
+        reasons.append(f"based only on {' and '.join(there) or 'nothing'}")
     return tuple(reasons), strangeness
 
 
 def _strangest(modalities: Mapping[str, str], by_expert: Mapping[str, float | None]) -> dict[str, float | None]:
-    """The strangest expert's of each modality; None where there is none."""
+    """Maximum novelty over the experts of each modality, or None."""
     known = {expert: value for expert, value in by_expert.items() if value is not None}
     found = by_modality(map(modalities.__getitem__, known), known.values(), max)
     return {modality: found.get(modality) for modality in map(modalities.__getitem__, by_expert)}

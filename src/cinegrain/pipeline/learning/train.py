@@ -1,4 +1,4 @@
-"""The training stages: the coarse genre model, and its self-supervised fine-tuning."""
+"""The training stages: genre model and fine-tuning."""
 
 import hashlib
 import json
@@ -43,13 +43,13 @@ class RunData:
     """The films of a run that have embeddings, as arrays.
 
     Attributes:
-        trailers: n films, by id.
+        trailers: n films, sorted by id.
         arrays: Their vectors.
-        modalities: Mode of each expert, in the order of the arrays.
-        genres: The g genres that can be learned.
+        modalities: Modality of each expert, in the order of the arrays.
+        genres: The g learnable genres.
         labels: Shape (n, g).
-        left_out: Genres with too few films, with their number.
-        key: Stands for all of this.
+        left_out: Genres with too few films, with their numbers.
+        key: Hash of all of this.
     """
 
     trailers: tuple[Trailer, ...]
@@ -67,12 +67,12 @@ class RunData:
 
     @property
     def trailer_ids(self) -> list[str]:
-        """Of the n films, in order."""
+        """Ids of the films."""
         return [trailer.trailer_id for trailer in self.trailers]
 
     @property
     def modes(self) -> list[str]:
-        """Mode of each expert, in the order of the arrays."""
+        """Modality of each expert, in the order of the arrays."""
         return [self.modalities[name] for name in self.arrays.experts]
 
     @property
@@ -82,19 +82,19 @@ class RunData:
 
 
 def load_data(run: Run, trailers: Sequence[Trailer], experts: Sequence[str]) -> RunData:
-    """Reads a run's dataset for the films of its catalogue.
+    """Loads the films of a run's catalogue from its dataset.
 
-    Scenes are read when they are first asked for, one expert at a time; scene means are files mapped from disk, so that
-    what needs no more than those takes little memory however many films there are.
+    Scenes are read on first use, one expert at a time; mean vectors are memory-mapped files, so that methods that need
+    only those use little memory for any number of films.
 
     Args:
         run: The run.
         trailers: The films.
-        experts: Whose vectors; a film counts only if all of them have seen it.
+        experts: Experts; only films that all of them have processed are used.
 
     Raises:
         StoreError: If there is no dataset.
-        DataError: If it holds none of the films, or fewer than two genres with at least two films.
+        DataError: If it has none of the films, or fewer than two genres with at least two films.
     """
     dataset = EmbeddingDataset(run.dataset)
     have, found, films = seen_films(dataset, trailers, experts)
@@ -117,7 +117,7 @@ def load_data(run: Run, trailers: Sequence[Trailer], experts: Sequence[str]) -> 
 def seen_films(
     dataset: EmbeddingDataset, trailers: Sequence[Trailer], experts: Sequence[str]
 ) -> tuple[tuple[Trailer, ...], pa.Table, str]:
-    """The films that all of some experts have seen, the dataset's rows of them in their order, and a key for both.
+    """Films that all given experts have processed, their dataset rows, and a hash of both.
 
     Raises:
         DataError: If there are none.
@@ -132,7 +132,7 @@ def seen_films(
 
 
 def _key(rows: Iterable[object]) -> str:
-    """Stands for any number of rows of plain data; they are not held in memory."""
+    """Hash of any number of rows, which are not kept in memory."""
     whole = hashlib.sha256()
     for row in rows:
         whole.update(json.dumps(row).encode() + b"\n")
@@ -140,7 +140,7 @@ def _key(rows: Iterable[object]) -> str:
 
 
 def learnable_genres(trailers: Sequence[Trailer]) -> tuple[tuple[str, ...], dict[str, int]]:
-    """Genres with enough films, sorted; and those with too few, with their numbers of films.
+    """Genres with enough films, sorted; and those with too few, with their numbers.
 
     Raises:
         DataError: If fewer than two have enough.
@@ -157,17 +157,17 @@ def learnable_genres(trailers: Sequence[Trailer]) -> tuple[tuple[str, ...], dict
 
 
 def train(run: Run, data: RunData, settings: Settings, watcher: Watcher, devices: Devices = ALONE) -> str:
-    """Trains the coarse model unless it is there for exactly these inputs.
+    """Trains the genre model, unless done already for these inputs.
 
     Args:
         run: The run.
         data: Its films.
-        settings: Of split, network and training.
-        watcher: Sees epochs pass.
-        devices: The processes that train together, each of which calls this; the main one writes.
+        settings: Settings of split, model and training.
+        watcher: Receives progress.
+        devices: Processes that train together, each of which calls this; the main one writes.
 
     Returns:
-        The model's key.
+        Key of the model.
 
     Raises:
         DataError: If there are too few films.
@@ -210,16 +210,15 @@ def train(run: Run, data: RunData, settings: Settings, watcher: Watcher, devices
 
 
 def fine_tune(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> str:
-    """Makes the embedding in which sub-genres are looked for, unless that is done for exactly these inputs.
+    """Fine-tunes the embedding in which sub-genres are found, unless done already for these inputs.
 
-    Where a method contrasts views and too few films have two scenes, the coarse model is kept as it is, and the
-    watcher is told.
+    If a method contrasts views and too few films have two scenes, the genre model is used unchanged, with a message.
 
     Returns:
-        The fine-tuned model's key.
+        Key of the fine-tuned model.
 
     Raises:
-        StoreError: If there is no coarse model.
+        StoreError: If there is no genre model.
     """
     coarse, card = load_model(run.coarse, CoarseCard)
     key = key_of("finetuned by method", card.key, settings.seed, keyed(settings, "finetune"))
@@ -240,7 +239,7 @@ def fine_tune(run: Run, data: RunData, settings: Settings, watcher: Watcher) -> 
                 on_epoch=on_step,
             )
         except NothingToContrastError as error:
-            watcher.say(f"{error} The genre model is used as it is.")
+            watcher.say(f"{error} The genre model is used unchanged.")
             found = Finetuned(coarse, ())
     finetuned_card = FinetunedCard(
         key=key,

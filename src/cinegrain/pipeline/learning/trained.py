@@ -1,4 +1,4 @@
-"""A run's trained genre model with the films it was trained, stopped and tested on."""
+"""A run's genre model with its films."""
 
 from dataclasses import dataclass
 
@@ -21,12 +21,12 @@ class Trained:
     """A genre model and its data.
 
     Attributes:
-        run: Where it lies.
+        run: The run.
         model: The network.
         card: Its card.
-        calibration: Of its probabilities.
+        calibration: Calibration of its probabilities.
         data: All films.
-        split: Rows of the films that trained it, stopped it, and that it never saw.
+        split: Rows of training, validation and test films.
     """
 
     run: Run
@@ -38,16 +38,16 @@ class Trained:
 
     @property
     def thresholds(self) -> Float64:
-        """Of the calibrated probabilities, shape (g,)."""
+        """Decision thresholds of the calibrated probabilities, shape (g,)."""
         return np.array(self.card.thresholds)
 
     def raw(self, films: Int64) -> Float64:
-        """The network's own probabilities, shape (n, g)."""
+        """Uncalibrated probabilities, shape (n, g)."""
         return predict_genres(self.model, self.data.arrays, films)
 
 
 def load_trained(run: Run) -> Trained:
-    """Reads a trained run.
+    """Loads the genre model of a run.
 
     Raises:
         StoreError: If there is no genre model or no dataset.
@@ -60,5 +60,5 @@ def load_trained(run: Run) -> Trained:
     row = {trailer.trailer_id: i for i, trailer in enumerate(data.trailers)}
     parts = [np.array([row[t] for t in card.split[p] if t in row], dtype=np.int64) for p in ("train", "val", "test")]
     if not all(map(len, parts)):
-        raise DataError("The films held back are no longer in the run. Train again with `cinegrain train`.")
+        raise DataError("The held-out films are no longer in the run. Train again with `cinegrain train`.")
     return Trained(run, model, card, Calibration.from_stored(card.calibration, len(data.genres)), data, Split(*parts))

@@ -1,4 +1,4 @@
-"""What a cell says: text, years, files, and genres in every form that they are written in."""
+"""Parses cells: text, years, files and genres."""
 
 import ast
 import json
@@ -54,7 +54,7 @@ def cell_year(value: Any) -> int | None:
 
 
 def cell_file(value: Any) -> str:
-    """The file cell as it stands; a list of files, also one as JSON text, joined by `|`."""
+    """The cell of a file; a list of files, also as JSON text, is joined by `|`."""
     if isinstance(value, str) and value.lstrip().startswith('["'):
         try:
             value = json.loads(value)
@@ -66,15 +66,15 @@ def cell_file(value: Any) -> str:
 
 
 def genre_names(value: Any, is_known: Callable[[str], bool]) -> tuple[str, ...]:
-    """The genres of a cell as they are spelled there, each once; none for an empty mark.
+    """Genres of a cell as spelled there, each once.
 
-    Read are lists, objects with a name, both also as JSON or Python text, `{A,B}`, and names joined by `|`, `;`, `、`,
-    line breaks, ` / ` and commas. A name that is known as a whole is never taken apart; a comma beside another
-    separator, and a slash without blanks, separate only names that are known. Nothing is evaluated.
+    Lists and objects with a name (also as JSON or Python text), `{A,B}`, and names separated by `|`, `;`, `、`, line
+    breaks, ` / ` and commas are recognised. A known name is never split; a comma beside another separator, and a slash
+    without spaces, separate only known names. Nothing is evaluated.
 
     Args:
         value: The cell.
-        is_known: Whether a name is a genre's.
+        is_known: Whether a name is that of a genre.
 
     >>> genre_names("[{'id': 28, 'name': 'Action'}]", str.isalpha)
     ('Action',)
@@ -88,7 +88,7 @@ def genre_names(value: Any, is_known: Callable[[str], bool]) -> tuple[str, ...]:
 
 
 def is_no_genre(name: str) -> bool:
-    r"""Whether a name only says that there is no genre.
+    r"""Whether a name means that there is no genre.
 
     >>> [is_no_genre(name) for name in ("\\N", "-", "(no genres listed)", "Not specified", "[]", "Drama")]
     [True, True, True, True, True, False]
@@ -138,14 +138,14 @@ def _of_object(value: dict[Any, Any], is_known: Callable[[str], bool], depth: in
 
 
 def _literal(text: str) -> Any:
-    """A list, object, set or tuple written as JSON or Python text; _MISSING if it is none."""
-    text = _NO_COMMA.sub(r"\1, \2", text)  # as NumPy prints arrays, which Python would join to one word
+    """A list, object, set or tuple from JSON or Python text; _MISSING if it is not one."""
+    text = _NO_COMMA.sub(r"\1, \2", text)  # arrays as printed by NumPy, which Python would join to one word
     for parse in (json.loads, ast.literal_eval):
         try:
             found = parse(text)
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             continue
-        if isinstance(found, set):  # whose order changes from process to process
+        if isinstance(found, set):  # sets have no stable order
             return _literal(f"[{text[1:-1]}]")
         return found if isinstance(found, list | tuple | dict) else _MISSING
     return _MISSING

@@ -1,4 +1,4 @@
-"""Which column of a catalogue holds what."""
+"""Finds the columns of a catalogue."""
 
 import difflib
 import re
@@ -24,7 +24,7 @@ _OWN: dict[Role, tuple[str, ...]] = {
     "title": ("title",),
     "year": ("year",),
 }
-# Best first: our own names, then what else is common in English, German, French, Spanish, Italian, Portuguese, Dutch
+# Best first: our own names, then common ones in English, German, French, Spanish, Italian, Portuguese, Dutch
 # and Turkish. Singular and plural, case, accents and blanks make no difference.
 _COMMON: dict[Role, str] = {
     "file": "file|path|filename|file path|video file|trailer file|movie file|media file|file location|datei|dateiname|"
@@ -45,7 +45,7 @@ _COMMON: dict[Role, str] = {
 
 
 def _plain(name: str) -> str:
-    """A column's name without case, accents, blanks and the s of its plural.
+    """A column's name without case, accents, spaces and plural s.
 
     >>> _plain("File_Name"), _plain("Géneros"), _plain("Genre(s)")
     ('filename', 'genero', 'genre')
@@ -61,11 +61,11 @@ _NUMBERED_GENRE = re.compile(r"(?:main)?genres?\d{1,2}")
 
 @dataclass(frozen=True)
 class Reading:
-    """What a user says about a catalogue.
+    """Options for reading a catalogue.
 
     Attributes:
-        columns: Column by role (file, genres, trailer_id, title, year) where its name does not tell.
-        genre_map: A table of two columns, from and to: what genre names are to become.
+        columns: Column by role (file, genres, trailer_id, title, year), if its name is not recognised.
+        genre_map: Table with the columns from and to, to rename genres.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -82,21 +82,21 @@ def parse_columns(given: Sequence[str]) -> dict[str, str]:
     {'file': 'Datei', 'genres': 'Genre, Art', 'year': 'Jahr'}
 
     Raises:
-        ConfigError: If a part has no `=`, or names no role.
+        ConfigError: If a part has no `=`, or an unknown role.
     """
     found: dict[str, str] = {}
     for text in given:
         for part in re.split(r",(?=\s*\w+\s*=)", text):
             role, equals, column = (piece.strip() for piece in part.partition("="))
             if not equals or not column:
-                raise ConfigError(f"--columns takes file=NAME,genres=NAME and so on; found {part.strip()!r}.")
+                raise ConfigError(f"--columns takes file=NAME,genres=NAME and so on, not {part.strip()!r}.")
             found[role] = column
     check_roles(found)
     return found
 
 
 def header_score(cells: Sequence[str], reading: Reading) -> int:
-    """How much a row looks like a header: the number of roles that its cells name."""
+    """Number of roles that the cells of a row name: how likely it is the header."""
     names = {_plain(cell) for cell in cells if cell.strip()}
     told = {_plain(column) for column in reading.columns.values()}
     ids = set(map(_plain, ID_COLUMNS))
@@ -113,21 +113,21 @@ def find_columns(
     *,
     by_id: bool = False,
 ) -> dict[Role, tuple[str, ...]]:
-    """Columns by role: as told, as a known export has them, by our own names, by common names, in this order.
+    """Columns by role: as given, as in a known export, by our own names, by common names, in this order.
 
     Args:
         columns: All names.
         path: The catalogue, for messages.
-        reading: What the user says.
-        notes: Takes a sentence about every guess.
+        reading: Options.
+        notes: Receives a note about every guess.
         export: Columns by role if the table is a known export.
-        by_id: Films are known by an id that has one of ID_COLUMNS.
+        by_id: Whether films have an id in one of ID_COLUMNS instead of a file.
 
     Returns:
-        One column a role; genres may have several. Roles that no column has are left out.
+        One column per role; several for genres. Roles without a column are left out.
 
     Raises:
-        ConfigError: If the user names a column that there is not.
+        ConfigError: If a given column does not exist.
     """
     check_roles(reading.columns)
     found: dict[Role, tuple[str, ...]] = {}
@@ -147,7 +147,7 @@ def find_columns(
         own = {*_OWN[role], *(ID_COLUMNS if by_id and role == "trailer_id" else ())}
         if names[0] != export.get(role) and {name.strip().lower() for name in names} - own:
             is_or_are = "column {} is" if len(names) == 1 else "columns {} are"
-            notes.add(f"{is_or_are.format(', '.join(map(repr, names)))} taken for {role}")
+            notes.add(f"{is_or_are.format(', '.join(map(repr, names)))} used as {role}")
     return found
 
 
@@ -181,24 +181,25 @@ def _told(name: str, role: str, columns: Sequence[str], path: Path) -> str:
     if alike:
         return alike[0]
     raise ConfigError(
-        f"--columns {role}={name}: the catalogue {path} has no such column; it has: {', '.join(columns)}."
-        f"{nearest(name, columns)}"
+        f"--columns {role}={name}: {path} has no such column; it has: {', '.join(columns)}.{nearest(name, columns)}"
     )
 
 
 def check_roles(given: Mapping[str, str]) -> None:
-    """Refuses columns by other roles than ours.
+    """Checks the roles of columns.
 
     Raises:
-        ConfigError: Naming the nearest.
+        ConfigError: If one is unknown.
     """
     for role in given:
         if role not in ROLES:
-            raise ConfigError(f"--columns knows {', '.join(ROLES)}; found {role!r}.{nearest(role, ROLES)}")
+            raise ConfigError(
+                f"{role!r} is not a role of --columns. Roles are {', '.join(ROLES)}.{nearest(role, ROLES)}"
+            )
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
-    """` Did you mean ...?`, or nothing if no name is like it."""
+    """` Did you mean ...?`, or "" if no name is similar."""
     by_fold = {fold(other): other for other in reversed(names)}
     near = difflib.get_close_matches(fold(name), by_fold, 1)
     return f" Did you mean {by_fold[near[0]]!r}?" if near else ""

@@ -1,4 +1,4 @@
-"""Rows of cells from delimited text, with quotes that may or may not be meant as such."""
+"""Parses delimited text, tolerating stray quotes."""
 
 import re
 from collections import deque
@@ -11,12 +11,12 @@ from typing import Any
 from cinegrain.readers.catalog.notes import Notes
 
 DELIMITERS = (",", ";", "\t", "|")
-_MAX_LINES, _MAX_CHARACTERS = 1000, 1 << 18  # of one row
+_MAX_LINES, _MAX_CHARACTERS = 1000, 1 << 18  # lines of one row
 
 
 @dataclass(frozen=True)
 class RawRow:
-    """Cells as they stand; `line` counts the file's lines, or a sheet's rows, from 1."""
+    """Cells of a row; `line` is the line in the file, or the row of the sheet, from 1."""
 
     line: int
     cells: list[Any]
@@ -24,12 +24,12 @@ class RawRow:
 
 @dataclass(frozen=True)
 class Split:
-    """A row's text taken apart: its cells, and what was doubtful about its quotes."""
+    """Cells of a line, and doubts about its quotes."""
 
     cells: list[str]
-    is_open: bool = False  # the last cell begins with a quote that is not closed yet
-    is_loose: bool = False  # a cell begins with a quote that ends before the cell does
-    is_spaced: bool = False  # a blank stands before a quoted cell
+    is_open: bool = False  # the last cell has an opening quote without a closing one
+    is_loose: bool = False  # a cell has text after its closing quote
+    is_spaced: bool = False  # there is a space before a quoted cell
 
 
 @lru_cache(maxsize=8)
@@ -42,7 +42,7 @@ def _patterns(delimiter: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 
 def split_row(text: str, delimiter: str) -> Split:
-    r"""Takes a row's text apart.
+    r"""Splits a line.
 
     A cell is quoted if it begins with `"` and ends with `"`, quotes inside it being doubled. Any other quote is text.
 
@@ -76,7 +76,7 @@ def split_row(text: str, delimiter: str) -> Split:
 
 @dataclass
 class _Lines:
-    """Physical lines that can be looked at ahead."""
+    """Physical lines with look-ahead."""
 
     source: Iterator[tuple[int, str]]
     ahead: deque[tuple[int, str]] = field(default_factory=deque)
@@ -89,7 +89,7 @@ class _Lines:
         return self.ahead.popleft() if self.ahead else next(self.source, None)
 
     def peek(self) -> Iterator[str]:
-        """The lines to come, which stay to come."""
+        """The next lines, without consuming them."""
         for _, line in chain(list(self.ahead), self._drawn()):
             yield line
 
@@ -99,7 +99,7 @@ class _Lines:
             yield item
 
     def skip(self, n: int) -> None:
-        """Leaves the next lines out; they must have been looked at."""
+        """Skips the next lines, which must have been peeked."""
         for _ in range(n):
             self.ahead.popleft()
 
@@ -107,16 +107,16 @@ class _Lines:
 def delimited_rows(
     lines: Iterable[tuple[int, str]], delimiter: str, *, width: int = 0, notes: Notes | None = None
 ) -> Iterator[RawRow]:
-    """Rows of a text table; rows that are empty are left out.
+    """Rows of a text table, without empty ones.
 
-    A quoted cell may go on over several lines. A quote that is never closed is text, as are all quotes in tables
-    such as IMDb's. In a table with tabs, lines that are whole rows by themselves are never joined by a quote.
+    A quoted cell may span several lines. A quote that is never closed is text, as are all quotes in tables such as
+    IMDb's. In a table with tabs, complete lines are never joined by a quote.
 
     Args:
         lines: Numbered physical lines with their line breaks.
         delimiter: One of DELIMITERS.
-        width: The number of columns; 0 if it is not known.
-        notes: Takes sentences about doubtful quotes.
+        width: Number of columns; 0 if unknown.
+        notes: Receives notes about doubtful quotes.
     """
     notes, following = notes or Notes(), _Lines(iter(lines))
     for number, line in following:
@@ -135,8 +135,8 @@ def delimited_rows(
             else:
                 if width and len(split_row(text, delimiter).cells) == width:
                     notes.add(
-                        f"catalogue line {number}: a quoted cell goes on to line {number + n_more}",
-                        "cells that go on over lines which look like rows",
+                        f"catalogue line {number}: a quoted cell continues to line {number + n_more}",
+                        "cells that span lines which look like rows",
                     )
                 row = joined
                 following.skip(n_more)
@@ -146,17 +146,17 @@ def delimited_rows(
                 "lines with such a quote",
             )
         if row.is_spaced:
-            notes.add(f"catalogue line {number}: a blank before a quoted cell is left out", "lines with such a blank")
+            notes.add(f"catalogue line {number}: a space before a quoted cell is ignored", "lines with such a blank")
         yield RawRow(number, list(row.cells))
 
 
 def _unbroken(line: str) -> str:
-    """A line without the break that ends it."""
+    """A line without its line break."""
     return line.removesuffix("\n").removesuffix("\r")
 
 
 def _joined(line: str, following: _Lines, delimiter: str, width: int) -> tuple[Split | None, int]:
-    """A row that goes on over the next lines, and over how many; None if its open quote is only text."""
+    """A row that spans the next lines, and their number; None if its open quote is text."""
     parts, n_characters = [line], len(line)
     for n_more, more in enumerate(following.peek(), start=1):
         parts.append(more)

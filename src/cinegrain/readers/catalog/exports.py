@@ -1,4 +1,4 @@
-"""Tables that well-known places give out, by their headers."""
+"""Recognises exports of well-known sites by their headers."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -26,15 +26,15 @@ def _none(cells: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Export:
-    """What a known table is called, and how its columns are read.
+    """A known export and how to read its columns.
 
     Attributes:
-        name: As a person calls it.
+        name: Name for messages.
         columns: Column by role.
         title: Splits a title cell into title and year.
-        ident: Makes an id of the id cell.
-        is_other: Of which kind a row is that is no film; empty for a film.
-        earliest: Rows of one film may have several years, the earliest of which counts.
+        ident: Converts the id cell.
+        is_other: Kind of a row that is not a film; "" for a film.
+        earliest: Whether the earliest of several years of a film counts.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Export:
 
 
 def title_and_year(text: str) -> tuple[str, str]:
-    """A title as MovieLens has it, and its year.
+    """Title and year from a MovieLens title.
 
     >>> title_and_year("Matrix, The (1999)"), title_and_year("Cité des enfants perdus, La (Lost City) (1995)")
     (('The Matrix', '1999'), ('La Cité des enfants perdus', '1995'))
@@ -63,7 +63,7 @@ def title_and_year(text: str) -> tuple[str, str]:
 
 
 def entity_id(text: str) -> str:
-    """`Q190050` of a Wikidata address; any other text as it is."""
+    """`Q190050` from a Wikidata URL; other text unchanged."""
     match = _ENTITY.fullmatch(text.strip())
     return match[1] if match else text
 

@@ -1,4 +1,4 @@
-"""Spellings of one word brought to one form."""
+"""Normalises the spelling of words."""
 
 import re
 import unicodedata
@@ -8,7 +8,7 @@ _PUNCTUATION = re.compile(r"[\W_]+")
 
 
 def fold(text: str) -> str:
-    """Text without case, accents, blanks and punctuation, `&` being `and`; text of nothing else stays as it is.
+    """Text without case, accents, spaces and punctuation, with `&` as `and`; unchanged if nothing would be left.
 
     >>> fold("Science-Fiction"), fold("COMÉDIE"), fold("Action & Adventure"), fold("Vahşi Batı"), fold("?!")
     ('sciencefiction', 'comedie', 'actionandadventure', 'vahsibati', '?!')

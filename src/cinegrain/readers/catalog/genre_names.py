@@ -1,4 +1,4 @@
-"""Names of genres: synonyms, other languages and TMDB's numbers brought to one name each."""
+"""Normalises names of genres: synonyms, other languages and TMDB's numbers."""
 
 import csv
 import difflib
@@ -19,10 +19,10 @@ from cinegrain.readers.catalog.notes import HANDFUL, Notes, some
 from cinegrain.readers.catalog.table import raw_rows
 from cinegrain.readers.catalog.unpack import kind_of
 
-_ALIKE = 0.86  # difflib's ratio; Thriler and Thriller have .93, Western and Eastern .86 - a note is all it makes
+_ALIKE = 0.86  # difflib's ratio: Thriler and Thriller have .93, Western and Eastern .86; only makes a note
 _MAX_COMPARED = 300
 _MAX_MAP_ROWS = 100_000
-_TOO_CLOSE_TO_CALL = "?"  # before a word that means something else in English
+_TOO_CLOSE_TO_CALL = "?"  # marks a word with another meaning in English
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class KnownGenres:
         by_id: English name by TMDB's number.
         english: English name by folded English spelling.
         foreign: English name by folded spelling in another language.
-        languages: Languages that have a folded spelling, and no other language nor English has.
-        doubtful: English name and language by folded spelling, for words that count only in company of that language.
+        languages: Languages in which a folded spelling is unique.
+        doubtful: English name and language by folded spelling, for words that count only beside others of it.
     """
 
     by_id: Mapping[str, str]
@@ -72,33 +72,35 @@ def known_genres() -> KnownGenres:
 
 @dataclass(frozen=True)
 class GenreMap:
-    """What a user wants genre names to become, by folded name; no names drop the genre."""
+    """Names that genres become, by folded name; an empty tuple drops the genre."""
 
     entries: Mapping[str, tuple[str, ...]]
     spelled: Mapping[str, str]
 
 
 def read_genre_map(path: Path | None) -> GenreMap:
-    """Reads a table of two columns, from and to; an empty `to` drops the genre, several are joined by `|`.
+    """Reads a table with the columns from and to; an empty `to` drops the genre, several are separated by `|`.
 
     Raises:
-        ConfigError: If it is missing, has not two columns, or says two things of one name.
+        ConfigError: If it is missing, does not have two columns, or has contradictions.
     """
     if path is None:
         return GenreMap({}, {})
     if not path.is_file():
-        raise ConfigError(f"There is no table at {path} (--genre-map). Give one with the columns from and to.")
+        raise ConfigError(f"There is no file at {path} (--genre-map). Give a table with the columns from and to.")
     entries: dict[str, tuple[str, ...]] = {}
     spelled: dict[str, str] = {}
     for where, cells in _pairs(path):
         if not cells or not cells[0] or len(cells) > 2:
-            raise ConfigError(f"{where} of {path} must hold two cells, from and to; found {len(cells)}: {some(cells)}.")
+            raise ConfigError(
+                f"{where} of {path} must have two cells, from and to, but has {len(cells)}: {some(cells)}."
+            )
         key, to = (
             fold(cells[0]),
             tuple(name for part in cells[1:] for piece in part.split("|") if (name := piece.strip())),
         )
         if entries.setdefault(key, to) != to:
-            raise ConfigError(f"{where} of {path} maps {cells[0]!r} a second time, to something else.")
+            raise ConfigError(f"{where} of {path} maps {cells[0]!r} again, to something else.")
         spelled.setdefault(key, cells[0])
     return GenreMap(entries, spelled)
 
@@ -115,15 +117,17 @@ def _pairs(path: Path) -> list[tuple[str, list[str]]]:
         if [cell.lower() for cell in cells] != ["from", "to"] and any(cells):
             rows.append((f"Line {row.line}", cells))
     if len(rows) > _MAX_MAP_ROWS:
-        raise ConfigError(f"{path} has more than {_MAX_MAP_ROWS:,} lines, which no map of genres has.")
+        raise ConfigError(
+            f"{path} has more than {_MAX_MAP_ROWS:,} lines and so is not a map of genres. Check the path."
+        )
     return rows
 
 
 class GenreNames:
-    """Decides what each spelling of a catalogue is read as, once all of them were seen."""
+    """Decides the name of each spelling in a catalogue, after all have been added."""
 
     def __init__(self, reading: Reading) -> None:
-        """Reads the user's map.
+        """Reads the genre map.
 
         Raises:
             ConfigError: If it cannot be read.
@@ -133,26 +137,26 @@ class GenreNames:
         self._first: dict[str, str] = {}
 
     def is_known(self, name: str) -> bool:
-        """Whether a text is one genre's name as a whole, by the user's map or the package's list."""
+        """Whether a text is the name of one genre, in the genre map or the package's list."""
         key, known = fold(name), known_genres()
         return key in self._map.entries or key in known.english or key in known.foreign or name.strip() in known.by_id
 
     def add(self, names: Iterable[str], where: str) -> None:
-        """Sees the genres of one film."""
+        """Adds the genres of one film."""
         for name in names:
             self._seen[name] += 1
             self._first.setdefault(name, where)
 
     def settle(self, notes: Notes) -> dict[str, tuple[str, ...]]:
-        """What each spelling is read as: names, or none if it is left out.
+        """Names of each spelling; none if it is dropped.
 
-        A genre is called as the user's map calls it, else by TMDB's English name, unless the catalogue has only other
-        English spellings, the first of which is then kept.
+        A genre gets its name in the genre map, else TMDB's English name, unless the catalogue has only other English
+        spellings, of which the first is kept.
         """
         known = known_genres()
         numbers = self._numbers(notes)
         languages = {known.languages[key] for name in self._seen if (key := fold(name)) in known.languages}
-        keys: dict[str, tuple[str, ...]] = {}  # of genres, by spelling
+        keys: dict[str, tuple[str, ...]] = {}  # genres by spelling
         called: dict[str, str] = {}
         for name in self._seen:
             key = fold(name)
@@ -189,18 +193,18 @@ class GenreNames:
         return key if name is None else fold(name)
 
     def _mapped_key(self, key: str, to: str, languages: set[str]) -> str:
-        """A name mapped to itself is a genre of its own."""
+        """Key of a mapped name; a name mapped to itself is a separate genre."""
         return key if fold(to) == key else self._genre_key(fold(to), languages)
 
     def _numbers(self, notes: Notes) -> dict[str, tuple[str, ...]]:
-        """Spellings that are numbers: TMDB's become names; others stay if they are most of what there is."""
+        """Spellings that are numbers: TMDB's become names; others are kept only if most genres are numbers."""
         by_id = known_genres().by_id
         numbers = [name for name in self._seen if name.isdecimal() and fold(name) not in self._map.entries]
         strange = [name for name in numbers if name not in by_id]
         n_strange = sum(self._seen[name] for name in strange)
         if not strange:
             if numbers:
-                notes.add(f"numbers of genres are read as TMDB's: {some([f'{n} {by_id[n]}' for n in numbers])}")
+                notes.add(f"numbers of genres are interpreted as TMDB's: {some([f'{n} {by_id[n]}' for n in numbers])}")
             return {name: (by_id[name],) for name in numbers}
         if 2 * n_strange > self._seen.total() and not any(map(cell_year, strange)):
             notes.add(
@@ -246,6 +250,6 @@ def _note_alike(result: Mapping[str, Sequence[str]], notes: Notes) -> None:
         matcher = difflib.SequenceMatcher(None, a, b)
         if matcher.real_quick_ratio() > _ALIKE and matcher.quick_ratio() > _ALIKE and matcher.ratio() > _ALIKE:
             notes.add(
-                f"genres {one!r} and {other!r} look alike and stay two; --genre-map can join them",
+                f"genres {one!r} and {other!r} look alike but are kept apart; --genre-map can merge them",
                 "pairs of genres that look alike",
             )

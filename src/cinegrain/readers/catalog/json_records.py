@@ -1,4 +1,4 @@
-"""Films as JSON objects: a list of them, one a line, or wrapped as web services wrap them."""
+"""Reads films from JSON objects: a list, one per line, or wrapped as in web services."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ _Object = dict[str, Any]
 
 
 def read_json_list(path: Path) -> list[_Object]:
-    """The objects of a JSON file; one that holds JSON Lines is read as such.
+    """Objects of a JSON file, which may in fact be JSON Lines.
 
     Raises:
         ConfigError: If it is neither.
@@ -25,15 +25,15 @@ def read_json_list(path: Path) -> list[_Object]:
         raise ConfigError(f"{path} is not valid JSON: {error}.") from error
     records = _unwrapped(found)
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise ConfigError(f"{path} must be a list of objects, one a film.")
+        raise ConfigError(f"{path} must be a list of objects, one per film.")
     return records
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[int, _Object]]:
-    """The objects of a JSON Lines file with their line numbers; a line may hold a list of objects.
+    """Objects of a JSON Lines file with their line numbers; a line may be a list of objects.
 
     Raises:
-        ConfigError: If a line holds anything else.
+        ConfigError: If a line is anything else.
     """
     with text_lines(path) as lines:
         for number, line in enumerate(lines, start=1):

@@ -1,4 +1,4 @@
-"""Reads a catalogue: one row a film, whatever kind of table it comes from."""
+"""Reads a catalogue into one row per film."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,14 +20,14 @@ _NO_EXPORT = Export("", {})
 
 @dataclass(frozen=True)
 class CatalogRow:
-    """One film as the catalogue has it.
+    """A film of the catalogue.
 
     Attributes:
-        file: The cell as it stands, several files joined by `|`; empty if the catalogue has no column of files.
+        file: Cell of the file, several joined by `|`; "" without a file column.
         genres: Names, each once.
         trailer_id: Its id, else its file, else its title and year.
         title: Its title, else the stem of its file.
-        year: From 1870 to 2100, if the catalogue has it.
+        year: 1870 to 2100, or None.
         text: All further columns.
     """
 
@@ -41,7 +41,7 @@ class CatalogRow:
 
 @dataclass(frozen=True)
 class Catalog:
-    """The usable rows, and a plain sentence for each oddity."""
+    """Usable rows, and a note for each oddity."""
 
     rows: tuple[CatalogRow, ...]
     notes: tuple[str, ...]
@@ -49,7 +49,7 @@ class Catalog:
 
 @dataclass(slots=True)
 class _Film:
-    """A film to which further rows may add genres and what was missing."""
+    """A film, to which further rows may add genres and missing values."""
 
     where: str
     file: str
@@ -61,16 +61,15 @@ class _Film:
 
 
 def read_catalog(path: Path, *, columns: Mapping[str, str] | None = None, genre_map: Path | None = None) -> Catalog:
-    """Reads a catalogue of any kind that `open_table` opens.
+    """Reads a catalogue in any format of `open_table`.
 
-    Columns are known by their names, or told: a file or a title is needed, genres, an id, and a year are read if they
-    are there, and everything else is text. Rows of one film are joined. Exports of IMDb, MovieLens, TMDB, Letterboxd
-    and Wikidata are known by their headers.
+    Columns are recognised by name, or given: a file or a title is required; genres, id and year are optional; others
+    are text. Rows of one film are merged. Exports of IMDb, MovieLens, TMDB, Letterboxd and Wikidata are recognised.
 
     Args:
         path: The table.
-        columns: Column by role (file, genres, trailer_id, title, year) where its name does not tell.
-        genre_map: A table of two columns, from and to: what genre names are to become.
+        columns: Column by role (file, genres, trailer_id, title, year), if its name is not recognised.
+        genre_map: Table with the columns from and to, to rename genres.
 
     Raises:
         ConfigError: If the file is missing, unreadable or not UTF-8, or has neither files nor titles.
@@ -79,10 +78,10 @@ def read_catalog(path: Path, *, columns: Mapping[str, str] | None = None, genre_
 
 
 def read_catalog_by_id(path: Path, reading: Reading = AS_FOUND) -> Catalog:
-    """Reads a catalogue whose films are known by an id, a column of which there must be, and one of genres.
+    """Reads a catalogue by id; it must have a column of ids and one of genres.
 
     Raises:
-        ConfigError: As `read_catalog` does, or if there is no such column.
+        ConfigError: As in `read_catalog`, or if a column is missing.
     """
     return _read(path, reading, by_id=True)
 
@@ -91,7 +90,7 @@ def _read(path: Path, reading: Reading, *, by_id: bool) -> Catalog:
     if not path.is_file():
         raise ConfigError(f"There is no catalogue at {path}. Give a table with the columns file and genres.")
     if path.stat().st_size > MAX_BYTES:
-        raise ConfigError(f"{path} is larger than 2 GiB, which no catalogue is. Is it the right file?")
+        raise ConfigError(f"{path} is larger than 2 GiB and so not a catalogue. Check the path.")
     notes, names = Notes(), GenreNames(reading)
     table = open_table(path, notes, score=lambda cells: header_score(cells, reading))
     export = find_export(table.columns) or _NO_EXPORT
@@ -99,7 +98,7 @@ def _read(path: Path, reading: Reading, *, by_id: bool) -> Catalog:
         notes.add(f"the catalogue is read as an export of {export.name}")
     roles = find_columns(table.columns, path, reading, notes, export.columns, by_id=by_id)
     if "file" in roles and roles.get("trailer_id") == (export.columns.get("trailer_id"),):
-        del roles["trailer_id"]  # a film that has a file is known by it
+        del roles["trailer_id"]  # the file, if there is one, identifies a film
     _check(roles, table, path, notes, by_id=by_id)
     films = _films(table, roles, export, names, notes)
     read_as = names.settle(notes)
@@ -111,23 +110,25 @@ def _check(roles: Mapping[Role, tuple[str, ...]], table: Table, path: Path, note
     has = ", ".join(table.columns)
     if by_id and not {"trailer_id", "genres"} <= set(roles):
         wanted = "genres" if "trailer_id" in roles else "an id column such as trailer_id, id, itemId or imdb_id"
-        raise ConfigError(f"The catalogue {path} lacks {wanted}; it has: {has}. Name it by --columns genres=NAME.")
+        raise ConfigError(
+            f"The catalogue {path} has no column for {wanted}; it has: {has}. Give it with --columns genres=NAME."
+        )
     if not by_id and not {"file", "title"} & set(roles):
         raise ConfigError(
-            f"The catalogue {path} has no column 'file', nor one of titles; its first line has: {has[:300]}."
-            f"{nearest('file', table.columns)} Name them with --columns file=NAME,genres=NAME."
+            f"The catalogue {path} has no column of files or titles; its first line has: {has[:300]}."
+            f"{nearest('file', table.columns)} Give them with --columns file=NAME,genres=NAME."
         )
     if "genres" not in roles:
         notes.add(
             f"the catalogue has no column of genres; it has: {has[:300]}.{nearest('genres', table.columns)} "
-            "Name it with --columns genres=NAME"
+            "Give it with --columns genres=NAME"
         )
 
 
 def _films(
     table: Table, roles: Mapping[Role, tuple[str, ...]], export: Export, names: GenreNames, notes: Notes
 ) -> dict[str, _Film]:
-    """Films by id, rows of one film joined."""
+    """Films by id, with the rows of each merged."""
     used = {name for found in roles.values() for name in found}
     further = [name for name in table.columns if name not in used]
     films: dict[str, _Film] = {}
@@ -145,12 +146,12 @@ def _films(
             _join(trailer_id, earlier, film, export, notes)
         elif "year" in roles and film.year is None and cell_text(record.cells.get(roles["year"][0])):
             said = cell_text(record.cells[roles["year"][0]])
-            notes.add(f"catalogue {record.where}: {said[:40]!r} is no year", "years that are none")
+            notes.add(f"catalogue {record.where}: {said[:40]!r} is not a year", "years that are none")
     if n_others:
         notes.add(f"{n_others:,} rows are episodes or games and are left out")
     n_joined = sum(film.n_rows > 1 for film in films.values())
     if n_joined:
-        notes.add(f"films with several rows, which are joined: {n_joined:,}")
+        notes.add(f"films with several rows, which are merged: {n_joined:,}")
     return films
 
 
@@ -199,7 +200,7 @@ def _note_slash(value: Any, genres: tuple[str, ...], where: str, notes: Notes) -
 
 
 def _join(trailer_id: str, earlier: _Film, film: _Film, export: Export, notes: Notes) -> None:
-    """A further row of a film: its genres count unless it is another film by title, year or file."""
+    """Merges a further row of a film, unless its title, year or file shows that it is another film."""
     unlike = [
         name
         for name, one, other in (

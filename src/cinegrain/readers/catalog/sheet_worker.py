@@ -1,6 +1,6 @@
-"""Run as a process of its own: prints the sheets of a spreadsheet as JSON lines. Knows nothing of the package.
+"""Prints the sheets of a spreadsheet as JSON lines; run as a separate process that imports nothing of the package.
 
-What a hostile file can do is to fill this process's memory, which is bounded, or to end it.
+A hostile file can only exhaust this process's memory, which is limited, or crash it.
 """
 
 import datetime
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def _plain(value: Any) -> Any:
-    """A cell as JSON has it; a date as ISO text, a whole number without its fraction."""
+    """A cell for JSON: dates as ISO text, whole numbers without a fraction."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, datetime.datetime) and value.time() == datetime.time():
@@ -46,7 +46,7 @@ def main(path: str, max_bytes: int, max_rows: int) -> int:
                         line = json.dumps([number, [_plain(cell) for cell in row]])
                         n_printed += len(line)
                         if n_printed > _MAX_PRINTED:
-                            print("its cells hold more text than a catalogue does", file=sys.stderr)
+                            print("its cells have too much text for a catalogue", file=sys.stderr)
                             return 1
                         print(line)
     except calamine.PasswordError:

@@ -1,4 +1,4 @@
-"""Sheets of .xlsx, .xls, .xlsb and .ods files."""
+"""Reads .xlsx, .xls, .xlsb and .ods files."""
 
 import json
 import subprocess
@@ -18,10 +18,10 @@ _MAX_SECONDS = 300
 
 
 def read_sheets(path: Path) -> dict[str, list[RawRow]]:
-    """The rows of each visible sheet that are not empty, read by a process of its own with bounded memory.
+    """Non-empty rows of each visible sheet, read in a separate process with limited memory.
 
     Raises:
-        ConfigError: If it is no spreadsheet, is locked, or unpacks to more than is sane.
+        ConfigError: If it is not a spreadsheet, is locked, or is too large.
     """
     if zipfile.is_zipfile(path):
         _check_zip(path)
@@ -32,7 +32,7 @@ def read_sheets(path: Path) -> dict[str, list[RawRow]]:
         raise ConfigError(f"{path} took more than {_MAX_SECONDS} s to open. Save its table as CSV.") from error
     if done.returncode:
         why = done.stderr.decode("utf-8", "replace").strip().rsplit("\n", 1)[-1]
-        why = why if done.returncode == 1 and why else "it fills more memory than a catalogue needs"
+        why = why if done.returncode == 1 and why else "it needs too much memory for a catalogue"
         raise ConfigError(f"{path} cannot be read as a spreadsheet: {why}. Open it and save it as .xlsx or CSV.")
     sheets: dict[str, list[RawRow]] = {}
     rows: list[RawRow] = []
@@ -48,7 +48,7 @@ def read_sheets(path: Path) -> dict[str, list[RawRow]]:
 
 
 def _check_zip(path: Path) -> None:
-    """Unpacks to nowhere first: sizes that a zip file declares need not be true."""
+    """Measures the unpacked size, since sizes in a zip file may be false."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()

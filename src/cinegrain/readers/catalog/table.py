@@ -1,4 +1,4 @@
-"""Any catalogue file as a table: columns, and records that know their line."""
+"""Opens any catalogue file as a table of columns and records."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _RAGGED = "lines with too many cells"
 
 @dataclass(frozen=True)
 class Record:
-    """One row by column name, and where it stands, such as `line 5`."""
+    """A row by column name, and its place, such as `line 5`."""
 
     where: str
     cells: dict[str, Any]
@@ -28,26 +28,26 @@ class Record:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns in their order, and the records, which can be gone through once."""
+    """Columns in order, and records, which can be iterated once."""
 
     columns: tuple[str, ...]
     records: Iterator[Record]
 
 
 Score = Callable[[Sequence[str]], int]
-"""How much a row looks like a header; 0 for not at all."""
+"""Rates how likely a row is the header; 0 if not at all."""
 
 
 def open_table(path: Path, notes: Notes, *, score: Score) -> Table:
-    """Opens a table of any kind that is read.
+    """Opens a table.
 
     Args:
         path: CSV, TSV, JSON, JSON Lines (each also gzipped), .xlsx, .xls, .xlsb, .ods or Parquet.
-        notes: Takes sentences about oddities, also while the records are gone through.
-        score: Tells the header from the lines before it.
+        notes: Receives notes about oddities, also while records are iterated.
+        score: Rates how likely a row is the header.
 
     Raises:
-        ConfigError: If it is none of these, is damaged, or has no rows.
+        ConfigError: If the format is unknown, or the file is damaged or empty.
     """
     try:
         kind = kind_of(path)
@@ -64,15 +64,15 @@ def open_table(path: Path, notes: Notes, *, score: Score) -> Table:
     except OSError as error:
         raise ConfigError(f"Cannot read the catalogue {path}: {error.strerror or error}.") from error
     if first is None:
-        raise ConfigError(f"The catalogue {path} has no rows. Give one row a film.")
+        raise ConfigError(f"The catalogue {path} has no rows. It needs one row per film.")
     return Table(table.columns, _limited(chain([first], table.records), path))
 
 
 def raw_rows(path: Path, score: Score) -> list[RawRow]:
-    """All rows of a text table or a spreadsheet, the header among them.
+    """All rows of a text table or a spreadsheet, including the header.
 
     Raises:
-        ConfigError: As `open_table` does.
+        ConfigError: As in `open_table`.
     """
     if kind_of(path) == "spreadsheet":
         return next(iter(read_sheets(path).values()), [])
@@ -83,7 +83,7 @@ def raw_rows(path: Path, score: Score) -> list[RawRow]:
 def _limited(records: Iterator[Record], path: Path) -> Iterator[Record]:
     yield from islice(records, MAX_ROWS)
     if next(records, None) is not None:
-        raise ConfigError(f"{path} has more than {MAX_ROWS:,} rows, which no catalogue has. Is it the right file?")
+        raise ConfigError(f"{path} has more than {MAX_ROWS:,} rows and so is not a catalogue. Check the path.")
 
 
 def _by_header(path: Path, kind: Kind, notes: Notes, score: Score) -> Table:
@@ -96,22 +96,22 @@ def _by_header(path: Path, kind: Kind, notes: Notes, score: Score) -> Table:
         rows = _text_rows(path, header.line, delimiter, n_columns, notes) if header else iter(())
         unit = "line"
     if header is None:
-        raise ConfigError(f"The catalogue {path} has no rows. Give one row a film.")
+        raise ConfigError(f"The catalogue {path} has no rows. It needs one row per film.")
     next(rows, None)
     columns = _named(header, notes)
     return Table(columns, _records(rows, columns, unit, notes))
 
 
 def _named(header: RawRow, notes: Notes) -> tuple[str, ...]:
-    """Names of columns, each once."""
+    """Unique names of columns."""
     names: list[str] = []
     for number, cell in enumerate(header.cells, start=1):
         name = " ".join(str(cell).split()) or f"column {number}"
         n_before = sum(other == name or other.startswith(f"{name} (") for other in names)
         if n_before:
             notes.add(
-                f"the column {name!r} occurs twice: column {number} is called '{name} ({n_before + 1})'",
-                "columns of one name",
+                f"the column {name!r} occurs twice: column {number} is renamed to '{name} ({n_before + 1})'",
+                "columns with the same name",
             )
             name = f"{name} ({n_before + 1})"
         names.append(name)
@@ -125,13 +125,13 @@ def _records(rows: Iterable[RawRow], columns: tuple[str, ...], unit: str, notes:
         if n_cells > len(columns) and any(str(cell).strip() for cell in row.cells[len(columns) :]):
             notes.add(
                 f"catalogue {unit} {row.line} has {n_cells} cells, the header {len(columns)}, and is left out: "
-                "a cell that holds the separator needs quotes around it",
+                "a cell that contains the separator must be quoted",
                 _RAGGED,
             )
             continue
         if n_cells < len(columns) and unit == "line":
             notes.add(
-                f"catalogue {unit} {row.line} has {n_cells} cells, the header {len(columns)}: the last are empty",
+                f"catalogue {unit} {row.line} has {n_cells} cells, the header {len(columns)}: the last ones are empty",
                 "lines with too few cells",
             )
         cells = {
@@ -143,7 +143,7 @@ def _records(rows: Iterable[RawRow], columns: tuple[str, ...], unit: str, notes:
 
 
 def _sheet(sheets: dict[str, list[RawRow]], notes: Notes, score: Score) -> tuple[RawRow | None, Iterator[RawRow]]:
-    """The sheet whose header looks most like one of films, from its header on."""
+    """The sheet with the most likely header, from the header on."""
     full = {name: rows for name, rows in sheets.items() if rows}
     headers = {name: _best(rows[:_HEAD_LINES], score) for name, rows in full.items()}
     if not full:
@@ -158,7 +158,7 @@ def _sheet(sheets: dict[str, list[RawRow]], notes: Notes, score: Score) -> tuple
 
 
 def _text_header(path: Path, score: Score, notes: Notes) -> tuple[RawRow | None, str]:
-    """The header of a text table, and what separates its cells."""
+    """Header and separator of a text table."""
     with text_lines(path) as lines:
         head: list[tuple[int, str]] = []
         n_characters = 0
@@ -194,7 +194,7 @@ def _text_rows(path: Path, first: int, delimiter: str, width: int, notes: Notes)
 
 
 def _best(rows: Sequence[RawRow], score: Score) -> RawRow | None:
-    """The row that looks most like a header, the first of them; a comment only if there is nothing else."""
+    """The first of the most likely headers; a comment only if there is nothing else."""
     filled = [row for row in rows if any(str(cell).strip() for cell in row.cells)]
     filled = [row for row in filled if not _is_comment(row)] or filled
     return max(filled, key=lambda row: _points(row, score), default=None)
@@ -228,7 +228,7 @@ def _parquet(path: Path) -> list[dict[str, Any]]:
         groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
         n_values = sum(group.column(i).num_values for group in groups for i in range(group.num_columns))
         if max(sum(group.total_byte_size for group in groups), 4 * n_values) > 2 << 30:
-            raise ConfigError(f"{path} unpacks to more than 2 GiB, which no catalogue does. Is it the right file?")
+            raise ConfigError(f"{path} unpacks to more than 2 GiB and so is not a catalogue. Check the path.")
         return list(file.read().to_pylist())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ConfigError(f"{path} is not a readable Parquet file: {error}.") from error

@@ -1,4 +1,4 @@
-"""A catalogue file as bytes or lines of text: told by its content, gunzipped, decoded, and never more than is sane."""
+"""Recognises, decompresses and decodes catalogue files, with limits on size."""
 
 import gzip
 import io
@@ -12,7 +12,7 @@ from cinegrain.errors import ConfigError
 
 MAX_BYTES = 2 << 30
 MAX_LINE = 16 << 20
-# Text shrinks to a tenth, repetitive text to a thirtieth; a file made to fill memory shrinks to a thousandth.
+# Text compresses to a tenth, repetitive text to a thirtieth, a decompression bomb to a thousandth.
 _FREE_BYTES, _MAX_RATIO = 64 << 20, 100
 
 Kind: TypeAlias = Literal["parquet", "spreadsheet", "json", "jsonl", "text"]
@@ -20,9 +20,9 @@ _GZIP = b"\x1f\x8b"
 _SPREADSHEETS = (".xlsx", ".xlsm", ".xlsb", ".ods", ".xls")
 _KINDS: dict[str, Kind] = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".geojson": "json"}
 _STRANGERS = (
-    (b"BZh", "a bzip2 archive. Unpack it, or pack it with gzip"),
-    (b"\xfd7zXZ", "an xz archive. Unpack it, or pack it with gzip"),
-    (b"(\xb5/\xfd", "a Zstandard archive. Unpack it, or pack it with gzip"),
+    (b"BZh", "a bzip2 archive. Unpack it, or compress it with gzip"),
+    (b"\xfd7zXZ", "an xz archive. Unpack it, or compress it with gzip"),
+    (b"(\xb5/\xfd", "a Zstandard archive. Unpack it, or compress it with gzip"),
     (b"7z\xbc\xaf", "a 7z archive. Unpack it"),
     (b"%PDF", "a PDF. Save its table as CSV or .xlsx"),
     (b"{\\rtf", "an RTF document. Save its table as CSV or .xlsx"),
@@ -32,25 +32,25 @@ _STRANGERS = (
 
 
 def kind_of(path: Path) -> Kind:
-    """How a catalogue is to be read, by its first bytes, and by its ending where those do not tell.
+    """Format of a catalogue, by its first bytes or else by its extension.
 
     Raises:
-        ConfigError: If it is of a kind that holds no table, or is packed in a way that is not read.
+        ConfigError: If the format, or its compression, is not supported.
     """
     with _opened(path) as file:
         head = file.read(512)
         packed = is_gzip(path)
         while packed and file.read(1 << 20):
-            pass  # what unpacks to too much, or is cut short, is refused before anything is made of it
+            pass  # check size and integrity before reading
     if head[:4] == b"PAR1":
         return "parquet"
     if head[:4] in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0") or path.suffix.lower() in _SPREADSHEETS:
         if is_gzip(path):
-            raise ConfigError(f"{path} is a gzipped spreadsheet. Unpack it first; only text tables are read gzipped.")
+            raise ConfigError(f"{path} is a gzipped spreadsheet. Unpack it; only text tables may be gzipped.")
         return "spreadsheet"
     for magic, what in _STRANGERS:
         if head.lstrip().startswith(magic):
-            raise ConfigError(f"Expected a table of films, but {path} is {what}.")
+            raise ConfigError(f"{path} is not a table of films but {what}.")
     ending = Path(path.stem).suffix if path.suffix.lower() == ".gz" else path.suffix
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if ending.lower() not in (".csv", ".tsv", ".tab", *_KINDS) and start[:2] in (b"[{", b'{"'):
@@ -59,7 +59,7 @@ def kind_of(path: Path) -> Kind:
 
 
 def is_gzip(path: Path) -> bool:
-    """Whether a file's content is gzipped, whatever its name."""
+    """Whether a file's content is gzipped."""
     with path.open("rb") as file:
         return file.read(2) == _GZIP
 
@@ -69,7 +69,7 @@ def text_lines(path: Path) -> Iterator[Iterator[str]]:
     r"""The physical lines of a text file with their line breaks; only \n, \r\n and \r end a line.
 
     Raises:
-        ConfigError: If it is not UTF-8 (or UTF-16), holds NUL characters, or unpacks to more than is sane.
+        ConfigError: If it is not UTF-8 (or UTF-16), has NUL characters, or is too large.
     """
     with _opened(path) as file:
         encoding = _encoding(file.read(64))
@@ -81,7 +81,7 @@ def read_text(path: Path) -> str:
     """The whole text of a file.
 
     Raises:
-        ConfigError: As `text_lines` does, except that lines may be of any length.
+        ConfigError: As in `text_lines`, but lines may have any length.
     """
     with _opened(path) as file:
         content = file.read()
@@ -117,11 +117,11 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         with gzip.open(path) as packed:
             yield io.BufferedReader(_Bounded(packed, path), 1 << 16)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ConfigError(f"{path} is gzipped and damaged or cut short ({error}). Get it again.") from error
+        raise ConfigError(f"{path} is gzipped and damaged or incomplete ({error}). Download it again.") from error
 
 
 class _Bounded(io.RawIOBase):
-    """What a gzip file holds, up to what a table can hold."""
+    """Content of a gzip file, with a limit on its size."""
 
     def __init__(self, packed: gzip.GzipFile, path: Path) -> None:
         self._packed, self._path = packed, path
@@ -136,8 +136,8 @@ class _Bounded(io.RawIOBase):
         self._n_bytes += len(block)
         if self._n_bytes > self._limit:
             raise ConfigError(
-                f"{self._path} unpacks to more than {self._limit:,} bytes, which no catalogue does. Is it the right "
-                "file? If it is, unpack it first."
+                f"{self._path} unpacks to more than {self._limit:,} bytes, which is unusual for a "
+                "catalogue. If it is the right file, unpack it first."
             )
         buffer[: len(block)] = block
         return len(block)
