@@ -170,7 +170,7 @@ def test_the_authors_pickles(tmp_path: Path, protocol: int) -> None:
     assert found["/y/three.mp4"] == {}
     assert [film.n_scenes for film in source.read()] == [3, 2, 1, 1]
     notes = "\n".join(source.notes)
-    for word in ("without a known genre", "/x/three.mp4", "Telenovela", "duplicate films", "no.pt is not here", "--remap"):
+    for word in ("without a known genre", "/x/three.mp4", "Telenovela", "duplicate films", "no.pt does not", "--remap"):
         assert word in notes
     assert "Drama" not in notes
 

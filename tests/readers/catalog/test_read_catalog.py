@@ -68,7 +68,7 @@ def test_oddities_are_named_and_not_fatal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"fil,genres\na.mp4,Drama\n", "no column of files or titles.*its first line has: fil, genres. Did you mean 'fil'"),
+        (b"fil,genres\na.mp4,Drama\n", "no column of files or titles.*first line has: fil, genres. Did you mean 'fil'"),
         (b"Our films in 2020\nX;Y\n1;2\n", "its first line has: Our films in 2020.*--columns file=NAME"),
         (b"file,genres\nb\xe9b\xe9.mp4,Com\xe9die\n", "not UTF-8: line 2 holds byte 0xe9.*CSV UTF-8"),
         (b"", "no rows"),
