@@ -96,8 +96,8 @@ SOUND = {"size": 30, "seeds": 0.9, "subsamples": 0.8, "nuisances": (), "genre": 
 @pytest.mark.parametrize(
     ("changed", "structure", "kind", "said"),
     [
-        ({}, None, "stable", "Stable: it comes back, 0.90 with other seeds, 0.80 with four in five films"),
-        ({"subsamples": 0.74}, None, "loose", "Loose: it comes back only in part"),
+        ({}, None, "stable", "Stable: recovered, 0.90 with other seeds, 0.80 with 80 % of the films"),
+        ({"subsamples": 0.74}, None, "loose", "Loose: only partly recovered"),
         ({"seeds": 0.5}, NO_PARTS, "loose", "Loose"),
         ({"size": 4}, None, "small", "Too small to judge"),
         (

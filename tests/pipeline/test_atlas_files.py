@@ -49,6 +49,14 @@ def test_a_file_brought_back_unchanged_changes_nothing(edited: Run, tmp_path: Pa
     assert import_sheet(Editor(edited, "ben"), read_sheet(file)) == ()
 
 
+def test_a_split_that_was_left_to_be_named_by_its_terms_is_not_renamed(discovered: Path, tmp_path: Path) -> None:
+    run = Run.open(Path(shutil.copytree(discovered, tmp_path / "run")))
+    largest = open_atlas(run).cards[0]
+    Editor(run, "anna").split(largest.id, largest.members[:2])
+    write_sheet(tmp_path / "atlas.csv", sheet_of(open_atlas(run)))
+    assert import_sheet(Editor(run, "ben"), read_sheet(tmp_path / "atlas.csv")) == ()
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_file_makes_of_the_bare_discovery_the_same_atlas(
     edited: Run, discovered: Path, tmp_path: Path, ending: str

@@ -24,7 +24,7 @@ from cinegrain.errors import EditError
 from cinegrain.runs.layout import Run
 
 FreshId = Callable[[], str]
-MakeOperations = Callable[[Edited, FreshId], Sequence[Operation]]
+MakeOperations = Callable[[RunAtlas, FreshId], Sequence[Operation]]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Editor:
 
     def lock(self, subgenre: str) -> Entry:
         """Locks a sub-genre."""
-        return self.edit(lambda edited, _: [Lock(subgenre, _name_of(subgenre, edited))])[0]
+        return self.edit(lambda atlas, _: [Lock(subgenre, _name_of(subgenre, atlas.edited))])[0]
 
     def unlock(self, subgenre: str) -> Entry:
         """Unlocks a sub-genre."""
@@ -90,7 +90,7 @@ class Editor:
         Args:
             make: Returns the operations for the current atlas; its second argument creates ids of new sub-genres.
         """
-        return self._add(lambda atlas, fresh: make(atlas.edited, fresh))
+        return self._add(make)
 
     def _one(self, operation: Operation) -> Entry:
         return self.edit(lambda _, __: [operation])[0]
@@ -98,7 +98,7 @@ class Editor:
     def _with_log(self, make: Callable[[EditLog], Sequence[Operation]]) -> tuple[Entry, ...]:
         return self._add(lambda atlas, _: make(atlas.log))
 
-    def _add(self, make: Callable[[RunAtlas, FreshId], Sequence[Operation]]) -> tuple[Entry, ...]:
+    def _add(self, make: MakeOperations) -> tuple[Entry, ...]:
         def entries(log: EditLog) -> list[Entry]:
             atlas = self._atlas()
             known = list(log.entries)

@@ -19,6 +19,7 @@ from cinegrain.atlas.edits import (
     same_name,
 )
 from cinegrain.atlas.edits_replay import Edited
+from cinegrain.atlas.run_atlas import RunAtlas
 from cinegrain.atlas.sheet import Sheet, read_json_file, read_table_file, write_json_file, write_table_file
 from cinegrain.atlas.skos import DEFAULT_BASE, FORMATS, read_skos, write_skos
 from cinegrain.errors import ConfigError, EditError
@@ -76,23 +77,24 @@ def import_sheet(editor: Editor, sheet: Sheet) -> tuple[Entry, ...]:
     """
     expected = sheet.version if editor.expected is None else editor.expected
     careful = Editor(editor.run, editor.by, editor.why, expected)
-    return careful.edit(lambda edited, fresh: differences(edited, sheet, fresh))
+    return careful.edit(lambda atlas, fresh: differences(atlas, sheet, fresh))
 
 
-def differences(now: Edited, sheet: Sheet, fresh: FreshId) -> list[Operation]:
+def differences(atlas: RunAtlas, sheet: Sheet, fresh: FreshId) -> list[Operation]:
     """Edits that turn an atlas into a sheet; films that it does not list stay where they are.
 
     Sub-genres left without films are merged into the one that most of their films go to; a new sub-genre that takes
     over a whole one keeps its id.
 
     Args:
-        now: The atlas.
+        atlas: The current atlas.
         sheet: The edited atlas.
         fresh: Creates ids of new sub-genres.
 
     Raises:
         EditError: If the sheet has unknown films or sub-genres.
     """
+    now, called = atlas.edited, {card.id: card.name for card in atlas.cards}
     where = {**dict.fromkeys(now.unplaced, ""), **now.group_of}
     _check_known(now, sheet, where)
     wanted = {trailer: sheet.place.get(trailer, group) for trailer, group in where.items()}
@@ -110,7 +112,7 @@ def differences(now: Edited, sheet: Sheet, fresh: FreshId) -> list[Operation]:
     operations += plan.merges(ids)
     for key, name in names.items():
         group = now.by_id.get(ids.get(key, key))
-        if group is not None and group.name != name:
+        if group is not None and (group.name or called.get(group.id)) != name:
             operations.append(Rename(group.id, name))
     open_ = {group.id for group in now.groups if not group.locked}
     return operations + [Lock(key, names[key]) for key, g in sheet.groups.items() if g.locked and key in open_]

@@ -200,7 +200,7 @@ def undo(
     run: RunArgument,
     entries: Annotated[
         list[str] | None,
-        typer.Argument(help="Edits, such as E0004; omit to undo the last one.", show_default=False),
+        typer.Argument(help="Edits, such as E0004; omit to undo the last one in effect.", show_default=False),
     ] = None,
     by: By = None,
     why: Why = "",
