@@ -105,7 +105,7 @@ SOUND = {"size": 30, "seeds": 0.9, "subsamples": 0.8, "nuisances": (), "genre": 
             NO_PARTS,
             "cut",
             "May be no more than a cut through Horror. No finer structure was found inside Horror (gap 0.01, within "
-            "the 0.03 that chance stays below 95 times in 100).",
+            "the 95 % range of chance, 0.03).",
         ),
         ({"overlap": 0.6}, NO_PARTS, "stable", "Stable"),
         ({"genre": ""}, None, "stable", "Stable"),

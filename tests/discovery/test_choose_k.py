@@ -14,7 +14,7 @@ def test_the_rule_by_hand() -> None:
     good = KPoint(4, silhouette=0.5, stability=0.75, gap=0.2, chance=0.1)
     worse = KPoint(5, silhouette=0.4, stability=0.9, gap=0.4, chance=0.1)
     assert best_number([loose, chance, good, worse]).k == 4
-    assert "come back and stand out" in best_number([loose, chance, good, worse]).criterion
+    assert "stable and beyond chance" in best_number([loose, chance, good, worse]).criterion
     none = best_number([loose, chance])
     assert none.k == 2
     assert "at no number" in none.criterion
@@ -25,7 +25,7 @@ def test_planted_groups_hold_and_cuts_through_blobs_of_two_genres_do_not() -> No
     no_genres = np.zeros((150, 2), dtype=bool)
     found = choose_k(points[:, None], no_genres, DiscoverSettings(max_clusters=9), cluster=kmeans_clusterer(3), seed=0)
     assert found.k == 6
-    assert "come back and stand out" in found.criterion
+    assert "stable and beyond chance" in found.criterion
     rng = np.random.default_rng(0)
     genre = np.arange(150) % 2
     blobs = unit(2 * np.eye(12)[genre] + 0.6 * rng.normal(size=(150, 12)))
