@@ -116,7 +116,7 @@ def test_fit_does_what_the_command_does(
         ({"settings": {"train.epoch": 3}}, "Unknown setting 'train.epoch'. Did you mean train.epochs?"),
         ({"settings": {"train.epochs": "many"}}, "Setting train.epochs: .*integer"),
         ({"columns": {"genre": "Genre"}}, "Did you mean 'genres'?"),
-        ({"genre_map": "nowhere.csv"}, "There is no table at nowhere.csv"),
+        ({"genre_map": "nowhere.csv"}, "There is no file at nowhere.csv"),
         ({"vectors": "v.npz"}, "not both"),
         ({"catalog": None}, "Give a folder of videos and its --catalog"),
     ],

@@ -176,7 +176,7 @@ def test_predict_tells_its_first_argument_by_looking(tmp_path: Path) -> None:
     for first in (str(video), "https://host/film.mp4"):
         code, text = run("predict", first, "other.mp4")
         assert code == 2
-        assert f"{first} is not a run or exported model. Name one first" in " ".join(text.split())
+        assert f"{first} is not a run or an exported model. Give one first" in " ".join(text.split())
     assert "not a Cinegrain run" in run("predict", str(tmp_path), str(video))[1]
     (tmp_path / "model.json").write_text("{}")
     assert "not an exported model of format" in " ".join(run("predict", str(tmp_path), str(video))[1].split())

@@ -82,7 +82,7 @@ def test_a_wrong_download_leaves_nothing(
 
 def test_a_redirect_to_plain_http_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     serve(monkeypatch, Answer(CONTENT, url="http://example.org/models/net-1.pth"))
-    with pytest.raises(WeightsError, match="anybody on the way can change"):
+    with pytest.raises(WeightsError, match="which is not encrypted"):
         fetch(WeightFile(SOURCE, "", 10_000, "test"), tmp_path)
     assert left_behind(tmp_path) == []
 
@@ -130,7 +130,7 @@ def test_a_fully_known_file_must_match_in_the_users_folder_too(tmp_path: Path, m
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CINEGRAIN_WEIGHTS", str(tmp_path / "nowhere"))
-    with pytest.raises(WeightsError, match="which is no folder"):
+    with pytest.raises(WeightsError, match="which is not a folder"):
         fetch(WeightFile(SOURCE, "", 10_000, "test"), tmp_path)
 
 

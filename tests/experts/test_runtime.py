@@ -107,7 +107,7 @@ def test_a_network_that_8_bits_harm_stays_as_it_is(tmp_path: Path) -> None:
 def test_scenes_that_hold_nothing_are_refused(tmp_path: Path) -> None:
     from cinegrain.experts import efficientnet_lite
 
-    with pytest.raises(DataError, match="hold nothing"):
+    with pytest.raises(DataError, match="have nothing"):
         quantise_family(efficientnet_lite.FAMILY, cache_folder(), [[make_scene()]], [[make_scene()]])
 
 

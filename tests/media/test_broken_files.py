@@ -175,7 +175,7 @@ def test_plain_films_are_not_taken_for_encrypted(film: MakeFilm, name: str, text
 
 
 def test_media_knows_no_catalogue(tmp_path: Path) -> None:
-    assert why(tmp_path / "a.mp4").endswith("a.mp4. Check the path.")
+    assert why(tmp_path / "a.mp4").endswith("a.mp4. Check the path and its spelling.")
 
 
 def test_empty_file(tmp_path: Path) -> None:

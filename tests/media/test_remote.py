@@ -145,5 +145,5 @@ def test_sources_come_back_as_they_were(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["zip://x.mp4::s3://a/b.zip", "reference://a/x.mp4", "s3://a/b::file:///c.mp4"])
 def test_other_addresses_are_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"Films are read from folders and from addresses"):
+    with pytest.raises(ConfigError, match=r"Films cannot be read from"):
         source(text)

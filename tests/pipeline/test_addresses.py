@@ -50,7 +50,7 @@ def test_what_is_named_becomes_films_each_once(web: str, tmp_path: Path) -> None
     assert found[:3] == [f"{web}/x.mp4", film, tmp_path / "gone.mp4"]
     assert [place.rpartition("/")[2] for place in map(str, found[3:])] == ["broken.mp4", "ein%20Film%20%C3%A9.mp4"]
     assert films_at([f"{web}/stream?id=7"]) == [f"{web}/stream?id=7"], "no folder: itself"
-    with pytest.raises(ConfigError, match="Films are read from"):
+    with pytest.raises(ConfigError, match="Films cannot be read from"):
         films_at(["nothing://a/b.mp4"])
 
 

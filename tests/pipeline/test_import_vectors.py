@@ -84,7 +84,7 @@ def test_planted_genres_are_learned_from_vectors_alone(done: tuple[Path, dict[st
     assert "avf: used as image (guessed from the name)" in notes
     assert "ivec, ivec_two: used as audio" in notes
     assert "missing values" in notes
-    assert "1 wild values were held" in notes
+    assert "1 extreme values were clipped" in notes
 
 
 def test_the_same_again_changes_nothing_and_later_stages_know_the_experts(

@@ -246,7 +246,7 @@ def test_films_by_title_are_listed_with_their_confidence(tmp_path: Path) -> None
     assert [note for note in got.notes if "Alien" in note] == []
     assert got.notes == (
         "2 films were matched by title and year in the names of files: matches.csv lists them",
-        "film 'Rocky' is doubtful: taken to be 'Rocky.mkv' (by title, confidence 0.70)",
+        "film 'Rocky' is doubtful: matched with 'Rocky.mkv' (by title, confidence 0.70)",
         "film 'Dune' (1984) may be 'Dune.mkv', as may another film, and is left out",
         "film 'Dune' (2021) may be 'Dune.mkv', as may another film, and is left out",
         "film 'Casablanca' (1942) has no file by its title and is left out",

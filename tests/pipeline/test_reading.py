@@ -54,7 +54,7 @@ def test_vectors_take_the_same_flags(tmp_path: Path, cinegrain_here: Cinegrain) 
     (tmp_path / "v.csv").write_text("id,audio_0,audio_1\na,1,2\nb,3,4\n")
     (tmp_path / "c.csv").write_text("Nr,Sparte\na,Grusel\nb,Drama\n")
     asked = ("run", "--vectors", tmp_path / "v.csv", "--catalog", tmp_path / "c.csv", "--out", tmp_path / "run")
-    assert "lacks an id column" in cinegrain_here(*asked).err
+    assert "has no id column" in cinegrain_here(*asked).err
     told = cinegrain_here(*asked, "--columns", "trailer_id=Nr,genres=Sparte")
     assert "A genre model needs at least two genres" in told.err, "which is said once the catalogue was read"
     assert "Drama (1), Grusel (1)" in told.err

@@ -207,7 +207,7 @@ OTHER_KINDS = (
 @pytest.mark.parametrize("address", OTHER_KINDS)
 def test_other_kinds_of_addresses_are_refused(address: str, tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text(f"file,genres\n{address},Drama")
-    with pytest.raises(ConfigError, match=r"ilms are read (from folders and|by others)"):
+    with pytest.raises(ConfigError, match=r"ilms (cannot be read from|are read by others)"):
         match_catalog(tmp_path, tmp_path / "c.csv")
 
 
@@ -259,7 +259,7 @@ def test_a_run_keeps_its_dataset_in_one_place(tmp_path: Path) -> None:
     for address in ("https://example.org/set", "data/set", "ftp://host/set", "sftp://host/set", "memory://set"):
         with pytest.raises(ConfigError, match=r"s3://bucket/dataset.*mount it and name the folder"):
             dataset_url(address)
-    with pytest.raises(ConfigError, match="no chains"):
+    with pytest.raises(ConfigError, match="without chains"):
         dataset_url("s3://a::gs://b")
     with pytest.raises(ConfigError, match="mount it"):
         EmbeddingDataset(Url("webdav://host/set"))

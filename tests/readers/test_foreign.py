@@ -97,8 +97,8 @@ def test_bad_usage_is_clear(tmp_path: Path, catalog: Path) -> None:
     cases: list[tuple[Path, Path | None, str, str]] = [
         (tmp_path / "v.npz", None, "auto", "has no genres"),
         (tmp_path / "none.npz", catalog, "auto", "nothing at"),
-        (tmp_path / "v.npz", catalog, "hdf5", "one of auto"),
-        (tmp_path / "v.npz", bad, "auto", "lacks an id column"),
+        (tmp_path / "v.npz", catalog, "hdf5", "is not a format of vectors"),
+        (tmp_path / "v.npz", bad, "auto", "has no id column"),
         (tmp_path / "v.npz", tmp_path / "none.csv", "auto", "no catalogue"),
     ]
     for path, table, form, message in cases:
@@ -184,7 +184,7 @@ def test_records_of_another_form_are_refused(tmp_path: Path) -> None:
             open_vectors(path, None, form="mmx")
     wrong = [{"path": "a", "scene": s, "data": {"0": {"img-embeddings": np.ones(s + 2)}}} for s in (0, 1)]
     path.write_bytes(b"".join(map(pickle.dumps, wrong)))
-    with pytest.raises(DataError, match="length 3; all before had 2"):
+    with pytest.raises(DataError, match="length 3; earlier ones have 2"):
         list(open_vectors(path, None, form="mmx").read())
 
 
@@ -214,7 +214,7 @@ def test_a_zarr_store_that_claims_terabytes(tmp_path: Path, catalog: Path) -> No
     with pytest.raises(DataError, match="claims shape"):
         list(open_vectors(tmp_path / "x.zarr", catalog).read())
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="no readable Zarr store"):
+    with pytest.raises(DataError, match="not a readable Zarr store"):
         open_vectors(tmp_path / "empty", catalog)
 
 

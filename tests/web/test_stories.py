@@ -20,9 +20,26 @@ Visits = Callable[..., Visit]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-@pytest.fixture(scope="module", params=["demo", pytest.param("clips_run", marks=pytest.mark.shared_data)])
+# What real films might show otherwise; all other stories are told of the demo alone.
+ON_REAL_FILMS = (
+    "test_the_map_shows_every_film_and_says_how_many",
+    "test_the_page_of_a_film_plays_seeks_and_gives_reasons",
+    "test_search_by_a_film_by_what_counts_and_by_words",
+    "test_compare_films_subgenres_and_genres",
+)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs that a story is told of."""
+    if "base" in metafunc.fixturenames:
+        real = [pytest.param("clips_run", marks=pytest.mark.shared_data)]
+        runs = ["demo", *(real if metafunc.definition.name in ON_REAL_FILMS else [])]
+        metafunc.parametrize("base", runs, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def base(request: pytest.FixtureRequest, serve: Serve) -> str:
-    """Address of a server of the demo run, and where there are real films of one of theirs."""
+    """Address of a server of a run."""
     return serve(request.getfixturevalue(request.param))
 
 
@@ -414,7 +431,7 @@ def test_two_editors_lose_nothing(base: str, visit: Visits) -> None:
     expect(ada.page.get_by_role("heading", level=1)).to_have_text("Ada was here")
     ben.page.get_by_label("Name", exact=True).fill("Ben was here")
     ben.page.get_by_role("button", name="Rename").click()
-    expect(ben.page.locator(".problem")).to_contain_text("Somebody edited the atlas meanwhile")
+    expect(ben.page.locator(".problem")).to_contain_text("The atlas has been edited since")
     expect(ben.page.locator(".problem")).to_contain_text("Nothing of yours was changed")
     expect(ben.page.get_by_role("heading", level=1)).to_have_text("Ada was here")
     ben.shot("conflict")
@@ -466,7 +483,7 @@ def test_a_film_that_is_dropped_can_be_cancelled_and_rubbish_is_refused_in_words
     expect(row.locator(".tag")).to_have_text("cancelled")
     expect(page.get_by_role("alert")).to_have_count(0)
     drop(page, "notes.mp4", b"These are words and no film.")
-    expect(page.get_by_role("alert")).to_contain_text("This is no video")
+    expect(page.get_by_role("alert")).to_contain_text("This is not a video")
     one.troubles = [trouble for trouble in one.troubles if "415" not in trouble]
 
 

@@ -182,7 +182,7 @@ def check_regular_file(path: Path) -> None:
     try:
         status = path.stat()
     except FileNotFoundError as error:
-        raise MediaError(f"There is no file at {path}. Check the path.") from error
+        raise MediaError(f"There is no file at {path}. Check the path and its spelling.") from error
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise MediaError(f"The video file {path} cannot be reached: {why}. Check the path.") from error

@@ -89,7 +89,7 @@ def test_numbers() -> None:
 def test_names_that_look_alike_are_told() -> None:
     joined, notes = read_as("Thriler", "Thriller", "Music", "Musical")
     assert joined["Thriler"] == "Thriler"
-    assert notes == ("genres 'Thriler' and 'Thriller' look alike and stay two; --genre-map can join them",)
+    assert notes == ("genres 'Thriler' and 'Thriller' look alike but are kept apart; --genre-map can merge them",)
 
 
 def test_a_genre_map(tmp_path: Path) -> None:
@@ -112,11 +112,11 @@ def test_a_genre_map(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("from,to\na,b,c\n", "Line 2 .* must hold two cells"), ("a,b\na,c\n", "Line 2 .* maps 'a' a second time")],
+    [("from,to\na,b,c\n", "Line 2 .* must have two cells"), ("a,b\na,c\n", "Line 2 .* maps 'a' again")],
 )
 def test_bad_genre_maps(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "m.csv").write_text(content)
     with pytest.raises(ConfigError, match=message):
         read_genre_map(tmp_path / "m.csv")
-    with pytest.raises(ConfigError, match="no table at"):
+    with pytest.raises(ConfigError, match="no file at"):
         read_genre_map(tmp_path / "none.csv")

@@ -109,10 +109,9 @@ def _read(path: Path, reading: Reading, *, by_id: bool) -> Catalog:
 def _check(roles: Mapping[Role, tuple[str, ...]], table: Table, path: Path, notes: Notes, *, by_id: bool) -> None:
     has = ", ".join(table.columns)
     if by_id and not {"trailer_id", "genres"} <= set(roles):
-        wanted = "genres" if "trailer_id" in roles else "an id column such as trailer_id, id, itemId or imdb_id"
-        raise ConfigError(
-            f"The catalogue {path} has no column for {wanted}; it has: {has}. Give it with --columns genres=NAME."
-        )
+        lacks = "column genres" if "trailer_id" in roles else "id column such as trailer_id, id, itemId or imdb_id"
+        role = "genres" if "trailer_id" in roles else "trailer_id"
+        raise ConfigError(f"The catalogue {path} has no {lacks}; it has: {has}. Give it with --columns {role}=NAME.")
     if not by_id and not {"file", "title"} & set(roles):
         raise ConfigError(
             f"The catalogue {path} has no column of files or titles; its first line has: {has[:300]}."
