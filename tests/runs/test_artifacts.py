@@ -65,7 +65,7 @@ def test_unwritable_place_is_a_clear_error(tmp_path: Path) -> None:
 def test_missing_and_damaged_json(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"is missing\. The stage before creates it"):
         read_json(tmp_path / "a.json")
-    with pytest.raises(StoreError, match=r"is missing\. `cinegrain finetune RUN` creates it; `cinegrain run` runs every stage"):
+    with pytest.raises(StoreError, match=r"is missing\. `cinegrain finetune RUN` creates it; `cinegrain run`"):
         read_json(tmp_path / "finetuned" / "model.json")
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(StoreError, match="cannot be read"):
