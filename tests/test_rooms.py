@@ -1,6 +1,7 @@
 """Rules about the package's rooms that import-linter cannot state."""
 
 import ast
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,3 +65,12 @@ def test_what_passes_between_rooms_has_a_type() -> None:
                 crossing.add(f"{module}.{owner}" if owner == name else f"{module}.{owner}.{name}")
     assert crossing - set(EDGES) == set()
     assert set(EDGES) - crossing == set(), "no longer needed"
+
+
+def test_no_test_patches_a_private_constant() -> None:
+    for path in Path(__file__).parent.rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "setattr":
+                names = [arg.value for arg in node.args[:2] if isinstance(arg, ast.Constant)]
+                private = [name for name in map(str, names) if re.search(r"(^|\.)_[A-Z]", name)]
+                assert private == [], f"{path.name}, line {node.lineno}"

@@ -27,7 +27,7 @@ from simulator.world import World, make_world
 TRUTH_COLUMNS = ("trailer_id", "subgenre", "home_genre", "true_genres", "studio")
 _VERSION = 1  # raise it when the same settings give other vectors
 _NOWHERE = "simulated"  # stands for a file in records and catalogue
-_BLOCK_BYTES, _BLOCK_TRAILERS, _MEAN_SCENES = 32_000_000, 5000, 28
+_BLOCK_BYTES, BLOCK_TRAILERS, _MEAN_SCENES = 32_000_000, 5000, 28
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def _expert(mode: Modality, dimension: int, key: str) -> StoredExpert:
 
 def _block_size(wanted: SimulateSettings) -> int:
     scenes = 1 if wanted.pooled else _MEAN_SCENES
-    return max(1, min(_BLOCK_TRAILERS, _BLOCK_BYTES // (2 * scenes * sum(wanted.dimensions.values()))))
+    return max(1, min(BLOCK_TRAILERS, _BLOCK_BYTES // (2 * scenes * sum(wanted.dimensions.values()))))
 
 
 def _block(world: World, films: list[Film], names: dict[Modality, str], key: str) -> Block:
@@ -211,7 +211,7 @@ def _write_catalog(run: Run, world: World, on_step: OnStep) -> None:
             home = int(world.homes[film.genre_set])
             true_genres, subgenre = "|".join(film.true_genres), world.sub_genre_name(home, film.variants)
             truth.write(csv_line((name, subgenre, world.genres[home], true_genres, film.studio)))
-            if number % _BLOCK_TRAILERS == 0 or number == n - 1:
+            if number % BLOCK_TRAILERS == 0 or number == n - 1:
                 on_step(number + 1, n, name)
 
 

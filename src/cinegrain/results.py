@@ -6,13 +6,15 @@ from functools import cache
 from html import escape
 from typing import Annotated, Any, TypeAlias, TypeVar
 
-from pydantic import Field, TypeAdapter
+from pydantic import AliasChoices, Field, TypeAdapter
 
 from cinegrain.types import Concept, Float64, JsonObject
 
 T = TypeVar("T")
 # Names in files and other programs:
-CatalogGenres: TypeAlias = Annotated[tuple[str, ...], Field(alias="genres")]
+CatalogGenres: TypeAlias = Annotated[
+    tuple[str, ...], Field(validation_alias=AliasChoices("catalog_genres", "genres"))  # files of earlier versions
+]
 ByModality: TypeAlias = Annotated[Mapping[str, float], Field(alias="modes")]
 
 

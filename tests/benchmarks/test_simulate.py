@@ -50,7 +50,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simulation, "_BLOCK_TRAILERS", 20)
+    monkeypatch.setattr(simulation, "BLOCK_TRAILERS", 20)
 
 
 def test_the_dataset_is_without_fault_and_its_card_tells_how_it_was_made(run: Run) -> None:

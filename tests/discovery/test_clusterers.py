@@ -117,8 +117,8 @@ def test_new_films_join_the_group_they_were_drawn_from(cluster: Clusterer) -> No
 
 def test_films_far_beyond_the_sample_are_clustered_too(cluster: Clusterer, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("genres", "kmeans"):
-        monkeypatch.setattr(f"cinegrain.discovery.{module}._MOST_FILMS", 120)
-    monkeypatch.setattr("cinegrain.discovery.kmeans._FILMS_A_CLUSTER", 1)
+        monkeypatch.setattr(f"cinegrain.discovery.{module}.MAX_FILMS", 120)
+    monkeypatch.setattr("cinegrain.discovery.kmeans.FILMS_PER_CLUSTER", 1)
     points, truth = planted(n=1500)
     found = cluster(points, K, seed=0)
     assert cluster_scores(truth.tolist(), found.labels.tolist()).ari > 0.95

@@ -174,7 +174,7 @@ def test_a_map_of_very_many_lays_out_a_sample_and_places_the_rest_among_it(monke
     truth = rng.integers(0, 6, 900)
     points = rng.normal(size=(6, 20))[truth] + 0.4 * rng.normal(size=(900, 20))
     points /= np.linalg.norm(points, axis=1, keepdims=True)
-    monkeypatch.setattr("cinegrain.discovery.map_layout._MOST_FOR_TSNE", 300)
+    monkeypatch.setattr("cinegrain.discovery.map_layout.MAX_TSNE_FILMS", 300)
     places = map_layout(points, seed=0)
     chosen = np.sort(np.random.default_rng(0).choice(900, 300, replace=False))
     np.testing.assert_array_equal(places[chosen], map_layout(points[chosen], seed=0))

@@ -8,8 +8,8 @@ from cinegrain.models import genre_starts
 
 @pytest.mark.parametrize("sample", [3000, 100])  # all 400 films, a quarter of them
 def test_only_films_in_clusters_start_a_mixture(sample: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(genre_starts, "_SAMPLE", sample)
-    monkeypatch.setattr(genre_starts, "_SAMPLE_PER_CLUSTER", 5)
+    monkeypatch.setattr(genre_starts, "SAMPLE_FILMS", sample)
+    monkeypatch.setattr(genre_starts, "SAMPLE_PER_CLUSTER", 5)
     rng = np.random.default_rng(0)
     truth = rng.integers(8, size=400)
     noise = rng.normal(size=(400, 16))

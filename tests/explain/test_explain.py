@@ -115,7 +115,7 @@ def test_the_film_itself_never_comes_back() -> None:
 
 @pytest.mark.parametrize("at_once", [1, 2_000, 2**25])
 def test_nearest_of_each_is_what_one_by_one_gives(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbours, "_BLOCK_CELLS", at_once)
+    monkeypatch.setattr(neighbours, "BLOCK_CELLS", at_once)
     vectors = np.random.default_rng(5).normal(size=(130, 3, 6))
     vectors[40] = vectors[90]  # a film that is there twice
     vectors[7] = 0.0  # and one of which nothing is known

@@ -57,8 +57,8 @@ def test_many_films_are_resampled_less_often_in_parts(monkeypatch: pytest.Monkey
     rng = np.random.default_rng(3)
     truth, scores = rng.random((50, 2)) < 0.4, rng.random((50, 2))
     whole = mean_intervals(truth, scores, scores > 0.5, n_bootstrap=200)
-    monkeypatch.setattr(intervals, "_BLOCK_CELLS", 700)
-    monkeypatch.setattr(intervals, "_MAX_CELLS", 10)
+    monkeypatch.setattr(intervals, "BLOCK_CELLS", 700)
+    monkeypatch.setattr(intervals, "MAX_CELLS", 10)
     found = mean_intervals(truth, scores, scores > 0.5)
     for name, interval in whole.items():
         assert found[name] == pytest.approx(interval)

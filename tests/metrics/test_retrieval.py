@@ -45,9 +45,9 @@ def test_several_labels_and_a_sample_of_very_many(monkeypatch: pytest.MonkeyPatc
     labels = rng.random((500, 5)) < 0.2
     points = unit(labels @ rng.normal(size=(5, 8)) + rng.normal(size=(500, 8)))
     whole = retrieval_scores(points, labels)
-    monkeypatch.setattr(retrieval, "_BLOCK_CELLS", 7 * 500)  # seven queries at a time
+    monkeypatch.setattr(retrieval, "BLOCK_CELLS", 7 * 500)  # seven queries at a time
     assert retrieval_scores(points, labels) == whole
-    monkeypatch.setattr(retrieval, "_MAX_QUERIES", 200)
+    monkeypatch.setattr(retrieval, "MAX_QUERIES", 200)
     some = retrieval_scores(points, labels)
     assert whole is not None
     assert some is not None

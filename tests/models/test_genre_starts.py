@@ -25,7 +25,7 @@ def arcs(seed: int = 0) -> tuple[Float64, Int64]:
 
 @pytest.mark.parametrize("sample", [3000, 500])  # all films, half of them
 def test_long_clusters_are_recovered(sample: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(genre_starts, "_SAMPLE", sample)
+    monkeypatch.setattr(genre_starts, "SAMPLE_FILMS", sample)
     points, truth = arcs()
     round_ones = KMeans(K, n_init=10, random_state=0).fit(points).labels_
     found = neighbour_clusters(points, K, seed=0)

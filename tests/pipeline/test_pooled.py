@@ -24,7 +24,7 @@ EXPERTS = [expert_name(mode) for mode in MODALITIES]
 def test_mapped_arrays_are_the_means_of_the_scenes_in_any_order(
     tmp_path: Path, pooled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "_ROWS", 100)  # so that trailers are cut across batches
+    monkeypatch.setattr(pool, "ROWS_PER_BATCH", 100)  # so that trailers are cut across batches
     wanted = SimulateSettings(trailers=50, scale_dimensions=0.02, missing=0.3, pooled=pooled)
     simulate(tmp_path / "run", wanted, Settings(), Silent())
     run = Run(tmp_path / "run")

@@ -206,7 +206,7 @@ def test_the_explorers_pages(run: Run) -> None:
             assert cosine == pytest.approx(a @ b / math.sqrt((a @ a) * (b @ b)), abs=1e-9)
         assert get("pair", a="7", b=DEAF)["cosines"]["audio"] is None
         genre = get("genre", name="War")
-        war = [row["predicted"][2]["influence"] for row in rows.values() if row["genres"] == ["War"]]
+        war = [row["predicted"][2]["influence"] for row in rows.values() if row["catalog_genres"] == ["War"]]
         assert genre["modes"] == {m: pytest.approx(np.mean([one[m] for one in war])) for m in MODALITIES}
         ids = [card["id"] for card in shown["subgenres"][:2]]
         both = get("compare", kind="subgenre", a=ids[0], b=ids[1])["why"]

@@ -80,7 +80,7 @@ def film(number: int, subgenre: str = "S01", **changes: Any) -> JsonObject:
         "trailer_id": f"film-{number}.mp4",
         "title": f"Film number {number}",
         "year": 1980 + number,
-        "genres": ["Horror"] if number % 2 else ["Comedy", "Horror"],
+        "catalog_genres": ["Horror"] if number % 2 else ["Comedy", "Horror"],
         "duration_s": 60.0,
         "n_scenes": 3,
         "flags": [],

@@ -53,7 +53,7 @@ def test_every_film_stands_on_both_maps_once(make_artifacts: Make) -> None:
 
 def test_films_without_a_learned_genre_have_their_own_mark(make_artifacts: Make) -> None:
     given = make_artifacts()
-    rows = [row | {"genres": ["Unheard-of"]} if i == 2 else row for i, row in enumerate(given.trailers)]
+    rows = [row | {"catalog_genres": ["Unheard-of"]} if i == 2 else row for i, row in enumerate(given.trailers)]
     view = build_view(replace(given, trailers=rows))
     assert view.by_genre[-1].mark == NO_CLASS
     assert view.by_genre[-1].films == (2,)

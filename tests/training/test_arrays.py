@@ -26,7 +26,7 @@ COUNTS = {"sound": [0, 3, 1, 0, 0, 7, 2, 0], "picture": [4, 0, 2, 1, 0, 3, 9, 0]
 
 @pytest.mark.parametrize("rows_at_once", [1, 5, 4096])
 def test_pooled_films_hold_the_mean_of_their_scenes(rows_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cinegrain.training.arrays._BLOCK_ROWS", rows_at_once)
+    monkeypatch.setattr("cinegrain.training.arrays.BLOCK_ROWS", rows_at_once)
     arrays = films(COUNTS)
     pooled = arrays.pooled()
     for name, array in arrays.experts.items():
@@ -48,7 +48,7 @@ def test_pooled_films_hold_the_mean_of_their_scenes(rows_at_once: int, monkeypat
 
 @pytest.mark.parametrize("rows_at_once", [2, 4096])
 def test_statistics_block_by_block_equal_numpy(rows_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cinegrain.training.arrays._BLOCK_ROWS", rows_at_once)
+    monkeypatch.setattr("cinegrain.training.arrays.BLOCK_ROWS", rows_at_once)
     arrays = films(COUNTS)
     chosen = np.array([1, 2, 3, 5, 7])
     for name, (mean, deviation) in arrays.statistics(chosen).items():

@@ -239,7 +239,7 @@ def test_a_queue_that_is_full_and_a_visitor_in_a_hurry_are_told_to_wait(
     answers = [bring(client, f"{i}.mp4", film) for i in range(10)]
     assert [answer.status_code for answer in answers].count(429) >= 1
     assert "waiting already" in answers[-1].json()["message"]
-    monkeypatch.setattr(module, "_MOST_WAITING", 10**6)
+    monkeypatch.setattr(module, "MAX_WAITING", 10**6)
     answers = [bring(client, f"again {i}.mp4", film) for i in range(14)]
     assert answers[-1].status_code == 429
     assert "in a minute" in answers[-1].json()["message"]

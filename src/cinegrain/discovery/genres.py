@@ -10,7 +10,7 @@ from cinegrain.models.genre_mixture import GenreMixture, components_by_genre, fi
 from cinegrain.models.genre_starts import fit_from_clusters, neighbour_clusters, thin_out
 from cinegrain.types import Bool, Float64, Int64
 
-_MOST_FILMS = 50_000
+MAX_FILMS = 50_000
 _STEPS = 30
 _RESTARTS = 5
 _COMES_BACK = 0.6
@@ -43,7 +43,7 @@ def under_genres(points: Float64, k: int, *, seed: int, genres: Bool | None = No
 
 
 def _under_genres(points: Float64, k: int, seed: int, known: Bool) -> Clustering:
-    rows = sample_rows(points, _MOST_FILMS, seed)  # in an order that depends on what they hold
+    rows = sample_rows(points, MAX_FILMS, seed)  # in an order that depends on what they hold
     sample, own = points[rows].astype(np.float64), known[rows]
     n_genres = max(int(own.any(axis=0).sum()), 1)
     if not own.any():

@@ -11,8 +11,8 @@ from cinegrain.discovery.clustering import Clusterer, Clustering, around, check_
 from cinegrain.types import Bool, Float64
 
 RESTARTS = 10
-_MOST_FILMS = 50_000  # that the runs see, more where there are many clusters
-_FILMS_A_CLUSTER = 200
+MAX_FILMS = 50_000  # that the runs see, more where there are many clusters
+FILMS_PER_CLUSTER = 200
 
 
 def spherical_kmeans(points: Float64, k: int, *, seed: int, restarts: int = 10) -> Clustering:
@@ -33,7 +33,7 @@ def spherical_kmeans(points: Float64, k: int, *, seed: int, restarts: int = 10) 
         DataError: If k is out of range.
     """
     check_k(k, len(points))
-    rows = sample_rows(points, max(_MOST_FILMS, _FILMS_A_CLUSTER * k), seed)
+    rows = sample_rows(points, max(MAX_FILMS, FILMS_PER_CLUSTER * k), seed)
     sample = np.ascontiguousarray(points[rows], dtype=np.float32)
     # One thread: several would wait for one another, and add up in another order.
     with threadpool_limits(1), warnings.catch_warnings():

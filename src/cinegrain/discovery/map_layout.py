@@ -7,7 +7,7 @@ from scipy.linalg import orthogonal_procrustes
 from cinegrain.types import Float64, Int64
 
 _MIN_FOR_TSNE = 10
-_MOST_FOR_TSNE = 20_000
+MAX_TSNE_FILMS = 20_000
 _RATE, _MANY = 200.0, 2400  # step size, and where a twelfth of the films is more
 _N_NEAR = 5
 _BLOCK = 4096
@@ -28,9 +28,9 @@ def map_layout(points: Float64, *, seed: int) -> Float64:
         _, _, axes = np.linalg.svd(centred, full_matrices=False)
         flat = centred @ axes[:2].T
         return np.asarray(np.pad(flat, ((0, 0), (0, 2 - flat.shape[1]))))
-    if n > _MOST_FOR_TSNE:
+    if n > MAX_TSNE_FILMS:
         rng = np.random.default_rng(seed)
-        chosen = np.sort(rng.choice(n, _MOST_FOR_TSNE, replace=False))
+        chosen = np.sort(rng.choice(n, MAX_TSNE_FILMS, replace=False))
         return _placed(points, chosen, map_layout(points[chosen], seed=seed))
     # On unit rows squared Euclidean distance is twice the cosine distance.
     rate = "auto" if n > _MANY else _RATE  # with a smaller one few films keep the shape that they start from

@@ -7,7 +7,7 @@ import numpy as np
 
 from cinegrain.types import Float64, Int64
 
-_BLOCK_CELLS = 2**25  # similarities in memory
+BLOCK_CELLS = 2**25  # similarities in memory
 _BLOCK_ROWS, _EXTRA_CANDIDATES = 1024, 8
 
 
@@ -55,7 +55,7 @@ def nearest_of_each(points: Float64, *, top_k: int) -> tuple[Int64, Float64]:
         return rows, scores
     n_candidates = min(k + _EXTRA_CANDIDATES, n - 1)
     single = points.astype(np.float32)
-    step = min(max(_BLOCK_CELLS // n, 1), _BLOCK_ROWS)
+    step = min(max(BLOCK_CELLS // n, 1), _BLOCK_ROWS)
     for start in range(0, n, step):
         block = np.arange(start, min(start + step, n))
         similarity = single[block] @ single.T

@@ -47,8 +47,8 @@ def genre_intervals(
     return GenreIntervals(*map(_interval, (weighted_ap(truth, scores, weights), precision, recall, f1)))
 
 
-_BLOCK_CELLS = 20_000_000  # resamples times films times genres in memory
-_MAX_CELLS = 400_000_000  # in all; beyond, fewer resamples are drawn
+BLOCK_CELLS = 20_000_000  # resamples times films times genres in memory
+MAX_CELLS = 400_000_000  # in all; beyond, fewer resamples are drawn
 _MIN_RESAMPLES = 200
 
 
@@ -67,10 +67,10 @@ def mean_intervals(
         seed: Random seed.
     """
     n, size = len(truth), truth.size
-    n_bootstrap = min(n_bootstrap, max(_MIN_RESAMPLES, _MAX_CELLS // size))
+    n_bootstrap = min(n_bootstrap, max(_MIN_RESAMPLES, MAX_CELLS // size))
     rng = np.random.default_rng(seed)
     by_film = _film_aps(truth, scores)
-    step = max(1, _BLOCK_CELLS // size)
+    step = max(1, BLOCK_CELLS // size)
     parts = [
         _means(truth, scores, decided, by_film, rng.multinomial(n, np.full(n, 1 / n), min(step, n_bootstrap - first)))
         for first in range(0, n_bootstrap, step)

@@ -8,8 +8,8 @@ import numpy as np
 from cinegrain.errors import ShapeError
 from cinegrain.types import Bool, Float64
 
-_MAX_QUERIES = 2_000
-_BLOCK_CELLS = 8_000_000  # queries times items in memory
+MAX_QUERIES = 2_000
+BLOCK_CELLS = 8_000_000  # queries times items in memory
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ def retrieval_scores(
     if labels.ndim != 2 or len(labels) != n:
         raise ShapeError(f"labels must have shape ({n}, genres); found {labels.shape}.")
     queries = np.flatnonzero(labels[:, labels.sum(axis=0) > 1].any(axis=1))
-    if len(queries) > _MAX_QUERIES:
-        queries = np.random.default_rng(seed).choice(queries, _MAX_QUERIES, replace=False)
+    if len(queries) > MAX_QUERIES:
+        queries = np.random.default_rng(seed).choice(queries, MAX_QUERIES, replace=False)
     if not len(queries):
         return None
     indicators = labels.astype(np.float32)  # exact for counts
     first, average = [], []
-    step = max(1, _BLOCK_CELLS // n)
+    step = max(1, BLOCK_CELLS // n)
     for start in range(0, len(queries), step):
         block = queries[start : start + step]
         itself = (np.arange(len(block)), block)

@@ -16,14 +16,14 @@ _NEIGHBOURS = 10
 _SUBSAMPLE, _MIN_RAND_INDEX = 0.8, 0.7
 """Fraction of films in the second clustering, and the adjusted Rand index that the two must reach (ADR 23). It is
 mostly below 0.6 without clusters and on simulated films, and about 0.8 on some hundred films with clear sub-genres."""
-_SAMPLE, _SAMPLE_PER_CLUSTER = 3000, 20
+SAMPLE_FILMS, SAMPLE_PER_CLUSTER = 3000, 20
 _RESTARTS = 5
 _MIN_MEMBERSHIP = 1e-3  # a film whose cluster was assigned to another genre may join any component of its own
 
 
 def thin_out(points: Float64, k: int) -> Float64:
     """Every i-th row, enough of them for k clusters; the order of rows must be random."""
-    return points[:: max(len(points) // max(_SAMPLE, _SAMPLE_PER_CLUSTER * k), 1)]
+    return points[:: max(len(points) // max(SAMPLE_FILMS, SAMPLE_PER_CLUSTER * k), 1)]
 
 
 def fit_from_clusters(points: Float64, genres: Bool, labels: Int64, k: int, *, seed: int, steps: int) -> GenreMixture:

@@ -187,7 +187,7 @@ def _films(artifacts: Artifacts, modes: Sequence[str], genres: Sequence[str]) ->
     class_of = {genre: i for i, genre in enumerate(genres)}
     films = []
     for i, row in enumerate(artifacts.trailers):
-        guesses = [Guess(g["name"], g["probability"], g["name"] in row["genres"]) for g in row["predicted"]]
+        guesses = [Guess(g["name"], g["probability"], g["name"] in row["catalog_genres"]) for g in row["predicted"]]
         guesses.sort(key=lambda guess: -guess.probability)
         decided = {g["name"] for g in row["predicted"] if g["decided"]}
         words = {mode: tuple(word["name"] for word in found) for mode, found in row["concepts"].items()}
@@ -197,11 +197,11 @@ def _films(artifacts: Artifacts, modes: Sequence[str], genres: Sequence[str]) ->
                 trailer_id=row["trailer_id"],
                 title=row["title"],
                 year=row["year"],
-                genres=tuple(row["genres"]),
+                genres=tuple(row["catalog_genres"]),
                 guesses=tuple(guess for guess in guesses if guess.genre in decided),
                 closest=guesses[0] if guesses else None,
                 subgenre=subgenre_of[row["subgenre"]["id"]],
-                genre_class=next((class_of[genre] for genre in row["genres"] if genre in class_of), None),
+                genre_class=next((class_of[genre] for genre in row["catalog_genres"] if genre in class_of), None),
                 words=tuple((mode, words[mode][:_WORDS_PER_MODE]) for mode in modes if words.get(mode)),
                 near=tuple(position[n["trailer_id"]] for n in row["neighbours"][:_N_NEAR]),
                 missing=tuple(row["missing"]),

@@ -16,7 +16,7 @@ from cinegrain.store.schema import EMBEDDINGS
 from cinegrain.store.writer import quoted
 from cinegrain.types import Bool, Int64, Source
 
-_ROWS = 4096  # read at once
+ROWS_PER_BATCH = 4096  # read at once
 
 
 def pool_scenes(place: Source, expert: str, dimension: int, trailer_ids: Sequence[str], out: Path) -> Bool:
@@ -80,7 +80,7 @@ def _batches(
     """Batches of vectors with the position of each one's trailer among the ids; other trailers are skipped."""
     columns = ["trailer_id", *(["vector"] if with_vectors else [])]
     dataset = lance.dataset(Location(place).table(EMBEDDINGS))
-    for batch in dataset.to_batches(columns=columns, filter=f"expert = {quoted([expert])}", batch_size=_ROWS):
+    for batch in dataset.to_batches(columns=columns, filter=f"expert = {quoted([expert])}", batch_size=ROWS_PER_BATCH):
         if not len(batch):
             continue
         names = np.array([name.encode() for name in batch["trailer_id"].to_pylist()])

@@ -13,7 +13,7 @@ from torch import Tensor
 from cinegrain.models.batch import SceneBatch
 from cinegrain.types import Float32, Float64, Int64
 
-_BLOCK_ROWS = 4096
+BLOCK_ROWS = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +158,7 @@ def _pool(array: ExpertArray) -> ExpertArray:
     limits = np.append(array.offsets[present], array.offsets[-1])  # the i-th of them has rows limits[i]:limits[i + 1]
     first = 0
     while first < len(present):
-        last = max(first + 1, int(np.searchsorted(limits, limits[first] + _BLOCK_ROWS, side="right")) - 1)
+        last = max(first + 1, int(np.searchsorted(limits, limits[first] + BLOCK_ROWS, side="right")) - 1)
         rows = array.vectors[limits[first] : limits[last]].astype(np.float64)
         starts = limits[first : last + 1] - limits[first]
         sums = sparse.csr_array((np.ones(len(rows)), np.arange(len(rows)), starts), shape=(last - first, len(rows)))
@@ -184,8 +184,8 @@ def _moments(array: ExpertArray, trailers: Int64) -> tuple[Tensor, Tensor]:
 
 
 def _blocks(vectors: np.ndarray, rows: Int64) -> Iterator[Float64]:
-    for start in range(0, len(rows), _BLOCK_ROWS):
-        yield vectors[rows[start : start + _BLOCK_ROWS]].astype(np.float64)
+    for start in range(0, len(rows), BLOCK_ROWS):
+        yield vectors[rows[start : start + BLOCK_ROWS]].astype(np.float64)
 
 
 def _rows(array: ExpertArray, trailers: Int64) -> tuple[Int64, Int64, Int64]:

@@ -27,7 +27,7 @@ from cinegrain.types import JsonObject
 from cinegrain.web.replies import UploadAnswer, UploadState, UploadView
 
 FOLDER = "uploads"
-_MOST_WAITING = 8
+MAX_WAITING = 8
 _MOST_A_MINUTE = 12
 _MAX_NAME_CHARS = 120
 _SNIFFED_BYTES = 4096
@@ -253,8 +253,8 @@ class Uploads:
             now = time.monotonic()
             if len(self._begun) == _MOST_A_MINUTE and now - self._begun[0] < 60:
                 raise RefusedError(429, f"More than {_MOST_A_MINUTE} uploads in a minute. Wait a moment.")
-            if sum(u.state in ("receiving", "waiting", "looking") for u in self._all.values()) >= _MOST_WAITING:
-                raise RefusedError(429, f"{_MOST_WAITING} films are waiting already. Try again later.")
+            if sum(u.state in ("receiving", "waiting", "looking") for u in self._all.values()) >= MAX_WAITING:
+                raise RefusedError(429, f"{MAX_WAITING} films are waiting already. Try again later.")
             self._begun.append(now)
             id_ = secrets.token_hex(8)
             upload = Upload(id_, safe, self._folder / id_ / safe)
