@@ -432,7 +432,7 @@ def test_two_editors_lose_nothing(base: str, visit: Visits) -> None:
     ben.page.get_by_label("Name", exact=True).fill("Ben was here")
     ben.page.get_by_role("button", name="Rename").click()
     expect(ben.page.locator(".problem")).to_contain_text("The atlas has been edited since")
-    expect(ben.page.locator(".problem")).to_contain_text("Nothing of yours was changed")
+    expect(ben.page.locator(".problem")).to_contain_text("Your edit was not made")
     expect(ben.page.get_by_role("heading", level=1)).to_have_text("Ada was here")
     ben.shot("conflict")
     ben.troubles = [trouble for trouble in ben.troubles if "409" not in trouble]
